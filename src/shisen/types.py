@@ -1,0 +1,255 @@
+"""The frozen records that flow through shisen, and the protocol that every network answers to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+Array = Any
+"""Any array of the array-API standard: NumPy, torch or JAX."""
+
+Pixels = npt.NDArray[np.float32]
+"""`(n, h, w, 3)` pixels in [0, 1], or arrays as they are for networks without preprocessing."""
+
+SeedFunction = Callable[[Array], Array]
+"""From the value at a point, `(n, ...)`, to its cotangent of the same shape."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A named point of a network.
+
+    Attributes:
+        path: the name under which the point is asked for.
+        kind: the class of the layer, such as `Conv2d`.
+        shape: `(h, w, c)` of one picture's feature map, `(c,)` of a vector; channels last.
+        parameters: number of weights the layer holds itself.
+        default: whether methods use this point unless told otherwise.
+        reason: why it is the default, or what a reader should know about the point.
+    """
+
+    path: str
+    kind: str
+    shape: tuple[int, ...]
+    parameters: int = 0
+    default: bool = False
+    reason: str = ""
+
+    @property
+    def spatial(self) -> bool:
+        """Whether the point still carries place: a map with more than one position."""
+        return len(self.shape) == 3 and self.shape[0] * self.shape[1] > 1
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One decoded picture.
+
+    Attributes:
+        pixels: `(H, W, 3)` uint8, upright; or an array as it was given, `(H, W, C)` of any type.
+        source: file name, address or "array".
+        sha256: digest of the file or of the array's bytes.
+    """
+
+    pixels: npt.NDArray[Any]
+    source: str = "array"
+    sha256: str = ""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """`(H, W)` in pixels."""
+        return int(self.pixels.shape[0]), int(self.pixels.shape[1])
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Which part of a picture the network saw, and at what size.
+
+    Attributes:
+        picture: `(H, W)` of the picture.
+        size: `(h, w)` of the network's input.
+        box: left, top, right, bottom in picture pixels that the input covers; it lies partly
+            outside of the picture where the picture was padded.
+    """
+
+    picture: tuple[int, int]
+    size: tuple[int, int]
+    box: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """What the network side does to pixels in [0, 1]: value = pixels · scale + shift, a channel each.
+
+    Attributes:
+        scale: one factor a channel, in the order red, green, blue.
+        shift: one summand a channel.
+        reverse: whether the channels are then turned to blue, green, red.
+    """
+
+    scale: tuple[float, ...] = (1.0, 1.0, 1.0)
+    shift: tuple[float, ...] = (0.0, 0.0, 0.0)
+    reverse: bool = False
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One class of a network's answer. `probability` is in [0, 1]; `logit` is the raw score."""
+
+    index: int
+    label: str
+    wordnet_id: str | None
+    probability: float
+    logit: float
+
+
+@dataclass(frozen=True)
+class Target:
+    """What was explained, in words and as class numbers.
+
+    Attributes:
+        name: such as "African elephant" or "cat rather than dog".
+        indices: the classes concerned, the one spoken for first; empty for other objectives.
+        score: "logit", "probability" or "log_probability", or what else was measured.
+        value: the score the network gave, for this picture; NaN if it was not measured.
+    """
+
+    name: str
+    indices: tuple[int, ...] = ()
+    score: str = "logit"
+    value: float = float("nan")
+
+
+@dataclass(frozen=True)
+class Maps:
+    """What a method returns: raw maps and what there is to say about them.
+
+    Attributes:
+        values: `(n, h, w)` or `(n, h, w, c)`, raw, in the method's unit, at native resolution.
+        notes: facts about this run, such as a completeness gap or a fallback, by name; a value that
+            is a sequence of length n belongs to the pictures one by one.
+    """
+
+    values: Array
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """One map of one picture, with its unit and where it comes from.
+
+    Attributes:
+        values: `(h, w)` or `(h, w, c)` float32, raw: never normalised.
+        method: registered name.
+        unit: unit of the values, such as "logit" or "logit per unit of pixel value".
+        signed: whether negative values carry meaning.
+        shows: "evidence" (values add up like a score: positive speaks for the target) or
+            "sensitivity" (only the size of a value says something about importance).
+        target: what was explained.
+        layer: the point used, or None.
+        options: the options the method ran with.
+        notes: facts about the run.
+    """
+
+    values: npt.NDArray[np.float32]
+    method: str
+    unit: str
+    signed: bool
+    shows: str
+    target: Target
+    layer: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Score:
+    """One figure of an evaluation, with its 95 % interval."""
+
+    method: str
+    metric: str
+    value: float
+    low: float
+    high: float
+    n: int
+    higher_is_better: bool
+
+
+class Seed(Protocol):
+    """An objective on the value at a point: its score and its cotangent, row by row.
+
+    A seed for n pictures answers an array of r·n rows too: row i belongs to picture i mod n.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    def __call__(self, y: Array) -> Array:
+        """Return the cotangent: the gradient of the summed score by `y`, of the shape of `y`."""
+        ...
+
+    def value(self, y: Array) -> Array:
+        """Return the score of each row, shape `(rows,)`."""
+        ...
+
+    def take(self, rows: npt.NDArray[np.int64]) -> Seed:
+        """Return the seed for these rows of the batch."""
+        ...
+
+
+@runtime_checkable
+class Classifier(Protocol):
+    """A network as a few calls on named points. `"input"` and `"logits"` are points like any layer.
+
+    `images` are `(n, h, w, c)`; feature maps come back channels last, `(n, h, w, c)`, float32, in the
+    network's own array type and on its device (NumPy for TensorFlow and ONNX).
+    """
+
+    @property
+    def framework(self) -> str: ...
+
+    @property
+    def layers(self) -> tuple[Layer, ...]: ...
+
+    @property
+    def default_layer(self) -> str: ...
+
+    @property
+    def head(self) -> str:
+        """ "softmax" (one class of many), "sigmoid" (independent units) or "none" (not a classifier)."""
+        ...
+
+    @property
+    def chunk(self) -> int:
+        """How many pictures the network takes at a time; methods make masks and noise in such portions."""
+        ...
+
+    def activations(self, images: Array, at: str | Sequence[str] = "logits") -> Any:
+        """Return the value at one point, or a tuple of values at several, from one forward."""
+        ...
+
+    def gradients(
+        self, images: Array, seed: Any, at: str = "logits", wrt: str | Sequence[str] = "input"
+    ) -> tuple[Any, Any]:
+        """Return the value at `wrt` and the gradient there of the seed's score at `at`.
+
+        With a sequence of points in `wrt` both are tuples. With a sequence of seeds every gradient has
+        one more axis in front, one entry a seed; all come from one forward.
+        """
+        ...
+
+    def replaced(self, images: Array, values: Array, at: str) -> Array:
+        """Return the logits if the value at this point were `values`.
+
+        One image and k values give k answers; only what lies behind the point runs k-fold. Otherwise
+        there are as many values as images.
+        """
+        ...
+
+    def rewired(self, relu: str) -> Classifier:
+        """Return the same network with another rule for ReLUs in the backward pass: "guided" or "deconvnet"."""
+        ...
