@@ -66,5 +66,6 @@ def unknown(kind: str, name: object, known: Iterable[str], advice: str = "") -> 
 def require(package: str, extra: str, purpose: str) -> MissingDependency:
     """Return the error for an optional package that is not installed."""
     return MissingDependency(
-        f"{purpose} needs the package {package!r}, which is not installed. Install it with: pip install 'shisen[{extra}]'"
+        f"{purpose} needs the package {package!r}, which is not installed. "
+        f"Install it with: pip install 'shisen[{extra}]'"
     )
