@@ -1,0 +1,309 @@
+"""The adapter for PyTorch: named points of any `torch.nn.Module`, captured by forward hooks for one call."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+
+from ..errors import InputError, ModelError, explain_error
+from ..types import Layer, Scaling
+from .torch_points import Call, Layout, as_layers, find_call, first_tensor, with_first
+from .torch_rewire import RULES, vector_jacobian
+from .torch_state import borrowed
+from .torch_trace import Squash, Trace, trace
+
+Output = str | int | Callable[[Any], Any] | None
+
+
+class _Reached(Exception):
+    """Every point asked for has been seen: the rest of the network need not run."""
+
+
+class TorchClassifier:
+    """A torch module as a classifier with named points; see `shisen.types.Classifier`.
+
+    Args:
+        net: any module that takes `(n, c, h, w)`; it is never changed.
+        scaling: what to do to pixels in [0, 1]; None hands arrays in as they are.
+        output: which part of a tuple or dict output holds the logits: a key, an index or a function.
+        size: `(h, w, c)` of an input, for listing the layers before the first picture.
+        head: "softmax", "sigmoid" or "none"; found by itself if None.
+    """
+
+    framework = "torch"
+
+    def __init__(
+        self,
+        net: torch.nn.Module,
+        scaling: Scaling | None = None,
+        output: Output = None,
+        size: tuple[int, int, int] | None = None,
+        head: str | None = None,
+    ) -> None:
+        self.net: Any = getattr(net, "_orig_mod", net)
+        self.scaling = scaling
+        self.output = output
+        self.size = size or _guess_size(self.net)
+        self.chunk = 32
+        self.rule: str | None = None
+        self._head = head
+        self._traces: dict[tuple[int, ...], Trace] = {}
+        self._tails: dict[tuple[str, tuple[int, ...]], bool] = {}
+        self._lock = threading.RLock()
+
+    # ---- structure
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """Every module call of a forward, in the order in which they end."""
+        found = self._trace(None)
+        return as_layers(found.calls, found.default, found.reason)
+
+    @property
+    def default_layer(self) -> str:
+        """The last feature map before pooling."""
+        found = self._trace(None)
+        if found.default is None:
+            raise ModelError(
+                explain_error(
+                    "This method works at a layer that keeps places apart.",
+                    found.reason,
+                    "Use a method without a layer, such as gradient, integrated_gradients, occlusion or rise.",
+                )
+            )
+        return found.default.path
+
+    @property
+    def head(self) -> str:
+        """ "softmax", "sigmoid" or "none"."""
+        return self._head or self._trace(None).head
+
+    def rewired(self, relu: str) -> TorchClassifier:
+        """Return the same network with the "guided" or "deconvnet" rule at every ReLU in the backward pass."""
+        if relu not in RULES:
+            raise InputError(explain_error(f"relu must be one of {', '.join(RULES)}.", repr(relu), "Use 'guided'."))
+        twin = TorchClassifier.__new__(TorchClassifier)
+        twin.__dict__.update(self.__dict__)
+        twin.rule = relu
+        return twin
+
+    # ---- the three calls
+
+    def activations(self, images: Any, at: str | Sequence[str] = "logits") -> Any:
+        """Return the value at one point, or a tuple of values at several, from one forward."""
+        points = [at] if isinstance(at, str) else list(at)
+        x = self._tensor(images)
+        found: dict[str, Any] = {"input": x}
+        wanted = [p for p in points if p != "input"]
+        if wanted:
+            with self._lock, borrowed(self.net), torch.no_grad():
+                found |= self._forward(x, ends=wanted)
+        values = tuple(found[p] for p in points)
+        return values[0] if isinstance(at, str) else values
+
+    def gradients(
+        self, images: Any, seed: Any, at: str = "logits", wrt: str | Sequence[str] = "input"
+    ) -> tuple[Any, Any]:
+        """Return the value at `wrt` and the gradient there of the seed's score at `at`."""
+        points = [wrt] if isinstance(wrt, str) else list(wrt)
+        seeds = list(seed) if isinstance(seed, (list, tuple)) else [seed]
+        x = self._tensor(images)
+        with self._lock, borrowed(self.net):
+            if "input" in points:
+                x = x.detach().requires_grad_()
+            leaves: dict[str, tuple[Any, Layout]] = {"input": (x, Layout("plain"))}
+            y = self._forward(x, ends=[at], starts=[p for p in points if p != "input"], leaves=leaves)[at]
+            raw = [leaves[p][0] for p in points]
+            grads = []
+            for i, one in enumerate(seeds):
+                cotangent = one(y.detach()).to(y.dtype)
+                if not y.requires_grad:  # the score does not depend on any of the points
+                    grads.append([torch.zeros_like(r) for r in raw])
+                    continue
+                grads.append(list(vector_jacobian(y, raw, cotangent, self.rule, keep=i + 1 < len(seeds))))
+        shaped = [[leaves[p][1].last(g).detach().float() for p, g in zip(points, row, strict=True)] for row in grads]
+        values = tuple(leaves[p][1].last(leaves[p][0]).detach().float() for p in points)
+        many = isinstance(seed, (list, tuple))
+        slopes = tuple(torch.stack([row[i] for row in shaped]) if many else shaped[0][i] for i in range(len(points)))
+        return (values[0], slopes[0]) if isinstance(wrt, str) else (values, slopes)
+
+    def replaced(self, images: Any, values: Any, at: str) -> Any:
+        """Return the logits if the value at this point were `values`; one image may serve many values."""
+        x, v = self._tensor(images), self._tensor(values)
+        if at == "input":
+            return self.activations(v)
+        if x.shape[0] not in (1, v.shape[0]):
+            raise InputError(
+                explain_error(
+                    "replaced() needs one image, or as many images as values.",
+                    f"{x.shape[0]} images, {v.shape[0]} values",
+                    "Repeat the images or pass one.",
+                )
+            )
+        with self._lock, borrowed(self.net), torch.no_grad():
+            if x.shape[0] != v.shape[0] and not self._tail_allows(x, at):
+                x = x.expand(v.shape[0], *x.shape[1:])
+            return self._forward(x, ends=["logits"], values={at: v})["logits"]
+
+    def runs_tail_only(self, images: Any, at: str) -> bool:
+        """Tell whether `replaced` with one image runs only what lies behind the point k-fold.
+
+        Networks that reshape by the input's batch size do not allow it; whole forwards are run then.
+        """
+        x = self._tensor(images)[:1]
+        with self._lock, borrowed(self.net), torch.no_grad():
+            return self._tail_allows(x, at)
+
+    # ---- inside
+
+    def _tail_allows(self, x: Any, at: str) -> bool:
+        key = (at, tuple(x.shape[1:]))
+        if key not in self._tails:
+            found = self._forward(x, ends=[at, "logits"])
+            copies = torch.cat([found[at]] * 3)
+            try:
+                again = self._forward(x, ends=["logits"], values={at: copies})["logits"]
+                want = found["logits"].expand(3, *found["logits"].shape[1:])
+                scale = float(want.abs().max()) or 1.0
+                same = again.shape == want.shape and float((again - want).abs().max()) <= 1e-3 * scale
+            except (RuntimeError, ValueError, IndexError):
+                same = False
+            self._tails[key] = same
+        return self._tails[key]
+
+    def _tensor(self, images: Any) -> Any:
+        """Return images as a float32 tensor on the network's device."""
+        home = next((t for t in (*self.net.parameters(), *self.net.buffers())), None)
+        device = home.device if home is not None else torch.device("cpu")
+        tensor = images if isinstance(images, torch.Tensor) else torch.as_tensor(images)
+        if tensor.is_inference():
+            tensor = tensor.clone()
+        return tensor.detach().to(device=device, dtype=torch.float32)
+
+    def _network_input(self, x: Any) -> Any:
+        """Scale pixels and move the channels to where torch expects them."""
+        if self.scaling is not None:
+            scale = x.new_tensor(self.scaling.scale)
+            shift = x.new_tensor(self.scaling.shift)
+            x = x * scale + shift
+            if self.scaling.reverse:
+                x = x.flip(-1)
+        if x.dim() == 4:
+            x = x.permute(0, 3, 1, 2)
+        home = next((p for p in self.net.parameters() if p.is_floating_point()), None)
+        return x if home is None else x.to(home.dtype)
+
+    def _select(self, output: Any) -> Any:
+        if callable(self.output):
+            return self.output(output)
+        if self.output is not None:
+            try:
+                return output[self.output]
+            except (KeyError, IndexError, TypeError) as problem:
+                known = list(output) if isinstance(output, Mapping) else f"{type(output).__name__}"
+                raise ModelError(
+                    explain_error(
+                        f"The network's output must have a part {self.output!r}.", known, "Pass another output=."
+                    )
+                ) from problem
+        if isinstance(output, Mapping) and "logits" in output:
+            return output["logits"]
+        found = first_tensor(output)
+        if found is None:
+            raise ModelError(
+                explain_error("The network must return a tensor.", type(output).__name__, "Pass output= to select one.")
+            )
+        return found
+
+    def _forward(
+        self,
+        x: Any,
+        ends: Sequence[str],
+        *,
+        starts: Sequence[str] = (),
+        values: Mapping[str, Any] | None = None,
+        leaves: dict[str, tuple[Any, Layout]] | None = None,
+    ) -> dict[str, Any]:
+        """Run the network until every point in `ends` is seen; start a graph at `starts`, put in `values`."""
+        traced = self._trace(x)
+        values = values or {}
+        found: dict[str, Any] = {}
+        wanted = {p: find_call(traced.calls, p) for p in (*ends, *starts, *values) if p != "logits"}
+        by_module: dict[str, list[tuple[str, Call]]] = {}
+        for point, call in wanted.items():
+            by_module.setdefault(call.module, []).append((point, call))
+        counts = dict.fromkeys(by_module, 0)
+
+        def hook_for(module: str) -> Callable[[Any, Any, Any], Any]:
+            def hook(_: Any, __: Any, output: Any) -> Any:
+                counts[module] += 1
+                for point, call in by_module[module]:
+                    if call.index != counts[module]:
+                        continue
+                    tensor = first_tensor(output)
+                    layout = call.layout
+                    if point in values:
+                        tensor = layout.back(values[point], tensor)
+                    if point in starts and leaves is not None:
+                        # the graph starts here, unless an earlier point has started it already
+                        tensor = tensor if tensor.requires_grad else tensor.detach().requires_grad_()
+                        leaves[point] = (tensor, layout)
+                    if point in ends:
+                        value = layout.last(tensor)
+                        found[point] = value if torch.is_grad_enabled() else value.float().clone()
+                        if all(p in found for p in ends):
+                            raise _Reached
+                    if point in values or point in starts or torch.is_grad_enabled():
+                        # a clone, so that an in-place layer behind the point cannot overwrite what was captured
+                        output = with_first(output, tensor.clone())
+                return output
+
+            return hook
+
+        with ExitStack() as stack:
+            for module in by_module:
+                handle = self.net.get_submodule(module).register_forward_hook(hook_for(module))
+                stack.callback(handle.remove)
+            squash = stack.enter_context(Squash()) if traced.squashed else None
+            try:
+                output = self._select(self.net(self._network_input(x)))
+            except _Reached:
+                return found
+        logits = squash.undo(output)[0] if squash else output
+        logits = logits.float()
+        found["logits"] = logits[:, None] if logits.dim() == 1 else logits
+        missing = [p for p in (*ends, *starts) if p not in found and p not in (leaves or {})]
+        if missing:
+            raise ModelError(
+                explain_error(
+                    f"The layer {missing[0]!r} must run for this picture.",
+                    "a forward that did not reach it",
+                    "Choose another layer; see `shisen layers`.",
+                )
+            )
+        return found
+
+    def _trace(self, x: Any) -> Trace:
+        """Return what the network does with pictures of this shape; one forward the first time."""
+        shape = tuple(x.shape[1:]) if x is not None else next(iter(self._traces), self.size)
+        if shape not in self._traces:
+            sample = self._tensor(torch.zeros((1, *shape))) if x is None else x[:1].detach()
+            with self._lock, borrowed(self.net), torch.no_grad():
+                while len(self._traces) >= 8:
+                    self._traces.pop(next(iter(self._traces)))
+                self._traces[shape] = trace(
+                    self.net, lambda: self._select(self.net(self._network_input(sample))), shape[:2]
+                )
+        return self._traces[shape]
+
+
+def _guess_size(net: Any) -> tuple[int, int, int]:
+    """Guess an input `(h, w, c)` for a network that was wrapped without saying what it takes."""
+    for module in net.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            return (224, 224, module.in_channels)
+    return (224, 224, 3)

@@ -1,0 +1,214 @@
+"""Options that are not a method's business, as classifiers around a classifier: chunks, watching, sharing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace
+
+from ..errors import InputError, explain_error
+from ..types import Array, Classifier, Layer
+
+Watcher = Callable[[str, int], None]
+"""Called after every pass with its kind ("activations", "gradients", "replaced") and its number of rows."""
+
+
+class Wrapper:
+    """Hand everything on to another classifier; subclasses change one thing."""
+
+    def __init__(self, model: Classifier) -> None:
+        self.model = model
+
+    @property
+    def framework(self) -> str:
+        return self.model.framework
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        return self.model.layers
+
+    @property
+    def default_layer(self) -> str:
+        return self.model.default_layer
+
+    @property
+    def head(self) -> str:
+        return self.model.head
+
+    @property
+    def chunk(self) -> int:
+        return self.model.chunk
+
+    def activations(self, images: Array, at: str | Sequence[str] = "logits") -> Any:
+        return self.model.activations(images, at)
+
+    def gradients(
+        self, images: Array, seed: Any, at: str = "logits", wrt: str | Sequence[str] = "input"
+    ) -> tuple[Any, Any]:
+        return self.model.gradients(images, seed, at, wrt)
+
+    def replaced(self, images: Array, values: Array, at: str) -> Array:
+        return self.model.replaced(images, values, at)
+
+    def rewired(self, relu: str) -> Classifier:
+        return self._like(self.model.rewired(relu))
+
+    def _like(self, model: Classifier) -> Classifier:
+        """Return the same wrapper around another classifier."""
+        return type(self)(model)
+
+    def __getattr__(self, name: str) -> Any:
+        # what a single adapter can tell beyond the protocol, such as biases or whether tails run alone
+        if name.startswith("_") or name == "model":
+            raise AttributeError(name)
+        return getattr(self.model, name)
+
+
+class Chunked(Wrapper):
+    """Send at most `size` pictures at a time, so that memory is bounded by the chunk, not by the batch."""
+
+    def __init__(self, model: Classifier, size: int) -> None:
+        super().__init__(model)
+        if size < 1:
+            raise InputError(explain_error("A chunk must hold at least one picture.", size, "Try 16."))
+        self._size = size
+
+    @property
+    def chunk(self) -> int:
+        return self._size
+
+    def _like(self, model: Classifier) -> Classifier:
+        return Chunked(model, self._size)
+
+    def _parts(self, count: int) -> list[slice]:
+        return [slice(i, min(i + self._size, count)) for i in range(0, count, self._size)]
+
+    def activations(self, images: Array, at: str | Sequence[str] = "logits") -> Any:
+        return _joined([self.model.activations(images[s], at) for s in self._parts(images.shape[0])])
+
+    def gradients(
+        self, images: Array, seed: Any, at: str = "logits", wrt: str | Sequence[str] = "input"
+    ) -> tuple[Any, Any]:
+        parts = self._parts(images.shape[0])
+        if len(parts) == 1:
+            return self.model.gradients(images, seed, at, wrt)
+        many = isinstance(seed, (list, tuple))
+        values, slopes = [], []
+        for s in parts:
+            rows = np.arange(s.start, s.stop)
+            own = [one.take(rows) for one in seed] if many else seed.take(rows)
+            value, slope = self.model.gradients(images[s], own, at, wrt)
+            values.append(value)
+            slopes.append(slope)
+        return _joined(values), _joined(slopes, axis=1 if many else 0)
+
+    def replaced(self, images: Array, values: Array, at: str) -> Array:
+        one = images.shape[0] == 1
+        return _joined(
+            [self.model.replaced(images if one else images[s], values[s], at) for s in self._parts(values.shape[0])]
+        )
+
+
+def _joined(parts: list[Any], axis: int = 0) -> Any:
+    if len(parts) == 1:
+        return parts[0]
+    if isinstance(parts[0], tuple):
+        return tuple(_joined([p[i] for p in parts], axis) for i in range(len(parts[0])))
+    return array_namespace(parts[0]).concat(parts, axis=axis)
+
+
+class Watched(Wrapper):
+    """Tell a watcher about every pass: for progress bars, for counting, for stopping (the watcher may raise)."""
+
+    def __init__(self, model: Classifier, watcher: Watcher) -> None:
+        super().__init__(model)
+        self._watcher = watcher
+
+    def _like(self, model: Classifier) -> Classifier:
+        return Watched(model, self._watcher)
+
+    def activations(self, images: Array, at: str | Sequence[str] = "logits") -> Any:
+        result = self.model.activations(images, at)
+        if at != "input":
+            self._watcher("activations", int(images.shape[0]))
+        return result
+
+    def gradients(
+        self, images: Array, seed: Any, at: str = "logits", wrt: str | Sequence[str] = "input"
+    ) -> tuple[Any, Any]:
+        result = self.model.gradients(images, seed, at, wrt)
+        self._watcher("gradients", int(images.shape[0]))
+        return result
+
+    def replaced(self, images: Array, values: Array, at: str) -> Array:
+        result = self.model.replaced(images, values, at)
+        self._watcher("replaced", int(values.shape[0]))
+        return result
+
+
+class Passes:
+    """Counts passes by kind and in all: `Watched(model, passes)`."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, int] = {}
+        self.calls = 0
+
+    def __call__(self, kind: str, rows: int) -> None:
+        self.rows[kind] = self.rows.get(kind, 0) + rows
+        self.calls += 1
+
+    @property
+    def total(self) -> int:
+        """Pictures sent through the network, tails included."""
+        return sum(self.rows.values())
+
+
+class Shared(Wrapper):
+    """Remember every answer for the pictures in hand, so that methods asking the same share one pass.
+
+    Args:
+        model: the classifier asked.
+        seeds: objectives that belong together: when one of them is asked for, the gradients of all come from
+            the same forward.
+    """
+
+    def __init__(self, model: Classifier, seeds: Sequence[Any] = ()) -> None:
+        super().__init__(model)
+        self._seeds = list(seeds)
+        self._memory: dict[Any, Any] = {}
+        self._rewired: dict[str, Classifier] = {}
+
+    def _like(self, model: Classifier) -> Classifier:
+        return Shared(model, self._seeds)
+
+    def rewired(self, relu: str) -> Classifier:
+        if relu not in self._rewired:
+            self._rewired[relu] = super().rewired(relu)
+        return self._rewired[relu]
+
+    def activations(self, images: Array, at: str | Sequence[str] = "logits") -> Any:
+        key = ("activations", id(images), at if isinstance(at, str) else tuple(at))
+        if key not in self._memory:
+            # the images are kept too, so that their identity stays theirs
+            self._memory[key] = (images, self.model.activations(images, at))
+        return self._memory[key][1]
+
+    def gradients(
+        self, images: Array, seed: Any, at: str = "logits", wrt: str | Sequence[str] = "input"
+    ) -> tuple[Any, Any]:
+        where = (at, wrt if isinstance(wrt, str) else tuple(wrt))
+        if isinstance(seed, (list, tuple)):
+            return self.model.gradients(images, seed, at, wrt)
+        key = ("gradients", id(images), seed, *where)
+        if key not in self._memory:
+            family = self._seeds if seed in self._seeds else [seed]
+            value, slopes = self.model.gradients(images, family, at, wrt)
+            for i, one in enumerate(family):
+                slope = slopes[i] if isinstance(wrt, str) else tuple(s[i] for s in slopes)
+                self._memory[("gradients", id(images), one, *where)] = (images, (value, slope))
+            if isinstance(wrt, str):
+                self._memory.setdefault(("activations", id(images), wrt), (images, value))
+        result: tuple[Any, Any] = self._memory[key][1]
+        return result
