@@ -1,0 +1,88 @@
+"""shisen (視線, line of sight) shows where an image classifier looks.
+
+    model = shisen.load("efficientnet_lite0")
+    shisen.explain(model, "cat.jpg").save("out.png")
+
+Names are loaded when they are first used: importing shisen loads no framework.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Attribution": "types",
+    "Explanation": "explanation",
+    "Failure": "explanation",
+    "Layer": "types",
+    "Model": "models.model",
+    "Picture": "types",
+    "Prediction": "types",
+    "Preprocess": "models.preprocess",
+    "ShisenError": "errors",
+    "ShisenWarning": "errors",
+    "Target": "types",
+    "channel": "targets",
+    "contrast": "naming",
+    "direction": "targets",
+    "explain": "api",
+    "explain_each": "api",
+    "load": "models.loading",
+    "log_probability": "naming",
+    "methods": "api",
+    "negative": "naming",
+    "neuron": "targets",
+    "top": "naming",
+    "wrap": "models.loading",
+}
+
+__all__ = [
+    "Attribution",
+    "Explanation",
+    "Failure",
+    "Layer",
+    "Model",
+    "Picture",
+    "Prediction",
+    "Preprocess",
+    "ShisenError",
+    "ShisenWarning",
+    "Target",
+    "channel",
+    "contrast",
+    "direction",
+    "explain",
+    "explain_each",
+    "load",
+    "log_probability",
+    "methods",
+    "negative",
+    "neuron",
+    "top",
+    "wrap",
+    "__version__",
+]
+
+if TYPE_CHECKING:
+    from .api import explain, explain_each, methods
+    from .errors import ShisenError, ShisenWarning
+    from .explanation import Explanation, Failure
+    from .models.loading import load, wrap
+    from .models.model import Model
+    from .models.preprocess import Preprocess
+    from .naming import contrast, log_probability, negative, top
+    from .targets import channel, direction, neuron
+    from .types import Attribution, Layer, Picture, Prediction, Target
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+    raise AttributeError(f"module 'shisen' has no attribute {name!r}; public names: {', '.join(sorted(_HOME))}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,4 +1,4 @@
-"""What is explained: objectives on the logits or on a layer, written without a framework.
+"""What is explained, as numbers: objectives on the logits or on a layer, written without a framework.
 
 Every objective here is a `Seed`: it knows its score, row by row, and the score's gradient by the value it
 is asked about. Linear scores have constant gradients; probabilities and log-probabilities depend on the value.
@@ -185,6 +185,31 @@ class TopSeed:
 
 
 @dataclass(frozen=True)
+class MixedSeed:
+    """One seed a picture: row i of a batch belongs to seed i mod n."""
+
+    seeds: tuple[Any, ...]
+    name: str = "one target per picture"
+
+    def _rows(self, y: Array) -> list[tuple[Any, Array]]:
+        return [(self.seeds[i % len(self.seeds)], y[i : i + 1]) for i in range(y.shape[0])]
+
+    def resolve(self, y: Array) -> MixedSeed:
+        """Return the same seeds with ranks turned into the classes that these logits put there."""
+        return MixedSeed(tuple(s.resolve(row) if isinstance(s, TopSeed) else s for s, row in self._rows(y)))
+
+    def value(self, y: Array) -> Array:
+        return array_namespace(y).concat([s.value(row) for s, row in self._rows(y)], axis=0)
+
+    def __call__(self, y: Array) -> Array:
+        return array_namespace(y).concat([s(row) for s, row in self._rows(y)], axis=0)
+
+    def take(self, rows: npt.NDArray[np.int64]) -> Any:
+        own = tuple(self.seeds[int(r) % len(self.seeds)] for r in rows)
+        return own[0] if len(own) == 1 else MixedSeed(own)
+
+
+@dataclass(frozen=True)
 class FunctionSeed:
     """Any function from the value at a point to its cotangent; its score is Σ cotangent · value."""
 
@@ -267,53 +292,6 @@ def neuron(index: int, row: int, column: int) -> LayerSeed:
 def direction(weights: Sequence[float]) -> LayerSeed:
     """Ask what a direction in channel space likes: Σ_c weight_c · mean of channel c."""
     return LayerSeed(tuple((c, float(w)) for c, w in enumerate(weights)))
-
-
-@dataclass(frozen=True)
-class Named:
-    """An objective in a person's words, before a model's labels turn it into class numbers.
-
-    Attributes:
-        terms: `(weight, class)`, each class an index, a label, a WordNet id or a rank.
-        name: how to call it, "" to have it composed.
-        score: overrides the score asked for elsewhere.
-    """
-
-    terms: tuple[tuple[float, Any], ...]
-    name: str = ""
-    score: str | None = None
-
-
-@dataclass(frozen=True)
-class Rank:
-    """The class in place `place` (0 is the top) of the network's own answer."""
-
-    place: int = 0
-
-
-def top(place: int = 0) -> Rank:
-    """Explain the class in this place of the network's answer; 0 is the most probable."""
-    return Rank(place)
-
-
-def contrast(a: Any, b: Any) -> Named:
-    """Ask "why `a` rather than `b`": the difference of two class scores (the Finer-CAM question).
-
-    Args:
-        a: class spoken for: index, label or WordNet id.
-        b: class spoken against.
-    """
-    return Named(((1.0, a), (-1.0, b)), "{0} rather than {1}")
-
-
-def negative(a: Any) -> Named:
-    """Ask what speaks against a class: its score with the sign turned."""
-    return Named(((-1.0, a),), "against {0}")
-
-
-def log_probability(a: Any) -> Named:
-    """Explain the log-probability of a class instead of its logit."""
-    return Named(((1.0, a),), "{0}", "log_probability")
 
 
 def to_numpy(values: Array) -> npt.NDArray[Any]:

@@ -1,0 +1,146 @@
+"""shisen explain"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .common import (
+    finish,
+    load_model,
+    model_options,
+    options_of,
+    pictures_of,
+    progress,
+    quiet_warnings,
+    target_of,
+)
+
+
+@click.command()
+@click.argument("pictures", nargs=-1, required=True)
+@model_options
+@click.option("--method", default="grad_cam", show_default=True, help="A name from `shisen methods`.")
+@click.option(
+    "--target",
+    "-t",
+    default=None,
+    help="Class (index, label or WordNet id), 'a / b' for a rather than b, 'not a', or top2. "
+    "The top class if left out.",
+)
+@click.option("--layer", default=None, help="A point from `shisen layers`; the default layer if left out.")
+@click.option(
+    "--score",
+    type=click.Choice(["logit", "probability", "log_probability"]),
+    default="logit",
+    show_default=True,
+    help="What is explained of the class.",
+)
+@click.option("-O", "--option", "options", multiple=True, metavar="NAME=VALUE", help="An option of the method.")
+@click.option(
+    "--style",
+    type=click.Choice(["blend", "mask", "heatmap", "contour"]),
+    default="blend",
+    show_default=True,
+    help="How the map is drawn.",
+)
+@click.option("--colormap", default="jet", show_default=True, help="Any matplotlib name; diverging ones show signs.")
+@click.option("--alpha", default=0.4, show_default=True, type=click.FloatRange(0, 1), help="Strength of the colours.")
+@click.option("--colour-bar", is_flag=True, help="Draw a bar with the unit beside the picture.")
+@click.option(
+    "--out",
+    default="shisen_out",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="A folder, or one file for one picture.",
+)
+@click.option(
+    "--format",
+    "suffix",
+    type=click.Choice(["png", "jpg", "webp", "npy"]),
+    default="png",
+    show_default=True,
+    help="Kind of the files in a folder.",
+)
+def explain(
+    pictures: tuple[str, ...],
+    method: str,
+    target: str | None,
+    layer: str | None,
+    score: str,
+    options: tuple[str, ...],
+    out: Path,
+    suffix: str,
+    **choice: Any,
+) -> int:
+    """Show where the network looked in PICTURES (files, folders, globs or addresses), and write what it saw.
+
+    Every picture is written with a JSON file beside it that says how it was made.
+    """
+    from .. import registry
+    from ..api import explain_each
+    from ..explanation import Failure
+
+    drawing = {k: choice.pop(k) for k in ("style", "colormap", "alpha", "colour_bar")}
+    spec = registry.get(method)
+    own = options_of(options, spec)
+    _check_drawing(drawing)
+    sources = pictures_of(pictures)
+    if out.suffix and len(sources) > 1:
+        raise click.UsageError(f"--out names one file, but there are {len(sources)} pictures. Give a folder.")
+    model = load_model(choice)
+    places = destinations(sources, out, spec.name, suffix)
+    failures: list[tuple[str, str]] = []
+    done = 0
+    with quiet_warnings():
+        found = explain_each(model, sources, spec.name, target=target_of(target), layer=layer, score=score, **own)
+        for source, place, result in progress(
+            zip(sources, places, found, strict=True), len(sources), f"Explaining with {spec.name}"
+        ):
+            if isinstance(result, Failure):
+                failures.append((source, result.error))
+                continue
+            written = result.save(place, **drawing)
+            done += 1
+            click.echo(line(source, result, written))
+            if result.warning:
+                click.echo(f"  Note: {result.warning}", err=True)
+    return finish(failures, done)
+
+
+def line(source: str, result: Any, written: Path) -> str:
+    """Say in one line what the network saw, what was explained, and where the picture is."""
+    answer = ""
+    if result.predictions:
+        best = result.predictions[0]
+        answer = f"{best.label} ({best.probability:.1%})"
+    explained = (
+        ""
+        if result.target.name == (result.predictions and result.predictions[0].label)
+        else (f", explained: {result.target.name}")
+    )
+    where = f" at {result.layer}" if result.layer else ""
+    return f"{source}: {answer}{explained}, {result.method}{where} → {written}"
+
+
+def _check_drawing(drawing: dict[str, Any]) -> None:
+    """Fail on an unknown colour map before the network runs, not after."""
+    from ..render.colours import is_diverging
+
+    is_diverging(drawing["colormap"])
+
+
+def destinations(sources: list[str], out: Path, method: str, suffix: str) -> list[Path]:
+    """Return one file per picture, named after it; pictures of one name get a number."""
+    if out.suffix and not out.is_dir():
+        return [out]
+    used: dict[str, int] = {}
+    places = []
+    for source in sources:
+        stem = Path(source.split("?")[0]).stem or "picture"
+        used[stem] = used.get(stem, 0) + 1
+        number = f"_{used[stem]}" if used[stem] > 1 else ""
+        places.append(out / f"{stem}{number}_{method}.{suffix}")
+    return places

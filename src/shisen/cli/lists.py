@@ -1,0 +1,78 @@
+"""shisen layers, shisen methods, shisen models"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from .common import load_model, model_options, table
+
+
+@click.command()
+@model_options
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def layers(as_json: bool, **choice: Any) -> None:
+    """List the network's points: path, kind, shape, parameters. The default layer is marked."""
+    model = load_model(choice)
+    found = model.layers
+    if as_json:
+        click.echo(json.dumps([vars(layer) for layer in found], ensure_ascii=False))
+        return
+    rows = [
+        [
+            "→" if layer.default else "",
+            layer.path,
+            layer.kind,
+            " × ".join(str(s) for s in layer.shape),
+            f"{layer.parameters:,}" if layer.parameters else "",
+        ]
+        for layer in found
+    ]
+    table(f"{model.name}: {len(found)} points", ["", "path", "kind", "shape", "parameters"], rows, ["parameters"])
+    for layer in found:
+        if layer.default:
+            click.echo(f"Default layer: {layer.path} ({layer.reason}).")
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def methods(as_json: bool) -> None:
+    """List the attribution methods with what they claim."""
+    from .. import attribution as _fill_registry  # noqa: F401
+    from ..registry import METHODS
+
+    if as_json:
+        fields = ("family", "unit", "signed", "shows", "complete", "passes", "class_specific", "paper")
+        click.echo(
+            json.dumps(
+                [
+                    {
+                        "name": m.name,
+                        "summary": m.summary,
+                        **{f: getattr(m, f) for f in fields},
+                        "options": {k: p.default for k, p in m.options.items()},
+                    }
+                    for m in METHODS.values()
+                ],
+                ensure_ascii=False,
+                default=str,
+            )
+        )
+        return
+    rows = [
+        [m.name, m.family, m.summary, m.passes, ", ".join(f"{k}={p.default}" for k, p in m.options.items()), m.paper]
+        for m in METHODS.values()
+    ]
+    table(f"{len(rows)} methods", ["name", "family", "what it shows", "passes", "options (-O)", "paper"], rows)
+
+
+@click.command()
+@click.option("--search", default="", help="Only names that contain this.")
+def models(search: str) -> None:
+    """List the models that can be loaded by name, and the forms other names take."""
+    from ..models.listing import listing
+
+    rows = [row for row in listing(search) if search.lower() in row[0].lower()]
+    table("Models", ["name", "what it is", "needs"], rows)

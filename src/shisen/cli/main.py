@@ -1,0 +1,84 @@
+"""The entry point: commands are imported only when they are called, so `shisen --help` is quick."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+COMMANDS = {
+    "predict": ("predict", "Name the most probable classes of pictures."),
+    "explain": ("explain", "Show where the network looked, and write the pictures."),
+    "layers": ("lists", "List the network's points; the default layer is marked, with the reason."),
+    "methods": ("lists", "List the attribution methods with what they claim."),
+    "models": ("lists", "List the models that can be loaded by name."),
+}
+
+
+class Lazy(click.Group):
+    """A group that imports a command's module when the command is named."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f".{COMMANDS[cmd_name][0]}", __package__)
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        from ..errors import unknown
+
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise click.UsageError(str(unknown("command", args[0], COMMANDS)))
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.version_option(package_name="shisen")
+@click.pass_context
+def shisen(ctx: click.Context, debug: bool) -> None:
+    """See where an image classifier looks, and whether that can be trusted."""
+    ctx.obj = {"debug": debug}
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the command line; exit code 0 done, 1 done with failures listed, 2 wrong usage."""
+    words = sys.argv[1:] if args is None else args
+    from ..errors import InputError, ShisenError
+
+    debug = "--debug" in words
+    words = [w for w in words if w != "--debug"]
+    try:
+        code = shisen.main(args=words, prog_name="shisen", standalone_mode=False)
+    except click.ClickException as problem:
+        problem.show()
+        code = problem.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Stopped. What is written stays.", err=True)
+        code = 130
+    except ShisenError as problem:
+        if debug:
+            raise
+        click.echo(f"Error: {problem}", err=True)
+        code = 2 if isinstance(problem, InputError) else 1
+    except BrokenPipeError:
+        code = 0
+    except Exception as problem:
+        if debug:
+            raise
+        click.echo(
+            f"Error: {type(problem).__name__}: {problem}\nRun the command again with --debug for the traceback.",
+            err=True,
+        )
+        code = 1
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,40 @@
+"""shisen predict"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from .common import finish, load_model, model_options, pictures_of, progress, table
+
+
+@click.command()
+@click.argument("pictures", nargs=-1, required=True)
+@model_options
+@click.option("--top", default=5, show_default=True, type=click.IntRange(min=1), help="How many classes.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per picture and line, for programs.")
+def predict(pictures: tuple[str, ...], top: int, as_json: bool, **choice: Any) -> int:
+    """Name the most probable classes of PICTURES (files, folders, globs or addresses)."""
+    from ..models.predicting import predict_each
+
+    sources = pictures_of(pictures)
+    model = load_model(choice)
+    failures: list[tuple[str, str]] = []
+    done = 0
+    for source, answer in progress(predict_each(model, sources, top), len(sources), "Predicting"):
+        if isinstance(answer, str):
+            failures.append((source, answer))
+            continue
+        done += 1
+        if as_json:
+            click.echo(json.dumps({"picture": source, "predictions": [vars(p) for p in answer]}, ensure_ascii=False))
+            continue
+        table(
+            source,
+            ["class", "label", "WordNet id", "probability", "logit"],
+            [[str(p.index), p.label, p.wordnet_id or "", f"{p.probability:.2%}", f"{p.logit:.3f}"] for p in answer],
+            numeric=["class", "probability", "logit"],
+        )
+    return finish(failures, done)

@@ -1,0 +1,149 @@
+"""A network together with what it expects: preprocessing and labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..backends.wrappers import Chunked, Wrapper
+from ..errors import InputError, explain_error
+from ..naming import label
+from ..targets import class_logits, probabilities, to_numpy
+from ..types import Array, Classifier, Frame, Picture, Prediction
+from .labels import Labels
+from .pictures import open_array, open_picture
+from .preprocess import Preprocess
+
+
+class Model(Wrapper):
+    """A classifier that takes pictures: the network, its preprocessing and its labels.
+
+    Made by `shisen.load` and `shisen.wrap`. It answers to `shisen.types.Classifier`, so methods take it as it is.
+
+    Args:
+        network: the adapter.
+        preprocess: what the network expects; None hands arrays in as they are.
+        labels: one name a class.
+        name: what the model is called in results.
+        source: where the weights come from, for the record.
+    """
+
+    def __init__(
+        self,
+        network: Classifier,
+        preprocess: Preprocess | None = None,
+        labels: Labels | None = None,
+        *,
+        name: str = "model",
+        source: str = "",
+    ) -> None:
+        super().__init__(network if isinstance(network, Chunked) else Chunked(network, network.chunk))
+        self.preprocess = preprocess
+        self.labels = labels if labels is not None else Labels(())
+        self.name = name
+        self.source = source
+
+    def __repr__(self) -> str:
+        size = f", {self.preprocess.size}" if self.preprocess else ""
+        return f"<shisen.Model {self.name} ({self.framework}{size}, {len(self.labels) or 'unnamed'} classes)>"
+
+    def _like(self, model: Classifier) -> Classifier:
+        return self.around(model)
+
+    def around(self, network: Classifier) -> Model:
+        """Return the same model around another classifier, such as a watched or shared one."""
+        return Model(network, self.preprocess, self.labels, name=self.name, source=self.source)
+
+    def chunked(self, size: int) -> Model:
+        """Return the same model with at most `size` pictures a pass."""
+        inner = self.model.model if isinstance(self.model, Chunked) else self.model
+        return self.around(Chunked(inner, size))
+
+    def with_preprocess(self, preprocess: Preprocess | None) -> Model:
+        """Return the same network with another geometry; scaling of values stays the network's."""
+        return Model(self.model, preprocess, self.labels, name=self.name, source=self.source)
+
+    @property
+    def network(self) -> Any:
+        """The adapter itself, behind every wrapper."""
+        inner: Any = self.model
+        while isinstance(inner, Wrapper):
+            inner = inner.model
+        return inner
+
+    def read(self, source: Any) -> Picture:
+        """Decode a picture: path, bytes, address, PIL image or array; see `pictures.open_picture`."""
+        if isinstance(source, Picture):
+            return source
+        if self.preprocess is None and hasattr(source, "shape"):
+            return open_array(source)
+        return open_picture(source)
+
+    def prepare(self, picture: Picture) -> tuple[npt.NDArray[np.float32], Frame]:
+        """Return what the network is shown, `(h, w, c)`, and which part of the picture that is."""
+        if self.preprocess is not None:
+            return self.preprocess.pixels(picture)
+        values = np.asarray(picture.pixels)
+        if values.dtype == np.uint8 and picture.source != "array":
+            values = values / np.float32(255)
+        h, w = picture.size
+        return np.asarray(values, dtype=np.float32), Frame((h, w), (h, w), (0.0, 0.0, float(w), float(h)))
+
+    def find(self, target: Any) -> int:
+        """Return the index of a class given by index, label or WordNet id."""
+        if isinstance(target, str) and not target.lstrip("-").isdigit() and not len(self.labels):
+            raise InputError(
+                explain_error(
+                    "A class can be named only for a model with labels.",
+                    repr(target),
+                    "Pass labels= to load() or wrap(), or give the class index.",
+                )
+            )
+        if len(self.labels):
+            return self.labels.find(target)
+        return int(target)
+
+    def predictions(self, logits: Array, top: int = 5) -> list[list[Prediction]]:
+        """Turn logits `(n, classes)` into the `top` most probable classes of each row."""
+        scores = to_numpy(class_logits(logits, self.head)).astype(np.float64)
+        chances = to_numpy(probabilities(logits, self.head)).astype(np.float64)
+        if scores.ndim != 2:
+            return [[] for _ in range(len(scores))]
+        order = np.argsort(-scores, axis=-1, kind="stable")[:, :top]
+        return [
+            [
+                Prediction(
+                    int(k), label(int(k), self.labels), self.labels.wordnet_id(int(k)), float(p[k]), float(row[k])
+                )
+                for k in best
+            ]
+            for best, row, p in zip(order, scores, chances, strict=True)
+        ]
+
+    def predict(self, picture: Any, top: int = 5) -> Any:
+        """Return the `top` most probable classes of a picture, or one such list for each picture of a list.
+
+        Args:
+            picture: path, bytes, http(s) address, PIL image, NumPy array (uint8, or float in [0, 1]); or a list.
+            top: how many classes.
+
+        Returns:
+            `Prediction(index, label, wordnet_id, probability, logit)` records, most probable first.
+
+        Raises:
+            PictureError: for a picture that cannot be read.
+        """
+        if isinstance(picture, (list, tuple)):
+            return [self.predict(one, top) for one in picture]
+        image, _ = self.prepare(self.read(picture))
+        return self.predictions(self.activations(image[None]), top)[0]
+
+
+def same_labels(labels: Labels | Sequence[str] | None) -> Labels:
+    """Return labels as `Labels`, whatever list they came as."""
+    if labels is None:
+        return Labels(())
+    return labels if isinstance(labels, Labels) else Labels(tuple(str(name) for name in labels))

@@ -1,0 +1,44 @@
+"""Predict many pictures in batches; a picture that cannot be read never loses the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ..errors import ShisenError
+from .model import Model
+from ..run.ahead import ahead
+from ..types import Prediction
+
+
+def predict_each(model: Model, sources: Iterable[Any], top: int = 5) -> Iterator[tuple[str, list[Prediction] | str]]:
+    """Yield `(source, predictions)` per picture in order, or `(source, message)` for one that cannot be read."""
+
+    def ready(source: Any) -> tuple[str, Any]:
+        try:
+            return str(source), model.prepare(model.read(source))[0]
+        except (ShisenError, OSError, MemoryError) as problem:
+            return str(source), str(problem)
+
+    waiting: list[tuple[str, Any]] = []
+    for item in ahead(ready, sources, depth=2 * model.chunk):
+        if waiting and (_shape(item) != _shape(waiting[0]) or len(waiting) == model.chunk):
+            yield from _answer(model, waiting, top)
+            waiting = []
+        waiting.append(item)
+    if waiting:
+        yield from _answer(model, waiting, top)
+
+
+def _shape(item: tuple[str, Any]) -> Any:
+    return None if isinstance(item[1], str) else item[1].shape
+
+
+def _answer(model: Model, batch: list[tuple[str, Any]], top: int) -> Iterator[tuple[str, list[Prediction] | str]]:
+    if _shape(batch[0]) is None:
+        yield from batch
+        return
+    found = model.predictions(model.activations(np.stack([image for _, image in batch])), top)
+    yield from ((source, row) for (source, _), row in zip(batch, found, strict=True))
