@@ -51,6 +51,7 @@ __all__ = [
     "ShisenError",
     "ShisenWarning",
     "Target",
+    "__version__",
     "channel",
     "contrast",
     "direction",
@@ -63,7 +64,6 @@ __all__ = [
     "neuron",
     "top",
     "wrap",
-    "__version__",
 ]
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import ShisenError
-from .model import Model
 from ..run.ahead import ahead
 from ..types import Prediction
+from .model import Model
 
 
 def predict_each(model: Model, sources: Iterable[Any], top: int = 5) -> Iterator[tuple[str, list[Prediction] | str]]:

@@ -1,0 +1,46 @@
+# Everything a developer does, one word a chore. `make demo` and `make test` start from nothing.
+PYTHON ?= python3
+# The version the tests are known to pass with; any torch >= 2.2 works for users.
+TORCH ?= torch==2.13.0
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip install -q --disable-pip-version-check
+
+.PHONY: demo test test-slow check docs bench clean
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/demo.stamp: pyproject.toml | $(VENV)/bin/python
+	$(PIP) $(TORCH)
+	$(PIP) -e '.[torch,perturbation]'
+	@touch $@
+
+$(VENV)/dev.stamp: pyproject.toml | $(VENV)/bin/python
+	$(PIP) $(TORCH)
+	$(PIP) -e '.[torch,perturbation,dev]'
+	@touch $@
+
+demo: $(VENV)/demo.stamp  ## explain a real photo with the embedded network; says where the pictures are
+	$(BIN)/python examples/demo.py demo
+
+test: $(VENV)/dev.stamp  ## all tests but the slow ones
+	$(BIN)/python -m pytest -n 2
+
+test-slow: $(VENV)/dev.stamp  ## real training, many architectures, clean environments
+	$(BIN)/python -m pytest -m slow
+
+check: $(VENV)/dev.stamp  ## lint, format, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+docs: $(VENV)/dev.stamp  ## the generated parts of the documentation
+	$(BIN)/python docs/generate.py
+
+bench: $(VENV)/dev.stamp  ## figures of the README, peers in the same run
+	$(PIP) -r benchmarks/requirements.txt
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) demo dist build
