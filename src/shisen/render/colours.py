@@ -11,10 +11,12 @@ from ..errors import unknown
 
 Bytes = npt.NDArray[np.uint8]
 
-DIVERGING = frozenset(
-    ("piyg", "prgn", "brbg", "puor", "rdgy", "rdbu", "rdylbu", "rdylgn")
-    + ("spectral", "coolwarm", "bwr", "seismic", "berlin", "managua", "vanimo")
-)
+DIVERGING = {"piyg", "prgn", "brbg", "puor", "rdgy", "rdbu", "rdylbu", "rdylgn", "spectral", "coolwarm", "bwr"} | {
+    "seismic",
+    "berlin",
+    "managua",
+    "vanimo",
+}
 
 
 @lru_cache(maxsize=32)

@@ -112,7 +112,8 @@ def place(values: npt.NDArray[np.generic], frame: Frame) -> Map:
     one: Map = down @ array if rows_first else down
     two: Map = across.T if rows_first else array @ across.T
     if (high, wide) == frame.picture:
-        return np.matmul(one, two)
+        whole: Map = np.matmul(one, two)
+        return whole
     placed = np.zeros(frame.picture, dtype=np.float32)
     np.matmul(one, two, out=placed[rows, columns])
     return placed
