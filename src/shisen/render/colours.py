@@ -1,0 +1,75 @@
+"""From numbers to colours, through matplotlib's colour maps."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import unknown
+
+Bytes = npt.NDArray[np.uint8]
+
+DIVERGING = {"piyg", "prgn", "brbg", "puor", "rdgy", "rdbu", "rdylbu", "rdylgn", "spectral", "coolwarm", "bwr"} | {
+    "seismic",
+    "berlin",
+    "managua",
+    "vanimo",
+}
+
+
+@lru_cache(maxsize=32)
+def table(name: str) -> Bytes:
+    """Return the 256 colours of a colour map, `(256, 3)` uint8, the coldest first.
+
+    Raises:
+        UnknownName: if matplotlib knows no such map; the message carries the nearest names.
+    """
+    import matplotlib
+
+    if name not in matplotlib.colormaps:
+        known = sorted(n for n in matplotlib.colormaps if not n.endswith("_r"))
+        raise unknown("colour map", name, known, "Every name may end in '_r' to be reversed.")
+    colours = np.asarray(matplotlib.colormaps[name](np.linspace(0.0, 1.0, 256)))[:, :3]
+    out = np.rint(colours * 255.0).astype(np.uint8)
+    out.setflags(write=False)
+    return out
+
+
+def is_diverging(name: str) -> bool:
+    """Return whether a colour map has a neutral middle, which belongs to zero."""
+    return name.lower().removesuffix("_r") in DIVERGING
+
+
+def index(scaled: npt.NDArray[np.floating]) -> Bytes:
+    """Return the place in the colour table, round(255 · v) with v clipped to [0, 1]; NaN goes to 0.
+
+    Rounding and clipping are monotone and happen before the conversion to eight bits, so a larger value never
+    gets a smaller index and nothing wraps round.
+    """
+    level = np.nan_to_num(np.asarray(scaled, dtype=np.float32), nan=0.0)
+    np.clip(level, 0.0, 1.0, out=level)
+    level *= np.float32(255.0)
+    return np.rint(level, out=level).astype(np.uint8)
+
+
+def colour(scaled: npt.NDArray[np.floating], name: str = "jet") -> Bytes:
+    """Return the colours of values in [0, 1].
+
+    Args:
+        scaled: `(H, W)`; values outside of [0, 1] get the colours of the ends, NaN that of 0.
+        name: a matplotlib colour map.
+
+    Returns:
+        `(H, W, 3)` uint8.
+
+    Raises:
+        UnknownName: if there is no such colour map.
+    """
+    return np.take(table(name), index(scaled), axis=0)
+
+
+def centred(heat: npt.NDArray[np.floating], name: str) -> npt.NDArray[np.floating]:
+    """Return heat as [0, 1] for a colour map: (1 + v) / 2 for a diverging one, whose middle is zero."""
+    return (np.asarray(heat, dtype=np.float32) + np.float32(1.0)) * np.float32(0.5) if is_diverging(name) else heat

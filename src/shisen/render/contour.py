@@ -1,0 +1,67 @@
+"""Contour lines drawn over a picture."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw
+
+from .colours import centred, colour
+
+FINEST = 1024  # a map is traced at no more points a side: a smooth map has no finer lines
+HALO = (16, 16, 16)
+
+
+def draw_contours(
+    image: Image.Image, heat: npt.NDArray[np.float32], *, colormap: str, levels: tuple[float, ...]
+) -> Image.Image:
+    """Return the image with lines where the map has a share of its hottest value, each with a dark halo.
+
+    Args:
+        image: RGB of the map's size.
+        heat: `(H, W)` in [0, 1] or [−1, 1]; NaN where there is no map.
+        colormap: gives each line the colour of its level.
+        levels: shares of the largest value; of both signs for a map that has them and a diverging colour map.
+    """
+    import contourpy  # comes with matplotlib
+
+    height, width = heat.shape
+    if height < 2 or width < 2:
+        return image
+    stride = max(1, -(-max(height, width) // FINEST))
+    y, x = _points(height, stride), _points(width, stride)
+    coarse = heat[np.ix_(y, x)]
+    top = float(np.nanmax(np.abs(coarse), initial=0.0))
+    if top == 0.0:
+        return image
+    tracer = contourpy.contour_generator(x=x + 0.5, y=y + 0.5, z=np.ma.masked_invalid(coarse))
+    scale = 1 if max(height, width) > 2400 else 2 if max(height, width) > 1000 else 4
+    line = max(1.2, min(height, width) / 160.0) * scale
+    out = image.convert("RGB")
+    both = [-share for share in reversed(levels)] + list(levels)
+    for share in both:
+        paths: list[npt.NDArray[np.float64]] = [np.asarray(p) for p in tracer.lines(share * top)]
+        if not paths:
+            continue
+        level = centred(np.array([[share]], np.float32), colormap)
+        ink = tuple(int(v) for v in colour(level, colormap)[0, 0])
+        out = _stroke(out, paths, line, scale, ink)
+    return out
+
+
+def _points(length: int, stride: int) -> npt.NDArray[np.int64]:
+    points = np.arange(0, length, stride)
+    return points if points[-1] == length - 1 else np.append(points, length - 1)
+
+
+def _stroke(
+    image: Image.Image, paths: list[npt.NDArray[np.float64]], line: float, scale: int, ink: tuple[int, ...]
+) -> Image.Image:
+    """Draw halo and line through masks that are `scale` times too large, which makes the edges smooth."""
+    for wide, shade in ((line * 1.9, HALO), (line, ink)):
+        mask = Image.new("L", (image.width * scale, image.height * scale))
+        draw = ImageDraw.Draw(mask)
+        for path in paths:
+            draw.line([tuple(p) for p in path * scale], fill=255, width=max(1, round(wide)), joint="curve")
+        image.paste(shade, (0, 0), mask.resize(image.size, Image.Resampling.BOX) if scale > 1 else mask)
+    return image

@@ -1,0 +1,179 @@
+"""A picture and its map in one image: blended, lit, as heat alone, or as contour lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from ..errors import InputError, explain_error, unknown
+from .colours import Bytes, centred, colour, table
+from .legend import badge
+
+STYLES = ("blend", "mask", "heatmap", "contour")
+
+BAND = 1_000_000  # pixels worked on at a time, so that temporaries stay small beside the picture
+UNSEEN = 0.6  # light of picture parts that the network did not look at
+UNLIT = 0.12  # light that `mask` leaves where there is no evidence, so that the place can be recognised
+NOWHERE = 72  # grey of the same places in `heatmap`
+LEVELS = (0.25, 0.5, 0.75)
+
+
+def displayable(pixels: npt.NDArray[Any]) -> Bytes:
+    """Return any array as a picture that can be shown.
+
+    Bytes stay as they are, 16 bits lose the lower half, floats in [0, 1] are times 255; values in another range are
+    stretched from their least to their largest, not a number is black. One channel is grey, three are colours, of any
+    other number the mean is shown.
+
+    Args:
+        pixels: `(H, W)` or `(H, W, C)` of any type.
+
+    Returns:
+        `(H, W, 3)` uint8; the array itself if it already is one.
+
+    Raises:
+        InputError: if it is not a picture's shape.
+    """
+    array = np.asarray(pixels)
+    if array.ndim not in (2, 3) or array.size == 0 or array.dtype.kind not in "buif":
+        raise InputError(
+            explain_error(
+                "A picture must be numbers of shape (H, W) or (H, W, C).",
+                f"{array.dtype} of shape {array.shape}",
+                "Pass one picture, channels last.",
+            )
+        )
+    if array.dtype == np.uint8:
+        level = array
+    elif array.dtype == np.bool_:
+        level = array.astype(np.uint8) * np.uint8(255)
+    elif array.dtype == np.uint16 and array.max() > 255:
+        level = (array >> 8).astype(np.uint8)
+    else:
+        level = _stretched(array)
+    if level.ndim == 2:
+        level = level[..., None]
+    if level.shape[2] == 3:
+        return level
+    if level.shape[2] != 1:
+        level = np.rint(level.mean(axis=2, dtype=np.float32, keepdims=True)).astype(np.uint8)
+    grey: Bytes = np.repeat(level, 3, axis=2)
+    return grey
+
+
+def _stretched(array: npt.NDArray[Any]) -> Bytes:
+    real = array.astype(np.float64 if array.dtype.itemsize > 4 else np.float32)
+    finite = real[np.isfinite(real)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    if low >= 0.0 and high <= 1.0 and array.dtype.kind == "f":
+        low, high = 0.0, 1.0
+    elif low >= 0.0 and high <= 255.0:
+        low, high = 0.0, 255.0
+    real = np.nan_to_num(real, nan=low, posinf=high, neginf=low)
+    width = max(high - low, 1e-30)
+    return np.asarray(np.rint(np.clip(real / width - low / width, 0.0, 1.0) * 255.0), dtype=np.uint8)
+
+
+def overlay(
+    pixels: npt.NDArray[Any],
+    heat: npt.NDArray[np.floating],
+    style: str = "blend",
+    *,
+    colormap: str = "jet",
+    alpha: float = 0.4,
+) -> Image.Image:
+    """Draw a map and its picture in one image of the picture's size.
+
+    `blend` is (1 − alpha) · picture + alpha · colour; `mask` lights the picture by the map, its 10th to 90th
+    percentile stretched; `heatmap` is the colours alone; `contour` draws lines at 25, 50 and 75 % of the hottest
+    value. With a diverging colour map zero is the middle. Where the map is NaN the network did not look: the picture
+    is left without tint and a little darker. A map without any evidence is said to be one, in words.
+
+    Args:
+        pixels: `(H, W, 3)` uint8, or what `displayable` makes of it.
+        heat: `(H, W)` in [0, 1], or in [−1, 1] for a diverging colour map.
+        style: "blend", "mask", "heatmap" or "contour".
+        colormap: a matplotlib colour map.
+        alpha: opacity of the colours in `blend`, 0 to 1.
+
+    Returns:
+        RGB image, H pixels high and W wide.
+
+    Raises:
+        UnknownName: if there is no such style or colour map.
+        InputError: if the shapes do not fit or alpha is out of range.
+    """
+    picture = displayable(pixels)
+    values = np.asarray(heat, dtype=np.float32)
+    if style not in STYLES:
+        raise unknown("style", style, STYLES)
+    if values.shape != picture.shape[:2]:
+        raise InputError(
+            explain_error(
+                f"The map must have the picture's size {picture.shape[:2]}.",
+                f"shape {values.shape}",
+                "Place it on the picture first.",
+            )
+        )
+    if not 0.0 <= alpha <= 1.0:
+        raise InputError(explain_error("alpha must lie between 0 and 1.", alpha, "0.4 suits most pictures."))
+    table(colormap)  # an unknown name is answered before any work
+    out = np.empty_like(picture)
+    low, high = _stretch(values) if style == "mask" else (0.0, 1.0)
+    for rows in _bands(picture.shape[0], picture.shape[1]):
+        part, warm = picture[rows], values[rows]
+        if style == "blend":
+            tint = colour(centred(warm, colormap), colormap)
+            out[rows] = _mix(part, tint, alpha)
+        elif style == "mask":
+            out[rows] = _lit(part, warm, low, high)
+        elif style == "heatmap":
+            out[rows] = colour(centred(warm, colormap), colormap)
+        else:
+            out[rows] = part
+        away = np.isnan(warm)
+        if away.any():
+            light = np.float32(UNLIT if style == "mask" else UNSEEN)
+            out[rows][away] = NOWHERE if style == "heatmap" else (part[away] * light).astype(np.uint8)
+    image = Image.fromarray(out)
+    strongest = float(np.nanmax(np.abs(values), initial=0.0))
+    if strongest == 0.0:
+        return badge(image, "no evidence")
+    if style == "contour":
+        from .contour import draw_contours
+
+        return draw_contours(image, values, colormap=colormap, levels=LEVELS)
+    return image
+
+
+def _bands(height: int, width: int) -> Iterator[slice]:
+    step = max(1, BAND // max(width, 1))
+    return (slice(start, start + step) for start in range(0, height, step))
+
+
+def _mix(picture: Bytes, tint: Bytes, alpha: float) -> Bytes:
+    mixed = picture * np.float32(1.0 - alpha)
+    mixed += tint * np.float32(alpha)
+    return np.asarray(np.rint(mixed, out=mixed), dtype=np.uint8)
+
+
+def _lit(picture: Bytes, heat: npt.NDArray[np.float32], low: float, high: float) -> Bytes:
+    light = (np.clip(np.nan_to_num(heat), low, high) - np.float32(low)) / np.float32(max(high - low, 1e-12))
+    light = np.float32(UNLIT) + np.float32(1.0 - UNLIT) * light
+    return np.rint(picture * light[..., None]).astype(np.uint8)
+
+
+def _stretch(heat: npt.NDArray[np.float32]) -> tuple[float, float]:
+    """Return the values between which `mask` goes from dark to light: the 10th and 90th percentile of the map."""
+    stride = max(1, int(np.ceil(np.sqrt(heat.size / BAND))))
+    sample = heat[::stride, ::stride]
+    sample = np.maximum(sample[np.isfinite(sample)], 0.0)
+    top = max(float(np.nanmax(heat, initial=0.0)), 0.0)
+    if not sample.size:
+        return 0.0, max(top, 1.0)
+    low, high = (float(q) for q in np.percentile(sample, (10, 90)))
+    return (low, high) if high > low else (low, top) if top > low else (top, top + 1.0)
