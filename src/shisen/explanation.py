@@ -9,10 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from .types import Attribution, Frame, Picture, Prediction, Target
+
+Map = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Explanation:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def values(self) -> npt.NDArray[np.float32]:
+    def values(self) -> Map:
         """Raw map, float32, `(h, w)` or `(h, w, c)`, in the method's unit, at native resolution."""
         return self.attribution.values
 
@@ -73,17 +74,17 @@ class Explanation:
         """In words, why the map shows no evidence; None for a map that shows some."""
         from .render.scale import says_nothing
 
-        return says_nothing(self.values)
+        return says_nothing(self.values, self.attribution.shows)
 
     @cached_property
-    def heatmap(self) -> npt.NDArray[np.float32]:
+    def heatmap(self) -> Map:
         """Float32 `(H, W)` in [0, 1] at the picture's own size, for looking at; a zero map stays zero."""
         from .render.scale import heatmap
 
         return heatmap(self.attribution, self.frame)
 
     @cached_property
-    def signed(self) -> npt.NDArray[np.float32]:
+    def signed(self) -> Map:
         """Float32 `(H, W)` in [-1, 1] at the picture's own size: for and against; zero stays zero."""
         from .render.scale import signed
 
@@ -105,30 +106,22 @@ class Explanation:
             A PIL image.
         """
         from .render.colours import is_diverging
-        from .render.overlay import colour_bar as with_bar
-        from .render.overlay import displayable, overlay
+        from .render.legend import colour_bar as with_bar
+        from .render.overlay import overlay
+        from .render.scale import limits, unseen_as_nan
 
         diverging = is_diverging(colormap)
-        heat = self.signed if diverging else self.heatmap
-        image = overlay(displayable(self.picture.pixels), heat, style=style, colormap=colormap, alpha=alpha)
+        heat = unseen_as_nan(self.signed if diverging else self.heatmap, self.frame)
+        image = overlay(self.picture.pixels, heat, style, colormap=colormap, alpha=alpha)
         if colour_bar:
-            low, high = self.range
-            image = with_bar(image, colormap=colormap, low=low if diverging else 0.0, high=high, unit=self.unit)
+            ends = limits(self.attribution, self.frame, diverging=diverging)
+            image = with_bar(image, colormap=colormap, unit=self.unit, limits=ends)
         return image
 
     @property
     def unit(self) -> str:
         """Unit of the raw values."""
         return self.attribution.unit
-
-    @property
-    def range(self) -> tuple[float, float]:
-        """The raw values that the two ends of the colour scale stand for."""
-        from .render.scale import reduce_channels
-
-        flat = np.nan_to_num(reduce_channels(self.values, self.attribution.shows))
-        top = float(np.abs(flat).max()) if flat.size else 0.0
-        return -top, top
 
     def save(
         self,
@@ -161,15 +154,10 @@ class Explanation:
 
         return manifest(
             self.attribution,
-            self.picture,
-            frame=self.frame,
-            predictions=self.predictions,
-            facts={
-                "model": {"name": self.model, **self.facts},
-                "seconds": self.seconds,
-                "drawing": drawing,
-                "warning": self.warning,
-            },
+            picture=self.picture,
+            model={"name": self.model, **self.facts},
+            scores=self.predictions,
+            more={"frame": self.frame, "seconds": self.seconds, "drawing": drawing, "warning": self.warning},
         )
 
     def _repr_png_(self) -> bytes:
