@@ -131,7 +131,7 @@ def load_built_in(name: str, request: Request) -> Model:
         raise unknown("framework", framework, ["torch", "keras"])
     if not _installed("torch"):
         raise require("torch", "torch", f"The model {name!r}")
-    from .efficientnet_lite import load_net
+    from .efficientnet_lite_torch import load_net
 
     net = to_device(load_net(recipe.variant), request.device)
     return wrap(net, preprocess=recipe.preprocess, labels=recipe.labels(), name=name)

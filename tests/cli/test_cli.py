@@ -1,0 +1,157 @@
+"""The command line on real photos with the embedded network: what a person types and what comes back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage import data
+
+from shisen.cli import main
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("photos")
+    Image.fromarray(data.cat()).save(folder / "cat.png")
+    Image.fromarray(data.coffee()).save(folder / "coffee.jpg")
+    return folder
+
+
+class Ran:
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]):
+    def call(*words: object) -> Ran:
+        with pytest.raises(SystemExit) as stop:
+            main([str(w) for w in words])
+        said = capsys.readouterr()
+        return Ran(int(stop.value.code or 0), said.out, said.err)
+
+    return call
+
+
+def test_predict_prints_a_table_with_class_id_and_probability(run, photos: Path) -> None:
+    ran = run("predict", photos / "cat.png", "--top", 3)
+    assert ran.code == 0
+    first = next(line for line in ran.out.splitlines() if "%" in line)
+    assert "Egyptian cat" in first
+    assert "n02124075" in first
+
+
+def test_predict_speaks_json_to_programs(run, photos: Path) -> None:
+    ran = run("predict", photos, "--json", "--top", 2)
+    rows = [json.loads(line) for line in ran.out.splitlines()]
+    assert [Path(r["picture"]).name for r in rows] == ["cat.png", "coffee.jpg"]
+    assert rows[1]["predictions"][0]["label"] == "espresso"
+    assert all(len(r["predictions"]) == 2 for r in rows)
+    assert sum(p["probability"] for p in rows[0]["predictions"]) <= 1
+
+
+def test_explain_writes_a_picture_of_the_pictures_size_and_says_where(run, photos: Path, tmp_path: Path) -> None:
+    ran = run("explain", photos / "cat.png", "--out", tmp_path)
+    assert ran.code == 0
+    file = tmp_path / "cat_grad_cam.png"
+    assert str(file) in ran.out
+    assert "Egyptian cat" in ran.out
+    assert Image.open(file).size == Image.open(photos / "cat.png").size
+    record = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
+    assert record["method"] == "grad_cam"
+    assert record["target"]["name"] == "Egyptian cat"
+    assert record["layer"] == "head"
+    assert record["picture"]["sha256"]
+    assert record["versions"]["torch"]
+
+
+def test_explain_takes_folders_targets_styles_and_methods(run, photos: Path, tmp_path: Path) -> None:
+    ran = run(
+        "explain", photos, "--method", "gradient", "--target", "African elephant", "--style", "mask", "--out", tmp_path
+    )
+    assert ran.code == 0
+    assert sorted(p.name for p in tmp_path.glob("*.png")) == ["cat_gradient.png", "coffee_gradient.png"]
+    record = json.loads((tmp_path / "coffee_gradient.json").read_text(encoding="utf-8"))
+    assert record["target"]["indices"] == [386]
+    assert record["drawing"]["style"] == "mask"
+
+
+def test_a_bad_file_is_listed_and_loses_no_neighbour(run, photos: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "broken.jpg"
+    bad.write_bytes((photos / "coffee.jpg").read_bytes()[:900])
+    ran = run("explain", photos / "cat.png", bad, photos / "coffee.jpg", "--out", tmp_path / "maps")
+    assert ran.code == 1
+    assert sorted(p.name for p in (tmp_path / "maps").glob("*.png")) == ["cat_grad_cam.png", "coffee_grad_cam.png"]
+    assert "1 of 3 pictures could not be used" in ran.err
+    assert "broken.jpg" in ran.err
+    assert "Traceback" not in ran.err
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["--method", "grad_cm"], "grad_cam"),
+        (["--target", "African elefant"], "African elephant"),
+        (["--layer", "haed"], "head"),
+        (["--colormap", "jett"], "jet"),
+        (["--model", "efficientnet_lite9"], "efficientnet_lite0"),
+        (["-O", "n=3"], "option"),
+    ],
+)
+def test_unknown_names_are_answered_with_the_nearest(run, photos: Path, words: list[str], hint: str) -> None:
+    ran = run("explain", photos / "cat.png", *words)
+    assert ran.code in (1, 2)
+    assert hint in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_an_unknown_command_is_answered_with_the_nearest(run) -> None:
+    ran = run("explane")
+    assert ran.code == 2
+    assert "'explain'" in ran.err
+
+
+def test_a_missing_picture_is_said_in_words(run) -> None:
+    ran = run("predict", "nowhere.jpg")
+    assert ran.code in (1, 2)
+    assert "nowhere.jpg" in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_layers_marks_the_default_and_says_why(run) -> None:
+    ran = run("layers")
+    assert ran.code == 0
+    marked = [line for line in ran.out.splitlines() if "→" in line]
+    assert len(marked) == 1
+    assert "7 × 7 × 1280" in marked[0]
+    assert "last feature map before pooling" in ran.out
+
+
+def test_methods_and_models_are_listed(run) -> None:
+    ran = run("methods", "--json")
+    listed = {m["name"]: m for m in json.loads(ran.out)}
+    assert {"gradient", "input_x_gradient", "grad_cam"} <= set(listed)
+    assert "Selvaraju" in listed["grad_cam"]["paper"]
+    ran = run("models")
+    assert "efficientnet_lite2" in ran.out
+    assert "package.module:build" in ran.out
+
+
+def test_raw_values_can_be_written(run, photos: Path, tmp_path: Path) -> None:
+    run("explain", photos / "cat.png", "--format", "npy", "--out", tmp_path)
+    values = np.load(tmp_path / "cat_grad_cam.npy", allow_pickle=False)
+    assert values.shape == (7, 7)
+    assert values.max() > 0
+
+
+def test_contrast_and_rank_can_be_typed(run, photos: Path, tmp_path: Path) -> None:
+    run("explain", photos / "cat.png", "--target", "tabby / Egyptian cat", "--out", tmp_path / "a.png")
+    record = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
+    assert record["target"]["name"] == "tabby rather than Egyptian cat"
+    run("explain", photos / "cat.png", "--target", "top2", "--out", tmp_path / "b.png")
+    record = json.loads((tmp_path / "b.json").read_text(encoding="utf-8"))
+    assert record["target"]["indices"] == [record["scores"][1]["index"]]

@@ -1,0 +1,146 @@
+"""The calls a person makes, on the embedded network and on networks of their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from skimage import data
+from torch import nn
+
+import shisen
+from shisen.errors import InputError, PictureError, UnknownName
+
+
+@pytest.fixture(scope="module")
+def model() -> shisen.Model:
+    return shisen.load("efficientnet_lite0")
+
+
+def test_a_picture_can_come_in_any_form(model: shisen.Model, tmp_path: Path) -> None:
+    cat = data.cat()
+    file = tmp_path / "cat.png"
+    Image.fromarray(cat).save(file)
+    forms = [file, str(file), file.read_bytes(), Image.fromarray(cat), cat, cat.astype(np.float32) / 255]
+    answers = [model.predict(form) for form in forms]
+    assert answers[0][0].label == "Egyptian cat"
+    assert answers[0][0].wordnet_id == "n02124075"
+    for answer in answers[1:]:
+        assert [p.index for p in answer] == [p.index for p in answers[0]]
+        assert answer[0].logit == pytest.approx(answers[0][0].logit, abs=1e-3)
+
+
+def test_an_explanation_has_raw_values_and_a_heatmap_at_the_pictures_size(model: shisen.Model) -> None:
+    e = shisen.explain(model, data.cat())
+    assert e.values.shape == (7, 7)
+    assert e.values.dtype == np.float32
+    assert e.heatmap.shape == data.cat().shape[:2]
+    assert e.heatmap.dtype == np.float32
+    assert 0.0 == e.heatmap.min() < e.heatmap.max() <= 1.0
+    assert (e.method, e.layer, e.target.name) == ("grad_cam", "head", "Egyptian cat")
+    assert e.target.value == pytest.approx(e.predictions[0].logit)
+    assert e._repr_png_()[:8] == b"\x89PNG\r\n\x1a\n"
+    assert e.overlay().size == data.cat().shape[1::-1]
+
+
+def test_the_target_may_be_a_number_a_name_an_id_or_a_list(model: shisen.Model) -> None:
+    e = [shisen.explain(model, data.cat(), target=t) for t in (386, "African elephant", "n02504458")]
+    np.testing.assert_array_equal(e[0].values, e[1].values)
+    np.testing.assert_array_equal(e[0].values, e[2].values)
+    many = shisen.explain(model, data.cat(), target=["African elephant", "tabby"])
+    np.testing.assert_allclose(many[0].values, e[0].values, atol=1e-6)
+    assert many[1].target.indices == (281,)
+
+
+def test_probabilities_and_logits_are_explained_differently(model: shisen.Model) -> None:
+    logit = shisen.explain(model, data.cat(), "gradient").values
+    chance = shisen.explain(model, data.cat(), "gradient", score="probability")
+    assert chance.attribution.unit == "probability per unit of pixel value"
+    cosine = (logit * chance.values).sum() / np.linalg.norm(logit) / np.linalg.norm(chance.values)
+    assert cosine < 0.999
+
+
+def test_a_list_keeps_its_order_and_loses_nothing(model: shisen.Model, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.jpg"
+    bad.write_bytes(b"not a picture")
+    with pytest.warns(shisen.ShisenWarning, match=r"1 of 3 pictures failed.*bad\.jpg"):
+        found = shisen.explain(model, [data.cat(), bad, data.coffee()], target=["tabby", 0, "espresso"])
+    assert [bool(f) for f in found] == [True, False, True]
+    assert [f.target.name for f in found if f] == ["tabby", "espresso"]
+    np.testing.assert_allclose(
+        found[2].values, shisen.explain(model, data.coffee(), target="espresso").values, atol=1e-5
+    )
+    with pytest.raises(PictureError):
+        shisen.explain(model, bad)
+
+
+def test_a_mix_of_given_and_own_classes(model: shisen.Model) -> None:
+    found = shisen.explain(model, [data.cat(), data.coffee()], target=[None, shisen.contrast("espresso", "cup")])
+    assert found[0].target.name == "Egyptian cat"
+    assert found[1].target.name == "espresso rather than cup"
+
+
+def test_targets_that_do_not_fit_the_pictures_are_refused(model: shisen.Model) -> None:
+    with pytest.raises(InputError, match="2 targets, 1 pictures"):
+        shisen.explain(model, [data.cat()], target=[1, 2])
+
+
+def test_another_size_and_geometry_for_one_call(model: shisen.Model) -> None:
+    e = shisen.explain(model, data.cat(), size=320, fit="stretch")
+    assert e.values.shape == (10, 10)
+    assert e.frame.box == (0.0, 0.0, 451.0, 300.0)
+    assert shisen.explain(model, data.cat()).values.shape == (7, 7)
+
+
+def test_an_own_network_takes_arrays_as_they_are() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(2, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+    model = shisen.wrap(net, labels=["a", "b", "c"])
+    x = np.random.default_rng(0).normal(size=(9, 14, 2)).astype(np.float32) * 50
+    e = shisen.explain(model, x, "gradient", target="b")
+    t = torch.tensor(x.transpose(2, 0, 1)[None], requires_grad=True)
+    net(t)[0, 1].backward()
+    np.testing.assert_allclose(e.values, t.grad[0].numpy().transpose(1, 2, 0), atol=1e-6)
+    assert e.overlay().size == (14, 9)
+    assert [p.label for p in model.predict(x, top=3)] == sorted("abc", key=lambda k: -net(t)[0]["abc".index(k)].item())
+
+
+def test_wrap_refuses_what_it_does_not_know() -> None:
+    with pytest.raises(InputError, match=r"torch\.nn\.Module"):
+        shisen.wrap("resnet")
+
+
+def test_unknown_names_come_with_the_nearest(model: shisen.Model) -> None:
+    with pytest.raises(UnknownName, match="'grad_cam'"):
+        shisen.explain(model, data.cat(), "grad_camm")
+    with pytest.raises(UnknownName, match="efficientnet_lite1"):
+        shisen.load("efficientnet_lite_1")
+    with pytest.raises(UnknownName, match="option"):
+        shisen.explain(model, data.cat(), wings=2)
+
+
+def test_an_explanation_of_nothing_says_so() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+    with torch.no_grad():
+        net[0].bias.fill_(-100.0)
+    e = shisen.explain(shisen.wrap(net), np.zeros((8, 8, 3), np.float32), target=0)
+    assert float(e.heatmap.max()) == 0.0
+    assert e.warning is not None
+    assert "no evidence" in e.warning
+
+
+def test_the_elephant_is_found_where_it_stands(model: shisen.Model, shared: Path) -> None:
+    file = shared / "photos_extra" / "elephants.jpg"
+    best = model.predict(file)[0]
+    assert best.label == "African elephant"
+    assert best.probability > 0.8
+    e = shisen.explain(model, file)
+    row, column = np.unravel_index(int(e.heatmap.argmax()), e.heatmap.shape)
+    h, w = e.heatmap.shape
+    # outlines of the two animals, as shares of height and width
+    on_small = 0.38 < row / h < 0.72 and 0.22 < column / w < 0.55
+    on_large = 0.08 < row / h < 0.88 and 0.45 < column / w < 0.99
+    assert on_small or on_large, (row / h, column / w)
