@@ -30,6 +30,8 @@ RANKS = {
     "train": 5,
     "audit": 6,
     "explanation": 6,
+    "explaining": 6,
+    "comparison": 6,
     "api": 7,
     "cli": 8,
     "web": 8,

@@ -15,6 +15,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Attribution": "types",
+    "Comparison": "comparison",
     "Explanation": "explanation",
     "Failure": "explanation",
     "Layer": "types",
@@ -26,10 +27,11 @@ _HOME = {
     "ShisenWarning": "errors",
     "Target": "types",
     "channel": "targets",
+    "compare": "comparison",
     "contrast": "naming",
     "direction": "targets",
     "explain": "api",
-    "explain_each": "api",
+    "explain_each": "explaining",
     "load": "models.loading",
     "log_probability": "naming",
     "methods": "api",
@@ -41,6 +43,7 @@ _HOME = {
 
 __all__ = [
     "Attribution",
+    "Comparison",
     "Explanation",
     "Failure",
     "Layer",
@@ -53,6 +56,7 @@ __all__ = [
     "Target",
     "__version__",
     "channel",
+    "compare",
     "contrast",
     "direction",
     "explain",
@@ -67,8 +71,10 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from .api import explain, explain_each, methods
+    from .api import explain, methods
+    from .comparison import Comparison, compare
     from .errors import ShisenError, ShisenWarning
+    from .explaining import explain_each
     from .explanation import Explanation, Failure
     from .models.loading import load, wrap
     from .models.model import Model

@@ -518,7 +518,7 @@ def test_passes_are_counted(net: Small) -> None:
 def test_shared_asks_once_for_all_seeds_and_methods(net: Small) -> None:
     passes = Passes()
     x, family = pictures(1), [seed(0), seed(1), seed(2)]
-    model = Shared(Watched(TorchClassifier(net), passes), family)
+    model = Shared(Watched(TorchClassifier(net), passes), x, family)
     slopes = [model.gradients(x, s, wrt="conv2")[1] for s in family]
     model.gradients(x, family[1], wrt="conv2")
     model.activations(x, "conv2")

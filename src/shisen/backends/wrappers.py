@@ -86,7 +86,10 @@ class Chunked(Wrapper):
         return [slice(i, min(i + self._size, count)) for i in range(0, count, self._size)]
 
     def activations(self, images: Array, at: str | Sequence[str] = "logits") -> Any:
-        return _joined([self.model.activations(images[s], at) for s in self._parts(images.shape[0])])
+        parts = self._parts(images.shape[0])
+        if len(parts) == 1:
+            return self.model.activations(images, at)
+        return _joined([self.model.activations(images[s], at) for s in parts])
 
     def gradients(
         self, images: Array, seed: Any, at: str = "logits", wrt: str | Sequence[str] = "input"
@@ -106,6 +109,8 @@ class Chunked(Wrapper):
 
     def replaced(self, images: Array, values: Array, at: str) -> Array:
         one = images.shape[0] == 1
+        if values.shape[0] <= self._size:
+            return self.model.replaced(images, values, at)
         return _joined(
             [self.model.replaced(images if one else images[s], values[s], at) for s in self._parts(values.shape[0])]
         )
@@ -170,18 +175,20 @@ class Shared(Wrapper):
 
     Args:
         model: the classifier asked.
+        images: the pictures in hand; whatever else is sent passes through and is not kept.
         seeds: objectives that belong together: when one of them is asked for, the gradients of all come from
             the same forward.
     """
 
-    def __init__(self, model: Classifier, seeds: Sequence[Any] = ()) -> None:
+    def __init__(self, model: Classifier, images: Array, seeds: Sequence[Any] = ()) -> None:
         super().__init__(model)
+        self._images = images
         self._seeds = list(seeds)
         self._memory: dict[Any, Any] = {}
         self._rewired: dict[str, Classifier] = {}
 
     def _like(self, model: Classifier) -> Classifier:
-        return Shared(model, self._seeds)
+        return Shared(model, self._images, self._seeds)
 
     def rewired(self, relu: str) -> Classifier:
         if relu not in self._rewired:
@@ -189,26 +196,26 @@ class Shared(Wrapper):
         return self._rewired[relu]
 
     def activations(self, images: Array, at: str | Sequence[str] = "logits") -> Any:
-        key = ("activations", id(images), at if isinstance(at, str) else tuple(at))
+        if images is not self._images:
+            return self.model.activations(images, at)
+        key = ("activations", at if isinstance(at, str) else tuple(at))
         if key not in self._memory:
-            # the images are kept too, so that their identity stays theirs
-            self._memory[key] = (images, self.model.activations(images, at))
-        return self._memory[key][1]
+            self._memory[key] = self.model.activations(images, at)
+        return self._memory[key]
 
     def gradients(
         self, images: Array, seed: Any, at: str = "logits", wrt: str | Sequence[str] = "input"
     ) -> tuple[Any, Any]:
-        where = (at, wrt if isinstance(wrt, str) else tuple(wrt))
-        if isinstance(seed, (list, tuple)):
+        if images is not self._images or isinstance(seed, (list, tuple)):
             return self.model.gradients(images, seed, at, wrt)
-        key = ("gradients", id(images), seed, *where)
-        if key not in self._memory:
+        where = (at, wrt if isinstance(wrt, str) else tuple(wrt))
+        if ("gradients", seed, where) not in self._memory:
             family = self._seeds if seed in self._seeds else [seed]
             value, slopes = self.model.gradients(images, family, at, wrt)
             for i, one in enumerate(family):
                 slope = slopes[i] if isinstance(wrt, str) else tuple(s[i] for s in slopes)
-                self._memory[("gradients", id(images), one, *where)] = (images, (value, slope))
+                self._memory[("gradients", one, where)] = (value, slope)
             if isinstance(wrt, str):
-                self._memory.setdefault(("activations", id(images), wrt), (images, value))
-        result: tuple[Any, Any] = self._memory[key][1]
-        return result
+                self._memory.setdefault(("activations", wrt), value)
+        found: tuple[Any, Any] = self._memory[("gradients", seed, where)]
+        return found

@@ -1,0 +1,240 @@
+"""Methods × targets on one picture, with time and passes: one figure, one table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from . import attribution as _fill_registry  # noqa: F401
+from . import registry
+from .backends.wrappers import Passes, Shared, Watched
+from .errors import InputError, ModelError, ShisenError, explain_error
+from .explaining import Ready, explain_batch, seed_for
+from .explanation import Explanation, Failure
+from .models.loading import with_geometry
+from .models.model import Model
+from .registry import METHODS
+from .targets import TopSeed
+from .types import Picture
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What one method cost for all targets together.
+
+    Attributes:
+        seconds: wall time.
+        passes: pictures sent through the network, tails included; 0 if another method's passes could be used.
+    """
+
+    seconds: float
+    passes: int
+
+    def __str__(self) -> str:
+        time = f"{self.seconds:.3g} s" if self.seconds < 1 else f"{self.seconds:.1f} s"
+        if not self.passes:
+            return f"{time} · shared pass"
+        return f"{time} · {self.passes:,} pass{'es' if self.passes > 1 else ''}"
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Several methods and targets on one picture.
+
+    Attributes:
+        picture: the picture.
+        methods: column by column.
+        targets: row by row, in words.
+        cells: `cells[target][method]`, an `Explanation`, or a `Failure` for a method that does not suit the network.
+        timings: seconds and passes of each method, all targets together.
+        model: the model's name.
+    """
+
+    picture: Picture
+    methods: tuple[str, ...]
+    targets: tuple[str, ...]
+    cells: tuple[tuple[Explanation | Failure, ...], ...]
+    timings: Mapping[str, Timing] = field(default_factory=dict)
+    model: str = ""
+
+    def __getitem__(self, key: tuple[int, str]) -> Explanation | Failure:
+        """Return the explanation of a target (its row) by a method (its name)."""
+        row, method = key
+        return self.cells[row][self.methods.index(method)]
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """Methods that do not suit the network, and why."""
+        return {m: c.error for row in self.cells for m, c in zip(self.methods, row, strict=True) if not c}  # type: ignore[union-attr]
+
+    def figure(self, style: str = "blend", colormap: str = "jet", alpha: float = 0.4, *, columns: int = 6) -> Any:
+        """Draw all maps in one matplotlib figure: picture first, targets in rows, cost under each column.
+
+        Args:
+            style, colormap, alpha: as in `Explanation.overlay`.
+            columns: how many methods stand side by side before a new band begins.
+        """
+        from .render.colours import is_diverging
+        from .render.figure import ColourBar, Panel, grid_figure
+
+        low = -1.0 if is_diverging(colormap) else 0.0
+        rows: list[list[Panel | None]] = []
+        names: list[str] = []
+        bands = [self.methods[i : i + columns] for i in range(0, len(self.methods), columns)]
+        for b, band in enumerate(bands):
+            for t, target in enumerate(self.targets):
+                row: list[Panel | None] = [self._first_panel() if b == 0 else None]
+                row += [self._panel(t, method, style, colormap, alpha) for method in band]
+                rows.append(row + [None] * (1 + min(columns, len(self.methods)) - len(row)))
+                names.append(target)
+        return grid_figure(
+            rows,
+            row_titles=names,
+            title=f"{self.model}: {Path(self.picture.source).name}",
+            colour_bar=ColourBar(colormap, "share of the map's strongest value", low, 1.0),
+        )
+
+    def _first_panel(self) -> Any:
+        from .render.figure import Panel
+        from .render.overlay import displayable
+
+        h, w = self.picture.size
+        return Panel(displayable(self.picture.pixels), "picture", f"{w} × {h}")
+
+    def _panel(self, row: int, method: str, style: str, colormap: str, alpha: float) -> Any:
+        from .render.figure import Panel
+        from .render.overlay import displayable
+
+        cell = self[row, method]
+        if isinstance(cell, Failure):
+            grey = (displayable(self.picture.pixels).astype(np.float32) * 0.15 + 200).astype(np.uint8)
+            return Panel(grey, method, "does not suit this network")
+        where = f" at {cell.layer}" if cell.layer else ""
+        cost = str(self.timings[method]) if method in self.timings else ""
+        image = np.asarray(cell.overlay(style, colormap, alpha))
+        return Panel(image, f"{method}{where}", cost)
+
+    def table(self) -> list[tuple[str, str, str, str, str]]:
+        """Return a row per method: name, seconds, passes, unit, and what failed."""
+        rows = []
+        for i, method in enumerate(self.methods):
+            cell = self.cells[0][i]
+            timing = self.timings.get(method)
+            rows.append(
+                (
+                    method,
+                    f"{timing.seconds:.3f}" if timing else "",
+                    str(timing.passes) if timing else "",
+                    cell.unit if isinstance(cell, Explanation) else "",
+                    cell.error if isinstance(cell, Failure) else "",
+                )
+            )
+        return rows
+
+    def save(self, path: str | Path, **drawing: Any) -> Path:
+        """Write the figure as PNG, SVG or PDF, with a JSON record of every panel beside it.
+
+        Args:
+            path: the suffix chooses the format.
+            **drawing: as in `figure`.
+        """
+        from .render.figure import save_figure
+        from .render.files import to_json, write_atomically
+
+        file = save_figure(self.figure(**drawing), path)
+        record = {
+            "model": self.model,
+            "picture": {"source": self.picture.source, "sha256": self.picture.sha256},
+            "timings": {m: {"seconds": t.seconds, "passes": t.passes} for m, t in self.timings.items()},
+            "failures": self.failures,
+            "panels": [cell.manifest() for row in self.cells for cell in row if isinstance(cell, Explanation)],
+        }
+        write_atomically(file.with_suffix(".json"), (to_json(record) + "\n").encode())
+        return file
+
+    def _repr_png_(self) -> bytes:
+        import io
+
+        buffer = io.BytesIO()
+        self.figure().savefig(buffer, format="png")
+        return buffer.getvalue()
+
+
+def compare(
+    model: Model,
+    picture: Any,
+    methods: str | Sequence[str] = ("gradient", "grad_cam"),
+    targets: Sequence[Any] = (None,),
+    *,
+    layer: Any = None,
+    score: str = "logit",
+    size: int | tuple[int, int] | None = None,
+    fit: str | None = None,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+    share: bool = True,
+    progress: Callable[[str], None] | None = None,
+) -> Comparison:
+    """Explain one picture by several methods and for several targets, side by side.
+
+    Work that methods have in common is done once: all gradient CAMs of one layer and any number of classes come
+    from one forward.
+
+    Args:
+        model: from `load` or `wrap`.
+        picture: as in `explain`.
+        methods: names, or "all".
+        targets: as in `explain`, one row each; None is the top class.
+        layer, score, size, fit: as in `explain`.
+        options: method → its options.
+        share: False runs every method on its own, so that the times compare.
+        progress: called with each method's name when it is done.
+
+    Returns:
+        A `Comparison`. A method that does not suit the network becomes a `Failure` in its cells.
+    """
+    names = list(METHODS) if methods == "all" else [methods] if isinstance(methods, str) else list(methods)
+    specs = [registry.get(name) for name in names]
+    own = {registry.get(name).name: dict(given) for name, given in (options or {}).items()}
+    if not specs or not targets:
+        raise InputError(explain_error("compare() needs a method and a target.", "none", "methods='all' gives all."))
+    for spec in specs:
+        spec.check(own.get(spec.name, {}))
+    shown = with_geometry(model, size, fit)
+    opened = shown.read(picture)
+    image, frame = shown.prepare(opened)
+    ready = Ready(0, opened, image, frame)
+    passes = Passes()
+    watched = shown.around(Watched(shown.model, passes))
+    seeds = [seed_for(shown, target, score) for target in targets]
+    if any(isinstance(seed, TopSeed) for seed in seeds):
+        logits = shown.activations(image[None])
+        seeds = [seed.resolve(logits) if isinstance(seed, TopSeed) else seed for seed in seeds]
+    batch = image[None]
+    in_hand = shown.around(Shared(watched.model, batch, seeds)) if share else watched
+    cells: list[list[Explanation | Failure]] = [[] for _ in seeds]
+    timings: dict[str, Timing] = {}
+    for spec in specs:
+        before, start = passes.total, perf_counter()
+        for row, seed in enumerate(seeds):
+            at = (layer or in_hand.default_layer) if spec.layered else None
+            try:
+                (cell,) = explain_batch(in_hand, spec, [ready], seed, at, own.get(spec.name, {}), images=batch)
+                cells[row].append(cell)
+            except (ShisenError, RuntimeError) as problem:
+                cells[row].append(Failure(spec.name, str(problem)))
+        timings[spec.name] = Timing(perf_counter() - start, passes.total - before)
+        if progress is not None:
+            progress(spec.name)
+    if not any(cell for row in cells for cell in row):
+        why = next(c.error for c in cells[0] if isinstance(c, Failure))
+        raise ModelError(f"None of the methods suits this network. {why}")
+    words = tuple(
+        next((c.target.name for c in row if isinstance(c, Explanation)), seed.name)
+        for row, seed in zip(cells, seeds, strict=True)
+    )
+    return Comparison(opened, tuple(s.name for s in specs), words, tuple(map(tuple, cells)), timings, model.name)
