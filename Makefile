@@ -34,6 +34,7 @@ check: $(VENV)/dev.stamp  ## lint, format, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python docs/generate.py --check
 
 docs: $(VENV)/dev.stamp  ## the generated parts of the documentation
 	$(BIN)/python docs/generate.py
