@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from PIL import Image
 from ..errors import InputError, explain_error
 from .legend import number
 from .overlay import displayable
-from .text import families, legible, wrap
+from .text import LATIN, covered, families, legible, width, wrap
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,7 +27,7 @@ GAP, MARGIN = 0.16, 0.22  # inches
 CELL = 2.1  # longer side of a panel in inches
 DPI = 160
 FORMATS = ("png", "svg", "pdf")
-LINES = 3
+BOLD = 1.17  # how much wider bold type is, at most
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,7 @@ class _Layout:
     left: float
     right: float
     columns: int
+    subtitles: tuple[int, ...]  # lines in each row, so that titles stand on one line
 
     @property
     def size(self) -> tuple[float, float]:
@@ -128,37 +129,64 @@ def grid_figure(
     FigureCanvasAgg(figure)
 
     def write(x: float, y: float, text: str, size: float, **style: Any) -> None:
-        style = {"color": INK, "ha": "center", "va": "top", "linespacing": 1.2, **style}
-        figure.text(x / wide, 1.0 - y / high, text, fontsize=size, family=list(families()), parse_math=False, **style)
+        style = {"color": INK, "ha": "center", "va": "top", "multialignment": style.get("ha", "center"), **style}
+        fonts = [LATIN] if style.get("weight") == "bold" else list(families())
+        style |= {"fontsize": size, "family": fonts, "linespacing": 1.2, "parse_math": False, "usetex": False}
+        figure.text(x / wide, 1.0 - y / high, text, **style)
 
     if title:
-        room = (wide - 2 * MARGIN) / _em(TITLE)
-        write(MARGIN, MARGIN, wrap(legible(title), room), TITLE, ha="left", weight="bold")
+        write(MARGIN, MARGIN, _heading(title, wide), TITLE, ha="left", weight=_weight(legible(title)))
     for r, row in enumerate(rows):
         for c, panel in enumerate(row):
             if panel is not None:
                 x, y = layout.corner(r, c)
                 _draw(figure, panel, (x, y, *layout.cell))
                 words, small = _texts(panel, layout.cell[0])
-                base = y - 0.05
+                base = y - 0.08 - layout.subtitles[r] * BODY * LINE
+                write(x + layout.cell[0] / 2, base, words, HEAD, va="baseline")
                 if small:
-                    write(x + layout.cell[0] / 2, base, small, BODY, va="bottom", color=SOFT)
-                    base -= (small.count("\n") + 1) * BODY * LINE + 0.01
-                write(x + layout.cell[0] / 2, base, words, HEAD, va="bottom")
+                    write(x + layout.cell[0] / 2, base + 0.045, small, BODY, color=SOFT)
         if r < len(row_titles) and row_titles[r]:
-            words = wrap(legible(row_titles[r]), layout.cell[1] / _em(HEAD))
+            words = _side(row_titles[r], layout.cell[1])
             y = layout.corner(r, 0)[1] + layout.cell[1] / 2
-            write(layout.left - 0.1, y, words, HEAD, ha="right", va="center", rotation=90, weight="bold")
+            write(
+                layout.left - 0.1,
+                y,
+                words,
+                HEAD,
+                ha="right",
+                va="center",
+                rotation=90,
+                weight="bold",
+                multialignment="center",
+            )
     bottom = layout.corner(len(rows) - 1, 0)[1] + layout.cell[1]
     for c, note in enumerate(notes[: layout.columns]):
         x = layout.corner(0, c)[0] + layout.cell[0] / 2
         write(x, bottom + 0.07, wrap(legible(note), layout.cell[0] / _em(NOTE)), NOTE, color=SOFT)
     if colour_bar is not None:
-        bar = colour_bar if isinstance(colour_bar, ColourBar) else ColourBar(*colour_bar)
+        bar = _scale(colour_bar)
         first = layout.corner(0, 0)[1]
         tall = min(bottom - first, 2.0 * CELL)
         _bar(figure, bar, (wide - layout.right + 0.16, (first + bottom - tall) / 2, 0.13, tall), write)
     return figure
+
+
+def _scale(colour_bar: ColourBar | tuple[str, str]) -> ColourBar:
+    return colour_bar if isinstance(colour_bar, ColourBar) else ColourBar(*colour_bar)
+
+
+def _weight(words: str) -> str:
+    """Return bold where the Latin font has it all; fonts for Japanese seldom come in bold."""
+    return "bold" if covered(words) else "normal"
+
+
+def _heading(title: str, wide: float) -> str:
+    return wrap(legible(title), (wide - 2 * MARGIN) / _em(TITLE * BOLD))
+
+
+def _side(title: str, high: float) -> str:
+    return wrap(legible(title), high / _em(HEAD * BOLD))
 
 
 def _texts(panel: Panel, room: float) -> tuple[str, str]:
@@ -174,15 +202,16 @@ def _plan(
     colour_bar: ColourBar | tuple[str, str] | None,
 ) -> _Layout:
     panels = [panel for row in rows for panel in row if panel is not None]
-    ratios = [float(np.clip(p.image.shape[0] / p.image.shape[1], 0.25, 4.0)) for p in panels]
+    ratios = [float(np.clip(p.image.shape[0] / p.image.shape[1], 0.1, 4.0)) for p in panels]
     tallest = max(ratios)
     cell = (CELL, CELL * tallest) if tallest <= 1.0 else (max(CELL / tallest, 1.1), CELL)
-    heads = []
+    heads, subtitles = [], []
     for row in rows:
         texts = [_texts(p, cell[0]) for p in row if p is not None]
         words = max((w.count("\n") + 1 for w, _ in texts), default=0)
-        both = [(w.count("\n") + 1) * HEAD * LINE + ((s.count("\n") + 1) * BODY * LINE if s else 0.0) for w, s in texts]
-        heads.append(max(both, default=words * HEAD * LINE) + 0.1)
+        small = max((s.count("\n") + 1 for _, s in texts if s), default=0)
+        subtitles.append(small)
+        heads.append(words * HEAD * LINE + small * BODY * LINE + 0.1)
     columns = max(len(row) for row in rows)
     foot = MARGIN
     if any(notes):
@@ -190,13 +219,17 @@ def _plan(
         foot += deepest * NOTE * LINE + 0.05
     left = MARGIN
     if any(row_titles):
-        deepest = max(wrap(legible(t), cell[1] / _em(HEAD)).count("\n") + 1 for t in row_titles)
+        deepest = max(_side(t, cell[1]).count("\n") + 1 for t in row_titles)
         left += deepest * HEAD * LINE + 0.06
-    right = 1.0 if colour_bar is not None else MARGIN
-    layout = _Layout(cell, tuple(heads), foot, MARGIN, left, right, columns)
+    right = MARGIN
+    if colour_bar is not None:
+        bar = _scale(colour_bar)
+        right = 0.34 + _em(NOTE) * max(width(number(v)) for v in _ticks(bar)) + 0.1
+        right += (_unit(bar).count("\n") + 1) * BODY * LINE + 0.12
+    layout = _Layout(cell, tuple(heads), foot, MARGIN, left, right, columns, tuple(subtitles))
     if title:
-        lines = wrap(legible(title), (layout.size[0] - 2 * MARGIN) / _em(TITLE)).count("\n") + 1
-        layout = _Layout(cell, tuple(heads), foot, MARGIN + lines * TITLE * LINE + 0.1, left, right, columns)
+        lines = _heading(title, layout.size[0]).count("\n") + 1
+        layout = replace(layout, top=MARGIN + lines * TITLE * LINE + 0.1)
     return layout
 
 
@@ -215,7 +248,7 @@ def _draw(figure: Figure, panel: Panel, place: tuple[float, float, float, float]
     if w > fine[0]:
         pixels = np.asarray(Image.fromarray(pixels).resize(fine, Image.Resampling.LANCZOS))
     small = pixels.shape[1] < inner[0] * DPI / 2
-    axes.imshow(pixels, interpolation="nearest" if small else "antialiased", aspect="auto")
+    axes.imshow(pixels, interpolation="nearest" if small else "antialiased", aspect="auto", origin="upper")
     axes.set_axis_off()
 
 
@@ -223,18 +256,25 @@ def _bar(figure: Figure, bar: ColourBar, place: tuple[float, float, float, float
     from .colours import table
 
     wide, high = (float(v) for v in figure.get_size_inches())
-    x, y, width, height = place
-    axes = figure.add_axes((x / wide, 1.0 - (y + height) / high, width / wide, height / high))
-    axes.imshow(table(bar.colormap)[::-1][:, None], aspect="auto", interpolation="bilinear")
+    x, y, broad, height = place
+    axes = figure.add_axes((x / wide, 1.0 - (y + height) / high, broad / wide, height / high))
+    axes.imshow(table(bar.colormap)[::-1][:, None], aspect="auto", interpolation="bilinear", origin="upper")
     axes.set_xticks([])
     axes.set_yticks([])
     for side in axes.spines.values():
         side.set_linewidth(0.5)
         side.set_color(INK)
-    for share, value in ((0.0, bar.high), (0.5, (bar.low + bar.high) / 2.0), (1.0, bar.low)):
-        write(x + width + 0.05, y + share * height, number(value), NOTE, ha="left", va="center")
-    unit = wrap(legible(bar.unit), height / _em(BODY), lines=2)
-    write(wide - 0.12, y + height / 2, unit, BODY, ha="right", va="center", rotation=90)
+    for share, value in zip((1.0, 0.5, 0.0), _ticks(bar), strict=True):
+        write(x + broad + 0.05, y + share * height, number(value), NOTE, ha="left", va="center")
+    write(wide - 0.12, y + height / 2, _unit(bar), BODY, ha="right", va="center", rotation=90, multialignment="center")
+
+
+def _ticks(bar: ColourBar) -> tuple[float, float, float]:
+    return bar.low, (bar.low + bar.high) / 2.0, bar.high
+
+
+def _unit(bar: ColourBar) -> str:
+    return wrap(legible(bar.unit), 1.1 / _em(BODY)) if bar.unit else ""
 
 
 def save_figure(figure: Figure, path: str | os.PathLike[str]) -> Path:
@@ -268,7 +308,8 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> Path:
     # text stays text in PDF and becomes outlines in SVG, which then looks the same everywhere; no dates, so that
     # equal figures are equal files
     stamp = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
-    with matplotlib.rc_context({"svg.fonttype": "path", "pdf.fonttype": 42, "svg.hashsalt": "shisen"}):
+    settings = {"svg.fonttype": "path", "pdf.fonttype": 42, "svg.hashsalt": "shisen", "savefig.bbox": None}
+    with matplotlib.rc_context({**settings, "savefig.dpi": "figure", "savefig.facecolor": "auto"}):
         figure.savefig(buffer, format=kind, metadata=stamp)
     write_atomically(target, buffer.getvalue())
     return target

@@ -23,7 +23,7 @@ def tile(
     per_row: int = 16,
     gap: int = 2,
     numbers: Sequence[int] | bool = True,
-    cell: int = 0,
+    cell: int = 32,
 ) -> Image.Image:
     """Return many pictures on one sheet.
 
@@ -34,8 +34,8 @@ def tile(
         gap: pixels between them.
         numbers: the number of each picture, such as its channel; the first of every row is written at the left and,
             if they follow each other, the count within a row at the top. True counts from 0, False writes none.
-        cell: least height and width of a picture; smaller ones are enlarged by a whole factor, so that every value
-            stays a sharp square.
+        cell: least length of a picture's longer side; smaller ones are enlarged by a whole factor, so that every
+            value stays a sharp square.
 
     Returns:
         RGB image.
@@ -68,9 +68,8 @@ def tile(
     counted = consecutive and rows > 1 and face.getlength(str(columns)) + 2 <= wide + gap
     left = int(max(face.getlength(str(n)) for n in named[::columns])) + size if named else gap
     top = round(1.6 * size) if counted else gap
-    sheet = Image.new(
-        "RGB", (left + columns * (wide + gap), max(top + rows * (high + gap), size if named else 0)), PAPER
-    )
+    every = -(-size // (high + gap))  # where rows are lower than the type, only some are numbered
+    sheet = Image.new("RGB", (left + columns * (wide + gap), top + rows * (high + gap)), PAPER)
     draw = ImageDraw.Draw(sheet)
     for place, picture in enumerate(shown):
         x, y = left + place % columns * (wide + gap), top + place // columns * (high + gap)
@@ -79,6 +78,6 @@ def tile(
         sheet.paste(Image.fromarray(enlarged), (x + (wide - w) // 2, y + (high - h) // 2))
         if counted and place < columns:
             draw.text((x + wide / 2, top / 2), f"+{place}", font=face, fill=SOFT, anchor="mm")
-        if named and place % columns == 0:
+        if named and place % (columns * every) == 0:
             draw.text((left - size / 2, y + high / 2), str(named[place]), font=face, fill=SOFT, anchor="rm")
     return sheet

@@ -43,17 +43,23 @@ def _path(family: str) -> str:
     return str(font_manager.findfont(font_manager.FontProperties(family=family)))
 
 
-@lru_cache(maxsize=1)
-def _characters() -> frozenset[int]:
-    """Return every code point that one of the families can draw."""
+@lru_cache(maxsize=8)
+def _characters(family: str) -> frozenset[int]:
+    """Return every code point that a family can draw."""
     from matplotlib import font_manager
 
-    return frozenset(code for name in families() for code in font_manager.get_font(_path(name)).get_charmap())
+    return frozenset(font_manager.get_font(_path(family)).get_charmap())
+
+
+def covered(text: str, family: str = LATIN) -> bool:
+    """Return whether a family has all characters of a text."""
+    known = _characters(family)
+    return all(ord(c) in known for c in text if c != "\n")
 
 
 def legible(text: str) -> str:
     """Return the text with a box for every character that no installed font has, which nobody is warned about."""
-    known = _characters()
+    known = frozenset().union(*(_characters(name) for name in families()))
     return "".join(c if ord(c) in known or c == "\n" else MISSING for c in text.replace("\t", " "))
 
 
@@ -65,13 +71,7 @@ def font(size: int, family: str = LATIN) -> ImageFont.FreeTypeFont:
 
 def font_for(text: str, size: int) -> ImageFont.FreeTypeFont:
     """Return the first font that has all characters of a text, or the Latin one."""
-    from matplotlib import font_manager
-
-    for name in families():
-        known = font_manager.get_font(_path(name)).get_charmap()
-        if all(ord(c) in known for c in text if c != "\n"):
-            return font(size, name)
-    return font(size)
+    return font(size, next((name for name in families() if covered(text, name)), LATIN))
 
 
 def width(text: str) -> float:
