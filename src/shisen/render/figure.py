@@ -131,7 +131,7 @@ def grid_figure(
     def write(x: float, y: float, text: str, size: float, **style: Any) -> None:
         style = {"color": INK, "ha": "center", "va": "top", "multialignment": style.get("ha", "center"), **style}
         fonts = [LATIN] if style.get("weight") == "bold" else list(families())
-        style |= {"fontsize": size, "family": fonts, "linespacing": 1.2, "parse_math": False, "usetex": False}
+        style |= {"fontsize": size, "family": fonts, "parse_math": False, "usetex": False}
         figure.text(x / wide, 1.0 - y / high, text, **style)
 
     if title:
@@ -157,7 +157,7 @@ def grid_figure(
                 ha="right",
                 va="center",
                 rotation=90,
-                weight="bold",
+                weight=_weight(words),
                 multialignment="center",
             )
     bottom = layout.corner(len(rows) - 1, 0)[1] + layout.cell[1]
