@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 import matplotlib
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -53,6 +53,7 @@ words = st.text(alphabet="abgjW_ méß視線\U0010fffd$", max_size=60)
     row_title=words,
     unit=words,
 )
+@example([("a", "long subtitle " * 9, "note " * 30)] * 2, (30, 40), "title " * 40, "row title " * 9, "unit " * 20)
 def test_nothing_is_clipped_and_nothing_overlaps(titles, size, heading, row_title, unit):
     image = np.zeros((*size, 3), np.uint8)
     rows = [[Panel(image, a, b) for a, b, _ in titles] for _ in range(2)]

@@ -35,7 +35,7 @@ def draw_contours(
     if top == 0.0:
         return image
     tracer = contourpy.contour_generator(x=x + 0.5, y=y + 0.5, z=np.ma.masked_invalid(coarse))
-    scale = 1 if max(height, width) > 2400 else 2 if max(height, width) > 1000 else 4
+    scale = 1 if max(height, width) > 2400 else 2 if max(height, width) > 1000 else 3
     line = max(1.2, min(height, width) / 160.0) * scale
     out = image.convert("RGB")
     both = [-share for share in reversed(levels)] + list(levels)
@@ -58,10 +58,15 @@ def _stroke(
     image: Image.Image, paths: list[npt.NDArray[np.float64]], line: float, scale: int, ink: tuple[int, ...]
 ) -> Image.Image:
     """Draw halo and line through masks that are `scale` times too large, which makes the edges smooth."""
+    points = np.concatenate(paths)
+    edge = line / scale * 2.0 + 1.0  # only where there are lines: most of a picture has none
+    x, y = (max(0, int(v)) for v in points.min(axis=0) - edge)
+    right, bottom = (int(v) + 1 for v in points.max(axis=0) + edge)
+    size = (min(right, image.width) - x, min(bottom, image.height) - y)
     for wide, shade in ((line * 1.9, HALO), (line, ink)):
-        mask = Image.new("L", (image.width * scale, image.height * scale))
+        mask = Image.new("L", (size[0] * scale, size[1] * scale))
         draw = ImageDraw.Draw(mask)
         for path in paths:
-            draw.line([tuple(p) for p in path * scale], fill=255, width=max(1, round(wide)), joint="curve")
-        image.paste(shade, (0, 0), mask.resize(image.size, Image.Resampling.BOX) if scale > 1 else mask)
+            draw.line([tuple(p) for p in (path - (x, y)) * scale], fill=255, width=max(1, round(wide)), joint="curve")
+        image.paste(shade, (x, y), mask.reduce(scale) if scale > 1 else mask)
     return image
