@@ -1,4 +1,4 @@
-"""Write the parts of the documentation that follow from the code: the table of methods in the README and in docs/methods.md.
+"""Write what follows from the code: the table of methods in the README, and docs/methods.md.
 
 python docs/generate.py           # write
 python docs/generate.py --check   # fail if something is out of date
@@ -30,7 +30,7 @@ def methods_page() -> str:
     parts = [
         "# Methods",
         "",
-        "Made by `make docs` from the registry. Values are raw: in the unit given, at native resolution, never normalised.",
+        "Made by `make docs` from the registry. Values are raw: in the unit given, at native resolution.",
         "",
     ]
     for m in METHODS.values():

@@ -11,5 +11,5 @@ FORMS = (
 
 def listing(search: str = "") -> list[tuple[str, str, str]]:
     """Return `(name, what it is, what it needs)` for built-in models and for the forms of other names."""
-    built_in = [(name, recipe.summary, recipe.needs) for name, recipe in RECIPES.items()]
+    built_in = [(name, recipe.summary, recipe.weights) for name, recipe in RECIPES.items()]
     return [row for row in (*built_in, *FORMS) if search.lower() in row[0].lower()]

@@ -12,8 +12,8 @@ from typing import Any
 
 from ..errors import InputError, ModelError, explain_error, require, unknown
 from ..types import Classifier
-from .labels import Labels, read_labels
-from .model import Model, same_labels
+from .labels import Labels, labels_of
+from .model import Model
 from .preprocess import Preprocess
 from .recipes import RECIPES
 
@@ -183,13 +183,6 @@ def _configured(model: Model, request: Request) -> Model:
     return model
 
 
-def labels_of(labels: Any) -> Labels:
-    """Return labels given as `Labels`, as a list, as a file or as "cat,dog"."""
-    if isinstance(labels, (str, Path)):
-        return read_labels(labels)
-    return same_labels(labels)
-
-
 def wrap(
     net: Any,
     *,
@@ -216,7 +209,7 @@ def wrap(
     Raises:
         InputError: for an object of no known framework.
     """
-    expected = None if preprocess is None else Preprocess.of(preprocess)
+    expected = None if preprocess is None else Preprocess.of(preprocess, _input_size(net))
     network = _adapter(net, expected, output, head)
     return Model(network, expected, None if labels is None else labels_of(labels), name=name or type(net).__name__)
 
@@ -233,7 +226,7 @@ def _adapter(net: Any, preprocess: Preprocess | None, output: Any, head: str | N
 
         size = None
         if preprocess is not None:
-            height, width = preprocess.hw
+            height, width = preprocess.sides
             size = (height, width, len(preprocess.scaling().scale))
         return TorchClassifier(net, scaling, output, size, head)
     if isinstance(net, Classifier):
@@ -245,6 +238,15 @@ def _adapter(net: Any, preprocess: Preprocess | None, output: Any, head: str | N
             "Load the model with its framework first, or pass a file name to shisen.load().",
         )
     )
+
+
+def _input_size(net: Any) -> tuple[int, int] | None:
+    """Return the `(h, w)` a Keras model was built for, where it says so."""
+    shape = getattr(net, "input_shape", None)
+    if not isinstance(shape, tuple) or len(shape) != 4:
+        return None
+    h, w = (shape[1], shape[2]) if shape[-1] in (1, 3, 4) else (shape[2], shape[3])
+    return (int(h), int(w)) if h and w else None
 
 
 def to_device(net: Any, device: str) -> Any:
@@ -273,4 +275,4 @@ def with_geometry(model: Model, size: Any, fit: str | None) -> Model:
     return model.with_preprocess(model.preprocess.with_size(size, fit))
 
 
-__all__ = ["Model", "Request", "known_names", "labels_of", "load", "with_geometry", "wrap"]
+__all__ = ["Model", "Request", "known_names", "load", "with_geometry", "wrap"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -140,10 +139,3 @@ class Model(Wrapper):
             return [self.predict(one, top) for one in picture]
         image, _ = self.prepare(self.read(picture))
         return self.predictions(self.activations(image[None]), top)[0]
-
-
-def same_labels(labels: Labels | Sequence[str] | None) -> Labels:
-    """Return labels as `Labels`, whatever list they came as."""
-    if labels is None:
-        return Labels(())
-    return labels if isinstance(labels, Labels) else Labels(tuple(str(name) for name in labels))

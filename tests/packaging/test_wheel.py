@@ -1,0 +1,61 @@
+"""The built wheel, installed in an empty environment, explains a photo outside of the checkout."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from skimage import data
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("dist")
+    subprocess.run([sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", out, ROOT], check=True)
+    (built,) = out.glob("*.whl")
+    return built
+
+
+@pytest.mark.slow
+def test_the_wheel_carries_types_and_tables_but_no_tests(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    assert "shisen/py.typed" in names
+    assert "shisen/models/imagenet.tsv" in names
+    assert not [n for n in names if n.startswith("tests") or n.endswith((".png", ".jpg", ".pth"))]
+
+
+@pytest.mark.slow
+def test_a_photo_is_explained_in_an_empty_environment(wheel: Path, tmp_path: Path) -> None:
+    photo = tmp_path / "cat.png"
+    Image.fromarray(data.cat()).save(photo)
+    environment = tmp_path / "env"
+    subprocess.run([sys.executable, "-m", "venv", environment], check=True)
+    pip = [environment / "bin" / "python", "-m", "pip", "install", "-q"]
+    subprocess.run([*pip, "torch==2.13.0"], check=True)
+    subprocess.run([*pip, f"{wheel}[torch]"], check=True)
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+    done = subprocess.run(
+        [environment / "bin" / "shisen", "explain", photo, "--out", tmp_path / "maps"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=clean,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Egyptian cat" in done.stdout
+    record = json.loads((tmp_path / "maps" / "cat_grad_cam.json").read_text(encoding="utf-8"))
+    assert record["model"]["name"] == "efficientnet_lite0"
+    installed = subprocess.run(
+        [environment / "bin" / "python", "-m", "pip", "list"], capture_output=True, text=True, check=True
+    ).stdout.lower()
+    assert "keras" not in installed
+    assert "tensorflow" not in installed
