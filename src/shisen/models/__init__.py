@@ -1,0 +1,1 @@
+"""Which network, and what it expects: recipes, weights, pictures, preprocessing and labels."""
