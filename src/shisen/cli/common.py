@@ -115,7 +115,7 @@ def options_of(pairs: Sequence[str], method: Any) -> dict[str, Any]:
 
 def pictures_of(sources: Sequence[str]) -> list[str]:
     """Return every picture that files, folders, globs and addresses stand for."""
-    from ..models.pictures import find_pictures
+    from ..models.sources import find_pictures
 
     found = find_pictures(list(sources))
     if not found:
