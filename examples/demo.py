@@ -28,8 +28,8 @@ def main(folder: str = "demo") -> None:
     written = [
         shisen.explain(model, photo).save(out / "cat_grad_cam.png", colour_bar=True),
         shisen.explain(model, photo, "gradient").save(out / "cat_gradient.png", style="heatmap", colormap="inferno"),
-        shisen.explain(model, photo, target=shisen.contrast("Egyptian cat", "tabby")).save(
-            out / "cat_egyptian_rather_than_tabby.png", style="mask"
+        shisen.explain(model, photo, target=shisen.contrast("tiger cat", "Egyptian cat")).save(
+            out / "cat_tiger_rather_than_egyptian.png", style="mask"
         ),
     ]
     print("The pictures are in:")
