@@ -12,6 +12,7 @@ import numpy as np
 
 from . import attribution as _fill_registry  # noqa: F401
 from . import registry
+from .backends.wrappers import Recorded
 from .errors import ShisenError
 from .explanation import Explanation, Failure
 from .models.loading import with_geometry
@@ -33,30 +34,6 @@ class Ready:
     picture: Picture
     image: Any
     frame: Frame
-
-
-class _Recorded:
-    """A seed that remembers the logits it was first asked about."""
-
-    def __init__(self, seed: Any) -> None:
-        self.seed = seed
-        self.logits: list[Array] = []
-
-    def __call__(self, y: Array) -> Array:
-        self.logits.append(y)
-        return self.seed(y)
-
-    def value(self, y: Array) -> Array:
-        return self.seed.value(y)
-
-    @property
-    def name(self) -> str:
-        return str(self.seed.name)
-
-    def take(self, rows: Any) -> _Recorded:
-        part = _Recorded(self.seed.take(rows))
-        part.logits = self.logits  # one list for all parts of a batch
-        return part
 
 
 def explain_each(
@@ -154,23 +131,26 @@ def explain_batch(
     """Yield the explanations of pictures of one shape, made in one go.
 
     Where the method's only pass sees the unaltered pictures, the answer and the top class come from that pass.
+
+    Args:
+        images: the batch itself, if the model is a `Shared` one that has it in hand.
     """
-    images = np.stack([r.image for r in batch]) if images is None else images
+    in_hand = images is not None
+    images = images if in_hand else np.stack([r.image for r in batch])
     start = perf_counter()
     logits = None
-    if spec.single:
-        seed = _Recorded(seed)
-    else:
+    if not spec.single:
         logits = model.activations(images)
         if isinstance(seed, (TopSeed, MixedSeed)):
             seed = seed.resolve(logits)
-    maps = spec(model, images, seed, layer=layer, **options)
+    asked = Recorded(seed) if spec.single and not in_hand else seed
+    maps = spec(model, images, asked, layer=layer, **options)
     values = to_numpy(maps.values).astype(np.float32, copy=False)
     seconds = (perf_counter() - start) / len(batch)
-    if isinstance(seed, _Recorded):
-        if seed.logits:
-            logits = np.concatenate([to_numpy(part) for part in seed.logits])[: len(batch)]
-        seed = seed.seed
+    if isinstance(asked, Recorded) and asked.values:
+        logits = asked.whole[: len(batch)]
+    elif in_hand:
+        logits = model.activations(images)  # remembered from the method's own pass
     scores, predictions, picked = _answers(model, seed, logits, len(batch))
     ran = {name: options.get(name, p.default) for name, p in spec.options.items()}
     for i, r in enumerate(batch):

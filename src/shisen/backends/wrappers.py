@@ -170,6 +170,33 @@ class Passes:
         return sum(self.rows.values())
 
 
+class Recorded:
+    """A seed that remembers the values it was asked about, such as the logits of a gradient's own forward."""
+
+    def __init__(self, seed: Any, values: list[Array] | None = None) -> None:
+        self.seed = seed
+        self.values: list[Array] = [] if values is None else values
+
+    def __call__(self, y: Array) -> Array:
+        self.values.append(y)
+        return self.seed(y)
+
+    def value(self, y: Array) -> Array:
+        return self.seed.value(y)
+
+    @property
+    def name(self) -> str:
+        return str(self.seed.name)
+
+    def take(self, rows: Any) -> Recorded:
+        return Recorded(self.seed.take(rows), self.values)  # one list for all parts of a batch
+
+    @property
+    def whole(self) -> Array:
+        """The values of all parts, in order."""
+        return _joined(self.values)
+
+
 class Shared(Wrapper):
     """Remember every answer for the pictures in hand, so that methods asking the same share one pass.
 
@@ -211,7 +238,10 @@ class Shared(Wrapper):
         where = (at, wrt if isinstance(wrt, str) else tuple(wrt))
         if ("gradients", seed, where) not in self._memory:
             family = self._seeds if seed in self._seeds else [seed]
-            value, slopes = self.model.gradients(images, family, at, wrt)
+            heard = Recorded(family[0])
+            value, slopes = self.model.gradients(images, [heard, *family[1:]], at, wrt)
+            if heard.values:
+                self._memory.setdefault(("activations", at), heard.whole)
             for i, one in enumerate(family):
                 slope = slopes[i] if isinstance(wrt, str) else tuple(s[i] for s in slopes)
                 self._memory[("gradients", one, where)] = (value, slope)
