@@ -12,6 +12,7 @@ from ..types import Attribution, Frame
 
 Map = npt.NDArray[np.float32]
 
+FINE = 64 * 64  # a map with more cells than this speaks of single pixels
 SENSITIVITY_PERCENTILE = 99.5
 FLAT = 1e-6  # a range below this share of the largest value is rounding, not evidence about place
 SAMPLE = 1_000_000  # pixels that are enough to estimate a percentile
@@ -165,11 +166,16 @@ def _reduced(attribution: Attribution, shows: str) -> tuple[Map, float]:
         return _normal(reduce_channels(attribution.values, shows))
 
 
-def _top(placed: Map, frame: Frame, shows: str) -> float:
+def _robust(values: Map, shows: str) -> bool:
+    """Tell whether a few extreme cells must not set the scale: for sensitivity, and for any map of single pixels."""
+    return shows != "evidence" or values.size > FINE
+
+
+def _top(placed: Map, frame: Frame, robust: bool) -> float:
     """Return the placed value that is drawn hottest."""
     inside = placed[seen(frame)]
     highest = float(inside.max())
-    if shows == "evidence":
+    if not robust:
         return highest
     stride = max(1, int(np.ceil(np.sqrt(inside.size / SAMPLE))))
     typical = float(np.percentile(inside[::stride, ::stride], SENSITIVITY_PERCENTILE))
@@ -179,8 +185,8 @@ def _top(placed: Map, frame: Frame, shows: str) -> float:
 def heatmap(attribution: Attribution, frame: Frame) -> Map:
     """Return a map for looking at, at the picture's own size.
 
-    Evidence: relu(v) / max v. Sensitivity: |v| / its 99.5th percentile, at most 1, since a few pixels far above
-    the rest would leave the picture black. A zero or constant map becomes zero: it says nothing about place.
+    Evidence: relu(v) / max v. Sensitivity |v|, and evidence for single pixels: divided by the 99.5th percentile, at
+    most 1, since a few pixels far above the rest would leave the picture black. A zero or constant map becomes zero: it says nothing about place.
 
     Args:
         attribution: raw values with what they show.
@@ -191,7 +197,7 @@ def heatmap(attribution: Attribution, frame: Frame) -> Map:
     """
     values, _ = _reduced(attribution, attribution.shows)
     placed = place(values, frame)
-    top = _top(placed, frame, attribution.shows)
+    top = _top(placed, frame, _robust(values, attribution.shows))
     if not top > 0.0:
         return np.zeros_like(placed)
     placed /= np.float32(top)
@@ -199,7 +205,7 @@ def heatmap(attribution: Attribution, frame: Frame) -> Map:
 
 
 def signed(attribution: Attribution, frame: Frame) -> Map:
-    """Return a map with its sign, v / max |v|, for diverging colour maps.
+    """Return a map with its sign, v / max |v| (its 99.5th percentile for single pixels), for diverging colour maps.
 
     Channels are summed, of a sensitivity too: the sum tells what happens if the pixel gets lighter as a whole.
 
@@ -212,7 +218,7 @@ def signed(attribution: Attribution, frame: Frame) -> Map:
     """
     values, _ = _reduced(attribution, "evidence")
     placed = place(values, frame)
-    top = max(float(placed.max()), -float(placed.min()))
+    top = _top(np.abs(placed), frame, values.size > FINE)
     if not top > 0.0:
         return np.zeros_like(placed)
     placed /= np.float32(top)
@@ -234,9 +240,9 @@ def limits(attribution: Attribution, frame: Frame, *, diverging: bool = False) -
     values, peak = _reduced(attribution, shows)
     placed = place(values, frame)
     if diverging:
-        top = peak * max(float(placed.max()), -float(placed.min()))
+        top = peak * _top(np.abs(placed), frame, values.size > FINE)
         return -top, top
-    return 0.0, peak * max(0.0, _top(placed, frame, shows))
+    return 0.0, peak * max(0.0, _top(placed, frame, _robust(values, shows)))
 
 
 def unseen_as_nan(heat: Map, frame: Frame) -> Map:
