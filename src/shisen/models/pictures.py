@@ -135,11 +135,11 @@ def _array(source: Any) -> npt.NDArray[Any]:
 
 def _uint8(array: npt.NDArray[Any], tensor: bool = False) -> npt.NDArray[np.uint8]:
     """Return `(H, W, 3)` uint8 from an array of a picture."""
-    shape = array.shape
+    shape = shown = array.shape
     if array.ndim == 3 and shape[2] not in (1, 3, 4) and shape[0] in (1, 3, 4):
         advice = "The channels come first: give array.transpose(1, 2, 0)."
     elif tensor and array.ndim == 3 and shape[1] in (1, 3, 4):
-        shape = (shape[2], shape[0], shape[1])
+        shown = (shape[2], shape[0], shape[1])
         advice = "A tensor has its channels first: give tensor.permute(2, 0, 1), or tensor.numpy()."
     elif array.ndim == 4:
         advice = "Several pictures are given as a list: list(array)."
@@ -147,7 +147,7 @@ def _uint8(array: npt.NDArray[Any], tensor: bool = False) -> npt.NDArray[np.uint
         advice = "Without `preprocess` in shisen.wrap, arrays of other channels go in as they are."
     if array.ndim not in (2, 3) or 0 in shape or (array.ndim == 3 and shape[2] not in (1, 3, 4)):
         expected = "A picture as an array must be (H, W), (H, W, 1), (H, W, 3) or (H, W, 4)."
-        raise PictureError(explain_error(expected, f"shape {shape}", advice))
+        raise PictureError(explain_error(expected, f"shape {shown}", advice))
     _check_size(shape[1], shape[0], "array")
     if array.dtype.kind == "f":
         if not np.isfinite(array).all():
