@@ -186,7 +186,8 @@ def heatmap(attribution: Attribution, frame: Frame) -> Map:
     """Return a map for looking at, at the picture's own size.
 
     Evidence: relu(v) / max v. Sensitivity |v|, and evidence for single pixels: divided by the 99.5th percentile, at
-    most 1, since a few pixels far above the rest would leave the picture black. A zero or constant map becomes zero: it says nothing about place.
+    most 1, since a few pixels far above the rest would leave the picture black. A zero or constant map becomes
+    zero: it says nothing about place.
 
     Args:
         attribution: raw values with what they show.
