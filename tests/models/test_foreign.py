@@ -35,6 +35,7 @@ def test_torchvision_preset() -> None:
     expected = Preprocess(224, fit="crop", resize=232, mean=MEAN, std=STD, interpolation="bicubic")
     assert Preprocess.of(preset) == expected
     assert Preprocess.of(preset, size=448) == expected.with_size(448)
+    assert Preprocess.of(step("Weights", transforms=lambda self: preset)) == expected
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from shisen.errors import InputError, UnknownName
-from shisen.models.labels import Labels, imagenet, labels_of, numbered, read_labels
+from shisen.models.label_files import read_labels
+from shisen.models.labels import Labels, imagenet, labels_of, numbered
 
 
 def test_imagenet_agrees_with_the_labelled_photographs(shared: Path) -> None:
