@@ -33,11 +33,8 @@ def preprocess_from(given: Any, size: Size = None) -> Preprocess:
     """
     if isinstance(given, Preprocess):
         return given if size is None else given.with_size(size)
-<<<<<<< HEAD
-=======
     if callable(getattr(given, "transforms", None)) and not hasattr(given, "crop_size"):
         given = given.transforms()  # an entry of torchvision's weights makes its preset
->>>>>>> models
     if isinstance(given, Mapping):
         found = _from_timm(given) if "input_size" in given else _from_fields(given, size)
     elif hasattr(given, "crop_size") and hasattr(given, "resize_size"):
