@@ -309,7 +309,7 @@ class TorchEngine:
                     with RewiredReLU(question.rule.name) if question.rule else nullcontext() as mode:
                         keep = i + 1 < len(seeds)
                         found = torch.autograd.grad(y, raw, cotangent, retain_graph=keep, allow_unused=True)
-                    if question.rule is not None:
+                    if question.rule is not None and mode is not None:
                         question.rule.fired += mode.fired
                 grads = [torch.zeros_like(r) if g is None else g for r, g in zip(raw, found, strict=True)]
                 slopes.append(dict(zip(leaves, grads, strict=True)))

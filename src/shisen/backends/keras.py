@@ -2,51 +2,33 @@
 
 from __future__ import annotations
 
-import inspect
-import warnings
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..errors import InputError, ModelError, ShisenWarning, explain_error
+from ..errors import InputError, ModelError, explain_error
 from ..types import Layer, Scaling
 from .engines import Question, engine_for
+from .keras_ends import Ends, Output
 from .keras_points import (
     BORROWING,
-    Recorder,
     channels_back,
     channels_last,
-    default_call,
     find_point,
     first_tensor,
-    is_channels_first,
     operations,
     watched,
     with_first,
 )
-from .keras_rewire import Rule, Squash
-from .torch_points import Call, as_layers, name_calls
-from .torch_rewire import RULES
-
-Output = str | int | Callable[[Any], Any] | None
+from .keras_rewire import RULES, Rule, Squash
+from .keras_trace import Trace, trace
+from .torch_points import Call, as_layers
 
 
 class _Reached(BaseException):
     """Every point asked for has been seen; no Exception, since Keras dresses those up on their way out."""
-
-
-@dataclass(frozen=True)
-class Trace:
-    """What one forward showed: every call, the default point and why, and what is at the very end."""
-
-    calls: tuple[Call, ...]
-    default: Call | None
-    reason: str
-    squashed: str
-    head: str
 
 
 class KerasClassifier:
@@ -75,17 +57,15 @@ class KerasClassifier:
 
         backend = keras.config.backend()
         self.net = net
-        self.scaling = scaling
-        self.output = output
         self.framework = f"keras-{backend}"
         self.chunk = 32
         self.rule: str | None = None
         self._backend = backend
         self._engine = engine_for(backend, net)
         self._head = head
+        self._ends = Ends(net, scaling, output)
+        self.size = size or self._ends.size
         self._inside = operations(net)
-        self._channels_first = is_channels_first(self._inside)
-        self.size = size or self._own_size()
         self._traces: dict[tuple[int, ...], Trace] = {}
         self._tails: dict[tuple[str, tuple[int, ...]], bool] = {}
         self._rules: dict[Hashable, Rule] = {}
@@ -135,10 +115,10 @@ class KerasClassifier:
         wanted = tuple(dict.fromkeys(p for p in points if p != "input"))
         found = {"input": x}
         if wanted:
-            trace = self._trace(x)
+            traced = self._trace(x)
 
             def run(x: Any) -> tuple[Any, ...]:
-                seen = self._forward(x, trace, wanted)
+                seen = self._forward(x, traced, wanted)
                 return tuple(seen[p] for p in wanted)
 
             found |= dict(zip(wanted, self._engine.forward(("activations", wanted), run, x), strict=True))
@@ -152,7 +132,7 @@ class KerasClassifier:
         points = (wrt,) if isinstance(wrt, str) else tuple(wrt)
         many = isinstance(seed, (list, tuple))
         x = self._engine.tensor(images)
-        trace = self._trace(x)
+        traced = self._trace(x)
         starts = tuple(dict.fromkeys(points))
         key = ("gradients", at, starts, self.rule)
         rule = self._rule(key)
@@ -161,9 +141,9 @@ class KerasClassifier:
             with ExitStack() as stack:
                 if rule is not None:
                     stack.enter_context(rule.active(self._backend, self._inside))
-                return self._forward(x, trace, (at,), begins=dict.fromkeys(starts, begin))[at]
+                return self._forward(x, traced, (at,), begins=dict.fromkeys(starts, begin))[at]
 
-        question = Question(key, run, {p: self._shape(p, x, trace) for p in starts}, rule)
+        question = Question(key, run, {p: self._shape(p, x, traced) for p in starts}, rule)
         values, slopes = self._engine.gradients(question, x, list(seed) if many else [seed])
         if rule is not None:
             rule.check(self._inside)
@@ -201,10 +181,10 @@ class KerasClassifier:
     # ---- inside
 
     def _tail(self, x: Any, v: Any, at: str) -> Any:
-        trace = self._trace(x)
+        traced = self._trace(x)
 
         def run(x: Any, v: Any) -> tuple[Any, ...]:
-            return (self._forward(x, trace, ("logits",), values={at: v})["logits"],)
+            return (self._forward(x, traced, ("logits",), values={at: v})["logits"],)
 
         return self._engine.forward(("replaced", at, x.shape[0] == v.shape[0]), run, x, v)[0]
 
@@ -229,16 +209,16 @@ class KerasClassifier:
         # compiled functions meet their ReLUs once, while they are traced: the count stays with them
         return self._rules.setdefault(key, Rule(self.rule))
 
-    def _shape(self, point: str, x: Any, trace: Trace) -> tuple[int, ...]:
+    def _shape(self, point: str, x: Any, traced: Trace) -> tuple[int, ...]:
         if point == "input":
             return tuple(x.shape[1:])
-        call = find_point(trace.calls, self._inside, point)
+        call = find_point(traced.calls, self._inside, point)
         return call.layout.shape(call.shape)
 
     def _forward(
         self,
         x: Any,
-        trace: Trace,
+        traced: Trace,
         ends: Sequence[str],
         *,
         begins: Mapping[str, Callable[[str, Any], Any]] | None = None,
@@ -256,7 +236,7 @@ class KerasClassifier:
         by_path: dict[str, list[tuple[str, Call]]] = {}
         for point in dict.fromkeys((*ends, *begins, *values)):
             if point not in ("input", "logits"):
-                call = find_point(trace.calls, self._inside, point)
+                call = find_point(traced.calls, self._inside, point)
                 by_path.setdefault(call.module, []).append((point, call))
         counts = dict.fromkeys(by_path, 0)
         missing = {p for path in by_path.values() for p, _ in path}
@@ -284,10 +264,10 @@ class KerasClassifier:
         with ExitStack() as stack:
             stack.enter_context(watched({p: self._inside[p] for p in by_path}, see))
             squash = Squash()
-            if trace.squashed:
+            if traced.squashed:
                 stack.enter_context(squash.active(self._backend))
             try:
-                output = self._select(self._call(x))
+                output = self._ends(x)
             except _Reached:
                 return found
         if missing:
@@ -302,67 +282,6 @@ class KerasClassifier:
         found["logits"] = ops.expand_dims(logits, -1) if len(logits.shape) == 1 else logits
         return found
 
-    def _call(self, x: Any) -> Any:
-        """Scale pixels, move the channels to where the model expects them, and run the model for inference."""
-        from keras import ops
-
-        if self.scaling is not None:
-            x = x * ops.convert_to_tensor(np.asarray(self.scaling.scale, np.float32))
-            x = x + ops.convert_to_tensor(np.asarray(self.scaling.shift, np.float32))
-            if self.scaling.reverse:
-                x = ops.flip(x, axis=-1)
-        if self._channels_first and len(x.shape) == 4:
-            x = ops.transpose(x, (0, 3, 1, 2))
-        takes = inspect.signature(self.net.call).parameters.values()
-        if any(p.name == "training" or p.kind is p.VAR_KEYWORD for p in takes):
-            return self.net(x, training=False)
-        return self.net(x)
-
-    def _select(self, output: Any) -> Any:
-        if callable(self.output):
-            return self.output(output)
-        if self.output is not None:
-            names = list(getattr(self.net, "output_names", ()))
-            place = (
-                names.index(self.output) if isinstance(output, (list, tuple)) and self.output in names else self.output
-            )
-            try:
-                return output[place]
-            except (KeyError, IndexError, TypeError) as problem:
-                known = list(output) if isinstance(output, Mapping) else names or type(output).__name__
-                raise ModelError(
-                    explain_error(
-                        f"The network's output must have a part {self.output!r}.", known, "Pass another output=."
-                    )
-                ) from problem
-        if isinstance(output, Mapping) and "logits" in output:
-            return output["logits"]
-        found = first_tensor(output)
-        if found is None:
-            raise ModelError(
-                explain_error("The network must return a tensor.", type(output).__name__, "Pass output= to select one.")
-            )
-        return found
-
-    def _own_size(self) -> tuple[int, int, int]:
-        """Return `(h, w, c)` of an input as the model declares it; 224 where it leaves a side open."""
-        inputs = getattr(self.net, "inputs", None)
-        if not inputs:
-            return (224, 224, 3)
-        if len(inputs) > 1:
-            raise ModelError(
-                explain_error(
-                    "A network must take one picture.",
-                    f"{len(inputs)} inputs: {', '.join(i.name for i in inputs)}",
-                    "Wrap a keras.Model that fills in the other inputs itself.",
-                )
-            )
-        shape = tuple(inputs[0].shape[1:])
-        if len(shape) != 3:
-            return tuple(s or 1 for s in shape)  # type: ignore[return-value]
-        c, h, w = shape if self._channels_first else (shape[2], *shape[:2])
-        return (h or 224, w or 224, c or 3)
-
     def _trace(self, x: Any) -> Trace:
         """Return what the network does with pictures of this shape; one forward the first time."""
         shape = tuple(x.shape[1:]) if x is not None else next(iter(self._traces), self.size)
@@ -370,53 +289,14 @@ class KerasClassifier:
             with BORROWING:
                 while len(self._traces) >= 8:
                     self._traces.pop(next(iter(self._traces)))
-                self._traces[shape] = self._traced(self._engine.tensor(np.zeros((1, *shape), np.float32)))
+                if not self.net.built:
+                    self._ends(self._engine.tensor(np.zeros((1, *shape), np.float32)))
+                    self._inside = operations(self.net)
+                self._traces[shape] = trace(self._ends, self._inside, self._engine, shape)
         return self._traces[shape]
-
-    def _traced(self, x: Any) -> Trace:
-        if not self.net.built:
-            self._call(x)
-            self._inside = operations(self.net)
-            self._channels_first = is_channels_first(self._inside)
-        recorder = Recorder(self._inside, self._channels_first, tuple(x.shape[1:3]))
-        squash = Squash()
-        seen: dict[str, Any] = {}
-
-        def run(x: Any) -> Any:
-            with watched(self._inside, recorder.see), squash.active(self._backend):
-                seen["output"] = self._select(self._call(x))
-            return seen["output"]
-
-        self._engine.sample(run, x)
-        output = seen["output"]
-        squashed = squash.undo(output)[1]
-        calls = name_calls(recorder.calls)
-        chosen = default_call(calls, id(output))
-        if not squashed and self._backend != "jax":  # there a sample has shapes only
-            _warn_if_probabilities(np.asarray(self._engine.result(output)))
-        return Trace(calls, chosen.call, chosen.reason, squashed, _head_of(tuple(output.shape), squashed))
-
-
-def _head_of(shape: tuple[int, ...], squashed: str) -> str:
-    if len(shape) > 2:
-        return "none"
-    single = len(shape) == 1 or shape[-1] == 1
-    return "sigmoid" if single or squashed == "sigmoid" else "softmax"
 
 
 def _stack(parts: list[Any]) -> Any:
     from array_api_compat import array_namespace
 
     return array_namespace(parts[0]).stack(parts)
-
-
-def _warn_if_probabilities(output: Any) -> None:
-    if output.ndim != 2 or output.shape[-1] < 2 or output.min() < 0:
-        return
-    if float(np.abs(output.sum(axis=-1) - 1).max()) < 1e-4:
-        warnings.warn(
-            "The network seems to return probabilities, from an operation that cannot be undone: scores called "
-            "'logit' are probabilities here. Return the values before the softmax if you can.",
-            ShisenWarning,
-            stacklevel=2,
-        )

@@ -16,6 +16,7 @@ from typing import Any
 from ..errors import ModelError, ShisenWarning
 from .keras_points import BORROWING, exchanged
 
+RULES = ("guided", "deconvnet")
 SMOOTH = {
     "gelu": "GELU",
     "silu": "SiLU",
@@ -137,9 +138,9 @@ class Rule:
 def _capped(part: Any) -> float | None:
     """Return the maximum of a ReLU layer or operation that is not one framework function, None for all others."""
     highest = getattr(part, "max_value", None)
-    if type(part).__name__ != "ReLU" or highest is None or getattr(part, "negative_slope", 0):
+    if type(part).__name__ != "ReLU" or highest is None or getattr(part, "negative_slope", None):
         return None
-    return None if highest == 6 and not getattr(part, "threshold", 0) else float(highest)
+    return None if highest == 6 and not getattr(part, "threshold", None) else float(highest)
 
 
 def smooth_activations(inside: Mapping[str, Any]) -> dict[str, int]:
@@ -148,7 +149,7 @@ def smooth_activations(inside: Mapping[str, Any]) -> dict[str, int]:
     for part in inside.values():
         function = getattr(part, "activation", None)
         name = getattr(function, "__name__", type(function).__name__) if function is not None else type(part).__name__
-        if type(part).__name__ == "ReLU" and getattr(part, "negative_slope", 0):
+        if type(part).__name__ == "ReLU" and getattr(part, "negative_slope", None):
             name = "leaky_relu"
         known = SMOOTH.get(name.lower())
         if known:
