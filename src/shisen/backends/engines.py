@@ -226,6 +226,7 @@ class JaxEngine:
     def forward(self, key: Hashable, run: Callable[..., tuple[Any, ...]], *args: Any) -> tuple[Any, ...]:
         import jax
 
+        key = (key, tuple(tuple(a.shape[1:]) for a in args))
         return tuple(self._made.get(key, lambda: jax.jit(self._pure(run)))(self._state(), *args))
 
     def gradients(self, question: Question, x: Any, seeds: Sequence[Any]) -> Slopes:
@@ -248,7 +249,7 @@ class JaxEngine:
 
             return jax.jit(both_ways), jax.jit(lambda pull, cotangent: pull(cotangent)[0])
 
-        forth, back = self._made.get(question.key, make)
+        forth, back = self._made.get((question.key, tuple(x.shape[1:])), make)
         y, pull, values = forth(self._state(), x)
         slopes = [back(pull, jnp.asarray(seed(y), dtype=y.dtype)) for seed in seeds]
         return values, slopes
