@@ -228,7 +228,7 @@ def default_call(calls: Sequence[Call], output: int) -> Chosen:
 
 
 def find_point(calls: Sequence[Call], inside: Mapping[str, Any], path: str) -> Call:
-    """Return the call of this name; a bare name means the layer's last call.
+    """Return the call of this name; a bare name means the layer's last call, and torch's dots are understood.
 
     Raises:
         ModelError: for a layer of the model that cannot be captured.
@@ -240,4 +240,10 @@ def find_point(calls: Sequence[Call], inside: Mapping[str, Any], path: str) -> C
             f"Received: a forward in which it did not. Layers that can be captured: "
             f"{', '.join(c.path for c in calls[-8:])}; see model.layers for all."
         )
-    return find_call(calls, path)
+    same = [c.path for c in calls if _plain(path) in (_plain(c.path), _plain(c.module))]
+    exact = any(path in (c.path, c.module) for c in calls)
+    return find_call(calls, path if exact or not same else same[-1])
+
+
+def _plain(path: str) -> str:
+    return path.replace(".", "_").replace("/", "_")
