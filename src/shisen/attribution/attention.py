@@ -56,6 +56,14 @@ def _looking(rows: Array, layer: Attention) -> Array:
     return xp.reshape(row[:, first : first + h * w], (rows.shape[0], h, w))
 
 
+def _places(parts: Sequence[Array], layer: Attention) -> Array:
+    """Return the mean of the layers' `(n, keys)` at the keys that have a place, `(n, h, w)`."""
+    xp = array_namespace(parts[0])
+    h, w = layer.grid
+    mean = xp.mean(xp.stack(list(parts)), axis=0)
+    return xp.reshape(mean[:, layer.prefix : layer.prefix + h * w], (mean.shape[0], h, w))
+
+
 def _identity(like_this: Array) -> Array:
     return like(np.eye(like_this.shape[-1], dtype=np.float32)[None], like_this)
 
@@ -169,14 +177,8 @@ def legrad(model: Classifier, images: Array, seed: Seed) -> Maps:
     """
     layers = _global(ask(model, images, seed, per_block=True))
     xp = array_namespace(layers[0].values)
-    total = None
-    for layer in layers:
-        part = xp.mean(_positive(layer.gradients), axis=(1, 2))
-        total = part if total is None else total + part
-    h, w = layers[-1].grid
-    first = layers[-1].prefix
-    places = (total / len(layers))[:, first : first + h * w]
-    return Maps(xp.reshape(places, (places.shape[0], h, w)), {"layers": len(layers)})
+    parts = [xp.mean(_positive(layer.gradients), axis=(1, 2)) for layer in layers]
+    return Maps(_places(parts, layers[-1]), {"layers": len(layers)})
 
 
 @method(
@@ -209,13 +211,7 @@ def attention_x_gradient(model: Classifier, images: Array, seed: Seed) -> Array:
     """
     layers = _global(ask(model, images, seed))
     xp = array_namespace(layers[0].values)
-    total = None
-    for layer in layers:
-        part = xp.sum(layer.values * layer.gradients, axis=(1, 2))
-        total = part if total is None else total + part
-    h, w = layers[-1].grid
-    first = layers[-1].prefix
-    return xp.reshape((total / len(layers))[:, first : first + h * w], (total.shape[0], h, w))
+    return _places([xp.sum(layer.values * layer.gradients, axis=(1, 2)) for layer in layers], layers[-1])
 
 
 def _positive(values: Array) -> Array:

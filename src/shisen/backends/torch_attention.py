@@ -229,7 +229,7 @@ def blocks_of(modules: Sequence[str], calls: Sequence[Call]) -> list[Call]:
     Raises:
         ModelError: where the tokens of the layers are not the same places, as in networks with windows.
     """
-    found = []
+    found: list[Call] = []
     for own in modules:
         others = [m for m in modules if m != own]
         parts = own.split(".")

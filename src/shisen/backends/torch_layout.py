@@ -20,7 +20,8 @@ def layout_of(module: Any, shape: Sequence[int], seen: Sequence[Call], size: Siz
         seen: the calls before this one.
         size: `(h, w)` of the picture.
     """
-    maps = [c.layout.shape(c.shape)[:2] for c in seen if c.layout.map]
+    shapes = [c.layout.shape(c.shape) for c in seen if c.layout.map]
+    maps = [(s[0], s[1]) for s in shapes]
     alike = next((c.layout for c in reversed(seen) if c.shape == tuple(shape)), None)
     if shape[0] != 1:
         if len(shape) == 3 and shape[1] == 1 and not (alike and alike.kind == "parts"):
