@@ -167,6 +167,27 @@ class Attribution:
 
 
 @dataclass(frozen=True)
+class Attention:
+    """How much every token looked at every other, in one layer.
+
+    Attributes:
+        path: the module in which it happened, with ".attention" behind it.
+        values: `(n, heads, queries, keys)`; every row sums to 1.
+        gradients: of the score by the values, same shape; None if no score was asked for.
+        grid: `(h, w)` of the keys that have a place; `(0, 0)` where they have none, as in windows.
+        prefix: number of leading tokens without a place (class, distillation, registers).
+        windows: number of windows a picture is cut into; their heads follow one another along the heads.
+    """
+
+    path: str
+    values: Array
+    gradients: Array | None = None
+    grid: tuple[int, int] = (0, 0)
+    prefix: int = 0
+    windows: int = 1
+
+
+@dataclass(frozen=True)
 class Score:
     """One figure of an evaluation, with its 95 % interval."""
 

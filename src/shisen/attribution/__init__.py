@@ -1,5 +1,5 @@
 """Why this answer: attribution methods. Importing the package fills the registry."""
 
-from . import cam, gradient
+from . import attention, cam, gradient
 
-__all__ = ["cam", "gradient"]
+__all__ = ["attention", "cam", "gradient"]

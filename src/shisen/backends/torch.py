@@ -10,11 +10,11 @@ from typing import Any
 import torch
 
 from ..errors import InputError, ModelError, explain_error
-from ..types import Layer, Scaling
+from ..types import Attention, Layer, Scaling
 from .torch_points import Call, Layout, as_layers, find_call, first_tensor, with_first
 from .torch_rewire import RULES, vector_jacobian
 from .torch_state import borrowed
-from .torch_trace import Squash, Trace, trace
+from .torch_trace import Squash, Trace, influential, trace
 
 Output = str | int | Callable[[Any], Any] | None
 
@@ -148,6 +148,12 @@ class TorchClassifier:
             if x.shape[0] != v.shape[0] and not self._tail_allows(x, at):
                 x = x.expand(v.shape[0], *x.shape[1:])
             return self._forward(x, ends=["logits"], values={at: v})["logits"]
+
+    def attentions(self, images: Any, seed: Any = None, *, per_block: bool = False) -> tuple[Attention, ...]:
+        """Return the attention of every head, see `torch_attention.attentions`."""
+        from .torch_attention import attentions
+
+        return attentions(self, images, seed, per_block=per_block)
 
     def runs_tail_only(self, images: Any, at: str) -> bool:
         """Tell whether `replaced` with one image runs only what lies behind the point k-fold.
@@ -298,7 +304,15 @@ class TorchClassifier:
                 self._traces[shape] = trace(
                     self.net, lambda: self._select(self.net(self._network_input(sample))), shape[:2]
                 )
+            # asked of the trace that is now in place; no class is preferred, and none cancels another
+            self._traces[shape] = influential(
+                self._traces[shape], lambda paths: self.gradients(sample, _every_class, wrt=paths)[1]
+            )
         return self._traces[shape]
+
+
+def _every_class(y: Any) -> Any:
+    return torch.linspace(0.5, 1.5, y[0].numel(), device=y.device, dtype=y.dtype).expand(len(y), -1).reshape(y.shape)
 
 
 def _guess_size(net: Any) -> tuple[int, int, int]:

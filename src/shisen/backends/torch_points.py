@@ -11,7 +11,8 @@ from ..errors import ModelError, unknown
 from ..types import Layer
 
 POOLS = ("Pool",)
-PLACELESS = ("Pool", "Dropout", "Flatten", "Identity", "Upsample", "DropPath")
+PLACELESS = ("Pool", "Dropout", "Flatten", "Identity", "Upsample", "DropPath", "Permute", "SwapAxes")
+EXTRA_TOKENS = 16  # class, distillation and register tokens: more than these have not been seen in front of a grid
 
 
 @dataclass(frozen=True)
@@ -19,22 +20,34 @@ class Layout:
     """How the axes of a module's output lie, and the way to channels last and back.
 
     Attributes:
-        kind: "nchw", "nhwc", "tokens" (n, t, c) with a grid, or "plain" (anything else).
+        kind: "nchw", "nhwc", "tokens" (n, t, c) with a grid, "sequence" (t, n, c) with a grid, "parts" (windows
+            of one picture along the first axis), or "plain" (anything else).
         grid: `(h, w)` of the tokens.
         prefix: number of leading tokens without a place (class, distillation, registers).
+        parts: number of windows a picture is cut into.
     """
 
     kind: str
     grid: tuple[int, int] = (0, 0)
     prefix: int = 0
+    parts: int = 1
+
+    @property
+    def map(self) -> bool:
+        """Whether the value comes back as a map, `(n, h, w, c)`."""
+        return self.kind in ("nchw", "nhwc", "tokens", "sequence")
 
     def last(self, raw: Any) -> Any:
         """Return the value channels last: `(n, h, w, c)`, or `(n, ...)` as it is."""
         if self.kind == "nchw":
             return raw.permute(0, 2, 3, 1)
-        if self.kind == "tokens":
+        if self.kind == "sequence":
+            raw = raw.transpose(0, 1)
+        if self.kind in ("tokens", "sequence"):
             h, w = self.grid
             return raw[:, self.prefix : self.prefix + h * w].reshape(raw.shape[0], h, w, raw.shape[-1])
+        if self.kind == "parts":
+            return raw.reshape(raw.shape[0] // self.parts, -1, raw.shape[-1])  # no map: places window by window
         return raw
 
     def back(self, values: Any, original: Any) -> Any:
@@ -44,19 +57,26 @@ class Layout:
         values = values.to(original.dtype)
         if self.kind == "nchw":
             return values.permute(0, 3, 1, 2)
+        if self.kind == "sequence":
+            turned = replace(self, kind="tokens").back(values, original.transpose(0, 1))
+            return turned.transpose(0, 1)
         if self.kind == "tokens":
             n, (h, w) = values.shape[0], self.grid
             tokens = values.reshape(n, h * w, values.shape[-1])
             head, tail = original[:, : self.prefix], original[:, self.prefix + h * w :]
             return torch.cat([_rows(head, n), tokens, _rows(tail, n)], dim=1)
+        if self.kind == "parts":
+            return values.reshape(-1, *original.shape[1:])
         return values
 
     def shape(self, raw_shape: Sequence[int]) -> tuple[int, ...]:
         """Return the shape of one picture's value, channels last."""
         if self.kind == "nchw":
             return (raw_shape[2], raw_shape[3], raw_shape[1])
-        if self.kind == "tokens":
+        if self.kind in ("tokens", "sequence"):
             return (*self.grid, raw_shape[-1])
+        if self.kind == "parts":
+            return (math.prod(raw_shape[:-1]), raw_shape[-1])
         return tuple(raw_shape[1:])
 
 
@@ -76,6 +96,7 @@ class Call:
     layout: Layout
     parameters: int
     tensor: int
+    bundled: bool = False  # the output holds more than this tensor, and the network may read the rest
 
 
 def first_tensor(output: Any) -> Any:
@@ -120,47 +141,33 @@ def with_first(output: Any, tensor: Any) -> Any:
     return items
 
 
-def layout_of(kind: str, shape: Sequence[int], maps: Sequence[tuple[int, int]], size: tuple[int, int]) -> Layout:
-    """Tell how the axes of an output lie from the kind of module, its shape and the maps seen before it."""
-    if len(shape) == 4:
-        channels_last = any(word in kind for word in ("LayerNorm", "Linear", "Permute")) and "2d" not in kind
-        if channels_last or (shape[1] == shape[2] != shape[3] and (shape[1], shape[2]) in maps):
-            return Layout("nhwc")
-        return Layout("nchw")
-    if len(shape) == 3 and shape[1] > 1:
-        return token_layout(shape[1], maps, size)
-    return Layout("plain")
-
-
-def token_layout(tokens: int, maps: Sequence[tuple[int, int]], size: tuple[int, int]) -> Layout:
-    """Find the grid of `tokens` tokens: a map seen earlier, else the grid with the picture's proportions."""
-    for h, w in reversed(maps):
-        if h * w > 1 and 0 <= tokens - h * w <= 16:
-            return Layout("tokens", (h, w), tokens - h * w)
-    for prefix in (0, 1, 2):
-        count = tokens - prefix
-        h = round(math.sqrt(count * size[0] / size[1])) if count > 1 else 0
-        if h > 1 and count % h == 0 and abs(count // h * size[0] - h * size[1]) <= max(size):
-            return Layout("tokens", (h, count // h), prefix)
-    return Layout("plain")
-
-
 def default_call(calls: Sequence[Call], output: int) -> tuple[Call | None, str]:
     """Choose the point that methods use unless told otherwise: the last map before pooling, and say why."""
+    candidates = default_candidates(calls, output)
+    if not candidates:
+        return None, "no layer of this network keeps places apart"
+    h, w, c = candidates[-1].layout.shape(candidates[-1].shape)
+    return candidates[-1], f"last feature map before pooling: {h} × {w} places, {c} channels"
+
+
+def default_candidates(calls: Sequence[Call], output: int) -> list[Call]:
+    """Return the calls that could be the default point, in forward order."""
     pooled = {c.tensor for c in calls if any(word in c.kind for word in POOLS)}
-    chosen: Call | None = None
+    found = []
     for call in calls:
         h, w = (*call.layout.shape(call.shape), 0, 0)[:2]
-        spatial = call.layout.kind != "plain" and h * w > 1 and call.layout.shape(call.shape)[-1] > 1
+        spatial = call.layout.map and not call.bundled and h * w > 1 and call.layout.shape(call.shape)[-1] > 1
         if not spatial or call.tensor in pooled or call.tensor == output:
             continue
-        if any(word in call.kind for word in PLACELESS):
-            continue
-        chosen = call
-    if chosen is None:
-        return None, "no layer of this network keeps places apart"
-    h, w, c = chosen.layout.shape(chosen.shape)
-    return chosen, f"last feature map before pooling: {h} × {w} places, {c} channels"
+        if not any(word in call.kind for word in PLACELESS):
+            found.append(call)
+    return found
+
+
+def token_candidates(calls: Sequence[Call]) -> list[Call]:
+    """Return the candidates of a token network that are as wide as its last: no queries, keys or hidden layers."""
+    plain = [c for c in calls if "Linear" not in c.kind]
+    return [c for c in plain if c.shape[-1] == plain[-1].shape[-1]]
 
 
 def name_calls(calls: Sequence[Call]) -> tuple[Call, ...]:

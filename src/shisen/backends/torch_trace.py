@@ -5,14 +5,22 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch.overrides import TorchFunctionMode
 
 from ..errors import ShisenWarning
-from .torch_points import Call, default_call, first_tensor, layout_of, name_calls
+from .torch_layout import layout_of
+from .torch_points import (
+    Call,
+    default_call,
+    default_candidates,
+    first_tensor,
+    name_calls,
+    token_candidates,
+)
 
 SQUASHES = ("softmax", "log_softmax", "sigmoid")
 
@@ -50,6 +58,7 @@ class Trace:
         reason: why.
         squashed: "softmax", "log_softmax" or "sigmoid" at the very end, "" if the network ends in logits.
         head: "softmax", "sigmoid" or "none".
+        output: identity of the network's output among the calls.
     """
 
     calls: tuple[Call, ...]
@@ -57,6 +66,7 @@ class Trace:
     reason: str
     squashed: str
     head: str
+    output: int = 0
 
 
 def trace(net: Any, run: Callable[[], Any], size: tuple[int, ...]) -> Trace:
@@ -69,7 +79,6 @@ def trace(net: Any, run: Callable[[], Any], size: tuple[int, ...]) -> Trace:
     """
     records: list[Call] = []
     keep: list[Any] = []  # holds every output, so that no identity is given out twice
-    maps: list[tuple[int, int]] = []
     counts: dict[str, int] = {}
 
     def hook_for(path: str) -> Callable[[Any, Any, Any], None]:
@@ -81,12 +90,10 @@ def trace(net: Any, run: Callable[[], Any], size: tuple[int, ...]) -> Trace:
             keep.append(tensor)
             kind, raw = type(module).__name__, tuple(int(s) for s in tensor.shape)
             same = next((r for r in reversed(records) if r.tensor == id(tensor) and r.shape == raw), None)
-            layout = same.layout if same else layout_of(kind, raw, maps, (size[0], size[1]))
-            if layout.kind in ("nchw", "nhwc"):
-                h, w, _c = layout.shape(raw)
-                maps.append((h, w))
+            layout = same.layout if same else layout_of(module, raw, records, (size[0], size[1]))
             own = sum(p.numel() for p in module.parameters(recurse=False))
-            records.append(Call(path, path, counts[path], kind, raw, layout, own, id(tensor)))
+            bundled = not isinstance(output, torch.Tensor)
+            records.append(Call(path, path, counts[path], kind, raw, layout, own, id(tensor), bundled))
 
         return hook
 
@@ -101,7 +108,31 @@ def trace(net: Any, run: Callable[[], Any], size: tuple[int, ...]) -> Trace:
         _warn_if_probabilities(output)
     calls = name_calls(records)
     default, reason = default_call(calls, id(output))
-    return Trace(calls, default, reason, squashed, _head_of(output, squashed))
+    return Trace(calls, default, reason, squashed, _head_of(output, squashed), id(output))
+
+
+def influential(found: Trace, slopes_at: Callable[[list[str]], Any]) -> Trace:
+    """Move the default of a token network to the last tokens that the answer depends on.
+
+    Where the answer is read from a class token, the patch tokens behind the last attention have no gradient at all,
+    and every method that works there would show nothing.
+
+    Args:
+        found: the trace of the network.
+        slopes_at: from paths to the gradients of some score there, `(1, h, w, c)` each.
+    """
+    if found.default is None or found.default.layout.kind not in ("tokens", "sequence"):
+        return found
+    candidates = token_candidates(default_candidates(found.calls, found.output))
+    for some in (candidates[-16:], candidates):
+        slopes = slopes_at([c.path for c in some])
+        for call, slope in zip(reversed(some), reversed(slopes), strict=True):
+            if bool(slope.ne(0).any()):
+                h, w, c = call.layout.shape(call.shape)
+                behind = " before the class token takes over" if call is not candidates[-1] else ""
+                reason = f"last tokens that the answer depends on{behind}: {h} × {w} places, {c} channels"
+                return replace(found, default=call, reason=reason)
+    return found
 
 
 def _head_of(output: Any, squashed: str) -> str:

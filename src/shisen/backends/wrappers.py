@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from array_api_compat import array_namespace
 
 from ..errors import InputError, explain_error
-from ..types import Array, Classifier, Layer
+from ..types import Array, Attention, Classifier, Layer
 
 Watcher = Callable[[str, int], None]
 """Called after every pass with its kind ("activations", "gradients", "replaced") and its number of rows."""
@@ -113,6 +114,22 @@ class Chunked(Wrapper):
             return self.model.replaced(images, values, at)
         return _joined(
             [self.model.replaced(images if one else images[s], values[s], at) for s in self._parts(values.shape[0])]
+        )
+
+    def attentions(self, images: Array, seed: Any = None, **options: Any) -> tuple[Attention, ...]:
+        """Return the attention of every head, where the network can tell; see `Attention`."""
+        ask: Any = getattr(self.model, "attentions")  # noqa: B009 - beyond the protocol
+        parts = []
+        for s in self._parts(images.shape[0]):
+            own = None if seed is None else seed.take(np.arange(s.start, s.stop))
+            parts.append(ask(images[s], own, **options))
+        return tuple(
+            replace(
+                layer,
+                values=_joined([p[i].values for p in parts]),
+                gradients=None if layer.gradients is None else _joined([p[i].gradients for p in parts]),
+            )
+            for i, layer in enumerate(parts[0])
         )
 
 

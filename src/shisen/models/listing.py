@@ -5,11 +5,22 @@ from __future__ import annotations
 from .recipes import RECIPES
 
 FORMS = (
+    ("torchvision:resnet50", "any classifier of torchvision; resnet50@random without its weights", "torchvision"),
+    ("timm:vit_small_patch16_224", "any classifier of timm", "timm"),
+    ("hf:google/vit-base-patch16-224", "an image classifier of the Hugging Face hub, or a folder", "transformers"),
     ("package.module:build", "a function of your own that returns a torch or Keras network", "--weights, --labels"),
 )
 
 
 def listing(search: str = "") -> list[tuple[str, str, str]]:
-    """Return `(name, what it is, what it needs)` for built-in models and for the forms of other names."""
+    """Return `(name, what it is, what it needs)` for built-in models and for the forms of other names.
+
+    With a search, the names of every installed hub are looked through too.
+    """
     built_in = [(name, recipe.summary, recipe.weights) for name, recipe in RECIPES.items()]
-    return [row for row in (*built_in, *FORMS) if search.lower() in row[0].lower()]
+    found = [row for row in (*built_in, *FORMS) if search.lower() in row[0].lower()]
+    if not search:
+        return found
+    from .hubs import search as search_hubs
+
+    return list({row[0]: row for row in (*found, *search_hubs(search))}.values())

@@ -7,6 +7,7 @@ import importlib.util
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,11 @@ class Request:
 Loader = Callable[[str, Request], Model]
 
 # where each kind of name is understood; the modules are imported only when such a name is asked for
-PREFIXES: dict[str, str] = {}
+PREFIXES: dict[str, str] = {
+    "torchvision": "shisen.models.hubs:load_torchvision",
+    "timm": "shisen.models.hubs:load_timm",
+    "hf": "shisen.models.hubs:load_transformers",
+}
 SUFFIXES: dict[str, str] = {}
 
 
@@ -106,6 +111,8 @@ def _loader(text: str) -> Loader:
             raise ModelError(explain_error("A model file must exist.", repr(text), "Check the path."))
         return _late(SUFFIXES[path.suffix.lower()])
     if colon and all(part.isidentifier() for part in prefix.split(".")) and rest.isidentifier():
+        if get_close_matches(prefix, PREFIXES, cutoff=0.8) and not _installed(prefix.split(".")[0]):
+            raise unknown("hub", prefix, PREFIXES, "See `shisen models`.")
         return load_own
     raise unknown("model", text, known_names(), "See `shisen models`.")
 

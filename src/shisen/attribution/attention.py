@@ -1,0 +1,218 @@
+"""Methods for transformers: from the attention of every layer and head to a map of places."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace
+
+from ..errors import ModelError, explain_error
+from ..registry import method
+from ..targets import like
+from ..types import Array, Attention, Classifier, Maps, Seed
+
+OTHERS = "Use grad_cam, hires_cam, layer_cam, integrated_gradients or rise: they suit any network."
+
+
+def ask(model: Classifier, images: Array, seed: Any = None, **options: Any) -> tuple[Attention, ...]:
+    """Return the attention of every layer.
+
+    Raises:
+        ModelError: for a network that cannot tell it, or has none.
+    """
+    attentions = getattr(model, "attentions", None)
+    found: tuple[Attention, ...] = () if attentions is None else attentions(images, seed, **options)
+    if not found:
+        received = f"a network of {model.framework} that has none" if attentions else f"a {model.framework} network"
+        raise ModelError(explain_error("This method needs a network with attention.", received, OTHERS))
+    return found
+
+
+def _global(layers: Sequence[Attention]) -> list[Attention]:
+    """Return the layers in which every token sees every other, all on one grid."""
+    whole = [a for a in layers if a.grid[0] > 0 and a.values.shape[-1] == a.values.shape[-2]]
+    same = [a for a in whole if a.values.shape[-1] == whole[-1].values.shape[-1]]
+    if not same or len(same) < len([a for a in layers if a.values.shape[-2] > 1]):
+        shapes = sorted({f"{a.values.shape[-2]} × {a.values.shape[-1]}" for a in layers})
+        raise ModelError(
+            explain_error(
+                "This method needs attention among all places of the picture in every layer.",
+                f"attention of {', '.join(shapes)} tokens, as in networks with windows",
+                OTHERS,
+            )
+        )
+    return same
+
+
+def _looking(rows: Array, layer: Attention) -> Array:
+    """Return `(n, h, w)`: what the reading tokens take from each place; `rows` is `(n, queries, keys)`."""
+    xp = array_namespace(rows)
+    h, w = layer.grid
+    first = layer.prefix
+    # the answer is read from the class token, or from the mean of all places where there is none
+    row = rows[:, 0] if first else xp.mean(rows, axis=1)
+    return xp.reshape(row[:, first : first + h * w], (rows.shape[0], h, w))
+
+
+def _places(parts: Sequence[Array], layer: Attention) -> Array:
+    """Return the mean of the layers' `(n, keys)` at the keys that have a place, `(n, h, w)`."""
+    xp = array_namespace(parts[0])
+    h, w = layer.grid
+    mean = xp.mean(xp.stack(list(parts)), axis=0)
+    return xp.reshape(mean[:, layer.prefix : layer.prefix + h * w], (mean.shape[0], h, w))
+
+
+def _identity(like_this: Array) -> Array:
+    return like(np.eye(like_this.shape[-1], dtype=np.float32)[None], like_this)
+
+
+@method(
+    family="attention",
+    unit="share of attention",
+    signed=False,
+    passes="1",
+    class_specific=False,
+    needs="attention",
+    paper="Abnar, Zuidema: Quantifying Attention Flow in Transformers, 2020",
+)
+def attention_rollout(model: Classifier, images: Array, seed: Seed, *, heads: str = "mean") -> Array:
+    """Attention rollout: how much of each place reaches the class token through all layers.
+
+    Ā_l = (fuse_heads(A_l) + I) / 2, rows summing to 1; values = the class token's row of Ā_L · … · Ā_1
+
+    Args:
+        model: a network with attention among all places.
+        images: `(n, h, w, c)`, pixels in [0, 1].
+        seed: not used: the map is the same for every class.
+        heads: "mean", "max" or "min" over the heads.
+
+    Returns:
+        `(n, h', w')` on the grid of the tokens, ≥ 0; with the tokens that have no place, it sums to 1. Without a
+        class token the mean over all places reads.
+
+    Raises:
+        ModelError: for networks without attention, or with windows.
+
+    Reference:
+        Abnar, Zuidema 2020.
+    """
+    layers = _global(ask(model, images))
+    xp = array_namespace(layers[0].values)
+    fuse = {"mean": xp.mean, "max": xp.max, "min": xp.min}
+    if heads not in fuse:
+        raise ModelError(explain_error("heads must be mean, max or min.", repr(heads), "Use mean."))
+    total = _identity(layers[0].values[:, 0])
+    for layer in layers:
+        mixed = fuse[heads](layer.values, axis=1) + _identity(layer.values[:, 0])
+        total = xp.matmul(mixed / xp.sum(mixed, axis=-1, keepdims=True), total)
+    return _looking(total, layers[-1])
+
+
+@method(
+    family="attention",
+    unit="{score}",
+    signed=False,
+    passes="1",
+    single=True,
+    needs="attention",
+    paper="Chefer, Gur, Wolf: Generic Attention-model Explainability, 2021",
+)
+def chefer(model: Classifier, images: Array, seed: Seed) -> Array:
+    """Gradient-weighted rollout: relevance that flows along attention the class depends on.
+
+    Ā_l = mean_heads relu(∂y/∂A_l · A_l); R ← R + Ā_l · R from R = I; values = the class token's row of R
+
+    Args:
+        model: a network with attention among all places.
+        images: `(n, h, w, c)`, pixels in [0, 1].
+        seed: the objective.
+
+    Returns:
+        `(n, h', w')` on the grid of the tokens, ≥ 0; sums of products of scores, one factor a layer.
+
+    Raises:
+        ModelError: for networks without attention, or with windows.
+
+    Reference:
+        Chefer, Gur, Wolf 2021 (self-attention rule). Without a class token the mean over all places reads, and the
+        identity that R begins with is left out.
+    """
+    layers = _global(ask(model, images, seed))
+    xp = array_namespace(layers[0].values)
+    total = start = _identity(layers[0].values[:, 0])
+    for layer in layers:
+        total = total + xp.matmul(xp.mean(_positive(layer.values * layer.gradients), axis=1), total)
+    return _looking(total - start, layers[-1])
+
+
+@method(
+    family="attention",
+    unit="{score}",
+    signed=False,
+    passes="2",
+    linear=True,
+    needs="attention",
+    paper="Bousselham et al.: LeGrad, 2024",
+)
+def legrad(model: Classifier, images: Array, seed: Seed) -> Maps:
+    """LeGrad: how strongly each layer's own answer reacts to attention paid to each place, over all layers.
+
+    values = mean_l mean_heads mean_queries relu(∂y_l/∂A_l), y_l read by the head from the tokens behind block l
+
+    Args:
+        model: a network with attention among all places.
+        images: `(n, h, w, c)`, pixels in [0, 1].
+        seed: the objective; the same for every layer.
+
+    Returns:
+        `(n, h', w')` on the grid of the tokens, ≥ 0, in units of the score.
+
+    Raises:
+        ModelError: for networks without attention, or with windows.
+
+    Reference:
+        Bousselham, Boggust, Chaybouti, Strobelt, Kuehne 2024. The paper then scales the map to [0, 1]; drawing does.
+    """
+    layers = _global(ask(model, images, seed, per_block=True))
+    xp = array_namespace(layers[0].values)
+    parts = [xp.mean(_positive(layer.gradients), axis=(1, 2)) for layer in layers]
+    return Maps(_places(parts, layers[-1]), {"layers": len(layers)})
+
+
+@method(
+    family="attention",
+    unit="{score}",
+    passes="1",
+    linear=True,
+    single=True,
+    needs="attention",
+    paper="Barkan et al.: Grad-SAM, 2021",
+)
+def attention_x_gradient(model: Classifier, images: Array, seed: Seed) -> Array:
+    """Attention times its gradient: the first-order share in the score of looking at each place.
+
+    values = mean_l Σ_heads Σ_queries A_l · ∂y/∂A_l
+
+    Args:
+        model: a network with attention among all places.
+        images: `(n, h, w, c)`, pixels in [0, 1].
+        seed: the objective.
+
+    Returns:
+        `(n, h', w')` on the grid of the tokens, signed, in units of the score.
+
+    Raises:
+        ModelError: for networks without attention, or with windows.
+
+    Reference:
+        Barkan et al. 2021, without their relu of the gradient, so that evidence against the class stays visible.
+    """
+    layers = _global(ask(model, images, seed))
+    xp = array_namespace(layers[0].values)
+    return _places([xp.sum(layer.values * layer.gradients, axis=(1, 2)) for layer in layers], layers[-1])
+
+
+def _positive(values: Array) -> Array:
+    return array_namespace(values).maximum(values, array_namespace(values).zeros_like(values))

@@ -1,0 +1,289 @@
+"""Networks of the public hubs, with the preprocessing and the labels that their authors publish."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ModelError, ShisenError, explain_error, require, unknown
+from .labels import Labels, imagenet
+from .model import Model
+from .preprocess import Preprocess
+
+if TYPE_CHECKING:
+    from .loading import Request
+
+RANDOM = "random"
+
+
+def load_torchvision(name: str, request: Request) -> Model:
+    """Load a torchvision classifier, `torchvision:resnet50`, or `torchvision:resnet50@random` without its weights.
+
+    A name after "@" picks one of the published weights; the newest ones are taken otherwise. Preprocessing and
+    categories are those of the weights.
+    """
+    _framework(request, "torchvision")
+    models = _package("torchvision.models", "torchvision")
+    known = models.list_models(module=models)
+    base, _, tag = _bare(name).partition("@")
+    if base not in known:
+        raise unknown("torchvision model", base, known, "See `shisen models --search torchvision:`.")
+    enum = models.get_model_weights(base)
+    published = {w.name: w for w in enum}
+    if tag and tag != RANDOM and tag not in published:
+        raise unknown(f"set of weights of {base}", tag, [*published, RANDOM])
+    weights = published.get(tag, enum.DEFAULT)
+    # some networks start with auxiliary heads that only training uses; the weights decide that by themselves
+    bare = {"init_weights": False} if base in ("googlenet", "inception_v3") else {}
+
+    def build(classes: int | None) -> Any:
+        return models.get_model(base, weights=None, **bare, **({} if classes is None else {"num_classes": classes}))
+
+    if request.weights:
+        net = _filled(build, request)
+    elif tag == RANDOM:
+        net = build(None)
+    else:
+        with _reachable(f"torchvision:{base}"):
+            net = models.get_model(base, weights=weights)
+    labels = _categories(weights.meta.get("categories", ()))
+    source = request.weights or ("random weights" if tag == RANDOM else f"torchvision {weights}")
+    return _made(net, Preprocess.of(weights.transforms()), labels, request, (name, str(source)))
+
+
+def load_timm(name: str, request: Request) -> Model:
+    """Load a timm classifier, `timm:vit_small_patch16_224`, or `timm:vit_small_patch16_224@random`."""
+    _framework(request, "timm")
+    timm = _package("timm", "timm")
+    base, _, tag = _bare(name).partition("@")
+    if not timm.is_model(base):
+        raise unknown("timm model", base, timm.list_models(), "See `shisen models --search timm:…`.")
+    if tag not in ("", RANDOM):
+        raise unknown("kind of weights", tag, [RANDOM], "timm writes the weights' name after a dot.")
+
+    def build(classes: int | None) -> Any:
+        return timm.create_model(base, **({} if classes is None else {"num_classes": classes}))
+
+    if request.weights:
+        net = _filled(build, request)
+    elif tag == RANDOM:
+        net = build(None)
+    else:
+        with _reachable(f"timm:{base}"):
+            net = timm.create_model(base, pretrained=True)
+    config = timm.data.resolve_data_config({}, model=net)
+    classes = int(getattr(net, "num_classes", 0))
+    source = request.weights or ("random weights" if tag else f"timm {net.pretrained_cfg.get('hf_hub_id') or base}")
+    return _made(net, Preprocess.of(config), _timm_labels(timm, net, classes), request, (name, str(source)))
+
+
+def load_transformers(name: str, request: Request) -> Model:
+    """Load an image classifier of the Hugging Face hub, `hf:google/vit-base-patch16-224`, or a folder of that form.
+
+    A bare kind of network, such as `hf:vit@random`, is built from its default configuration with random weights.
+    """
+    _framework(request, "transformers")
+    hub = _package("transformers", "transformers")
+    base, _, tag = _bare(name).partition("@")
+    kinds = hub.models.auto.modeling_auto.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES
+    if tag not in ("", RANDOM):
+        raise unknown("kind of weights", tag, [RANDOM])
+    auto = hub.AutoModelForImageClassification
+    if "/" not in base and base not in kinds and not _is_folder(base):
+        raise unknown("Hugging Face model", base, [*_cached_names(), *kinds], "Names look like google/vit-base-….")
+    bare = base in kinds and not _is_folder(base)
+    if bare and tag != RANDOM and not request.weights:
+        raise ModelError(
+            explain_error(
+                "A kind of network without a repository has no trained weights.",
+                repr(base),
+                f"Ask for hf:{base}@random, pass a file of weights, or name a repository such as google/vit-base-….",
+            )
+        )
+    with _reachable(f"hf:{base}"):
+        config = hub.AutoConfig.for_model(base) if bare else hub.AutoConfig.from_pretrained(base)
+        processor = None if bare else _processor(hub, base)
+    preprocess = _usual(config) if processor is None else Preprocess.of(processor)
+
+    def build(classes: int | None) -> Any:
+        if classes is not None:
+            config.num_labels = classes
+        several = kinds.get(config.model_type)
+        if isinstance(several, (tuple, list)) and not config.architectures:
+            config.architectures = [several[0]]  # otherwise the hub cannot choose
+        return auto.from_config(config)
+
+    if request.weights:
+        net = _filled(build, request)
+    elif tag == RANDOM:
+        net = build(None)
+    else:
+        with _reachable(f"hf:{base}"):
+            net = auto.from_pretrained(base)
+    names = [str(net.config.id2label[i]) for i in range(int(net.config.num_labels))]
+    source = request.weights or ("random weights" if tag else f"Hugging Face {base}")
+    return _made(net, preprocess, _categories(names), request, (name, str(source)))
+
+
+def search(text: str) -> list[tuple[str, str, str]]:
+    """Return `(name, what it is, what it needs)` of the hubs' classifiers whose full name contains the text."""
+    import importlib.util
+
+    found = []
+    wanted = text.lower()
+    if importlib.util.find_spec("torchvision"):
+        models = _package("torchvision.models", "torchvision")
+        for name in models.list_models(module=models):
+            found.append((f"torchvision:{name}", "torchvision classifier, ImageNet", "torchvision"))
+    if importlib.util.find_spec("timm"):
+        found += [(f"timm:{name}", "timm classifier", "timm") for name in _package("timm", "timm").list_models()]
+    if importlib.util.find_spec("transformers"):
+        found += [(f"hf:{name}", "Hugging Face classifier on this machine", "transformers") for name in _cached_names()]
+    return [row for row in found if wanted in row[0].lower()]
+
+
+# ---- labels
+
+
+def _categories(names: Sequence[str]) -> Labels:
+    """Return the published names; the thousand ImageNet classes get their WordNet ids."""
+    if not names or list(names) == [f"LABEL_{i}" for i in range(len(names))]:
+        return Labels(())
+    known = imagenet()
+    same = len(names) == len(known) and sum(
+        a.split(",")[0].lower().replace("_", " ") == b.lower().replace("_", " ")
+        for a, b in zip(names, known.names, strict=True)
+    )
+    ids = known.wordnet_ids if same and same > 800 else None
+    return Labels(tuple(names), ids)
+
+
+def _timm_labels(timm: Any, net: Any, classes: int) -> Labels:
+    own = (getattr(net, "pretrained_cfg", None) or {}).get("label_names")
+    if own and len(own) == classes:
+        return _categories([str(n) for n in own])
+    subset = timm.data.infer_imagenet_subset(net) if classes else None
+    if subset == "imagenet-1k" or (subset is None and classes == 1000):
+        return imagenet()
+    if subset is None:
+        return Labels(())
+    info = timm.data.ImageNetInfo(subset)
+    ids = info.label_names()
+    return Labels(tuple(info.index_to_description(i) for i in range(classes)), tuple(ids))
+
+
+# ---- building
+
+
+def _made(net: Any, preprocess: Preprocess, labels: Labels, request: Request, names: tuple[str, str]) -> Model:
+    from .loading import to_device, wrap
+
+    classes = _classes_of(net)
+    model = wrap(
+        to_device(net.eval(), request.device),
+        preprocess=preprocess,
+        labels=labels if classes in (None, len(labels)) else None,
+        output=request.output,
+        name=names[0],
+    )
+    model.source = names[1]
+    return model
+
+
+def _classes_of(net: Any) -> int | None:
+    """Return the number of classes as the last linear layer has it."""
+    sizes = [m.out_features for m in net.modules() if hasattr(m, "out_features") and hasattr(m, "weight")]
+    known = getattr(getattr(net, "config", None), "num_labels", None) or getattr(net, "num_classes", None)
+    return int(known) if known else (int(sizes[-1]) if sizes else None)
+
+
+def _filled(build: Callable[[int | None], Any], request: Request) -> Any:
+    """Build the architecture and put in weights from a file; the file decides how many classes there are."""
+    from .torch_files import load_weights, read_weights
+
+    path = str(request.weights)
+    weights = read_weights(path, trust=request.trust)
+    net = build(None)
+    own = net.state_dict()
+    sizes = {
+        int(weights[k].shape[0])
+        for k in own
+        if k in weights and weights[k].ndim and weights[k].shape != own[k].shape and own[k].ndim == weights[k].ndim
+    }
+    if len(sizes) == 1:
+        net = build(sizes.pop())
+    load_weights(net, path, trust=request.trust)
+    return net
+
+
+@contextmanager
+def _reachable(name: str) -> Iterator[None]:
+    """Turn every way in which a download can fail into one sentence with the ways out."""
+    try:
+        yield
+    except ShisenError:
+        raise
+    except Exception as problem:
+        first = next((line for line in str(problem).splitlines() if line.strip()), "")[:160]
+        raise ModelError(
+            explain_error(
+                f"The trained weights of {name} must be on this machine or within reach of the network.",
+                f"{type(problem).__name__}: {first}",
+                "Pass a file with --weights (weights=), connect once so that they are kept, take a model that needs "
+                f"no download such as efficientnet_lite0, or ask for {name}@random to try the architecture alone.",
+            )
+        ) from problem
+
+
+def _usual(config: Any) -> Preprocess:
+    """Return ImageNet's statistics at the configuration's size, where no image processor tells more."""
+    side = getattr(config, "image_size", None) or 224
+    size = (int(side), int(side)) if isinstance(side, int) else (int(side[0]), int(side[-1]))
+    return Preprocess(size, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+
+
+def _processor(hub: Any, base: str) -> Any:
+    try:
+        return hub.AutoImageProcessor.from_pretrained(base)
+    except (OSError, ValueError):
+        return None  # the configuration tells the size
+
+
+def _cached_names() -> list[str]:
+    """Return the Hugging Face repositories that are on this machine."""
+    try:
+        from huggingface_hub import scan_cache_dir
+
+        return sorted(r.repo_id for r in scan_cache_dir().repos if r.repo_type == "model")
+    except Exception:  # no cache, or none that can be read: nothing to offer
+        return []
+
+
+def _is_folder(base: str) -> bool:
+    from pathlib import Path
+
+    return (Path(base).expanduser() / "config.json").is_file()
+
+
+def _bare(name: str) -> str:
+    """Return the name without the hub in front of it."""
+    return name.partition(":")[2] or name
+
+
+def _package(module: str, package: str) -> Any:
+    import importlib
+
+    try:
+        return importlib.import_module(module)
+    except ImportError as problem:
+        raise require(package, "hubs", f"A model of {package}") from problem
+
+
+def _framework(request: Request, hub: str) -> None:
+    if request.framework not in ("", "torch"):
+        raise ModelError(
+            explain_error(
+                f"The models of {hub} run on torch.", f"framework={request.framework!r}", "Leave the framework out."
+            )
+        )
