@@ -26,6 +26,7 @@ _HOME = {
     "ShisenError": "errors",
     "ShisenWarning": "errors",
     "Target": "types",
+    "activations": "features.activations",
     "channel": "targets",
     "compare": "comparison",
     "contrast": "naming",
@@ -55,6 +56,7 @@ __all__ = [
     "ShisenWarning",
     "Target",
     "__version__",
+    "activations",
     "channel",
     "compare",
     "contrast",
@@ -76,6 +78,7 @@ if TYPE_CHECKING:
     from .errors import ShisenError, ShisenWarning
     from .explaining import explain_each
     from .explanation import Explanation, Failure
+    from .features.activations import activations
     from .models.loading import load, wrap
     from .models.model import Model
     from .models.preprocess import Preprocess
