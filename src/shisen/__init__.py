@@ -33,6 +33,7 @@ _HOME = {
     "direction": "targets",
     "explain": "api",
     "explain_each": "explaining",
+    "filters": "features.visualise",
     "load": "models.loading",
     "log_probability": "naming",
     "methods": "api",
@@ -63,6 +64,7 @@ __all__ = [
     "direction",
     "explain",
     "explain_each",
+    "filters",
     "load",
     "log_probability",
     "methods",
@@ -79,6 +81,7 @@ if TYPE_CHECKING:
     from .explaining import explain_each
     from .explanation import Explanation, Failure
     from .features.activations import activations
+    from .features.visualise import filters
     from .models.loading import load, wrap
     from .models.model import Model
     from .models.preprocess import Preprocess
