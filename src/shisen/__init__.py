@@ -26,12 +26,14 @@ _HOME = {
     "ShisenError": "errors",
     "ShisenWarning": "errors",
     "Target": "types",
+    "activations": "features.activations",
     "channel": "targets",
     "compare": "comparison",
     "contrast": "naming",
     "direction": "targets",
     "explain": "api",
     "explain_each": "explaining",
+    "filters": "features.visualise",
     "load": "models.loading",
     "log_probability": "naming",
     "methods": "api",
@@ -55,12 +57,14 @@ __all__ = [
     "ShisenWarning",
     "Target",
     "__version__",
+    "activations",
     "channel",
     "compare",
     "contrast",
     "direction",
     "explain",
     "explain_each",
+    "filters",
     "load",
     "log_probability",
     "methods",
@@ -76,6 +80,8 @@ if TYPE_CHECKING:
     from .errors import ShisenError, ShisenWarning
     from .explaining import explain_each
     from .explanation import Explanation, Failure
+    from .features.activations import activations
+    from .features.visualise import filters
     from .models.loading import load, wrap
     from .models.model import Model
     from .models.preprocess import Preprocess

@@ -12,6 +12,8 @@ COMMANDS = {
     "predict": ("predict", "Name the most probable classes of pictures."),
     "explain": ("explain", "Show where the network looked, and write the pictures."),
     "compare": ("compare", "Methods and classes side by side in one figure, with times."),
+    "activations": ("activations", "Show what every channel of every layer answers to a picture."),
+    "filters": ("filters", "Make the pictures that the channels of a layer like best."),
     "layers": ("lists", "List the network's points; the default layer is marked, with the reason."),
     "methods": ("lists", "List the attribution methods with what they claim."),
     "models": ("lists", "List the models that can be loaded by name."),

@@ -1,0 +1,97 @@
+"""Which channels of a layer speak for a class, and where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from ..naming import resolve
+from ..render.legend import badge, number
+from ..render.overlay import overlay
+from ..render.scale import place
+from ..render.sheet import tile
+from ..targets import TopSeed, to_numpy
+from ..types import Frame, Picture
+from .tiles import titled
+
+if TYPE_CHECKING:
+    from .activations import ActivationGrids
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The channels of one layer by what they contribute to a score.
+
+    Attributes:
+        path: the layer.
+        target: what was asked for, in words.
+        maps: `(h, w, c)` gradient × activation, in units of the score.
+        picture: what was shown.
+        frame: which part of it the network saw.
+    """
+
+    path: str
+    target: str
+    maps: npt.NDArray[np.float32]
+    picture: Picture
+    frame: Frame
+
+    @property
+    def contribution(self) -> npt.NDArray[np.float32]:
+        """Σ over places of gradient · activation, `(c,)`, in units of the score."""
+        return np.asarray(self.maps.sum(axis=(0, 1)))
+
+    @property
+    def channels(self) -> npt.NDArray[np.int64]:
+        """The channel numbers, the one that speaks most for the target first."""
+        return np.argsort(-self.contribution, kind="stable")
+
+    def draw(self, count: int = 8, *, per_row: int = 4) -> Image.Image:
+        """Draw where the first channels speak for the target, over the picture, on one common scale.
+
+        Args:
+            count: how many channels.
+            per_row: pictures a row.
+        """
+        best = self.channels[:count]
+        top = float(np.maximum(self.maps[:, :, best], 0.0).max()) or 1.0
+        pictures = []
+        for c in best:
+            heat = place(np.maximum(self.maps[:, :, c], 0.0) / np.float32(top), self.frame)
+            drawn = overlay(self.picture.pixels, heat)
+            drawn.thumbnail((320, 320))
+            pictures.append(np.asarray(badge(drawn, f"{c}: {self.contribution[c]:+.2f}")))
+        total = number(float(self.contribution.sum()))
+        words = (
+            f"{self.path}: channels that speak for {self.target}\ngradient × activation; all channels together {total}"
+        )
+        return titled(tile(pictures, per_row=per_row, numbers=False, gap=4), words)
+
+
+def rank(grids: ActivationGrids, target: Any, path: str) -> Ranking:
+    """Order channels by contribution_c = Σ_hw ∂score/∂A_c · A_c.
+
+    Args:
+        grids: activations of one picture.
+        target: as in `shisen.explain`; None for the top class.
+        path: the layer.
+
+    Returns:
+        a `Ranking` in logits.
+    """
+    model: Any = grids.model
+    grids[path]  # an unknown layer is answered in the usual words
+    seed = resolve(target, find=model.find, names=model.labels, head=model.head, score="logit")
+    name = str(seed.name)
+    if isinstance(seed, TopSeed):
+        logits = model.activations(grids.image[None])
+        seed = seed.resolve(logits)
+        name = model.predictions(logits, 1)[0][0].label if seed.indices else name
+    values, slopes = model.gradients(grids.image[None], seed, wrt=path)
+    product = to_numpy(values * slopes)[0].astype(np.float32)
+    maps = product.reshape((1, 1, -1)) if product.ndim == 1 else product
+    return Ranking(path, name, maps, grids.picture, grids.frame)
