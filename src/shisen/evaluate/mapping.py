@@ -1,0 +1,158 @@
+"""Maps of settings for pictures: made in batches, shared passes between methods, kept on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import registry
+from ..backends.randomise import randomised
+from ..backends.wrappers import Shared
+from ..errors import ModelError
+from ..models.model import Model
+from ..targets import ClassSeed, to_numpy
+from ..types import Frame, Picture
+from .cache import MapStore, digest
+from .floors import floor_map
+from .settings import Setting
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """One picture as the network is shown it, with its answer.
+
+    Attributes:
+        name: digest of the image.
+        source: where it comes from.
+        image: `(h, w, c)`.
+        frame: which part of the picture it is.
+        index: the class explained.
+        logits: `(classes,)`.
+        seed: for random draws.
+    """
+
+    name: str
+    source: str
+    image: npt.NDArray[np.float32]
+    frame: Frame
+    index: int
+    logits: npt.NDArray[Any]
+    seed: int
+
+
+def seed_of(name: str, random_state: int) -> int:
+    """Return the seed of a picture from its digest."""
+    return (int(name[:12], 16) + random_state) % (2**31)
+
+
+def class_seed(indices: Sequence[int], head: str) -> ClassSeed:
+    """Return the objective that explains one class a row."""
+    return ClassSeed("class", ((1.0, tuple(int(i) for i in indices)),), "logit", head)
+
+
+def identity(model: Model) -> str:
+    """Return a digest of the network: its points and its answer to one fixed pattern."""
+    shape = (224, 224, 3)
+    if model.preprocess is not None:
+        shape = (*model.preprocess.hw, len(model.preprocess.scaling().scale))
+    else:
+        shape = getattr(model.network, "size", shape) or shape
+    return digest(repr([(p.path, p.kind, p.shape) for p in model.layers]), np.round(probe(model, shape), 1))
+
+
+def probe(model: Model, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
+    """Return the logits of one fixed pattern, by which a network is recognised."""
+    pattern = np.random.default_rng(20240501).random((1, *shape), dtype=np.float32)
+    return np.asarray(to_numpy(model.activations(pattern))[0], dtype=np.float64)
+
+
+def network_zero(model: Model, channels: int) -> tuple[float, ...]:
+    """Return the pixel value that the network sees as zero, a channel each, within [0, 1]."""
+    scaling = None if model.preprocess is None else model.preprocess.scaling()
+    if scaling is None or len(scaling.scale) != channels:
+        return (0.0,) * channels
+    return tuple(min(1.0, max(0.0, -b / a)) for a, b in zip(scaling.scale, scaling.shift, strict=True))
+
+
+class Mapper:
+    """Makes maps.
+
+    Args:
+        model: the model.
+        store: where maps are kept.
+        random_state: of shuffled copies of the network.
+    """
+
+    def __init__(self, model: Model, store: MapStore, random_state: int = 0) -> None:
+        self._model = model
+        self._store = store
+        self._random_state = random_state
+        self._copies: dict[float, Model] = {}
+        self._identity = identity(model)
+
+    @property
+    def identity(self) -> str:
+        """Digest of the network."""
+        return self._identity
+
+    def key(self, shown: Shown, setting: Setting) -> str:
+        """Return the digest under which a map is kept."""
+        return digest(self._identity, shown.name, shown.index, shown.seed, setting.key(self._default_layer()))
+
+    def _default_layer(self) -> str | None:
+        try:
+            return self._model.default_layer
+        except ModelError:
+            return None
+
+    def maps(self, shown: Sequence[Shown], settings: Sequence[Setting]) -> dict[tuple[str, str], npt.NDArray[Any]]:
+        """Return (picture name, setting name) → raw map, for pictures of one shape.
+
+        Methods that ask the network the same question about the batch share its answer.
+        """
+        found: dict[tuple[str, str], npt.NDArray[Any]] = {}
+        batches: dict[tuple[str, ...], tuple[Model, Any]] = {}
+        for setting in settings:
+            missing = []
+            for one in shown:
+                kept = None if setting.floor else self._store.get(self.key(one, setting))
+                if kept is None:
+                    missing.append(one)
+                else:
+                    found[one.name, setting.name] = kept
+            if not missing:
+                continue
+            which = tuple(m.name for m in missing)
+            if which not in batches:
+                batches[which] = (
+                    self._model.around(Shared(self._model.model)),
+                    np.stack([m.image for m in missing]),
+                )
+            model, images = batches[which]
+            for one, values in zip(missing, self._made(model, setting, missing, images), strict=True):
+                found[one.name, setting.name] = values
+                if not setting.floor:
+                    self._store.put(self.key(one, setting), values)
+        return found
+
+    def again(self, setting: Setting, share: float, shown: Sequence[Shown], images: Any) -> npt.NDArray[Any]:
+        """Return the maps of altered images of these pictures, or of a network that forgot a share of its layers."""
+        if setting.floor or share == 0.0:
+            return self._made(self._model, setting, shown, images)
+        if share not in self._copies:
+            self._copies[share] = randomised(self._model, share, self._random_state)  # type: ignore[assignment]
+        return self._made(self._copies[share], setting, shown, images)
+
+    @staticmethod
+    def _made(model: Model, setting: Setting, shown: Sequence[Shown], images: Any) -> npt.NDArray[Any]:
+        if setting.floor:
+            return np.stack(
+                [floor_map(setting.method, image, s.seed) for s, image in zip(shown, images, strict=True)]
+            )
+        seed = class_seed([s.index for s in shown], model.head)
+        made = registry.get(setting.method)(model, images, seed, layer=setting.layer, **setting.options)
+        return np.array(to_numpy(made.values), dtype=np.float32, copy=True)

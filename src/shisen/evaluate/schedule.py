@@ -1,0 +1,185 @@
+"""Many metrics ask, one network answers: questions of all maps and pictures travel together, in full batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .case import Ask, Explain, Outcome, Steps
+
+Scorer = Callable[[Any], Any]
+"""From images `(k, h, w, c)` to logits `(k, classes)`."""
+
+Explainer = Callable[[Hashable, float, Sequence[Hashable], Any], Any]
+"""From a map's kind, a share of randomised layers, the pictures' names and images to raw maps `(k, ...)`."""
+
+ALIVE = 512
+
+
+@dataclass(eq=False)
+class Task:
+    """A metric at work on one map.
+
+    Attributes:
+        ident: given back with the outcome.
+        picture: name of the picture, for questions shared by all its maps.
+        setting: what made the map; explanations of one setting are made together.
+        steps: the metric's generator.
+    """
+
+    ident: Hashable
+    picture: Hashable
+    setting: Hashable
+    steps: Steps
+
+
+@dataclass(eq=False)
+class _Question:
+    request: Any
+    first: Task
+    key: Hashable | None
+    waiting: list[Task] = field(default_factory=list)
+    parts: list[Any] = field(default_factory=list)
+    asked: int = 0
+
+    @property
+    def rows(self) -> int:
+        return len(self.request.images)
+
+
+class Schedule:
+    """Drives tasks; see `run`.
+
+    Args:
+        scores: the network's answers.
+        explain: further explanations.
+        chunk: rows of one batch.
+    """
+
+    def __init__(self, scores: Scorer, explain: Explainer, chunk: int) -> None:
+        self._scores = scores
+        self._explain = explain
+        self._chunk = max(1, chunk)
+        self._asks: list[_Question] = []
+        self._explains: dict[Hashable, list[_Question]] = {}
+        self._memory: dict[Hashable, Any] = {}
+        self._open: dict[Hashable, _Question] = {}
+        self._alive = 0
+        self._finished: list[tuple[Hashable, Outcome]] = []
+
+    def run(self, tasks: Iterable[Task]) -> Iterator[tuple[Hashable, Outcome]]:
+        """Yield `(ident, outcome)` as tasks finish; few tasks are alive at a time, so memory stays bounded."""
+        source = iter(tasks)
+        more = True
+        while True:
+            while more and self._rows() < self._chunk and self._alive < ALIVE:
+                task = next(source, None)
+                if task is None:
+                    more = False
+                else:
+                    self._alive += 1
+                    self._advance(task, None)
+            yield from self._done()
+            if self._asks:
+                self._ask()
+            elif self._explains:
+                self._make_maps(max(self._explains, key=lambda k: len(self._explains[k])))
+            elif not more:
+                return
+            yield from self._done()
+
+    def _done(self) -> Iterator[tuple[Hashable, Outcome]]:
+        finished, self._finished = self._finished, []
+        yield from finished
+
+    def _rows(self) -> int:
+        return sum(q.rows - q.asked for q in self._asks)
+
+    def _advance(self, task: Task, reply: Any) -> None:
+        """Send a reply to a task and note its next question, or its outcome."""
+        while True:
+            try:
+                request = task.steps.send(reply)
+            except StopIteration as end:
+                self._finished.append((task.ident, end.value))
+                self._alive -= 1
+                return
+            key = self._key(task, request)
+            if key in self._memory:
+                reply = self._memory[key]
+                continue
+            if key in self._open:
+                self._open[key].waiting.append(task)
+                return
+            question = _Question(request, task, key, [task])
+            if key is not None:
+                self._open[key] = question
+            if isinstance(request, Ask):
+                self._asks.append(question)
+            else:
+                self._explains.setdefault((task.setting, request.randomised), []).append(question)
+            return
+
+    @staticmethod
+    def _key(task: Task, request: Any) -> Hashable | None:
+        if not request.key:
+            return None
+        own = task.picture if isinstance(request, Ask) and request.shared else (task.picture, task.setting)
+        return type(request).__name__, own, request.key
+
+    def _answered(self, question: _Question, reply: Any) -> None:
+        if question.key is not None:
+            self._memory[question.key] = reply
+            del self._open[question.key]
+        for task in question.waiting:
+            self._advance(task, reply)
+
+    def _ask(self) -> None:
+        """Fill one batch with questions, oldest first, and hand out the answers."""
+        shape = self._asks[0].request.images.shape[1:]
+        taken: list[tuple[_Question, int, int]] = []
+        room = self._chunk
+        for question in self._asks:
+            if room == 0:
+                break
+            if question.request.images.shape[1:] == shape:
+                end = min(question.rows, question.asked + room)
+                taken.append((question, question.asked, end))
+                room -= end - question.asked
+        logits = np.asarray(self._scores(np.concatenate([q.request.images[a:b] for q, a, b in taken])))
+        row = 0
+        for question, start, end in taken:
+            question.parts.append(logits[row : row + end - start])
+            question.asked = end
+            row += end - start
+        ready = [q for q, _, _ in taken if q.asked == q.rows]
+        self._asks = [q for q in self._asks if q.asked < q.rows]
+        for question in ready:
+            self._answered(question, np.concatenate(question.parts))
+
+    def _make_maps(self, kind: Hashable) -> None:
+        """Explain the images of one setting's questions together."""
+        questions = self._explains.pop(kind)
+        shape = questions[0].request.images.shape[1:]
+        now: list[_Question] = []
+        rows = 0
+        for question in questions:
+            fits = question.request.images.shape[1:] == shape and (not now or rows + question.rows <= self._chunk)
+            if fits:
+                now.append(question)
+                rows += question.rows
+        later = [q for q in questions if q not in now]
+        if later:
+            self._explains[kind] = later
+        names = [q.first.picture for q in now for _ in range(q.rows)]
+        request: Explain = now[0].request
+        maps = self._explain(
+            now[0].first.setting, request.randomised, names, np.concatenate([q.request.images for q in now])
+        )
+        row = 0
+        for question in now:
+            self._answered(question, np.asarray(maps[row : row + question.rows]))
+            row += question.rows
