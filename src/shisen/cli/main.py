@@ -12,6 +12,8 @@ COMMANDS = {
     "predict": ("predict", "Name the most probable classes of pictures."),
     "explain": ("explain", "Show where the network looked, and write the pictures."),
     "compare": ("compare", "Methods and classes side by side in one figure, with times."),
+    "finetune": ("finetune", "Fine-tune a backbone on a folder of labelled pictures."),
+    "audit": ("audit", "Audit a folder: class by class, with shortcuts proven by intervention."),
     "layers": ("lists", "List the network's points; the default layer is marked, with the reason."),
     "methods": ("lists", "List the attribution methods with what they claim."),
     "models": ("lists", "List the models that can be loaded by name."),
