@@ -14,6 +14,8 @@ COMMANDS = {
     "compare": ("compare", "Methods and classes side by side in one figure, with times."),
     "activations": ("activations", "Show what every channel of every layer answers to a picture."),
     "filters": ("filters", "Make the pictures that the channels of a layer like best."),
+    "finetune": ("finetune", "Fine-tune a backbone on a folder of labelled pictures."),
+    "audit": ("audit", "Audit a folder: class by class, with shortcuts proven by intervention."),
     "layers": ("lists", "List the network's points; the default layer is marked, with the reason."),
     "methods": ("lists", "List the attribution methods with what they claim."),
     "models": ("lists", "List the models that can be loaded by name."),

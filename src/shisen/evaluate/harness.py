@@ -214,10 +214,13 @@ class _Run:
             for shape in dict.fromkeys(b[2].shape for b in usable):
                 same = [b for b in usable if b[2].shape == shape]
                 logits = to_numpy(model.activations(np.stack([b[2] for b in same])))
-                yield done, [
-                    self._shown(picture, image, frame, own, targets[place])
-                    for (place, picture, image, frame), own in zip(same, logits, strict=True)
-                ]
+                yield (
+                    done,
+                    [
+                        self._shown(picture, image, frame, own, targets[place])
+                        for (place, picture, image, frame), own in zip(same, logits, strict=True)
+                    ],
+                )
 
     def _shown(self, picture: Any, image: Any, frame: Any, logits: Any, target: Any) -> Shown:
         model = self.model
@@ -229,9 +232,7 @@ class _Run:
                 explain_error("Metrics follow one class.", seed.name, "Leave target out, or give a class.")
             )
         name = digest(np.asarray(image, dtype=np.float32))
-        return Shown(
-            name, picture.source, image, frame, seed.terms[0][1][0], logits, seed_of(name, self.random_state)
-        )
+        return Shown(name, picture.source, image, frame, seed.terms[0][1][0], logits, seed_of(name, self.random_state))
 
     # ---- figures
 
@@ -247,10 +248,7 @@ class _Run:
                 label(one.index, self.model.labels),
                 case.chance,
                 small_picture(one.image),
-                {
-                    s.name: small_map(normalised(self._case(one, maps[one.name, s.name], s).heat))
-                    for s in self.settings
-                },
+                {s.name: small_map(normalised(self._case(one, maps[one.name, s.name], s).heat)) for s in self.settings},
             )
         plain = [m for m in self.metrics if m.needs != "collage"]
         cases = [
@@ -267,9 +265,7 @@ class _Run:
             if own is not None:
                 region = region_of(own, one.frame, [label(one.index, self.model.labels)])
         zero = network_zero(self.model, one.image.shape[-1])
-        return Case(
-            one.image, values, one.index, one.logits, self.model.head, setting.shows, zero, region, one.seed
-        )
+        return Case(one.image, values, one.index, one.logits, self.model.head, setting.shows, zero, region, one.seed)
 
     def _measured(self, cases: Sequence[tuple[Shown, Case, Setting, str, str]], metrics: Sequence[Any]) -> list[Row]:
         """Return the figures of these cases, from the store where they are, else asking in full batches."""

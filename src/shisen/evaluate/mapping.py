@@ -15,7 +15,7 @@ from ..backends.wrappers import Shared
 from ..errors import ModelError
 from ..models.model import Model
 from ..targets import ClassSeed, to_numpy
-from ..types import Frame, Picture
+from ..types import Frame
 from .cache import MapStore, digest
 from .floors import floor_map
 from .settings import Setting
@@ -150,9 +150,7 @@ class Mapper:
     @staticmethod
     def _made(model: Model, setting: Setting, shown: Sequence[Shown], images: Any) -> npt.NDArray[Any]:
         if setting.floor:
-            return np.stack(
-                [floor_map(setting.method, image, s.seed) for s, image in zip(shown, images, strict=True)]
-            )
+            return np.stack([floor_map(setting.method, image, s.seed) for s, image in zip(shown, images, strict=True)])
         seed = class_seed([s.index for s in shown], model.head)
         made = registry.get(setting.method)(model, images, seed, layer=setting.layer, **setting.options)
         return np.array(to_numpy(made.values), dtype=np.float32, copy=True)

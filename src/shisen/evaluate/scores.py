@@ -208,7 +208,9 @@ class Scores:
         return write_report(self, place / "report.html", lang=lang)
 
     def __repr__(self) -> str:
-        return f"<shisen.Scores {len(self.methods)} methods × {len(self.metrics)} metrics, {self.facts.get('n')} pictures>"
+        return (
+            f"<shisen.Scores {len(self.methods)} methods × {len(self.metrics)} metrics, {self.facts.get('n')} pictures>"
+        )
 
 
 def _plain(value: Any) -> Any:
