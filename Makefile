@@ -3,6 +3,7 @@ PYTHON ?= python3
 # The version the tests are known to pass with; any torch >= 2.2 works for users.
 TORCH ?= torch==2.13.0
 VENV := .venv
+HUBS := .venv-hubs
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install -q --disable-pip-version-check
 
@@ -18,17 +19,27 @@ $(VENV)/demo.stamp: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/dev.stamp: pyproject.toml | $(VENV)/bin/python
 	$(PIP) $(TORCH)
-	$(PIP) -e '.[torch,perturbation,dev]'
+	$(PIP) -e '.[dev]'
 	@touch $@
 
 demo: $(VENV)/demo.stamp  ## explain a real photo with the embedded network; says where the pictures are
 	$(BIN)/python examples/demo.py demo
 
-test: $(VENV)/dev.stamp  ## all tests but the slow ones
-	$(BIN)/python -m pytest -n 2
+test: $(VENV)/dev.stamp  ## all tests but the slow ones; the Keras ones under each of its backends
+	$(BIN)/python -m pytest -n 2 --ignore tests/keras --ignore tests/hubs
+	for backend in tensorflow jax torch; do KERAS_BACKEND=$$backend $(BIN)/python -m pytest tests/keras || exit 1; done
 
-test-slow: $(VENV)/dev.stamp  ## real training, many architectures, clean environments
-	$(BIN)/python -m pytest -m slow
+test-slow: $(VENV)/dev.stamp $(HUBS)/stamp  ## real training, many architectures, clean environments
+	$(BIN)/python -m pytest -m slow --ignore tests/keras --ignore tests/hubs
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -m slow tests/keras
+	$(HUBS)/bin/python -m pytest -m 'slow or not slow' tests/hubs
+
+# torchvision needs a torch of its own, so the tests of the hubs have an environment of their own
+$(HUBS)/stamp: pyproject.toml
+	$(PYTHON) -m venv $(HUBS)
+	$(HUBS)/bin/pip install -q --disable-pip-version-check -r tests/hubs/requirements.txt
+	$(HUBS)/bin/pip install -q --disable-pip-version-check -e '.[torch,onnx,perturbation,evaluate]' pytest hypothesis
+	@touch $@
 
 check: $(VENV)/dev.stamp  ## lint, format, types
 	$(BIN)/ruff check .
@@ -44,4 +55,4 @@ bench: $(VENV)/dev.stamp  ## figures of the README, peers in the same run
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf $(VENV) demo dist build
+	rm -rf $(VENV) $(HUBS) demo dist build

@@ -53,7 +53,7 @@ def imported_rooms(path: Path) -> set[str]:
             base = package[: len(package) - node.level + 1] if node.level else []
             names = base + (node.module.split(".") if node.module else [])
             full = [names] if len(names) > 1 else [[*names, a.name] for a in node.names]
-            found |= {n[1] for n in full if n and n[0] == "shisen" and len(n) > 1}
+            found |= {n[1] for n in full if n and n[0] == "shisen" and len(n) > 1 and not n[1].startswith("__")}
         elif isinstance(node, ast.Import):
             found |= {a.name.split(".")[1] for a in node.names if a.name.startswith("shisen.")}
     return found
