@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
-from array_api_compat import array_namespace
+from array_api_compat import array_namespace, device
 
 from ..errors import InputError, explain_error
 from ..registry import method
@@ -65,9 +65,7 @@ def score_cam(
         Wang et al. 2020. No softmax over channels, which the paper's text has and the authors' code has not.
     """
     if variant not in VARIANTS:
-        raise InputError(
-            explain_error(f"variant must be one of {', '.join(VARIANTS)}.", repr(variant), "Use 'paper'.")
-        )
+        raise InputError(explain_error(f"variant must be one of {', '.join(VARIANTS)}.", repr(variant), "Use 'paper'."))
     if max_channels is not None and max_channels < 1:
         raise InputError(explain_error("max_channels must be at least 1.", max_channels, "Leave it out for all."))
     seed = as_score(settled(model, images, seed), "probability")
@@ -108,7 +106,7 @@ def _masks(a: Array, channels: npt.NDArray[np.int64], size: tuple[int, int], chu
     xp = array_namespace(a)
     maps = xp.permute_dims(a, (2, 0, 1))
     for start in range(0, channels.size, chunk):
-        some = xp.take(maps, like(channels[start : start + chunk], maps, index=True), axis=0)
+        some = xp.take(maps, xp.asarray(channels[start : start + chunk], device=device(a)), axis=0)
         large = resize(some, size)
         low = xp.min(large, axis=(1, 2), keepdims=True)
         span = xp.max(large, axis=(1, 2), keepdims=True) - low

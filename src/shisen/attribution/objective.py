@@ -7,36 +7,9 @@ from typing import Any
 
 from array_api_compat import array_namespace
 
+from ..backends.wrappers import Recorded
 from ..targets import MixedSeed
 from ..types import Array, Classifier
-
-
-class Recorded:
-    """A seed that remembers the logits it was asked about; equal to the seed it stands for."""
-
-    def __init__(self, seed: Any, logits: list[Array] | None = None) -> None:
-        self.seed = seed
-        self.logits: list[Array] = [] if logits is None else logits
-
-    @property
-    def name(self) -> str:
-        return str(self.seed.name)
-
-    def __call__(self, y: Array) -> Array:
-        self.logits.append(y)
-        return self.seed(y)
-
-    def value(self, y: Array) -> Array:
-        return self.seed.value(y)
-
-    def take(self, rows: Any) -> Recorded:
-        return Recorded(self.seed.take(rows), self.logits)  # one list for all parts of a batch
-
-    def __eq__(self, other: object) -> bool:
-        return bool(self.seed == (other.seed if isinstance(other, Recorded) else other))
-
-    def __hash__(self) -> int:
-        return hash(self.seed)
 
 
 def settled(model: Classifier, images: Array, seed: Any) -> Any:
@@ -58,10 +31,8 @@ def slopes_and_logits(model: Classifier, images: Array, seed: Any, layer: str) -
     """Return the value at a layer, the gradient there, and the logits, from one forward."""
     recorder = Recorded(seed)
     a, g = model.gradients(images, recorder, wrt=layer)
-    if recorder.logits:
-        parts = recorder.logits
-        return a, g, parts[0] if len(parts) == 1 else array_namespace(*parts).concat(parts, axis=0)
-    return a, g, model.activations(images)  # a shared model has answered from memory, and knows these too
+    # a shared model has answered from memory without asking the seed, and knows the logits too
+    return a, g, recorder.whole if recorder.values else model.activations(images)
 
 
 def on_device(model: Classifier, images: Array) -> Array:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +23,7 @@ def bilinear(source: int, target: int) -> Matrix:
     matrix = np.zeros((target, source))
     np.add.at(matrix, (np.arange(target), low), 1 - (at - low))
     np.add.at(matrix, (np.arange(target), high), at - low)
-    return _fixed(matrix)
+    return np.ascontiguousarray(matrix, dtype=np.float32)
 
 
 @lru_cache(maxsize=256)
@@ -38,7 +37,7 @@ def spreading(source: int, target: int) -> Matrix:
     if (total == 0).any():  # shrinking: some values fell between the samples
         matrix = np.eye(target)[np.minimum(np.arange(source) * target // source, target - 1)].T
         total = np.ones((1, source))
-    return _fixed(matrix / total)
+    return np.ascontiguousarray(matrix / total, dtype=np.float32)
 
 
 @lru_cache(maxsize=256)
@@ -46,13 +45,7 @@ def gaussian(size: int, sigma: float) -> Matrix:
     """Return the `(size, size)` matrix of a Gaussian blur with deviation `sigma` pixels; rows sum to one."""
     offset = np.arange(size)[:, None] - np.arange(size)[None, :]
     matrix = np.exp(-0.5 * (offset / max(sigma, 1e-6)) ** 2)
-    return _fixed(matrix / matrix.sum(axis=1, keepdims=True))
-
-
-def _fixed(matrix: npt.NDArray[Any]) -> Matrix:
-    result = np.ascontiguousarray(matrix, dtype=np.float32)
-    result.setflags(write=False)
-    return result
+    return np.ascontiguousarray(matrix / matrix.sum(axis=1, keepdims=True), dtype=np.float32)
 
 
 def separable(maps: Array, rows: Matrix, columns: Matrix) -> Array:
