@@ -44,7 +44,7 @@ def layer_and_gradient(net: Any, layer: str, image: Any, k: int) -> tuple[Values
         output.retain_grad()
         kept.append(output)
 
-    handle = net.get_submodule(layer).register_forward_hook(keep)
+    handle = net.net.get_submodule(layer).register_forward_hook(keep)
     net(nchw(image).requires_grad_())[0, k].backward()
     handle.remove()
     a, g = kept[-1][0], kept[-1].grad[0]
@@ -53,7 +53,7 @@ def layer_and_gradient(net: Any, layer: str, image: Any, k: int) -> tuple[Values
 
 def with_layer(net: Any, layer: str, image: Any, change: Callable[[Any], Any], k: int) -> float:
     """Return logit k when the value of a layer, `(1, c, h, w)`, is changed by a function."""
-    handle = net.get_submodule(layer).register_forward_hook(lambda m, i, o: change(o.clone()))
+    handle = net.net.get_submodule(layer).register_forward_hook(lambda m, i, o: change(o.clone()))
     try:
         return logit(net, image, k)
     finally:

@@ -23,8 +23,8 @@ def is_affine(model: Classifier, images: Array, layer: str) -> bool:
     """Tell whether the logits are an affine function of the value at a layer, for example pool and linear only.
 
     Decided once per network and layer, on random values V, W of both signs, at the layer's own size and a
-    thousand times larger, where every bend (ReLU, ReLU6, max pool, normalisation, attention) shows:
-    f(V) + f(W) − f(V + W) − f(0) = 0.
+    thousand times larger, where every bend shows. f(V) + f(−V) = 2 f(0) tells ReLU, ReLU6 and max pool,
+    f(V) + f(W) = f(V + W) + f(0) tells normalisation and attention.
 
     Args:
         model: the network, wrapped or not.
@@ -51,14 +51,15 @@ def _measured(model: Classifier, image: Array, layer: str) -> bool:
         v, w = rng.standard_normal((2, *shape)) * size * typical
         # one of the two the same at every place, so that no mean over places hides a bend
         w = np.broadcast_to(w.mean(axis=(0, 1)) * np.sqrt(np.prod(shape[:-1])), shape) if w.ndim == 3 else w
-        trials += [v, w, v + w]
+        trials += [v, -v, w, -w, v + w]
     y = to_numpy(model.replaced(image, like(np.stack(trials).astype(np.float32), a), layer)).astype(np.float64)
     y = y.reshape(len(trials), -1)
     zero = y[0]
-    for first in (1, 4):
-        v, w, both = y[first : first + 3]
-        change = max(float(np.abs(part - zero).max()) for part in (v, w, both))
-        if not np.isfinite(change) or float(np.abs(v + w - both - zero).max()) > TOLERANCE * change:
+    for first in (1, 6):
+        v, minus_v, w, minus_w, both = y[first : first + 5] - zero
+        change = max(float(np.abs(part).max()) for part in (v, w, both))
+        bend = max(float(np.abs(part).max()) for part in (v + minus_v, w + minus_w, v + w - both))
+        if not np.isfinite(change) or bend > TOLERANCE * change:
             return False
     return True
 
