@@ -50,9 +50,7 @@ def test_deconvnet(model: TorchClassifier) -> None:
 def test_grad_cam_pp_of_the_paper(model: TorchClassifier) -> None:
     values = run(model, "grad_cam_pp", "relu1")
     first, second = 4 / 77, 1 / 23
-    np.testing.assert_allclose(
-        values, [[0, 4 * first], [31 * first + 6 * second, 40 * first + 15 * second]], rtol=1e-6
-    )
+    np.testing.assert_allclose(values, [[0, 4 * first], [31 * first + 6 * second, 40 * first + 15 * second]], rtol=1e-6)
     np.testing.assert_allclose((values / values.max()).ravel(), [0, 0.0761, 0.6854, 1], atol=5e-5)
 
 

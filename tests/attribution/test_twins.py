@@ -19,52 +19,52 @@ from shisen.targets import ClassSeed, to_numpy
 K = 1
 
 PLAIN = {
-    "gradient": ({}, lambda net, x: gradients.gradient(net, x, K)),
-    "input_x_gradient": ({}, lambda net, x: gradients.input_x_gradient(net, x, K)),
-    "smooth_grad": ({"n": 6}, lambda net, x: gradients.smooth_grad(net, x, K, 6)),
+    "gradient": ({}, lambda net, x, k: gradients.gradient(net, x, k)),
+    "input_x_gradient": ({}, lambda net, x, k: gradients.input_x_gradient(net, x, k)),
+    "smooth_grad": ({"n": 6}, lambda net, x, k: gradients.smooth_grad(net, x, k, 6)),
     "smooth_grad square": (
         {"n": 6, "statistic": "square"},
-        lambda net, x: gradients.smooth_grad(net, x, K, 6, "square"),
+        lambda net, x, k: gradients.smooth_grad(net, x, k, 6, "square"),
     ),
     "smooth_grad variance": (
         {"n": 6, "statistic": "variance"},
-        lambda net, x: gradients.smooth_grad(net, x, K, 6, "variance"),
+        lambda net, x, k: gradients.smooth_grad(net, x, k, 6, "variance"),
     ),
-    "integrated_gradients": ({"n": 7}, lambda net, x: gradients.integrated_gradients(net, x, K, 7)),
+    "integrated_gradients": ({"n": 7}, lambda net, x, k: gradients.integrated_gradients(net, x, k, 7)),
     "integrated_gradients grey": (
         {"n": 7, "baseline": "grey"},
-        lambda net, x: gradients.integrated_gradients(net, x, K, 7, 0.5),
+        lambda net, x, k: gradients.integrated_gradients(net, x, k, 7, 0.5),
     ),
-    "guided_backprop": ({}, lambda net, x: gradients.guided_backprop(net, x, K)),
-    "deconvnet": ({}, lambda net, x: gradients.deconvnet(net, x, K)),
-    "full_grad": ({}, lambda net, x: gradients.full_grad(net, x, K)[0]),
+    "guided_backprop": ({}, lambda net, x, k: gradients.guided_backprop(net, x, k)),
+    "deconvnet": ({}, lambda net, x, k: gradients.deconvnet(net, x, k)),
+    "full_grad": ({}, lambda net, x, k: gradients.full_grad(net, x, k)[0]),
     "occlusion": (
         {"window": 4, "stride": 3},
-        lambda net, x: perturbations.occlusion(net, x, K, 4, 3),
+        lambda net, x, k: perturbations.occlusion(net, x, k, 4, 3),
     ),
-    "rise": ({"n": 40}, lambda net, x: perturbations.rise(net, x, K, 40)),
+    "rise": ({"n": 40}, lambda net, x, k: perturbations.rise(net, x, k, 40)),
     "rise paper": (
         {"n": 40, "variant": "paper"},
-        lambda net, x: perturbations.rise(net, x, K, 40, variant="paper"),
+        lambda net, x, k: perturbations.rise(net, x, k, 40, variant="paper"),
     ),
 }
 
 LAYERED = {
-    "grad_cam": ({}, lambda net, layer, x: cams.grad_cam(net, layer, x, K)),
-    "grad_cam_pp": ({}, lambda net, layer, x: cams.grad_cam_pp(net, layer, x, K)),
-    "grad_cam_pp code": ({"variant": "code"}, lambda net, layer, x: cams.grad_cam_pp(net, layer, x, K, "code")),
-    "smooth_grad_cam_pp": ({"n": 4}, lambda net, layer, x: cams.smooth_grad_cam_pp(net, layer, x, K, 4)),
-    "xgrad_cam": ({}, lambda net, layer, x: cams.xgrad_cam(net, layer, x, K)),
-    "hires_cam": ({}, lambda net, layer, x: cams.hires_cam(net, layer, x, K)),
-    "layer_cam": ({}, lambda net, layer, x: cams.layer_cam(net, layer, x, K)),
-    "eigen_cam": ({}, lambda net, layer, x: cams.eigen_cam(net, layer, x, K)),
-    "eigen_grad_cam": ({}, lambda net, layer, x: cams.eigen_grad_cam(net, layer, x, K)),
-    "ablation_cam": ({}, lambda net, layer, x: cams.ablation_cam(net, layer, x, K)),
-    "recipro_cam": ({}, lambda net, layer, x: cams.recipro_cam(net, layer, x, K)),
-    "score_cam": ({}, lambda net, layer, x: cams.score_cam(net, layer, x, K)),
+    "grad_cam": ({}, lambda net, layer, x, k: cams.grad_cam(net, layer, x, k)),
+    "grad_cam_pp": ({}, lambda net, layer, x, k: cams.grad_cam_pp(net, layer, x, k)),
+    "grad_cam_pp code": ({"variant": "code"}, lambda net, layer, x, k: cams.grad_cam_pp(net, layer, x, k, "code")),
+    "smooth_grad_cam_pp": ({"n": 4}, lambda net, layer, x, k: cams.smooth_grad_cam_pp(net, layer, x, k, 4)),
+    "xgrad_cam": ({}, lambda net, layer, x, k: cams.xgrad_cam(net, layer, x, k)),
+    "hires_cam": ({}, lambda net, layer, x, k: cams.hires_cam(net, layer, x, k)),
+    "layer_cam": ({}, lambda net, layer, x, k: cams.layer_cam(net, layer, x, k)),
+    "eigen_cam": ({}, lambda net, layer, x, k: cams.eigen_cam(net, layer, x, k)),
+    "eigen_grad_cam": ({}, lambda net, layer, x, k: cams.eigen_grad_cam(net, layer, x, k)),
+    "ablation_cam": ({}, lambda net, layer, x, k: cams.ablation_cam(net, layer, x, k)),
+    "recipro_cam": ({}, lambda net, layer, x, k: cams.recipro_cam(net, layer, x, k)),
+    "score_cam": ({}, lambda net, layer, x, k: cams.score_cam(net, layer, x, k)),
     "score_cam increase": (
         {"variant": "increase", "fill": 0.5},
-        lambda net, layer, x: cams.score_cam(net, layer, x, K, "increase", fill=0.5),
+        lambda net, layer, x, k: cams.score_cam(net, layer, x, k, "increase", fill=0.5),
     ),
 }
 
@@ -78,8 +78,8 @@ def same(values: Any, twins: Any, share: float = 1e-5) -> None:
     np.testing.assert_allclose(values, twins, rtol=0, atol=share * span)
 
 
-def ask(name: str, model: Any, x: Any, **options: Any) -> Any:
-    return METHODS[name.split()[0]](model, x, ClassSeed("class 1", ((1.0, (K,)),)), **options)
+def ask(name: str, model: Any, x: Any, k: int = K, **options: Any) -> Any:
+    return METHODS[name.split()[0]](model, x, ClassSeed(f"class {k}", ((1.0, (k,)),)), **options)
 
 
 @pytest.mark.parametrize("name", PLAIN)
@@ -88,7 +88,7 @@ def test_methods_without_a_layer(name: str, style: str) -> None:
     options, twin = PLAIN[name]
     net, x = nets.Toy(style), nets.pictures()
     found = ask(name, TorchClassifier(net), x, **options).values
-    same(found, np.stack([twin(nets.Pixels(net), one) for one in x]))
+    same(found, np.stack([twin(nets.Pixels(net), one, K) for one in x]))
 
 
 @pytest.mark.parametrize("name", LAYERED)
@@ -96,8 +96,10 @@ def test_methods_without_a_layer(name: str, style: str) -> None:
 def test_methods_at_a_layer(name: str, layer: str, bent: bool) -> None:
     options, twin = LAYERED[name]
     net, x = nets.Toy(bent=bent), nets.pictures()
-    found = ask(name, TorchClassifier(net), x, layer=layer, **options).values
-    same(found, np.stack([twin(nets.Pixels(net), layer, one) for one in x]))
+    maps = [np.stack([twin(nets.Pixels(net), layer, one, k) for one in x]) for k in range(5)]
+    k = int(np.argmax([m.max() - m.min() for m in maps]))  # a class whose map is not zero everywhere
+    want = maps[k]
+    same(ask(name, TorchClassifier(net), x, k, layer=layer, **options).values, want)
 
 
 def test_the_network_of_the_twins_is_the_network() -> None:
@@ -108,7 +110,9 @@ def test_the_network_of_the_twins_is_the_network() -> None:
 
 def test_cam_is_the_linear_layers_own_weights() -> None:
     net, x = nets.Toy(), nets.pictures()
-    same(ask("cam", TorchClassifier(net), x, layer="act2").values, [cams.cam(nets.Pixels(net), "act2", o, K) for o in x])
+    same(
+        ask("cam", TorchClassifier(net), x, layer="act2").values, [cams.cam(nets.Pixels(net), "act2", o, K) for o in x]
+    )
 
 
 def test_score_cam_with_the_channels_that_vary_most() -> None:
@@ -165,7 +169,7 @@ def embedded() -> tuple[Any, Any, Any]:
 def test_methods_without_a_layer_on_the_embedded_network(name: str, embedded: Any) -> None:
     model, pixels, x = embedded
     options, twin = PLAIN[name]
-    same(ask(name, model, x, **options).values[0], twin(pixels, x[0]))
+    same(ask(name, model, x, **options).values[0], twin(pixels, x[0], K))
 
 
 @pytest.mark.parametrize("name", [n for n in LAYERED if not n.startswith(("score", "ablation"))])
@@ -173,7 +177,7 @@ def test_methods_at_the_last_map_of_the_embedded_network(name: str, embedded: An
     model, pixels, x = embedded
     options, twin = LAYERED[name]
     layer = model.default_layer
-    same(ask(name, model, x, layer=layer, **options).values[0], twin(pixels, layer, x[0]))
+    same(ask(name, model, x, layer=layer, **options).values[0], twin(pixels, layer, x[0], K))
 
 
 @pytest.mark.slow
@@ -182,4 +186,4 @@ def test_methods_with_a_pass_per_channel_on_the_embedded_network(name: str, embe
     model, pixels, x = embedded
     options, twin = LAYERED[name]
     layer = model.default_layer
-    same(ask(name, model, x, layer=layer, **options).values[0], twin(pixels, layer, x[0]))
+    same(ask(name, model, x, layer=layer, **options).values[0], twin(pixels, layer, x[0], K))
