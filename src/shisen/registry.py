@@ -121,8 +121,10 @@ def method(
     return add
 
 
-def get(name: str) -> Method:
-    """Return the method of this name, or raise with the nearest names."""
+def get(name: str | Method) -> Method:
+    """Return the method of this name, or raise with the nearest names; a `Method` is returned as it is."""
+    if isinstance(name, Method):
+        return name
     key = str(name).lower().replace("-", "_").replace("++", "_pp").replace(" ", "_")
     key = {"gradcam": "grad_cam", "gradcam_pp": "grad_cam_pp", "scorecam": "score_cam"}.get(key, key)
     if key not in METHODS:

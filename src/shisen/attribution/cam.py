@@ -1,11 +1,65 @@
-"""Class activation maps: weighted sums of a layer's channels."""
+"""Class activation maps that need one gradient at a layer, linear in it."""
 
 from __future__ import annotations
 
 from array_api_compat import array_namespace
 
+from ..errors import ModelError, explain_error
 from ..registry import method
 from ..types import Array, Classifier, Seed
+from .fused import several_layers
+from .tail import is_affine
+
+
+def positive(values: Array) -> Array:
+    """Return relu(values)."""
+    xp = array_namespace(values)
+    return xp.maximum(values, xp.zeros_like(values))
+
+
+@method(
+    family="cam",
+    unit="{score}",
+    passes="1",
+    linear=True,
+    single=True,
+    paper="Zhou, Khosla, Lapedriza, Oliva, Torralba: Learning Deep Features for Discriminative Localization, 2016",
+)
+@several_layers
+def cam(model: Classifier, images: Array, seed: Seed, *, layer: str) -> Array:
+    """CAM: channels weighted by the last layer's own weights, for networks that end in a mean pool and a linear layer.
+
+    values = Σ_c w_c · A_c, w the weights of the linear layer; read off the gradient as w_c = Σ_hw g_c
+
+    Args:
+        model: the network.
+        images: `(n, h, w, c)`, pixels in [0, 1].
+        seed: the objective.
+        layer: the point A is taken from, in front of the pool.
+
+    Returns:
+        `(n, h', w')`, signed, in units of the score: the mean over places, plus the bias, is the score.
+
+    Raises:
+        ModelError: if what lies behind the layer is not a mean pool and a linear layer.
+
+    Reference:
+        Zhou et al. 2016.
+    """
+    a, g = model.gradients(images, seed, wrt=layer)
+    xp = array_namespace(a)
+    mean = xp.mean(g, axis=(1, 2), keepdims=True)
+    uneven = float(xp.max(xp.abs(g - mean))) > 1e-4 * float(xp.max(xp.abs(g)))
+    if uneven or not is_affine(model, images, layer):
+        raise ModelError(
+            explain_error(
+                "CAM needs a mean pool and a linear layer behind the layer, and nothing else.",
+                f"layer {layer!r}, behind which {'places count differently' if uneven else 'the network bends'}",
+                "Use grad_cam, which equals CAM divided by the number of places where CAM is possible.",
+            )
+        )
+    places = a.shape[1] * a.shape[2]
+    return xp.sum(mean * a, axis=-1) * places
 
 
 @method(
@@ -17,6 +71,7 @@ from ..types import Array, Classifier, Seed
     single=True,
     paper="Selvaraju et al.: Grad-CAM, 2017",
 )
+@several_layers
 def grad_cam(model: Classifier, images: Array, seed: Seed, *, layer: str) -> Array:
     """Grad-CAM: channels weighted by their mean gradient, positive part.
 
@@ -26,7 +81,7 @@ def grad_cam(model: Classifier, images: Array, seed: Seed, *, layer: str) -> Arr
         model: the network.
         images: `(n, h, w, c)`, pixels in [0, 1].
         seed: the objective.
-        layer: the point A is taken from.
+        layer: the point A is taken from; a sequence of points gives their fused map.
 
     Returns:
         `(n, h', w')` at the layer's resolution, ≥ 0, in units of the score. With a mean pool and a linear
@@ -37,6 +92,102 @@ def grad_cam(model: Classifier, images: Array, seed: Seed, *, layer: str) -> Arr
     """
     a, g = model.gradients(images, seed, wrt=layer)
     xp = array_namespace(a)
-    weights = xp.mean(g, axis=(1, 2), keepdims=True)
-    total = xp.sum(weights * a, axis=-1)
-    return xp.maximum(total, xp.zeros_like(total))
+    return positive(xp.sum(xp.mean(g, axis=(1, 2), keepdims=True) * a, axis=-1))
+
+
+@method(
+    family="cam",
+    unit="{score} per place",
+    signed=False,
+    passes="1",
+    linear=True,
+    single=True,
+    paper="Fu et al.: Axiom-based Grad-CAM, 2020",
+)
+@several_layers
+def xgrad_cam(model: Classifier, images: Array, seed: Seed, *, layer: str) -> Array:
+    """XGrad-CAM: channels weighted by their gradient where they are active.
+
+    values = relu(Σ_c w_c · A_c), w_c = Σ_hw (g · A)_c / Σ_hw A_c, 0 for a channel that sums to zero
+
+    Args:
+        model: the network.
+        images: `(n, h, w, c)`, pixels in [0, 1].
+        seed: the objective.
+        layer: the point A is taken from; a sequence of points gives their fused map.
+
+    Returns:
+        `(n, h', w')`, ≥ 0, in units of the score.
+
+    Reference:
+        Fu et al. 2020.
+    """
+    a, g = model.gradients(images, seed, wrt=layer)
+    xp = array_namespace(a)
+    total = xp.sum(a, axis=(1, 2), keepdims=True)
+    empty = total == 0
+    weights = xp.sum(g * a, axis=(1, 2), keepdims=True) / xp.where(empty, xp.ones_like(total), total)
+    return positive(xp.sum(xp.where(empty, xp.zeros_like(weights), weights) * a, axis=-1))
+
+
+@method(
+    family="cam",
+    unit="{score} per place",
+    signed=False,
+    passes="1",
+    linear=True,
+    single=True,
+    paper="Draelos, Carin: Use HiResCAM instead of Grad-CAM, 2020",
+)
+@several_layers
+def hires_cam(model: Classifier, images: Array, seed: Seed, *, layer: str) -> Array:
+    """HiResCAM: gradient times activation, place by place, positive part.
+
+    values = relu(Σ_c g_c · A_c)
+
+    Args:
+        model: the network.
+        images: `(n, h, w, c)`, pixels in [0, 1].
+        seed: the objective.
+        layer: the point A is taken from; a sequence of points gives their fused map.
+
+    Returns:
+        `(n, h', w')`, ≥ 0, in units of the score. Behind a network that is linear from the layer on, the sum
+        before the positive part is the score without its bias.
+
+    Reference:
+        Draelos, Carin 2020.
+    """
+    a, g = model.gradients(images, seed, wrt=layer)
+    return positive(array_namespace(a).sum(g * a, axis=-1))
+
+
+@method(
+    family="cam",
+    unit="{score} per place",
+    signed=False,
+    passes="1",
+    linear=True,
+    single=True,
+    paper="Jiang et al.: LayerCAM, 2021",
+)
+@several_layers
+def layer_cam(model: Classifier, images: Array, seed: Seed, *, layer: str) -> Array:
+    """LayerCAM: positive gradient times activation, place by place; made for early layers.
+
+    values = relu(Σ_c relu(g_c) · A_c)
+
+    Args:
+        model: the network.
+        images: `(n, h, w, c)`, pixels in [0, 1].
+        seed: the objective.
+        layer: the point A is taken from; a sequence of points gives their fused map.
+
+    Returns:
+        `(n, h', w')`, ≥ 0, in units of the score.
+
+    Reference:
+        Jiang et al. 2021. The article fuses several layers with tanh(2 · map / max); ours takes map / max.
+    """
+    a, g = model.gradients(images, seed, wrt=layer)
+    return positive(array_namespace(a).sum(positive(g) * a, axis=-1))

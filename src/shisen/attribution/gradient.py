@@ -1,9 +1,12 @@
-"""Methods that are one gradient at the input."""
+"""Methods that are one gradient at the input, of the network as it is or with another rule at its ReLUs."""
 
 from __future__ import annotations
 
-from ..registry import method
-from ..types import Array, Classifier, Seed
+from ..errors import InputError, explain_error
+from ..registry import METHODS, get, method
+from ..targets import FunctionSeed
+from ..types import Array, Classifier, Maps, Seed
+from .resample import resize
 
 
 @method(
@@ -61,3 +64,122 @@ def input_x_gradient(model: Classifier, images: Array, seed: Seed) -> Array:
     """
     value, slope = model.gradients(images, seed)
     return value * slope
+
+
+@method(
+    family="gradient",
+    unit="{score} per unit of pixel value",
+    shows="sensitivity",
+    passes="1",
+    linear=True,
+    single=True,
+    needs="relu",
+    paper="Springenberg, Dosovitskiy, Brox, Riedmiller: Striving for Simplicity, 2015",
+)
+def guided_backprop(model: Classifier, images: Array, seed: Seed, *, from_layer: str | None = None) -> Array:
+    """Gradient in which every ReLU passes back only what is positive, at places where it was active.
+
+    At each ReLU: g ← relu(g) · [A > 0]; at a ReLU6 also · [A < 6].
+
+    Args:
+        model: the network; its activations must be ReLUs.
+        images: `(n, h, w, c)`, pixels in [0, 1].
+        seed: the objective.
+        from_layer: start from this layer's own values instead of the objective.
+
+    Returns:
+        `(n, h, w, c)`, signed, in units of the score per unit of pixel value.
+
+    Raises:
+        ModelError: if no ReLU was met on the way; the message names the activations found.
+
+    Reference:
+        Springenberg et al. 2015. The positive part is taken of the sum of all gradients that arrive at a ReLU.
+    """
+    return _projected(model.rewired("guided"), images, seed, from_layer)
+
+
+@method(
+    family="gradient",
+    unit="{score} per unit of pixel value",
+    shows="sensitivity",
+    passes="1",
+    linear=True,
+    single=True,
+    needs="relu",
+    paper="Zeiler, Fergus: Visualizing and Understanding Convolutional Networks, 2014",
+)
+def deconvnet(model: Classifier, images: Array, seed: Seed, *, from_layer: str | None = None) -> Array:
+    """Gradient in which every ReLU passes back only what is positive, wherever it comes out.
+
+    At each ReLU and ReLU6: g ← relu(g).
+
+    Args:
+        model: the network; its activations must be ReLUs.
+        images: `(n, h, w, c)`, pixels in [0, 1].
+        seed: the objective.
+        from_layer: project this layer's own values back to the pixels, without choosing a class, as the paper
+            does; "default" takes the model's default layer.
+
+    Returns:
+        `(n, h, w, c)`, signed, in units of the score per unit of pixel value.
+
+    Raises:
+        ModelError: if no ReLU was met on the way; the message names the activations found.
+
+    Reference:
+        Zeiler, Fergus 2014. Max pools send values back to where the maximum was, as in the paper.
+    """
+    return _projected(model.rewired("deconvnet"), images, seed, from_layer)
+
+
+def _projected(model: Classifier, images: Array, seed: Seed, layer: str | None) -> Array:
+    if layer is None:
+        return model.gradients(images, seed)[1]
+    at = model.default_layer if layer == "default" else layer
+    return model.gradients(images, FunctionSeed(_itself, f"values of {at}"), at=at)[1]
+
+
+def _itself(value: Array) -> Array:
+    return value
+
+
+@method(
+    family="gradient",
+    unit="{score} squared per unit of pixel value",
+    shows="sensitivity",
+    passes="2",
+    needs="relu",
+    paper="Selvaraju et al.: Grad-CAM, 2017",
+)
+def guided_grad_cam(model: Classifier, images: Array, seed: Seed, *, layer: str, cam: str = "grad_cam") -> Maps:
+    """Guided backprop where a class activation map sees evidence.
+
+    values = guided backprop · upsampled map, pixel by pixel; neither is rescaled before the product.
+
+    Args:
+        model: the network; its activations must be ReLUs.
+        images: `(n, h, w, c)`, pixels in [0, 1].
+        seed: the objective.
+        layer: the point the map is taken from.
+        cam: any method of the CAM family, with its default options.
+
+    Returns:
+        `(n, h, w, c)`, signed, in units of the guided gradient times those of the map.
+
+    Raises:
+        InputError: if `cam` is not a class activation map.
+        ModelError: if no ReLU was met on the way.
+
+    Reference:
+        Selvaraju et al. 2017.
+    """
+    chosen = get(cam)
+    if chosen.family != "cam":
+        maps = [name for name, m in METHODS.items() if m.family == "cam"]
+        raise InputError(
+            explain_error("cam must be a class activation map.", repr(cam), f"Use one of {', '.join(maps)}.")
+        )
+    found = chosen(model, images, seed, layer=layer)
+    fine = model.rewired("guided").gradients(images, seed)[1]
+    return Maps(fine * resize(found.values, fine.shape[1:3])[..., None], found.notes)

@@ -11,6 +11,7 @@ import torch
 
 from ..errors import InputError, ModelError, explain_error
 from ..types import Attention, Layer, Scaling
+from .torch_biases import biases
 from .torch_points import Call, Layout, as_layers, find_call, first_tensor, with_first
 from .torch_rewire import RULES, vector_jacobian
 from .torch_state import borrowed
@@ -154,6 +155,10 @@ class TorchClassifier:
         from .torch_attention import attentions
 
         return attentions(self, images, seed, per_block=per_block)
+
+    def biases(self, images: Any) -> dict[str, Any]:
+        """Return what every layer adds by itself, path → `(c,)`; see `torch_biases.biases`."""
+        return biases(self.net, self._trace(self._tensor(images)).calls, self.scaling)
 
     def runs_tail_only(self, images: Any, at: str) -> bool:
         """Tell whether `replaced` with one image runs only what lies behind the point k-fold.

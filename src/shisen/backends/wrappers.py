@@ -213,6 +213,13 @@ class Recorded:
         """The values of all parts, in order."""
         return _joined(self.values)
 
+    def __eq__(self, other: object) -> bool:
+        # equal to the seed it stands for, so that a shared model finds what it remembers
+        return bool(self.seed == (other.seed if isinstance(other, Recorded) else other))
+
+    def __hash__(self) -> int:
+        return hash(self.seed)
+
 
 class Shared(Wrapper):
     """Remember every answer for the pictures in hand, so that methods asking the same share one pass.
@@ -229,6 +236,7 @@ class Shared(Wrapper):
         self._images = images
         self._seeds = list(seeds)
         self._memory: dict[Any, Any] = {}
+        self._layers = {layer.path for layer in model.layers if layer.spatial}
         self._rewired: dict[str, Classifier] = {}
 
     def _like(self, model: Classifier) -> Classifier:
@@ -243,6 +251,9 @@ class Shared(Wrapper):
         if images is not self._images:
             return self.model.activations(images, at)
         key = ("activations", at if isinstance(at, str) else tuple(at))
+        if key not in self._memory and isinstance(at, str) and at in self._layers and self._seeds:
+            # the gradients there will be asked for too; a graph begun at the layer costs little more
+            self.gradients(images, self._seeds[0], wrt=at)
         if key not in self._memory:
             self._memory[key] = self.model.activations(images, at)
         return self._memory[key]

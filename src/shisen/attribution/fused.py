@@ -1,0 +1,50 @@
+"""Several layers in one map, for every class activation map."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from array_api_compat import array_namespace
+
+from ..errors import InputError, explain_error
+from ..types import Array, Classifier, Maps
+from .resample import resize
+
+
+def several_layers(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a method that works at one layer take a sequence of layers.
+
+    fused = mean over layers of map / max |map|, each resized to the largest of them
+
+    Maps of different layers have different units, so each counts as a share of its own largest value; a map
+    that is zero everywhere stays zero. One layer alone is left in its own unit.
+    """
+
+    @wraps(function)
+    def run(model: Classifier, images: Array, seed: Any, *, layer: Any, **options: Any) -> Maps:
+        if isinstance(layer, str):
+            result = function(model, images, seed, layer=layer, **options)
+            return result if isinstance(result, Maps) else Maps(result)
+        layers = list(layer)
+        if not layers:
+            raise InputError(explain_error("A list of layers must name at least one.", layer, "See model.layers."))
+        parts = [run(model, images, seed, layer=one, **options) for one in layers]
+        if len(parts) == 1:
+            return parts[0]
+        size = max((tuple(p.values.shape[1:3]) for p in parts), key=lambda s: s[0] * s[1])
+        total: Any = 0.0
+        for part in parts:
+            total = total + resize(shares(part.values), size)
+        notes = {f"{one}: {k}": v for one, part in zip(layers, parts, strict=True) for k, v in part.notes.items()}
+        return Maps(total / len(parts), {**notes, "fused": "mean of maps, each a share of its largest value"})
+
+    return run
+
+
+def shares(maps: Array) -> Array:
+    """Return maps divided by their largest magnitude, picture by picture; zero stays zero."""
+    xp = array_namespace(maps)
+    top = xp.max(xp.abs(maps), axis=(1, 2), keepdims=True)
+    return maps / xp.where(top > 0, top, xp.ones_like(top))

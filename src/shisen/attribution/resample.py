@@ -1,0 +1,90 @@
+"""Resizing and blurring as separable matrix products: the same numbers on every backend."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+from array_api_compat import array_namespace
+
+from ..targets import like
+from ..types import Array
+
+Matrix = npt.NDArray[np.float32]
+
+
+@lru_cache(maxsize=256)
+def bilinear(source: int, target: int) -> Matrix:
+    """Return the `(target, source)` matrix of linear interpolation, half-pixel centres, edges held."""
+    at = np.clip((np.arange(target) + 0.5) * source / target - 0.5, 0, source - 1)
+    low = np.minimum(np.floor(at).astype(int), source - 1)
+    high = np.minimum(low + 1, source - 1)
+    matrix = np.zeros((target, source))
+    np.add.at(matrix, (np.arange(target), low), 1 - (at - low))
+    np.add.at(matrix, (np.arange(target), high), at - low)
+    return np.ascontiguousarray(matrix, dtype=np.float32)
+
+
+@lru_cache(maxsize=256)
+def spreading(source: int, target: int) -> Matrix:
+    """Return the `(target, source)` matrix that spreads every value over its neighbourhood: columns sum to one.
+
+    Enlarging with it keeps the sum of a map, where `bilinear` keeps its level.
+    """
+    matrix = bilinear(source, target).astype(np.float64)
+    total = matrix.sum(axis=0, keepdims=True)
+    if (total == 0).any():  # shrinking: some values fell between the samples
+        matrix = np.eye(target)[np.minimum(np.arange(source) * target // source, target - 1)].T
+        total = np.ones((1, source))
+    return np.ascontiguousarray(matrix / total, dtype=np.float32)
+
+
+@lru_cache(maxsize=256)
+def gaussian(size: int, sigma: float) -> Matrix:
+    """Return the `(size, size)` matrix of a Gaussian blur with deviation `sigma` pixels; rows sum to one."""
+    offset = np.arange(size)[:, None] - np.arange(size)[None, :]
+    matrix = np.exp(-0.5 * (offset / max(sigma, 1e-6)) ** 2)
+    return np.ascontiguousarray(matrix / matrix.sum(axis=1, keepdims=True), dtype=np.float32)
+
+
+def separable(maps: Array, rows: Matrix, columns: Matrix) -> Array:
+    """Return rows · map · columnsᵀ for maps `(n, h, w)` or `(n, h, w, c)`, channel by channel."""
+    xp = array_namespace(maps)
+    left, right = like(rows, maps), like(columns, maps)
+    if maps.ndim == 3:
+        return left @ maps @ xp.permute_dims(right, (1, 0))
+    n, h, w, c = maps.shape
+    tall = left @ xp.reshape(maps, (n, h, w * c))
+    wide = xp.reshape(tall, (n * left.shape[0], w, c))
+    return xp.reshape(right @ wide, (n, left.shape[0], right.shape[0], c))
+
+
+def resize(maps: Array, size: tuple[int, int]) -> Array:
+    """Resize maps `(n, h, w)` or `(n, h, w, c)` bilinearly, half-pixel centres, without smoothing first.
+
+    Args:
+        maps: any float array.
+        size: `(H, W)` wanted.
+
+    Returns:
+        `(n, H, W)` or `(n, H, W, c)`, in the same unit.
+    """
+    h, w = maps.shape[1:3]
+    if (h, w) == tuple(size):
+        return maps
+    return separable(maps, bilinear(h, size[0]), bilinear(w, size[1]))
+
+
+def spread(maps: Array, size: tuple[int, int]) -> Array:
+    """Enlarge maps so that their sum stays what it is; arguments as in `resize`."""
+    h, w = maps.shape[1:3]
+    if (h, w) == tuple(size):
+        return maps
+    return separable(maps, spreading(h, size[0]), spreading(w, size[1]))
+
+
+def blur(maps: Array, sigma: float) -> Array:
+    """Blur maps with a Gaussian of deviation `sigma` pixels; at the border only what lies inside counts."""
+    h, w = maps.shape[1:3]
+    return separable(maps, gaussian(h, float(sigma)), gaussian(w, float(sigma)))
