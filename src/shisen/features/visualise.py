@@ -44,9 +44,9 @@ class Recipe:
 
 
 RECIPES = {
-    "modern": Recipe("fourier", 160, 0.05, Wobble(), 0.25),
+    "modern": Recipe("fourier", 96, 0.03, Wobble(), 0.25),
     "article": Recipe("levels", 40, 1.0),
-    "maco": Recipe("maco", 160, 0.1, Wobble(), 0.25),
+    "maco": Recipe("maco", 96, 0.1, Wobble(), 0.25),
 }
 
 

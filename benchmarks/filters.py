@@ -1,0 +1,104 @@
+"""Filter pictures: 64 channels in batches beside one channel at a time in the usual recipe, same network, same side.
+
+    python benchmarks/filters.py --layer blocks.3.1 --singles 2
+
+The single recipe is what lucid and its torch successor lucent do by default: a Fourier picture of 128 pixels, colours
+decorrelated, padding, jitter, scale and rotation, Adam at 0.05, 512 steps, the whole network run forwards. Few singles
+are run and their time is multiplied; processor seconds are given beside wall seconds, for busy machines.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from time import perf_counter, process_time
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+import shisen
+from shisen.features.parameters import COLOURS
+from shisen.features.visualise import filters
+
+
+def single(net: torch.nn.Module, layer: str, channel: int, steps: int = 512, side: int = 128) -> np.ndarray:
+    """Return one picture `(side, side, 3)` in [0, 1]."""
+    torch.manual_seed(channel)
+    rng = np.random.default_rng(channel)
+    spectrum = (torch.randn(1, 3, side, side // 2 + 1, 2) * 0.01).requires_grad_()
+    frequency = torch.hypot(torch.fft.fftfreq(side)[:, None], torch.fft.rfftfreq(side)[None])
+    fall = 1 / frequency.clamp(min=1 / side)
+    colours = torch.tensor(np.asarray(COLOURS))
+    adam = torch.optim.Adam([spectrum], lr=0.05)
+    heard: list[torch.Tensor] = []
+    handle = net.get_submodule(layer).register_forward_hook(lambda _m, _i, y: heard.append(y))
+
+    def picture() -> torch.Tensor:
+        waves = torch.view_as_complex(spectrum) * fall
+        plain = torch.fft.irfft2(waves, s=(side, side), norm="ortho") / 4
+        return torch.sigmoid(torch.einsum("ij,njhw->nihw", colours, plain))
+
+    for _ in range(steps):
+        adam.zero_grad()
+        heard.clear()
+        x = F.pad(picture(), (12,) * 4, value=0.5)
+        top, left = rng.integers(0, 8, 2)
+        x = x[..., top : top + x.shape[-2] - 8, left : left + x.shape[-1] - 8]
+        x = F.interpolate(x, scale_factor=1 + (int(rng.integers(11)) - 5) / 50, mode="bilinear", align_corners=False)
+        turn = np.deg2rad(rng.integers(-10, 11))
+        matrix = torch.tensor([[[np.cos(turn), -np.sin(turn), 0], [np.sin(turn), np.cos(turn), 0]]], dtype=x.dtype)
+        x = F.grid_sample(x, F.affine_grid(matrix, list(x.shape), align_corners=False), align_corners=False)
+        top, left = rng.integers(0, 4, 2)
+        x = x[..., top : top + x.shape[-2] - 4, left : left + x.shape[-1] - 4]
+        net(x * (255 / 128) - 127 / 128)
+        (-heard[0][0, channel].mean()).backward()
+        adam.step()
+    handle.remove()
+    return picture()[0].permute(1, 2, 0).detach().numpy()
+
+
+def main() -> None:
+    """Run both and print one line of JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--layer", default="blocks.3.1")
+    parser.add_argument("--singles", type=int, default=2)
+    parser.add_argument("--channels", type=int, default=64)
+    asked = parser.parse_args()
+    model = shisen.load("efficientnet_lite0")
+    net = model.network.net
+    for p in net.parameters():
+        p.requires_grad_(False)
+
+    wall, used = perf_counter(), process_time()
+    made = filters(model, asked.layer, range(asked.channels))
+    ours = np.array([perf_counter() - wall, process_time() - used])
+
+    wall, used = perf_counter(), process_time()
+    pictures = np.stack([single(net, asked.layer, c) for c in range(asked.singles)])
+    theirs = np.array([perf_counter() - wall, process_time() - used]) / asked.singles * asked.channels
+
+    answers = np.asarray(model.activations(pictures, asked.layer)).mean((1, 2))
+    alone = answers[np.arange(asked.singles), np.arange(asked.singles)]
+    print(
+        json.dumps(
+            {
+                "layer": asked.layer,
+                "channels": asked.channels,
+                "threads": torch.get_num_threads(),
+                "batched": {"wall_s": round(ours[0], 1), "cpu_s": round(ours[1], 1)},
+                f"singles, extrapolated from {asked.singles}": {
+                    "wall_s": round(theirs[0], 1),
+                    "cpu_s": round(theirs[1], 1),
+                },
+                "faster_wall": round(theirs[0] / ours[0], 1),
+                "faster_cpu": round(theirs[1] / ours[1], 1),
+                "objective_batched": round(float(made.final[: asked.singles].mean()), 2),
+                "objective_single": round(float(alone.mean()), 2),
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
