@@ -13,6 +13,8 @@ from .metrics import metric
 CHATTOPADHAY = "Chattopadhay et al.: Grad-CAM++, 2018"
 POPPI = "Poppi et al.: Revisiting the Evaluation of Class Activation Mapping, 2021"
 
+ROUNDING = 1e-5  # a picture shown whole, in another batch, must not count as an increase
+
 
 def _seen(case: Case) -> Any:
     """Ask for the probability of the class when the picture is seen through its map."""
@@ -47,7 +49,7 @@ def average_drop(case: Case) -> Steps:
 def increase(case: Case) -> Steps:
     """Whether the probability rises when the picture is seen through its map.
 
-    value = 100 if p(m ⊙ x) > p(x) else 0; the mean over pictures is the "increase in confidence"
+    value = 100 if p(m ⊙ x) − p(x) > 10⁻⁵ else 0; the mean over pictures is the "increase in confidence"
 
     Protocol: as `average_drop`.
 
@@ -57,7 +59,7 @@ def increase(case: Case) -> Steps:
     Reference:
         Chattopadhay et al. 2018.
     """
-    return Outcome(100.0 * float((yield from _seen(case)) > case.chance))
+    return Outcome(100.0 * float((yield from _seen(case)) - case.chance > ROUNDING))
 
 
 @metric(family="masking", unit="%", higher_is_better=True, paper="Zhang et al.: Opti-CAM, 2023")

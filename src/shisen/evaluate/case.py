@@ -136,7 +136,7 @@ class Case:
     def blended(self, keep: npt.NDArray[Any], fill: npt.NDArray[Any]) -> Image:
         """Return keep · image + (1 − keep) · fill, for keep `(h, w)` or `(k, h, w)` in [0, 1]."""
         share = np.asarray(keep, dtype=np.float32)[..., None]
-        return fill + share * (self.image - fill)
+        return share * self.image + (1.0 - share) * fill  # exact at 0 and 1
 
     @cached_property
     def black(self) -> Image:

@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .. import registry
 from ..backends.randomise import randomised
 from ..backends.wrappers import Shared
 from ..errors import ModelError
 from ..models.model import Model
 from ..targets import ClassSeed, to_numpy
-from ..types import Frame
+from ..types import Classifier, Frame
 from .cache import MapStore, digest
 from .floors import floor_map
 from .settings import Setting
@@ -58,7 +57,7 @@ def identity(model: Model) -> str:
     """Return a digest of the network: its points and its answer to one fixed pattern."""
     shape = (224, 224, 3)
     if model.preprocess is not None:
-        shape = (*model.preprocess.hw, len(model.preprocess.scaling().scale))
+        shape = (*model.preprocess.sides, len(model.preprocess.scaling().scale))
     else:
         shape = getattr(model.network, "size", shape) or shape
     return digest(repr([(p.path, p.kind, p.shape) for p in model.layers]), np.round(probe(model, shape), 1))
@@ -91,7 +90,7 @@ class Mapper:
         self._model = model
         self._store = store
         self._random_state = random_state
-        self._copies: dict[float, Model] = {}
+        self._copies: dict[float, Classifier] = {}
         self._identity = identity(model)
 
     @property
@@ -115,7 +114,7 @@ class Mapper:
         Methods that ask the network the same question about the batch share its answer.
         """
         found: dict[tuple[str, str], npt.NDArray[Any]] = {}
-        batches: dict[tuple[str, ...], tuple[Model, Any]] = {}
+        batches: dict[tuple[str, ...], tuple[Shared, Any]] = {}
         for setting in settings:
             missing = []
             for one in shown:
@@ -128,10 +127,8 @@ class Mapper:
                 continue
             which = tuple(m.name for m in missing)
             if which not in batches:
-                batches[which] = (
-                    self._model.around(Shared(self._model.model)),
-                    np.stack([m.image for m in missing]),
-                )
+                stacked = np.stack([m.image for m in missing])
+                batches[which] = (Shared(self._model, stacked), stacked)
             model, images = batches[which]
             for one, values in zip(missing, self._made(model, setting, missing, images), strict=True):
                 found[one.name, setting.name] = values
@@ -144,13 +141,15 @@ class Mapper:
         if setting.floor or share == 0.0:
             return self._made(self._model, setting, shown, images)
         if share not in self._copies:
-            self._copies[share] = randomised(self._model, share, self._random_state)  # type: ignore[assignment]
+            self._copies[share] = randomised(self._model, share, self._random_state)
         return self._made(self._copies[share], setting, shown, images)
 
     @staticmethod
-    def _made(model: Model, setting: Setting, shown: Sequence[Shown], images: Any) -> npt.NDArray[Any]:
+    def _made(model: Classifier, setting: Setting, shown: Sequence[Shown], images: Any) -> npt.NDArray[Any]:
         if setting.floor:
-            return np.stack([floor_map(setting.method, image, s.seed) for s, image in zip(shown, images, strict=True)])
+            return np.stack(
+                [floor_map(setting.method, image, s.seed) for s, image in zip(shown, images, strict=True)]
+            )
         seed = class_seed([s.index for s in shown], model.head)
-        made = registry.get(setting.method)(model, images, seed, layer=setting.layer, **setting.options)
+        made = setting.run(model, images, seed, layer=setting.layer, **setting.options)
         return np.array(to_numpy(made.values), dtype=np.float32, copy=True)

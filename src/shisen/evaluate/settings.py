@@ -22,12 +22,14 @@ class Setting:
         method: a registered method or a floor.
         layer: a point, several points that the method fuses, or None for the model's default.
         options: of the method.
+        augment: "flip" and "scales", to average the maps of flipped and scaled copies; empty for none.
         label: how the setting is called; composed if empty.
     """
 
     method: str
     layer: Layers = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    augment: Mapping[str, Any] = field(default_factory=dict)
     label: str = ""
 
     @property
@@ -37,6 +39,9 @@ class Setting:
             return self.label
         layer = self.layer if self.layer is None or isinstance(self.layer, str) else "+".join(self.layer)
         words = ", ".join(f"{k}={v}" for k, v in self.options.items())
+        if self.augment:
+            scales = ", ".join(f"{x:g}" for x in self.augment.get("scales", (1.0,)))
+            words = ", ".join(w for w in (words, "flipped" if self.augment.get("flip", True) else "", f"×{scales}") if w)
         return self.method + (f"@{layer}" if layer else "") + (f" ({words})" if words else "")
 
     @property
@@ -54,12 +59,22 @@ class Setting:
         layer = self.layer
         if not self.floor and layer is None and registry.get(self.method).layered:
             layer = default_layer
-        return json.dumps([self.method, layer, dict(sorted(self.options.items()))], default=str)
+        parts = [self.method, layer, dict(sorted(self.options.items())), dict(sorted(self.augment.items()))]
+        return json.dumps(parts, default=str)
+
+    @property
+    def run(self) -> registry.Method:
+        """The method that makes the maps."""
+        if not self.augment:
+            return registry.get(self.method)
+        from ..attribution.augmented import augmented
+
+        return augmented(self.method, **self.augment)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the setting as plain data."""
         layer = list(self.layer) if isinstance(self.layer, tuple) else self.layer
-        return {"method": self.method, "layer": layer, "options": dict(self.options)}
+        return {"method": self.method, "layer": layer, "options": dict(self.options), "augment": dict(self.augment)}
 
 
 def setting_of(item: Any, layer: Any = None, options: Mapping[str, Mapping[str, Any]] | None = None) -> Setting:
