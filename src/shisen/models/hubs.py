@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -128,8 +130,6 @@ def load_transformers(name: str, request: Request) -> Model:
 
 def search(text: str) -> list[tuple[str, str, str]]:
     """Return `(name, what it is, what it needs)` of the hubs' classifiers whose full name contains the text."""
-    import importlib.util
-
     found = []
     wanted = text.lower()
     if importlib.util.find_spec("torchvision"):
@@ -253,9 +253,8 @@ def _processor(hub: Any, base: str) -> Any:
 def _cached_names() -> list[str]:
     """Return the Hugging Face repositories that are on this machine."""
     try:
-        from huggingface_hub import scan_cache_dir
-
-        return sorted(r.repo_id for r in scan_cache_dir().repos if r.repo_type == "model")
+        kept = importlib.import_module("huggingface_hub").scan_cache_dir()
+        return sorted(r.repo_id for r in kept.repos if r.repo_type == "model")
     except Exception:  # no cache, or none that can be read: nothing to offer
         return []
 
@@ -272,8 +271,6 @@ def _bare(name: str) -> str:
 
 
 def _package(module: str, package: str) -> Any:
-    import importlib
-
     try:
         return importlib.import_module(module)
     except ImportError as problem:

@@ -51,7 +51,7 @@ PREFIXES: dict[str, str] = {
     "timm": "shisen.models.hubs:load_timm",
     "hf": "shisen.models.hubs:load_transformers",
 }
-SUFFIXES: dict[str, str] = {}
+SUFFIXES: dict[str, str] = {".onnx": "shisen.models.onnx_files:load_onnx"}
 
 
 def load(
