@@ -36,7 +36,7 @@ class Timing:
     passes: int
 
     def __str__(self) -> str:
-        time = f"{self.seconds:.3g} s" if self.seconds < 1 else f"{self.seconds:.1f} s"
+        time = f"{self.seconds * 1e3:.3g} ms" if self.seconds < 1 else f"{self.seconds:.1f} s"
         if not self.passes:
             return f"{time} · shared pass"
         return f"{time} · {self.passes:,} pass{'es' if self.passes > 1 else ''}"

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ModelError
-from .torch_points import Call, Layout, find_call, token_layout
+from .torch_layout import token_layout
+from .torch_points import Call, Layout, find_call
 
 PLACELESS = (
     "Pool",
