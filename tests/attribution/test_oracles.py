@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import nets
 import numpy as np
 import pytest
 import torch
 
+import nets
 import shisen.attribution  # noqa: F401
 from shisen.backends.torch import TorchClassifier
 from shisen.registry import METHODS
