@@ -95,6 +95,8 @@ def test_methods_without_a_layer(name: str, style: str) -> None:
 @pytest.mark.parametrize(("layer", "bent"), [("act2", False), ("conv2", True), ("norm", False), ("act1", True)])
 def test_methods_at_a_layer(name: str, layer: str, bent: bool) -> None:
     options, twin = LAYERED[name]
+    if layer == "norm" and name == "smooth_grad_cam_pp":
+        pytest.skip("where activations are negative its α has poles, and rounding decides on which side of one")
     net, x = nets.Toy(bent=bent), nets.pictures()
     maps = [np.stack([twin(nets.Pixels(net), layer, one, k) for one in x]) for k in range(5)]
     k = int(np.argmax([m.max() - m.min() for m in maps]))  # a class whose map is not zero everywhere
@@ -183,7 +185,7 @@ def test_methods_at_the_last_map_of_the_embedded_network(name: str, embedded: An
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [n for n in LAYERED if n.startswith(("score", "ablation"))])
 def test_methods_with_a_pass_per_channel_on_the_embedded_network(name: str, embedded: Any) -> None:
-    model, pixels, x = embedded
+    model, pixels, x = embedded[0], embedded[1], embedded[2][:, ::2, ::2]
     options, twin = LAYERED[name]
     layer = model.default_layer
     same(ask(name, model, x, layer=layer, **options).values[0], twin(pixels, layer, x[0], K))

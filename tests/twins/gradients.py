@@ -37,9 +37,9 @@ def smooth_grad(net: Any, image: Any, k: int, n: int, statistic: str = "mean", s
 
 def integrated_gradients(net: Any, image: Any, k: int, n: int, baseline: float = 0.0) -> Values:
     """(x − b) · the mean gradient at the middles of n steps from b to x."""
-    image = np.asarray(image, dtype=np.float64)
+    image = np.asarray(image, dtype=np.float32)
     base = np.full_like(image, baseline)
-    points = [base + (i + 0.5) / n * (image - base) for i in range(n)]
+    points = [base + np.float32((i + 0.5) / n) * (image - base) for i in range(n)]
     return (image - base) * np.mean([input_gradient(net, p, k) for p in points], axis=0)
 
 

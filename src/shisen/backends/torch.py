@@ -190,10 +190,11 @@ class TorchClassifier:
         """Return images as a float32 tensor on the network's device."""
         home = next((t for t in (*self.net.parameters(), *self.net.buffers())), None)
         device = home.device if home is not None else torch.device("cpu")
-        tensor = images if isinstance(images, torch.Tensor) else torch.as_tensor(images)
-        if tensor.is_inference():
-            tensor = tensor.clone()
-        return tensor.detach().to(device=device, dtype=torch.float32)
+        with torch.inference_mode(False):  # tensors made in inference mode cannot carry a graph
+            tensor = images if isinstance(images, torch.Tensor) else torch.as_tensor(images)
+            if tensor.is_inference():
+                tensor = tensor.clone()
+            return tensor.detach().to(device=device, dtype=torch.float32)
 
     def _network_input(self, x: Any) -> Any:
         """Scale pixels and move the channels to where torch expects them."""

@@ -1,0 +1,304 @@
+"""What every method must do, and what each one claims about itself; driven by the registry."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import nets
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import shisen.attribution  # noqa: F401
+from shisen.backends.torch import TorchClassifier
+from shisen.backends.wrappers import Chunked, Passes, Shared, Watched
+from shisen.errors import ModelError
+from shisen.registry import METHODS
+from shisen.targets import ClassSeed, MixedSeed, TopSeed, to_numpy
+
+# as few passes as show the point
+LIGHT: dict[str, dict[str, Any]] = {
+    "smooth_grad": {"n": 4},
+    "smooth_grad_cam_pp": {"n": 4},
+    "integrated_gradients": {"n": 64},
+    "rise": {"n": 20},
+    "lime": {"n": 30, "pieces": "3x3"},
+    "kernel_shap": {"n": 40, "pieces": "3x3"},
+}
+NAMES = list(METHODS)
+LAYERS = [name for name in NAMES if METHODS[name].layered]
+
+
+def seed(*classes: int, weight: float = 1.0, score: str = "logit") -> ClassSeed:
+    return ClassSeed("class", ((weight, classes or (2,)),), score)
+
+
+def run(name: str, model: Any, x: Any, objective: Any = None, **options: Any) -> Any:
+    return METHODS[name](model, x, seed() if objective is None else objective, **{**LIGHT.get(name, {}), **options})
+
+
+def maps(name: str, model: Any, x: Any, objective: Any = None, **options: Any) -> Any:
+    return to_numpy(run(name, model, x, objective, **options).values)
+
+
+def near(a: Any, b: Any, share: float = 1e-5) -> None:
+    np.testing.assert_allclose(a, b, rtol=0, atol=share * max(float(np.abs(b).max()), 1e-12))
+
+
+@pytest.fixture(scope="module")
+def model() -> TorchClassifier:
+    return TorchClassifier(nets.Toy(), size=(12, 16, 3))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_batch_equals_its_pictures_however_it_is_cut(name: str, model: TorchClassifier) -> None:
+    x = nets.pictures(3)
+    objective = seed(0, 3, 4)  # a class each
+    whole = maps(name, model, x, objective)
+    for i in range(3):
+        near(maps(name, model, x[i : i + 1], seed((0, 3, 4)[i]))[0], whole[i], 1e-4)
+    near(maps(name, Chunked(model, 2), x, objective), whole, 1e-4)
+    near(maps(name, Chunked(model, 1), x, MixedSeed((seed(0), seed(3), seed(4)))), whole, 1e-4)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_maps_lie_on_the_picture_even_if_it_is_not_square(name: str, model: TorchClassifier) -> None:
+    tall, wide = maps(name, model, nets.pictures(1, 20, 8)), maps(name, model, nets.pictures(1, 8, 20))
+    places = (20, 8) if tall.shape[1] == 20 else (10, 4)
+    assert tall.shape[1:3] == places
+    assert wide.shape[1:3] == places[::-1]
+    assert np.isfinite(tall).all()
+    assert np.ptp(tall) > 0 or np.ptp(wide) > 0 or not METHODS[name].signed
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_claims_about_sign_hold(name: str, model: TorchClassifier) -> None:
+    x = nets.pictures(3)
+    values = np.concatenate([maps(name, model, x, seed(k)).ravel() for k in range(5)])
+    assert (values > 0).any()
+    if METHODS[name].signed and METHODS[name].class_specific:
+        assert (values < 0).any(), "claims signs that no class shows"
+    elif not METHODS[name].signed:
+        assert (values >= 0).all()
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if METHODS[n].linear])
+def test_linear_methods_scale_with_the_score(name: str, model: TorchClassifier) -> None:
+    x = nets.pictures()
+    near(maps(name, model, x, seed(2, weight=2.5)), 2.5 * maps(name, model, x), 1e-4)
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if METHODS[n].complete])
+@pytest.mark.parametrize("style", ["modules", "functional", "relu6"])
+def test_complete_methods_share_out_a_difference_of_scores(name: str, style: str) -> None:
+    x = nets.pictures(3)
+    options = {"n": 400} if name == "integrated_gradients" else {}  # clipped units make the way bumpy
+    result = run(name, TorchClassifier(nets.Toy(style)), x, **options)
+    sums = to_numpy(result.values).reshape(3, -1).sum(axis=1)
+    difference, gap = (to_numpy(np.asarray(result.notes[k])) for k in ("difference", "gap"))
+    np.testing.assert_allclose(sums, difference - gap, atol=1e-4)
+    assert (np.abs(difference) > 0.05).all(), "nothing to share out"
+    assert (np.abs(gap) <= 0.02 * np.abs(difference).max()).all()
+
+
+def test_the_gap_of_integrated_gradients_is_the_real_one(model: TorchClassifier) -> None:
+    x = nets.pictures()
+    logits = [to_numpy(model.activations(p))[:, 2] for p in (x, np.zeros_like(x))]
+    for n in (1, 64):
+        result = run("integrated_gradients", model, x, n=n)
+        sums = to_numpy(result.values).reshape(2, -1).sum(axis=1)
+        np.testing.assert_allclose(to_numpy(result.notes["gap"]), logits[0] - logits[1] - sums, atol=1e-5)
+    assert np.abs(to_numpy(run("integrated_gradients", model, x, n=1).notes["gap"])).max() > 0.01
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_claims_about_the_class_hold(name: str, model: TorchClassifier) -> None:
+    x = nets.pictures()
+    found = [maps(name, model, x, seed(k)) for k in range(5)]
+    different = any(not np.array_equal(found[0], other) for other in found[1:])
+    assert different == METHODS[name].class_specific
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_claims_about_passes_hold(name: str, model: TorchClassifier) -> None:
+    passes = Passes()
+    spec, options = METHODS[name], LIGHT.get(name, {})
+    x = nets.pictures(1)
+    run(name, model, x)  # what is decided once for a network is decided now
+    run(name, Watched(model, passes), x)
+    n = options.get("n")
+    if spec.passes == "1" or spec.passes.startswith("1,"):
+        most = 2 if name == "full_grad" else 1
+    elif spec.passes == "2":
+        most = 2
+    elif spec.passes.startswith("n"):
+        most = n + 2
+    else:
+        most = 8 + 2 if spec.passes.startswith("channels") else 12 * 16 + 2
+    assert 1 <= passes.total <= most, f"{passes.rows} for a claim of {spec.passes}"
+    if spec.single:
+        assert passes.rows.get("gradients") == 1
+
+
+def dead() -> nn.Module:
+    """A network whose last map is zero everywhere, whatever it is shown."""
+    net = nets.Toy()
+    with torch.no_grad():
+        net.conv2.weight.zero_()
+        net.conv2.bias.fill_(-1.0)
+    return net
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_zero_map_stays_zero_and_is_never_nan(name: str) -> None:
+    options = {"cam": "layer_cam"} if name == "guided_grad_cam" else {}
+    values = maps(name, TorchClassifier(dead()), nets.pictures(), **options)
+    np.testing.assert_allclose(values, 0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_constant_picture_gives_no_nan(name: str, model: TorchClassifier) -> None:
+    assert np.isfinite(maps(name, model, np.full((1, 12, 16, 3), 0.5, np.float32))).all()
+
+
+def everything_of(net: nn.Module) -> dict[str, Any]:
+    """What a user would notice if it changed."""
+    return {
+        "weights": {k: v.clone() for k, v in net.state_dict().items()},
+        "grads": [None if p.grad is None else p.grad.clone() for p in net.parameters()],
+        "frozen": [p.requires_grad for p in net.parameters()],
+        "training": [m.training for m in net.modules()],
+        "hooks": [
+            (len(m._forward_hooks), len(m._forward_pre_hooks), len(m._backward_hooks), m.forward.__func__)
+            for m in net.modules()
+        ],
+    }
+
+
+def unchanged(before: dict[str, Any], net: nn.Module) -> None:
+    after = everything_of(net)
+    for key in ("frozen", "training", "hooks"):
+        assert before[key] == after[key], key
+    for k, v in before["weights"].items():
+        assert torch.equal(v, after["weights"][k]), k
+    for old, new in zip(before["grads"], after["grads"], strict=True):
+        assert (old is None) == (new is None)
+        assert old is None or torch.equal(old, new)
+
+
+class Breaks(ClassSeed):
+    """An objective that fails when it is asked."""
+
+    def value(self, y: Any) -> Any:
+        raise ZeroDivisionError
+
+    def __call__(self, y: Any) -> Any:
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_users_model_is_left_as_it_was_also_after_an_exception(name: str) -> None:
+    net = nets.Toy()
+    net(torch.rand(1, 3, 12, 16)).sum().backward()
+    net.conv2.weight.requires_grad_(False)
+    net.train()
+    net.norm.eval()
+    before = everything_of(net)
+    model = TorchClassifier(net)
+    run(name, model, nets.pictures())
+    unchanged(before, net)
+    if METHODS[name].class_specific:
+        with pytest.raises(ZeroDivisionError):
+            run(name, model, nets.pictures(), Breaks("broken", ((1.0, (0,)),)))
+        unchanged(before, net)
+
+
+def frozen(net: nn.Module) -> Any:
+    return net.requires_grad_(False)
+
+
+def training(net: nn.Module) -> Any:
+    return net.train()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_works_under_no_grad_on_frozen_models_and_in_training_mode(name: str, model: TorchClassifier) -> None:
+    x = nets.pictures()
+    want = maps(name, model, x)
+    with torch.no_grad():
+        near(maps(name, model, x), want)
+    with torch.inference_mode():
+        near(maps(name, model, x), want)
+    changes: list[Callable[[nn.Module], Any]] = [frozen, training]
+    for change in changes:
+        near(maps(name, TorchClassifier(change(nets.Toy())), x), want)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("style", ["inplace", "functional", "shared"])
+def test_the_way_relus_are_written_makes_no_difference(name: str, style: str, model: TorchClassifier) -> None:
+    x = nets.pictures()
+    layer = {"layer": "conv2"} if name in LAYERS else {}
+    if name == "cam":
+        layer = {"layer": "pool"}  # CAM needs a layer behind which nothing bends
+    near(maps(name, TorchClassifier(nets.Toy(style)), x, **layer), maps(name, model, x, **layer), 1e-4)
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if METHODS[n].needs == "relu"])
+@pytest.mark.parametrize("activation", [nn.GELU, nn.SiLU])
+def test_networks_without_relus_get_an_error_that_names_what_was_found(name: str, activation: type[nn.Module]) -> None:
+    with pytest.raises(ModelError, match=rf"2 × {activation.__name__}.*grad_cam"):
+        run(name, TorchClassifier(nets.smooth_net(activation)), nets.pictures())
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if METHODS[n].needs != "relu"])
+@pytest.mark.parametrize("activation", [nn.GELU, nn.SiLU])
+def test_other_methods_suit_any_activation(name: str, activation: type[nn.Module]) -> None:
+    assert np.isfinite(maps(name, TorchClassifier(nets.smooth_net(activation)), nets.pictures())).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_top_class_is_that_of_the_unaltered_picture(name: str, model: TorchClassifier) -> None:
+    x = nets.pictures(3)
+    best = tuple(int(k) for k in to_numpy(model.activations(x)).argmax(axis=1))
+    near(maps(name, model, x, TopSeed()), maps(name, model, x, seed(*best)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_shared_passes_change_nothing(name: str, model: TorchClassifier) -> None:
+    x = nets.pictures()
+    seeds = [seed(1), seed(3)]
+    shared = Shared(model, x, seeds)
+    for objective in (*seeds, seeds[0]):
+        near(maps(name, shared, x, objective), maps(name, model, x, objective))
+
+
+def test_nine_maps_of_one_picture_share_one_pass(model: TorchClassifier) -> None:
+    x = nets.pictures(1)
+    passes = Passes()
+    shared = Shared(Watched(model, passes), x, [seed(1), seed(3)])
+    names = "eigen_cam grad_cam grad_cam_pp xgrad_cam hires_cam layer_cam eigen_grad_cam ablation_cam recipro_cam cam"
+    for name in names.split():
+        for objective in (seed(1), seed(3)):
+            run(name, shared, x, objective)
+    assert passes.rows == {"gradients": 1}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_results_repeat_exactly(name: str, model: TorchClassifier) -> None:
+    x = nets.pictures()
+    np.testing.assert_array_equal(maps(name, model, x), maps(name, model, x))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pictures_given_are_not_written_to(name: str, model: TorchClassifier) -> None:
+    x = nets.pictures()
+    kept = copy.deepcopy(x)
+    tensor = torch.tensor(x)
+    maps(name, model, x)
+    maps(name, model, tensor)
+    np.testing.assert_array_equal(x, kept)
+    np.testing.assert_array_equal(tensor.numpy(), kept)
