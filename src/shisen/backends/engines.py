@@ -268,7 +268,7 @@ class TorchEngine:
         import torch
 
         home = next((p for p in self._net.parameters()), None)
-        tensor = values if isinstance(values, torch.Tensor) else torch.as_tensor(np.asarray(values))
+        tensor = values if isinstance(values, torch.Tensor) else torch.as_tensor(np.ascontiguousarray(values))
         if tensor.is_inference():
             tensor = tensor.clone()
         return tensor.detach().to(device=None if home is None else home.device, dtype=torch.float32)

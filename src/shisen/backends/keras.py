@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError, ModelError, explain_error
+from ..targets import to_numpy
 from ..types import Layer, Scaling
 from .engines import Question, engine_for
 from .keras_ends import Ends, Output
@@ -191,9 +192,9 @@ class KerasClassifier:
     def _tail_allows(self, x: Any, at: str) -> bool:
         key = (at, tuple(x.shape[1:]))
         if key not in self._tails:
-            value, want = (np.asarray(a) for a in self.activations(x, (at, "logits")))
+            value, want = (to_numpy(a) for a in self.activations(x, (at, "logits")))
             try:
-                again = np.asarray(self._engine.result(self._tail(x, self._engine.tensor(value.repeat(3, 0)), at)))
+                again = to_numpy(self._engine.result(self._tail(x, self._engine.tensor(value.repeat(3, 0)), at)))
                 scale = float(np.abs(want).max()) or 1.0
                 same = again.shape == (3, *want.shape[1:]) and float(np.abs(again - want).max()) <= 1e-3 * scale
             except Exception:  # every framework has its own error for shapes that do not go together

@@ -73,7 +73,14 @@ class Ends:
                 x = ops.flip(x, axis=-1)
         if len(x.shape) == 4 and self.channels_first:
             x = ops.transpose(x, (0, 3, 1, 2))
-        return self._select(self.net(x, **self._options))
+        return self._select(self.net(self._packed(x), **self._options))
+
+    def _packed(self, x: Any) -> Any:
+        """Return the input in the structure the model was declared with: alone, in a list or under a name."""
+        declared = self.net.input if getattr(self.net, "inputs", None) else x  # a subclassed model declares nothing
+        if isinstance(declared, Mapping):
+            return dict.fromkeys(declared, x)
+        return [x] if isinstance(declared, list) else x
 
     def _select(self, output: Any) -> Any:
         if callable(self.output):

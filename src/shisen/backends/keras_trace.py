@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ShisenWarning
+from ..targets import to_numpy
 from .engines import Engine
 from .keras_ends import Ends
 from .keras_points import Recorder, default_call, watched
@@ -54,7 +55,7 @@ def trace(ends: Ends, inside: Mapping[str, Any], engine: Engine, shape: tuple[in
     calls = name_calls(recorder.calls)
     chosen = default_call(calls, id(output))
     if not squashed and engine.name != "jax":  # there a sample has shapes, but no values
-        _warn_if_probabilities(np.asarray(engine.result(output)))
+        _warn_if_probabilities(to_numpy(engine.result(output)))
     return Trace(calls, chosen.call, chosen.reason, squashed, _head_of(tuple(output.shape), squashed))
 
 

@@ -50,8 +50,14 @@ PREFIXES: dict[str, str] = {
     "torchvision": "shisen.models.hubs:load_torchvision",
     "timm": "shisen.models.hubs:load_timm",
     "hf": "shisen.models.hubs:load_transformers",
+    "keras": "shisen.models.keras_files:load_application",
 }
-SUFFIXES: dict[str, str] = {".onnx": "shisen.models.onnx_files:load_onnx"}
+SUFFIXES: dict[str, str] = {
+    ".onnx": "shisen.models.onnx_files:load_onnx",
+    ".keras": "shisen.models.keras_files:load_file",
+    ".h5": "shisen.models.keras_files:load_file",
+    ".hdf5": "shisen.models.keras_files:load_file",
+}
 
 
 def load(
@@ -178,7 +184,7 @@ def _configured(model: Model, request: Request) -> Model:
     if request.labels is not None:
         model.labels = labels_of(request.labels)
     if request.preprocess is not None and model.preprocess != request.preprocess:
-        wanted = Preprocess.of(request.preprocess)
+        wanted = Preprocess.of(request.preprocess, _input_size(model.network.net))
         if wanted != model.preprocess:
             return wrap(
                 model.network.net,
@@ -223,18 +229,15 @@ def wrap(
 
 def _adapter(net: Any, preprocess: Preprocess | None, output: Any, head: str | None) -> Classifier:
     scaling = None if preprocess is None else preprocess.scaling()
+    size = None if preprocess is None or scaling is None else (*preprocess.sides, len(scaling.scale))
     keras, torch = sys.modules.get("keras"), sys.modules.get("torch")
     if keras is not None and hasattr(keras, "Model") and isinstance(net, keras.Model):
         from ..backends.keras import KerasClassifier
 
-        return KerasClassifier(net, scaling, output)
+        return KerasClassifier(net, scaling, output, size, head)
     if torch is not None and isinstance(net, torch.nn.Module):
         from ..backends.torch import TorchClassifier
 
-        size = None
-        if preprocess is not None:
-            height, width = preprocess.sides
-            size = (height, width, len(preprocess.scaling().scale))
         return TorchClassifier(net, scaling, output, size, head)
     if isinstance(net, Classifier):
         return net
