@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from shisen.backends.torch import TorchClassifier
-from shisen.backends.torch_layout import is_map, layout_of, token_layout
-from shisen.backends.torch_points import Call, Layout
+from shisen.backends.torch_layout import layout_of
+from shisen.backends.torch_points import Call, Layout, is_map, token_layout
 from shisen.targets import ClassSeed
 
 

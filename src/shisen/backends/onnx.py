@@ -197,7 +197,8 @@ class OnnxClassifier:
 
     def _network_input(self, x: Values) -> Values:
         if self.scaling is not None:
-            x = x * np.float32(self.scaling.scale) + np.float32(self.scaling.shift)
+            scale, shift = np.asarray((self.scaling.scale, self.scaling.shift), dtype=np.float32)
+            x = x * scale + shift
             x = x[..., ::-1] if self.scaling.reverse else x
         if self.entry.type == "uint8":
             x = x.round().clip(0, 255)

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import InputError, ModelError, explain_error, unknown
-from .torch_layout import is_map, token_layout
-from .torch_points import Layout
+from .torch_points import Layout, is_map, token_layout
 
 SQUASHES = {"Softmax": "softmax", "LogSoftmax": "softmax", "Sigmoid": "sigmoid"}
 CHANNELS_FIRST = ("Conv", "ConvTranspose", "BatchNormalization", "InstanceNormalization", "Resize", "LRN")
@@ -63,8 +62,9 @@ def _channels_last(model: Any, name: str, dims: Sequence[int]) -> bool:
         return dims[3] in few
     # both or neither could be channels: a transposition right behind the input tells
     first = next((n for n in model.graph.node if name in n.input), None)
-    turned = first is not None and first.op_type == "Transpose"
-    return turned and [int(i) for a in first.attribute for i in a.ints] == [0, 3, 1, 2]
+    if first is None or first.op_type != "Transpose":
+        return False
+    return [int(i) for a in first.attribute for i in a.ints] == [0, 3, 1, 2]
 
 
 def exit_of(model: Any, output: str | int | None) -> Exit:
@@ -118,8 +118,8 @@ def layouts(model: Any, shapes: dict[str, tuple[int, ...]], size: tuple[int, int
             elif node.op_type == "Transpose":
                 order = tuple(int(i) for a in node.attribute for i in a.ints)
                 before = source.kind if source else "nhwc"
-                layout = Layout({(0, 2, 3, 1): "nhwc", (0, 3, 1, 2): "nchw"}.get(order, "plain"))
-                layout = layout if before != "plain" else Layout("plain")
+                turns = {(0, 2, 3, 1): "nhwc", (0, 3, 1, 2): "nchw"}
+                layout = Layout("plain" if before == "plain" or len(order) != 4 else turns.get(order, "plain"))
             elif source is not None and source.kind in ("nchw", "nhwc"):
                 layout = source if node.op_type != "Reshape" else Layout("plain")
         elif len(shape) == 3 and shape[1] > 1 and shape[0] == 1:

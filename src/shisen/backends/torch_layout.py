@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
-from .torch_points import EXTRA_TOKENS, Call, Layout
-
-Size = tuple[int, int]
+from .torch_points import Call, Layout, Size, is_map, token_layout
 
 
 def layout_of(module: Any, shape: Sequence[int], seen: Sequence[Call], size: Size) -> Layout:
@@ -64,33 +61,3 @@ def _channel_axis(module: Any) -> int | None:
     if "Linear" in kind or "LayerNorm" in kind:
         return -1
     return None
-
-
-def is_map(cells: Size, maps: Sequence[Size], size: Size) -> bool:
-    """Tell whether `cells` can be the height and width of a feature map: seen before, or a reduction of one."""
-    if not maps:
-        return cells[0] * cells[1] > 1 and abs(cells[1] * size[0] - cells[0] * size[1]) <= max(size)
-    return any(cells == (-(-h // k), -(-w // k)) for h, w in set(maps) for k in (1, 2, 4))
-
-
-def token_layout(tokens: int, maps: Sequence[Size], size: Size) -> Layout:
-    """Find the grid of `tokens` tokens: a map seen before or its reduction, else the picture's proportions."""
-    for k in (1, 2, 4):
-        for h, w in reversed(maps):
-            grid = (-(-h // k), -(-w // k))
-            extra = tokens - grid[0] * grid[1]
-            if grid[0] * grid[1] > max(1, extra) and 0 <= extra <= (EXTRA_TOKENS if k == 1 else 0):
-                return Layout("tokens", grid, extra)
-    if maps:
-        return Layout("plain")
-    fitting = []
-    for prefix in (0, 1, 2, 5):
-        count = tokens - prefix
-        h = round(math.sqrt(count * size[0] / size[1])) if count > 1 else 0
-        if h > 1 and count % h == 0:
-            skew = abs(count // h * size[0] - h * size[1])
-            fitting.append((skew, prefix, (h, count // h)))
-    if not fitting or min(fitting)[0] > max(size):
-        return Layout("plain")
-    _, prefix, grid = min(fitting)
-    return Layout("tokens", grid, prefix)

@@ -14,6 +14,8 @@ POOLS = ("Pool",)
 PLACELESS = ("Pool", "Dropout", "Flatten", "Identity", "Upsample", "DropPath", "Permute", "SwapAxes")
 EXTRA_TOKENS = 16  # class, distillation and register tokens: more than these have not been seen in front of a grid
 
+Size = tuple[int, int]
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -139,6 +141,36 @@ def with_first(output: Any, tensor: Any) -> Any:
     if isinstance(output, tuple):
         return type(output)(*items) if hasattr(output, "_fields") else tuple(items)
     return items
+
+
+def is_map(cells: Size, maps: Sequence[Size], size: Size) -> bool:
+    """Tell whether `cells` can be the height and width of a feature map: seen before, or a reduction of one."""
+    if not maps:
+        return cells[0] * cells[1] > 1 and abs(cells[1] * size[0] - cells[0] * size[1]) <= max(size)
+    return any(cells == (-(-h // k), -(-w // k)) for h, w in set(maps) for k in (1, 2, 4))
+
+
+def token_layout(tokens: int, maps: Sequence[Size], size: Size) -> Layout:
+    """Find the grid of `tokens` tokens: a map seen before or its reduction, else the picture's proportions."""
+    for k in (1, 2, 4):
+        for h, w in reversed(maps):
+            grid = (-(-h // k), -(-w // k))
+            extra = tokens - grid[0] * grid[1]
+            if grid[0] * grid[1] > max(1, extra) and 0 <= extra <= (EXTRA_TOKENS if k == 1 else 0):
+                return Layout("tokens", grid, extra)
+    if maps:
+        return Layout("plain")
+    fitting = []
+    for prefix in (0, 1, 2, 5):
+        count = tokens - prefix
+        h = round(math.sqrt(count * size[0] / size[1])) if count > 1 else 0
+        if h > 1 and count % h == 0:
+            skew = abs(count // h * size[0] - h * size[1])
+            fitting.append((skew, prefix, (h, count // h)))
+    if not fitting or min(fitting)[0] > max(size):
+        return Layout("plain")
+    _, prefix, grid = min(fitting)
+    return Layout("tokens", grid, prefix)
 
 
 def default_call(calls: Sequence[Call], output: int) -> tuple[Call | None, str]:
