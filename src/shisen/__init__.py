@@ -31,14 +31,17 @@ _HOME = {
     "compare": "comparison",
     "contrast": "naming",
     "direction": "targets",
+    "evaluate": "evaluate.harness",
     "explain": "api",
     "explain_each": "explaining",
     "filters": "features.visualise",
     "load": "models.loading",
     "log_probability": "naming",
     "methods": "api",
+    "metrics": "evaluate.metrics",
     "negative": "naming",
     "neuron": "targets",
+    "recommend": "evaluate.recommend",
     "top": "naming",
     "wrap": "models.loading",
 }
@@ -62,14 +65,17 @@ __all__ = [
     "compare",
     "contrast",
     "direction",
+    "evaluate",
     "explain",
     "explain_each",
     "filters",
     "load",
     "log_probability",
     "methods",
+    "metrics",
     "negative",
     "neuron",
+    "recommend",
     "top",
     "wrap",
 ]
@@ -78,6 +84,9 @@ if TYPE_CHECKING:
     from .api import explain, methods
     from .comparison import Comparison, compare
     from .errors import ShisenError, ShisenWarning
+    from .evaluate.harness import evaluate
+    from .evaluate.metrics import metrics
+    from .evaluate.recommend import recommend
     from .explaining import explain_each
     from .explanation import Explanation, Failure
     from .features.activations import activations

@@ -39,7 +39,7 @@ class Ready:
 def explain_each(
     model: Model,
     pictures: Iterable[Any],
-    method: str = "grad_cam",
+    method: str | Method = "grad_cam",
     *,
     target: Any = None,
     layer: Any = None,
@@ -54,6 +54,10 @@ def explain_each(
     Pictures are decoded in threads while the network works, and sent through it in batches of one shape.
     Arguments as in `explain`; `raise_errors` raises instead of yielding a `Failure`.
     """
+    if method == "auto":
+        from .evaluate.recommend import recommended
+
+        method, layer, options = recommended(model, layer, options)
     spec = registry.get(method)
     spec.check(options)
     shown = with_geometry(model, size, fit)

@@ -43,7 +43,8 @@ def randomised(model: Classifier, up_to: float = 1.0, random_state: int = 0) -> 
         )
     small = Chunked(network, model.chunk)
     around = getattr(model, "around", None)
-    return small if around is None else around(small)  # type: ignore[no-any-return]
+    twin: Classifier = small if around is None else around(small)
+    return twin
 
 
 def _permuted(values: Any, rng: np.random.Generator) -> Any:

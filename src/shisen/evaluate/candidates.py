@@ -21,7 +21,7 @@ def block_ends(layers: tuple[Layer, ...], default: str) -> list[Layer]:
     found: list[Layer] = []
     previous = -2
     for place, point in enumerate(layers[:end]):
-        holds = any(path.startswith(f"{point.path}.") or path.startswith(f"{point.path}/") for path in places)
+        holds = any(path.startswith((f"{point.path}.", f"{point.path}/")) for path in places)
         if not holds or point not in inside:
             continue
         if place != previous + 1:

@@ -136,7 +136,8 @@ class Case:
     def blended(self, keep: npt.NDArray[Any], fill: npt.NDArray[Any]) -> Image:
         """Return keep · image + (1 − keep) · fill, for keep `(h, w)` or `(k, h, w)` in [0, 1]."""
         share = np.asarray(keep, dtype=np.float32)[..., None]
-        return share * self.image + (1.0 - share) * fill  # exact at 0 and 1
+        blend = share * self.image + (1.0 - share) * fill  # exact at 0 and 1
+        return np.asarray(blend, dtype=np.float32)
 
     @cached_property
     def black(self) -> Image:
@@ -195,7 +196,7 @@ def answer(
     reply: Any = None
     while True:
         try:
-            question = found.send(reply)
+            question: Any = found.send(reply)
         except StopIteration as end:
             outcome: Outcome = end.value
             return outcome

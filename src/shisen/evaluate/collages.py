@@ -60,7 +60,7 @@ def collages(
     """
     rng = np.random.default_rng(random_state)
     waiting = [int(i) for i in rng.permutation(len(images)) if chances[i] >= confident]
-    made = []
+    made: list[Collage] = []
     while True:
         members: list[int] = []
         for i in waiting:

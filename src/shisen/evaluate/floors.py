@@ -31,7 +31,7 @@ def centre(image: npt.NDArray[Any], seed: int) -> Map:
     h, w = image.shape[:2]
     y = ((np.arange(h) + 0.5) / h - 0.5) / 0.25
     x = ((np.arange(w) + 0.5) / w - 0.5) / 0.25
-    return np.exp(-0.5 * (y[:, None] ** 2 + x[None, :] ** 2)).astype(np.float32)
+    return np.asarray(np.exp(-0.5 * (y[:, None] ** 2 + x[None, :] ** 2)), dtype=np.float32)
 
 
 def constant(image: npt.NDArray[Any], seed: int) -> Map:
@@ -43,7 +43,7 @@ def edges(image: npt.NDArray[Any], seed: int) -> Map:
     """The size of the slope of the brightness, slightly blurred: looks convincing and never asks the network."""
     grey = blurred(image.mean(axis=2, keepdims=True), 2.0, 6)[:, :, 0]
     down, across = np.gradient(grey.astype(np.float64))
-    return np.hypot(down, across).astype(np.float32)
+    return np.asarray(np.hypot(down, across), dtype=np.float32)
 
 
 FLOORS: dict[str, Callable[[npt.NDArray[Any], int], Map]] = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from inspect import isgenerator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -122,7 +121,7 @@ def evaluate(
 def sampled(pictures: Any, n: int | None, random_state: int) -> list[Any]:
     """Return the pictures that a folder, a pattern or a list stands for; `n` of them, in their order, if given."""
     if isinstance(pictures, (str, Path)):
-        from ..models.pictures import find_pictures
+        from ..models.sources import find_pictures
 
         sources: list[Any] = list(find_pictures([str(pictures)]))
     else:
@@ -289,11 +288,11 @@ class _Run:
                     if kept is not None:
                         found[ident] = _row(idents[ident], kept)
                         continue
-                    result = spec.function(case, **own)
-                    if isgenerator(result):
-                        yield Task(ident, one.name + str(one.index), setting.name, result)
-                    else:
+                    result: Any = spec.function(case, **own)
+                    if isinstance(result, Outcome):
                         note(ident, result)
+                    else:
+                        yield Task(ident, one.name + str(one.index), setting.name, result)
 
         def note(ident: Hashable, outcome: Outcome) -> None:
             record = {"value": outcome.value, "curve": list(outcome.curve), "parts": dict(outcome.parts)}

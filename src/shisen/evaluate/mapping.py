@@ -55,17 +55,21 @@ def class_seed(indices: Sequence[int], head: str) -> ClassSeed:
 
 def identity(model: Model) -> str:
     """Return a digest of the network: its points and its answer to one fixed pattern."""
-    shape = (224, 224, 3)
+    return digest(repr([(p.path, p.kind, p.shape) for p in model.layers]), np.round(probe(model), 1))
+
+
+def input_shape(model: Model) -> tuple[int, int, int]:
+    """Return `(h, w, c)` of the model's input; a guess for one that takes any size."""
     if model.preprocess is not None:
-        shape = (*model.preprocess.sides, len(model.preprocess.scaling().scale))
-    else:
-        shape = getattr(model.network, "size", shape) or shape
-    return digest(repr([(p.path, p.kind, p.shape) for p in model.layers]), np.round(probe(model, shape), 1))
+        h, w = model.preprocess.sides
+        return h, w, len(model.preprocess.scaling().scale)
+    h, w, c = getattr(model.network, "size", None) or (224, 224, 3)
+    return int(h), int(w), int(c)
 
 
-def probe(model: Model, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
+def probe(model: Model) -> npt.NDArray[np.float64]:
     """Return the logits of one fixed pattern, by which a network is recognised."""
-    pattern = np.random.default_rng(20240501).random((1, *shape), dtype=np.float32)
+    pattern = np.random.default_rng(20240501).random((1, *input_shape(model)), dtype=np.float32)
     return np.asarray(to_numpy(model.activations(pattern))[0], dtype=np.float64)
 
 
@@ -147,9 +151,7 @@ class Mapper:
     @staticmethod
     def _made(model: Classifier, setting: Setting, shown: Sequence[Shown], images: Any) -> npt.NDArray[Any]:
         if setting.floor:
-            return np.stack(
-                [floor_map(setting.method, image, s.seed) for s, image in zip(shown, images, strict=True)]
-            )
+            return np.stack([floor_map(setting.method, image, s.seed) for s, image in zip(shown, images, strict=True)])
         seed = class_seed([s.index for s in shown], model.head)
         made = setting.run(model, images, seed, layer=setting.layer, **setting.options)
         return np.array(to_numpy(made.values), dtype=np.float32, copy=True)

@@ -239,17 +239,11 @@ def _finished(
 # ---- kept for later
 
 
-def _shape(model: Model) -> tuple[int, ...]:
-    if model.preprocess is not None:
-        return (*model.preprocess.sides, len(model.preprocess.scaling().scale))
-    return tuple(getattr(model.network, "size", None) or (224, 224, 3))
-
-
 def to_dict(found: Recommendation, model: Model) -> dict[str, Any]:
     """Return a recommendation as plain data, with a few of the model's answers by which it is recognised."""
     return {
         "model": model.name,
-        "probe": [round(float(v), 4) for v in probe(model, _shape(model))[:64]],
+        "probe": [round(float(v), 4) for v in probe(model)[:64]],
         "setting": found.setting.to_dict(),
         "explanation": list(found.explanation),
         "tried": [list(t) for t in found.tried],
@@ -277,7 +271,7 @@ def saved(model: Model) -> Setting | None:
         known = np.asarray(content["probe"], dtype=np.float64)
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    own = probe(model, _shape(model))[: known.size]
+    own = probe(model)[: known.size]
     if own.shape != known.shape or not np.allclose(own, known, rtol=1e-2, atol=0.02 * float(np.abs(known).max())):
         return None
     return setting

@@ -61,7 +61,9 @@ def content(scores: Scores, lang: str = "en") -> dict[str, Any]:
         "heads": [(k, arrow(k)) for k in scores.metrics],
         "table": table(scores),
         "differences": [(d, words[d.verdict]) for d in scores.differences if d.method not in scores.floors],
-        "curves": [(k, curves(scores, k)) for k in scores.metrics if any(scores.curve(m, k).size for m in scores.methods)],
+        "curves": [
+            (k, curves(scores, k)) for k in scores.metrics if any(scores.curve(m, k).size for m in scores.methods)
+        ],
         "legend": [(m, COLOURS[i % len(COLOURS)], m in scores.floors) for i, m in enumerate(scores.methods)],
         "by": judged_by(scores),
         "examples": examples(scores),
@@ -113,7 +115,9 @@ def curves(scores: Scores, metric: str) -> list[dict[str, Any]]:
             x = np.linspace(0.0, 300.0, y.size)
             clipped = np.clip(y, 0.0, 1.0)
             points = " ".join(f"{a:.1f},{160.0 * (1.0 - b):.1f}" for a, b in zip(x, clipped, strict=True))
-            found.append({"method": m, "points": points, "colour": COLOURS[i % len(COLOURS)], "floor": m in scores.floors})
+            found.append(
+                {"method": m, "points": points, "colour": COLOURS[i % len(COLOURS)], "floor": m in scores.floors}
+            )
     return found
 
 

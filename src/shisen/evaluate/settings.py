@@ -41,7 +41,9 @@ class Setting:
         words = ", ".join(f"{k}={v}" for k, v in self.options.items())
         if self.augment:
             scales = ", ".join(f"{x:g}" for x in self.augment.get("scales", (1.0,)))
-            words = ", ".join(w for w in (words, "flipped" if self.augment.get("flip", True) else "", f"×{scales}") if w)
+            words = ", ".join(
+                w for w in (words, "flipped" if self.augment.get("flip", True) else "", f"×{scales}") if w
+            )
         return self.method + (f"@{layer}" if layer else "") + (f" ({words})" if words else "")
 
     @property
@@ -67,9 +69,12 @@ class Setting:
         """The method that makes the maps."""
         if not self.augment:
             return registry.get(self.method)
-        from ..attribution.augmented import augmented
+        import importlib
 
-        return augmented(self.method, **self.augment)
+        # imported late: only settings of copies need it
+        augmented = importlib.import_module("shisen.attribution.augmented").augmented
+        made: registry.Method = augmented(self.method, **self.augment)
+        return made
 
     def to_dict(self) -> dict[str, Any]:
         """Return the setting as plain data."""

@@ -38,7 +38,10 @@ TEXTS: dict[str, dict[str, str]] = {
         "median_case": "middle",
         "worst_case": "worst",
         "agreement": "How alike the maps are",
-        "agreement_words": "Spearman's rank correlation of the maps, averaged over the pictures; 1 means the same order.",
+        "agreement_words": (
+            "Spearman's rank correlation (ρ) and structural similarity (SSIM) of the maps, averaged over the pictures; "
+            "1 means alike."
+        ),
         "metrics_words": "What the metrics mean",
         "failures": "Pictures that could not be used",
         "higher": "higher is better",
@@ -78,7 +81,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "median_case": "中央",
         "worst_case": "最悪",
         "agreement": "地図どうしの一致",
-        "agreement_words": "地図のスピアマン順位相関の平均。1は順序が同じことを意味します。",
+        "agreement_words": "地図のスピアマン順位相関（ρ）と構造的類似度（SSIM）の平均。1は同じであることを意味します。",
         "metrics_words": "指標の意味",
         "failures": "使えなかった画像",
         "higher": "高いほど良い",
