@@ -26,12 +26,12 @@ demo: $(VENV)/demo.stamp  ## explain a real photo with the embedded network; say
 	$(BIN)/python examples/demo.py demo
 
 test: $(VENV)/dev.stamp  ## all tests but the slow ones; the Keras ones under each of its backends
-	$(BIN)/python -m pytest -n 2 --ignore tests/keras --ignore tests/hubs
-	for backend in tensorflow jax torch; do KERAS_BACKEND=$$backend $(BIN)/python -m pytest tests/keras || exit 1; done
+	$(BIN)/python -m pytest -n 2 --ignore tests/keras3 --ignore tests/hubs
+	for backend in tensorflow jax torch; do KERAS_BACKEND=$$backend $(BIN)/python -m pytest tests/keras3 || exit 1; done
 
 test-slow: $(VENV)/dev.stamp $(HUBS)/stamp  ## real training, many architectures, clean environments
-	$(BIN)/python -m pytest -m slow --ignore tests/keras --ignore tests/hubs
-	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -m slow tests/keras
+	$(BIN)/python -m pytest -m slow --ignore tests/keras3 --ignore tests/hubs
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -m slow tests/keras3
 	$(HUBS)/bin/python -m pytest -m 'slow or not slow' tests/hubs
 
 # torchvision needs a torch of its own, so the tests of the hubs have an environment of their own

@@ -156,3 +156,36 @@ def test_contrast_and_rank_can_be_typed(run, photos: Path, tmp_path: Path) -> No
     run("explain", photos / "cat.png", "--target", "top2", "--out", tmp_path / "b.png")
     record = json.loads((tmp_path / "b.json").read_text(encoding="utf-8"))
     assert record["target"]["indices"] == [record["scores"][1]["index"]]
+
+
+@pytest.mark.slow
+def test_two_hundred_damaged_files_lose_no_neighbour(run, photos: Path, tmp_path: Path) -> None:
+    from models.test_damaged import CASES
+    from shisen.errors import PictureError
+    from shisen.models.pictures import open_picture
+
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    must_fail, may_load = 0, 0
+    for i, (name, source, _) in enumerate(CASES):
+        if not isinstance(source, bytes):
+            continue
+        suffix = Path(name).suffix if Path(name).suffix in (".jpg", ".png", ".gif", ".webp", ".tif") else ".jpg"
+        file = folder / f"{i:03d}{suffix}"
+        file.write_bytes(source)
+        try:
+            open_picture(file)
+            may_load += 1
+        except PictureError:
+            must_fail += 1
+    for place in ("000a", "100a", "999a"):
+        (folder / f"{place}.png").write_bytes((photos / "cat.png").read_bytes())
+    ran = run("explain", folder, "--method", "gradient", "--format", "npy", "--out", tmp_path / "maps")
+    assert ran.code == 1
+    assert must_fail > 50
+    assert f"{must_fail} of {must_fail + may_load + 3} pictures could not be used" in ran.err
+    assert "Traceback" not in ran.err + ran.out
+    maps = [np.load(tmp_path / "maps" / f"{place}_gradient.npy") for place in ("000a", "100a", "999a")]
+    assert len(list((tmp_path / "maps").glob("*.npy"))) == may_load + 3
+    for other in maps[1:]:
+        np.testing.assert_allclose(other, maps[0], atol=1e-4 * np.abs(maps[0]).max())

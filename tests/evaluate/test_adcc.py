@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from evaluate.cases import SIDE, case, chance, important, logits
 from shisen.evaluate import adcc as m
 from shisen.evaluate.case import answer, normalised

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from evaluate.cases import SIDE, case, chance, important, logits, picture
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from evaluate.cases import SIDE, case, chance, important, logits, picture
 from shisen.errors import InputError
 from shisen.evaluate.case import Case, answer
 from shisen.evaluate.curves import area, deletion, insertion, insertion_deletion
@@ -25,9 +26,7 @@ def test_curves_equal_their_slow_twin(steps: int, fill: str, removing: bool) -> 
     one = case(values, 3)
     metric = deletion if removing else insertion
     found = answer(metric(one, fill=fill, steps=steps), logits)
-    want = twin.curve(
-        one.image, one.heat, filled(one, fill), ties(3), chance, steps=steps, removing=removing
-    )
+    want = twin.curve(one.image, one.heat, filled(one, fill), ties(3), chance, steps=steps, removing=removing)
     np.testing.assert_allclose(found.curve, want, atol=1e-6)
     assert found.value == pytest.approx(twin.area(want), abs=1e-6)
 
@@ -66,6 +65,7 @@ def test_ties_are_not_decided_by_where_pixels_are_stored() -> None:
 
 def test_perfect_beats_random_beats_inverted() -> None:
     noise = [np.random.default_rng(k).random((SIDE, SIDE)) for k in range(20)]
+
     def from_black(one: Case):
         return insertion(one, fill="black")
 

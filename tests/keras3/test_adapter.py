@@ -10,8 +10,8 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from nets_keras import SIDES, Twin, flat, nested, own, pictures, published, published_picture
 
+from nets_keras import SIDES, Twin, flat, nested, own, pictures, published, published_picture
 from shisen.backends.keras import KerasClassifier
 from shisen.errors import InputError, ModelError, ShisenWarning, UnknownName
 from shisen.targets import ClassSeed, FunctionSeed, LayerSeed, TopSeed, to_numpy
@@ -193,9 +193,7 @@ def test_a_layer_called_twice_is_two_points() -> None:
     x = relu(layers.Conv2D(5, 2, name="c2")(x))
     net = keras.Model(image, layers.Dense(3)(layers.GlobalAveragePooling2D()(x)))
     model, x = KerasClassifier(net), pictures()
-    first, second, last, c1, c2 = (
-        to_numpy(v) for v in model.activations(x, ("relu#1", "relu#2", "relu", "c1", "c2"))
-    )
+    first, second, last, c1, c2 = (to_numpy(v) for v in model.activations(x, ("relu#1", "relu#2", "relu", "c1", "c2")))
     np.testing.assert_array_equal(first, np.maximum(c1, 0))
     np.testing.assert_array_equal(second, np.maximum(c2, 0))
     np.testing.assert_array_equal(last, second)

@@ -6,12 +6,12 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-import nets
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+import nets
 import shisen.attribution  # noqa: F401
 from shisen.backends.torch import TorchClassifier
 from shisen.backends.wrappers import Chunked, Passes, Shared, Watched

@@ -11,9 +11,7 @@ import numpy as np
 Chance = Callable[[Any], float]
 
 
-def curve(
-    image: Any, heat: Any, fill: Any, ties: Any, chance: Chance, *, steps: int, removing: bool
-) -> list[float]:
+def curve(image: Any, heat: Any, fill: Any, ties: Any, chance: Chance, *, steps: int, removing: bool) -> list[float]:
     """One forward after the other; pixels leave (or come) one at a time."""
     h, w = heat.shape
     pixels = [(y, x) for y in range(h) for x in range(w)]
