@@ -272,7 +272,7 @@ def load_run(name: str, request: Request) -> Model:
         record = json.loads((folder / "shisen.json").read_text("utf-8"))
         content = (folder / "weights.safetensors").read_bytes()
         labels, backbone, expected = record["labels"], record["backbone"], record["sha256"]["weights.safetensors"]
-        settings = {k: tuple(v) if isinstance(v, list) else v for k, v in record["preprocess"].items()}
+        settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in record["preprocess"].items()}
     except (OSError, ValueError, KeyError) as problem:
         raise ModelError(
             explain_error("A run folder must be complete.", f"{name!r} ({problem})", "Run `shisen finetune` again.")
