@@ -69,7 +69,7 @@ class Eraser:
         mask = keep[:, None, :, :, None]
         pictures = self.images[None, ...]
         base = self._continued(keep) if self.inpaint else self.base[None, ...]
-        out = base + mask * (pictures - base)
+        out = mask * pictures + (1.0 - mask) * base  # in this form, pixels that are kept are kept exactly
         return xp.reshape(out, (-1, *self.images.shape[1:]))
 
     def _continued(self, keep: Array) -> Array:

@@ -1,0 +1,41 @@
+"""Resizing and blurring: equal to torch's interpolation, sums kept where they should be."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from shisen.attribution.resample import blur, resize, spread
+
+
+@pytest.mark.parametrize("size", [(5, 7), (8, 8), (24, 10), (3, 4), (1, 30)])
+def test_resize_is_bilinear_with_half_pixel_centres(size: tuple[int, int]) -> None:
+    maps = np.random.default_rng(0).random((2, 5, 7, 3), dtype=np.float32)
+    want = torch.nn.functional.interpolate(
+        torch.tensor(maps.transpose(0, 3, 1, 2)), size, mode="bilinear", align_corners=False
+    )
+    np.testing.assert_allclose(resize(maps, size), want.numpy().transpose(0, 2, 3, 1), atol=1e-6)
+    np.testing.assert_allclose(resize(maps[..., 0], size), want.numpy()[:, 0], atol=1e-6)
+    torch_maps = torch.tensor(maps)
+    np.testing.assert_allclose(resize(torch_maps, size).numpy(), resize(maps, size), atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [(5, 7), (11, 20), (3, 4), (50, 70)])
+def test_spreading_keeps_every_values_sum(size: tuple[int, int]) -> None:
+    for place in np.ndindex(5, 7):
+        one = np.zeros((1, 5, 7), np.float32)
+        one[(0, *place)] = 2.0
+        large = spread(one, size)
+        assert large.sum() == pytest.approx(2.0, rel=1e-5)
+        assert (large >= 0).all()
+
+
+def test_blur_keeps_a_constant_and_spreads_a_point_by_its_deviation() -> None:
+    np.testing.assert_allclose(blur(np.full((1, 9, 13), 3.0, np.float32), 2.0), 3.0, rtol=1e-6)
+    point = np.zeros((1, 61, 61), np.float32)
+    point[0, 30, 30] = 1.0
+    spot = blur(point, 4.0)[0]
+    at = np.arange(61) - 30
+    assert spot.sum() == pytest.approx(1.0, rel=1e-4)
+    assert (spot.sum(axis=1) * at**2).sum() == pytest.approx(16.0, rel=1e-3)

@@ -1,0 +1,163 @@
+"""Several layers in one map, flipped and scaled copies, options that are refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nets
+import shisen.attribution  # noqa: F401
+from shisen.attribution.augmented import augmented
+from shisen.attribution.resample import resize
+from shisen.attribution.tail import is_affine
+from shisen.backends.torch import TorchClassifier
+from shisen.errors import InputError, ModelError, UnknownName
+from shisen.registry import METHODS, get
+from shisen.targets import ClassSeed, to_numpy
+
+SEED = ClassSeed("class 2", ((1.0, (2,)),))
+
+
+@pytest.fixture(scope="module")
+def model() -> TorchClassifier:
+    return TorchClassifier(nets.Toy(), size=(12, 16, 3))
+
+
+def maps(method: Any, model: Any, x: Any, **options: Any) -> Any:
+    return to_numpy(get(method)(model, x, SEED, **options).values)
+
+
+@pytest.mark.parametrize("name", [n for n, m in METHODS.items() if m.family == "cam" and n != "cam"])
+def test_fused_layers_are_the_mean_of_shares_at_the_largest_size(name: str, model: TorchClassifier) -> None:
+    x = nets.pictures()
+    options = {"n": 3} if name == "smooth_grad_cam_pp" else {}
+    want = 0.0
+    for layer in ("act1", "act2"):
+        one = maps(name, model, x, layer=layer, **options)
+        one = one / np.abs(one).max(axis=(1, 2), keepdims=True)
+        want = want + resize(one, (12, 16)) / 2
+    found = maps(name, model, x, layer=["act1", "act2"], **options)
+    np.testing.assert_allclose(found, want, atol=1e-5)
+
+
+def test_one_layer_in_a_list_keeps_its_unit(model: TorchClassifier) -> None:
+    x = nets.pictures()
+    np.testing.assert_array_equal(maps("grad_cam", model, x, layer=["act2"]), maps("grad_cam", model, x, layer="act2"))
+    with pytest.raises(InputError, match="at least one"):
+        maps("grad_cam", model, x, layer=[])
+
+
+@pytest.mark.parametrize("name", ["gradient", "grad_cam", "occlusion"])
+def test_a_flipped_picture_gives_the_flipped_map_once_augmented(name: str, model: TorchClassifier) -> None:
+    x = nets.pictures()
+    method = augmented(name)
+    plain, mirrored = maps(method, model, x), maps(method, model, x[:, :, ::-1].copy())
+    np.testing.assert_allclose(mirrored, plain[:, :, ::-1], atol=1e-5 * np.abs(plain).max())
+    assert not np.allclose(plain, maps(name, model, x), atol=1e-3 * np.abs(plain).max())
+
+
+def test_augmented_maps_are_means_of_maps_laid_back(model: TorchClassifier) -> None:
+    x = nets.pictures()
+    copies = []
+    for scale in (1.0, 1.5):
+        large = resize(x, (round(12 * scale), round(16 * scale)))
+        found = maps("grad_cam", model, large), maps("grad_cam", model, large[:, :, ::-1].copy())[:, :, ::-1]
+        copies += [resize(np.ascontiguousarray(f), (6, 8)) for f in found]
+    want = np.mean(copies, axis=0)
+    found = get(augmented("grad_cam", scales=(1.0, 1.5)))(model, x, SEED)
+    np.testing.assert_allclose(to_numpy(found.values), want, atol=1e-6)
+    assert found.notes["copies"] == 4
+
+
+def test_an_augmented_method_keeps_its_options_and_drops_claims_it_cannot_hold() -> None:
+    method = augmented("integrated_gradients")
+    assert "n" in method.options
+    assert not method.complete
+    assert not method.single
+    with pytest.raises(UnknownName, match="baseline"):
+        method.check({"baselin": 0})
+    with pytest.raises(InputError, match="positive"):
+        augmented("gradient", scales=(0.0,))
+
+
+@pytest.mark.parametrize(("layer", "straight"), [("pool", True), ("act2", True), ("conv2", False), ("norm", False)])
+def test_affine_tails_are_told_from_others(layer: str, straight: bool, model: TorchClassifier) -> None:
+    assert is_affine(model, nets.pictures(1), layer) is straight
+
+
+@pytest.mark.parametrize("style", ["functional", "relu6"])
+def test_functional_and_clipped_bends_are_seen(style: str) -> None:
+    assert not is_affine(TorchClassifier(nets.Toy(style)), nets.pictures(1), "conv2")
+    assert not is_affine(TorchClassifier(nets.Toy(style, bent=True)), nets.pictures(1), "pool")
+
+
+def test_max_pools_and_normalisation_over_features_are_bends() -> None:
+    import torch
+    from torch import nn
+
+    torch.manual_seed(0)
+    tails = [
+        [nn.AdaptiveMaxPool2d(1), nn.Flatten()],
+        [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.LayerNorm(4)],
+        [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Hardswish()],
+    ]
+    for tail in tails:
+        net = nn.Sequential(nn.Conv2d(3, 4, 3), *tail, nn.Linear(4, 3)).eval()
+        assert not is_affine(TorchClassifier(net), nets.pictures(1), "0")
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(4 * 35, 3)).eval()
+    assert is_affine(TorchClassifier(net), nets.pictures(1), "0")
+
+
+def test_cam_refuses_networks_it_does_not_suit(model: TorchClassifier) -> None:
+    with pytest.raises(ModelError, match=r"mean pool.*grad_cam"):
+        maps("cam", model, nets.pictures(), layer="act1")
+    with pytest.raises(ModelError, match="bends"):
+        maps("cam", TorchClassifier(nets.Toy(bent=True)), nets.pictures(), layer="act2")
+
+
+def test_a_probability_has_no_closed_form_and_says_so(model: TorchClassifier) -> None:
+    seed = ClassSeed("class 2", ((1.0, (2,)),), "probability")
+    found = METHODS["ablation_cam"](model, nets.pictures(), seed, layer="act2")
+    assert "not linear" in found.notes["run"]
+    assert "only what lies behind" in found.notes["run"]
+    assert METHODS["ablation_cam"](model, nets.pictures(), SEED, layer="act2").notes["run"] == "closed form"
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("smooth_grad", {"statistic": "median"}, "variance"),
+        ("smooth_grad", {"n": 0}, "at least 1"),
+        ("grad_cam_pp", {"variant": "other"}, "'code'"),
+        ("score_cam", {"variant": "other"}, "increase"),
+        ("score_cam", {"max_channels": 0}, "at least 1"),
+        ("occlusion", {"window": 40}, "window 40"),
+        ("occlusion", {"window": 3, "stride": 4}, "stride 4"),
+        ("rise", {"p": 1.0}, "p 1.0"),
+        ("lime", {"pieces": "7"}, "7x7"),
+        ("kernel_shap", {"n": 2}, "at least 4"),
+        ("guided_grad_cam", {"cam": "gradient"}, "class activation map"),
+        ("full_grad", {"variant": "other"}, "'paper'"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(
+    name: str, options: dict[str, Any], words: str, model: TorchClassifier
+) -> None:
+    with pytest.raises(InputError, match=words):
+        maps(name, model, nets.pictures(), **options)
+
+
+def test_superpixels_follow_the_picture(model: TorchClassifier) -> None:
+    pytest.importorskip("skimage")
+    x = np.zeros((1, 48, 64, 3), np.float32)
+    x[:, :, 21:] = (0.9, 0.6, 0.1)
+    from shisen.attribution.superpixels import cut
+
+    pieces = cut(x[0], 12, 10.0)
+    assert sorted(np.unique(pieces)) == list(range(pieces.max() + 1))
+    assert not set(pieces[:, :21].ravel()) & set(pieces[:, 21:].ravel())
+    values = maps("lime", model, x, n=40, pieces=12)[0]
+    for piece in range(pieces.max() + 1):
+        assert np.ptp(values[pieces == piece]) < 1e-6
