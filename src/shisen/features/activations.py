@@ -18,7 +18,7 @@ from ..models.loading import with_geometry
 from ..models.model import Model
 from ..render.files import save_picture
 from ..render.overlay import overlay
-from ..render.scale import place
+from ..render.scale import place, unseen_as_nan
 from ..render.sheet import tile
 from ..targets import to_numpy
 from ..types import Classifier, Frame, Picture
@@ -172,9 +172,8 @@ class ActivationGrids(Mapping[str, LayerActivations]):
             )
         one = layer.values[:, :, channel]
         low, width = float(one.min()), float(np.ptp(one))
-        return overlay(
-            self.picture.pixels, place((one - low) / (width or 1.0), self.frame), colormap="viridis", alpha=0.6
-        )
+        heat = unseen_as_nan(place((one - low) / (width or 1.0), self.frame), self.frame)
+        return overlay(self.picture.pixels, heat, colormap="viridis", alpha=0.6)
 
     def contact_sheet(self, *, strongest: int = 16, scale: str = "channel") -> Image.Image:
         """Draw the strongest channels of every layer, one row a layer.

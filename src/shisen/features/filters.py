@@ -17,7 +17,7 @@ from ..render.legend import badge
 from ..render.sheet import tile
 from ..targets import to_numpy
 from ..types import Classifier
-from .objectives import diagonal
+from .objectives import Diagonal, diagonal
 from .tiles import titled
 
 Map = npt.NDArray[np.float32]
@@ -72,12 +72,14 @@ class FilterGrid:
         best = np.full(len(self.channels), -np.inf, np.float32)
         count = 0
         for batch in self._prepared(photos):
-            values = self.model.activations(batch, self.layer)
+            values = to_numpy(self.model.activations(batch, self.layer))
+            if isinstance(seed, Diagonal) and values.ndim == 4:
+                values = values.mean(axis=(1, 2))  # all that a channel's objective asks for
             count += len(batch)
             for row in range(len(batch)):
                 # every objective is asked about every photograph: one row repeated costs no pass
                 repeated = values[np.full(len(best), row)]
-                best = np.maximum(best, to_numpy(seed.value(repeated)).astype(np.float32))
+                best = np.maximum(best, np.asarray(seed.value(repeated), np.float32))
         if not count:
             raise InputError(explain_error("Comparing needs photographs.", "none", "Give a list of files."))
         ratio = np.where(self.final > 0, np.inf, 0.0)

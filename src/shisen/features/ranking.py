@@ -12,7 +12,7 @@ from PIL import Image
 from ..naming import resolve
 from ..render.legend import badge, number
 from ..render.overlay import overlay
-from ..render.scale import place
+from ..render.scale import place, unseen_as_nan
 from ..render.sheet import tile
 from ..targets import TopSeed, to_numpy
 from ..types import Frame, Picture
@@ -62,7 +62,7 @@ class Ranking:
         pictures = []
         for c in best:
             heat = place(np.maximum(self.maps[:, :, c], 0.0) / np.float32(top), self.frame)
-            drawn = overlay(self.picture.pixels, heat)
+            drawn = overlay(self.picture.pixels, unseen_as_nan(heat, self.frame))
             drawn.thumbnail((320, 320))
             pictures.append(np.asarray(badge(drawn, f"{c}: {self.contribution[c]:+.2f}")))
         total = number(float(self.contribution.sum()))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError, explain_error, unknown
+from ..errors import InputError, ShisenError, explain_error, unknown
 from ..targets import to_numpy
 from ..types import Classifier
 from .filters import FilterGrid
@@ -123,6 +123,7 @@ def filters(
     if layer not in (*known, "logits"):
         raise unknown("layer", layer, [*known, "logits"], "See `shisen layers`.")
     own = RECIPES[recipe] if steps is None else replace(RECIPES[recipe], steps=steps)
+    own = _fitting(model, layer, own, size)
     batches = list(_batches(wanted, max(1, min(TOGETHER, model.chunk)), diversity > 0))
     total, done = own.steps * len(batches), 0
     parts = []
@@ -250,6 +251,33 @@ def deprocessed(levels: Map) -> Map:
     x = x - x.mean(axis=(1, 2, 3), keepdims=True)
     x = x / (x.std(axis=(1, 2, 3), keepdims=True) + np.float32(1e-5))
     return np.asarray(np.clip(x * np.float32(0.1) + np.float32(0.5), 0, 1))
+
+
+def _fitting(model: Classifier, layer: str, recipe: Recipe, size: int) -> Recipe:
+    """Return the recipe without other sizes than the picture's, if the network takes no others."""
+    if not _takes(model, layer, size):
+        raise InputError(
+            explain_error(
+                "The network must take pictures of this size.",
+                f"size {size}",
+                "Give the size it was built for, such as size=224.",
+            )
+        )
+    if recipe.wobble is None:
+        return recipe
+    sides = {s + 2 * round(recipe.wobble.border * s) for s in (size, size // 2)}
+    if all(_takes(model, layer, side) for side in sides):
+        return recipe
+    return replace(recipe, wobble=replace(recipe.wobble, border=0.0), coarse=0.0)
+
+
+def _takes(model: Classifier, layer: str, side: int) -> bool:
+    try:
+        model.activations(np.full((1, side, side, 3), 0.5, np.float32), layer)
+    except (ValueError, RuntimeError, AssertionError, ShisenError):
+        # what frameworks raise for a picture of another size, each its own
+        return False
+    return True
 
 
 def _score(model: Classifier, layer: str, seed: Any, pictures: Map) -> Map:
