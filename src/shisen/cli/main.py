@@ -17,6 +17,7 @@ COMMANDS = {
     "finetune": ("finetune", "Fine-tune a backbone on a folder of labelled pictures."),
     "audit": ("audit", "Audit a folder: class by class, with shortcuts proven by intervention."),
     "layers": ("lists", "List the network's points; the default layer is marked, with the reason."),
+    "attention": ("attention", "Show where every head of a transformer looks."),
     "methods": ("lists", "List the attribution methods with what they claim."),
     "models": ("lists", "List the models that can be loaded by name."),
 }
