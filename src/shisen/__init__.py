@@ -27,6 +27,7 @@ _HOME = {
     "ShisenWarning": "errors",
     "Target": "types",
     "activations": "features.activations",
+    "attention": "features.heads",
     "channel": "targets",
     "compare": "comparison",
     "contrast": "naming",
@@ -61,6 +62,7 @@ __all__ = [
     "Target",
     "__version__",
     "activations",
+    "attention",
     "channel",
     "compare",
     "contrast",
@@ -90,6 +92,7 @@ if TYPE_CHECKING:
     from .explaining import explain_each
     from .explanation import Explanation, Failure
     from .features.activations import activations
+    from .features.heads import attention
     from .features.visualise import filters
     from .models.loading import load, wrap
     from .models.model import Model

@@ -30,7 +30,7 @@ def ask(model: Classifier, images: Array, seed: Any = None, **options: Any) -> t
     return found
 
 
-def _global(layers: Sequence[Attention]) -> list[Attention]:
+def among_all_places(layers: Sequence[Attention]) -> list[Attention]:
     """Return the layers in which every token sees every other, all on one grid."""
     whole = [a for a in layers if a.grid[0] > 0 and a.values.shape[-1] == a.values.shape[-2]]
     same = [a for a in whole if a.values.shape[-1] == whole[-1].values.shape[-1]]
@@ -98,7 +98,7 @@ def attention_rollout(model: Classifier, images: Array, seed: Seed, *, heads: st
     Reference:
         Abnar, Zuidema 2020.
     """
-    layers = _global(ask(model, images))
+    layers = among_all_places(ask(model, images))
     xp = array_namespace(layers[0].values)
     fuse = {"mean": xp.mean, "max": xp.max, "min": xp.min}
     if heads not in fuse:
@@ -139,7 +139,7 @@ def chefer(model: Classifier, images: Array, seed: Seed) -> Array:
         Chefer, Gur, Wolf 2021 (self-attention rule). Without a class token the mean over all places reads, and the
         identity that R begins with is left out.
     """
-    layers = _global(ask(model, images, seed))
+    layers = among_all_places(ask(model, images, seed))
     xp = array_namespace(layers[0].values)
     total = start = _identity(layers[0].values[:, 0])
     for layer in layers:
@@ -175,7 +175,7 @@ def legrad(model: Classifier, images: Array, seed: Seed) -> Maps:
     Reference:
         Bousselham, Boggust, Chaybouti, Strobelt, Kuehne 2024. The paper then scales the map to [0, 1]; drawing does.
     """
-    layers = _global(ask(model, images, seed, per_block=True))
+    layers = among_all_places(ask(model, images, seed, per_block=True))
     xp = array_namespace(layers[0].values)
     parts = [xp.mean(_positive(layer.gradients), axis=(1, 2)) for layer in layers]
     return Maps(_places(parts, layers[-1]), {"layers": len(layers)})
@@ -209,7 +209,7 @@ def attention_x_gradient(model: Classifier, images: Array, seed: Seed) -> Array:
     Reference:
         Barkan et al. 2021, without their relu of the gradient, so that evidence against the class stays visible.
     """
-    layers = _global(ask(model, images, seed))
+    layers = among_all_places(ask(model, images, seed))
     xp = array_namespace(layers[0].values)
     return _places([xp.sum(layer.values * layer.gradients, axis=(1, 2)) for layer in layers], layers[-1])
 

@@ -21,6 +21,7 @@ COMMANDS = {
     "sanity": ("evaluate", "Tell which methods depend on what the model has learned."),
     "metrics": ("evaluate", "List the metrics of explanations."),
     "layers": ("lists", "List the network's points; the default layer is marked, with the reason."),
+    "attention": ("attention", "Show where every head of a transformer looks."),
     "methods": ("lists", "List the attribution methods with what they claim."),
     "models": ("lists", "List the models that can be loaded by name."),
 }

@@ -1,0 +1,39 @@
+"""shisen attention"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .common import load_model, model_options, pictures_of, quiet_warnings
+
+
+@click.command()
+@click.argument("picture")
+@model_options
+@click.option(
+    "--out",
+    default="shisen_out/heads.png",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="A picture (.png, .jpg, .webp), or a page with sliders (.html).",
+)
+def attention(picture: str, out: Path, **choice: Any) -> None:
+    """Show where every head of every layer looks in one PICTURE, and the rollout through all of them.
+
+    For transformers: timm:vit_small_patch16_224, hf:google/vit-base-patch16-224, torchvision:vit_b_16.
+    """
+    from ..features.heads import attention as verb
+
+    if out.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp", ".html"):
+        raise click.UsageError(f"--out must end in .png, .jpg, .webp or .html; received {str(out)!r}.")
+    (source,) = pictures_of([picture])[:1]
+    model = load_model(choice)
+    with quiet_warnings():
+        found = verb(model, source)
+        written = found.save(out)
+    layers, heads = found.values.shape[:2]
+    reader = "class token" if found.prefix else "mean of all places"
+    click.echo(f"{source}: {layers} layers × {heads} heads, seen from the {reader} → {written}")

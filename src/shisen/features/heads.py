@@ -1,0 +1,177 @@
+"""Where every head of every layer looks: layers × heads, with the rollout beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw
+
+from ..attribution.attention import among_all_places, ask
+from ..errors import InputError, explain_error
+from ..models.model import Model
+from ..render.files import save_picture
+from ..render.overlay import displayable, overlay
+from ..render.scale import place
+from ..render.text import font
+from ..targets import to_numpy
+from ..types import Frame, Picture
+
+Map = npt.NDArray[np.float32]
+CELL = 112  # pixels of a head's longer side on the sheet
+GAP = 4
+INK, SOFT, PAPER = (34, 34, 34), (107, 107, 107), (255, 255, 255)
+
+
+@dataclass(frozen=True, eq=False)
+class Heads:
+    """The attention of every head for one picture.
+
+    Attributes:
+        picture: what was shown.
+        frame: which part of it the network saw.
+        layers: the attention's paths, in forward order.
+        values: `(layers, heads, queries, keys)`, rows summing to 1.
+        rollout: `(layers, queries, keys)`: attention through all layers up to this one, Abnar and Zuidema 2020.
+        grid: `(h, w)` of the keys with a place.
+        prefix: number of leading tokens without a place.
+        model: the network's name.
+    """
+
+    picture: Picture
+    frame: Frame
+    layers: tuple[str, ...]
+    values: Map
+    rollout: Map
+    grid: tuple[int, int]
+    prefix: int
+    model: str
+
+    def seen_from(self, rows: Map, query: int | None = None) -> Map:
+        """Return what a token takes from each place, `(…, h, w)`.
+
+        Args:
+            rows: `(…, queries, keys)`, such as `values` or `rollout`.
+            query: number of the token; None for the class token, or the mean of all places where there is none.
+        """
+        reader = rows[..., 0, :] if self.prefix else rows.mean(axis=-2)
+        row = reader if query is None else rows[..., query, :]
+        h, w = self.grid
+        places: Map = row[..., self.prefix : self.prefix + h * w].reshape(*row.shape[:-1], h, w)
+        return places
+
+    def sheet(self, colormap: str = "inferno", alpha: float = 0.65) -> Image.Image:
+        """Draw one small picture a head, one row a layer; at the right the mean of the heads and the rollout.
+
+        Each map is drawn from 0 to its own largest value, over the part of the picture that the network saw.
+        """
+        heads, mean, rolled = self.seen_from(self.values), self.values.mean(axis=1), self.seen_from(self.rollout)
+        columns = [f"head {i + 1}" for i in range(heads.shape[1])] + ["mean", "rollout"]
+        small = self._small()
+        h, w = small.shape[:2]
+        left = int(max(font(13).getlength(self._name(i)) for i in range(len(self.layers)))) + 16
+        top = 34
+        size = (left + len(columns) * (w + GAP) + 3 * GAP, top + len(self.layers) * (h + GAP) + GAP)
+        canvas = Image.new("RGB", size, PAPER)
+        pen = ImageDraw.Draw(canvas)
+        for j, words in enumerate(columns):
+            x = left + j * (w + GAP) + (2 * GAP if j >= heads.shape[1] else 0)
+            pen.text((x + w / 2, top - 8), words, fill=SOFT, font=font(13), anchor="ms")
+            for i in range(len(self.layers)):
+                y = top + i * (h + GAP)
+                if j == 0:
+                    pen.text((left - 8, y + h / 2), self._name(i), fill=INK, font=font(13), anchor="rm")
+                own = [*heads[i], self.seen_from(mean[i]), rolled[i]][j]
+                canvas.paste(_drawn(small, own, colormap, alpha), (x, y))
+        return canvas
+
+    def save(self, path: str | Path) -> Path:
+        """Write the sheet with its manifest (.png, .jpg, .webp), or a page with sliders (.html).
+
+        Raises:
+            InputError: for another suffix.
+        """
+        target = Path(path)
+        if target.suffix.lower() == ".html":
+            from .heads_page import write
+
+            return write(self, target)
+        return save_picture(self.sheet(), target, self.manifest())
+
+    def manifest(self) -> dict[str, Any]:
+        """Return what a reader needs to make the sheet again."""
+        return {
+            "what": "attention of every head",
+            "model": self.model,
+            "picture": {"source": self.picture.source, "sha256": self.picture.sha256},
+            "layers": list(self.layers),
+            "heads": int(self.values.shape[1]),
+            "grid": list(self.grid),
+            "tokens without a place": self.prefix,
+            "read by": "class token" if self.prefix else "mean of all places",
+        }
+
+    def _name(self, i: int) -> str:
+        return self.layers[i].removesuffix(".attention") or f"layer {i + 1}"
+
+    def _small(self) -> npt.NDArray[np.uint8]:
+        """Return the part of the picture that the network saw, at the size of a cell."""
+        left, top, right, bottom = (round(v) for v in self.frame.box)
+        image = Image.fromarray(displayable(self.picture.pixels)).crop((left, top, right, bottom))
+        h, w = self.frame.size
+        scale = CELL / max(h, w)
+        return np.asarray(image.resize((max(1, round(w * scale)), max(1, round(h * scale)))).convert("RGB"))
+
+
+def attention(model: Model, picture: Any) -> Heads:
+    """Return where every head of every layer looks.
+
+    Args:
+        model: a transformer whose attention is among all places, from `load` or `wrap`.
+        picture: path, bytes, address, PIL image or array.
+
+    Returns:
+        `Heads`: `.sheet()` for a picture, `.save("heads.png")` or `.save("heads.html")` for files.
+
+    Raises:
+        ModelError: for networks without attention or with windows; the message names methods that suit them.
+        InputError: if the layers differ in their number of heads.
+    """
+    opened = model.read(picture)
+    image, frame = model.prepare(opened)
+    layers = among_all_places(ask(model, image[None]))
+    values = [to_numpy(layer.values)[0].astype(np.float32) for layer in layers]
+    if len({v.shape for v in values}) > 1:
+        raise InputError(
+            explain_error(
+                "All layers must have the same number of heads to be drawn side by side.",
+                ", ".join(str(v.shape[0]) for v in values),
+                "Ask model.attentions(images) for the raw values.",
+            )
+        )
+    stacked = np.stack(values)
+    total = np.eye(stacked.shape[-1], dtype=np.float32)
+    rolled = []
+    for mean in stacked.mean(axis=1):
+        total = (mean + np.eye(len(mean), dtype=np.float32)) / 2 @ total
+        rolled.append(total)
+    return Heads(
+        opened,
+        frame,
+        tuple(layer.path for layer in layers),
+        stacked,
+        np.stack(rolled),
+        layers[-1].grid,
+        layers[-1].prefix,
+        model.name,
+    )
+
+
+def _drawn(small: npt.NDArray[np.uint8], values: Map, colormap: str, alpha: float) -> Image.Image:
+    h, w = small.shape[:2]
+    heat = place(values, Frame((h, w), values.shape, (0.0, 0.0, float(w), float(h))))
+    top = float(heat.max())
+    return overlay(small, heat / top if top > 0 else heat, "blend", colormap=colormap, alpha=alpha)
