@@ -5,11 +5,17 @@ from __future__ import annotations
 from .recipes import RECIPES
 
 FORMS = (
+    ("package.module:build", "a function of your own that returns a torch or Keras network", "--weights, --labels"),
+    ("model.onnx", "an ONNX file; gradients too where onnx2torch is installed", "onnx, onnxruntime"),
+    ("run folder", "what `shisen finetune` has written", "torch"),
     ("torchvision:resnet50", "any classifier of torchvision; resnet50@random without its weights", "torchvision"),
     ("timm:vit_small_patch16_224", "any classifier of timm", "timm"),
     ("hf:google/vit-base-patch16-224", "an image classifier of the Hugging Face hub, or a folder", "transformers"),
-    ("package.module:build", "a function of your own that returns a torch or Keras network", "--weights, --labels"),
-    ("keras:VGG16", "any network of keras.applications, by its name there", "keras, weights in its cache or a download"),
+    (
+        "keras:VGG16",
+        "any network of keras.applications, by its name there",
+        "keras, cached or downloaded weights",
+    ),
     ("model.keras, model.h5", "a saved Keras model, read in safe mode", "keras; --size, --scale, --labels"),
 )
 
