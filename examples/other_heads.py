@@ -1,0 +1,113 @@
+"""Segmentation, regression and detection heads, explained through a seed: a function of the network's output.
+
+A seed takes the output, `(rows, ...)` with any number of rows, and returns an array of the same shape: how much each
+number of the output counts. It is the gradient of the score that is explained.
+
+python examples/other_heads.py
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+import shisen
+
+
+class Segmenter(nn.Module):
+    """Two maps of logits, "red" and "blue", one value a pixel: how much a colour stands out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.colour, self.act = nn.Conv2d(3, 2, 1), nn.ReLU()
+        self.smooth = nn.Conv2d(2, 2, 5, padding=2, groups=2, bias=False)
+        with torch.no_grad():
+            self.colour.weight.copy_(torch.tensor([[1.0, -1, -1], [-1, -1, 1]])[..., None, None])
+            self.colour.bias.zero_()
+            self.smooth.weight.fill_(1 / 25)
+
+    def forward(self, x: Any) -> Any:
+        return self.smooth(self.act(self.colour(x)))
+
+
+class Gauge(nn.Module):
+    """One number: how much brighter the left half is than the right one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.grey, self.act = nn.Conv2d(3, 1, 1, bias=False), nn.ReLU()
+        with torch.no_grad():
+            self.grey.weight.fill_(1 / 3)
+
+    def forward(self, x: Any) -> Any:
+        grey = self.act(self.grey(x))
+        half = grey.shape[-1] // 2
+        return (grey[..., :half].mean(dim=(1, 2, 3)) - grey[..., half:].mean(dim=(1, 2, 3)))[:, None]
+
+
+class Detector(nn.Module):
+    """One box a cell of a 4 × 4 grid: its corners, and how likely it holds something red or blue."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.pool = Segmenter(), nn.AdaptiveMaxPool2d(4)
+
+    def forward(self, x: Any) -> Any:
+        scores = self.pool(self.body(x)).flatten(2).transpose(1, 2)  # (n, 16, 2)
+        corner = torch.stack(torch.meshgrid(torch.arange(4), torch.arange(4), indexing="ij"), dim=-1).reshape(1, 16, 2)
+        boxes = torch.cat([corner, corner + 1], dim=-1).float() / 4
+        return {"boxes": boxes.expand(len(x), -1, -1), "scores": scores}
+
+
+def scene() -> np.ndarray[Any, Any]:
+    """Return a grey picture with a red square at the upper left and a blue one at the lower right."""
+    picture = np.full((32, 48, 3), 0.4, np.float32)
+    picture[4:12, 6:14] = (1.0, 0.1, 0.1)
+    picture[20:28, 34:42] = (0.1, 0.1, 1.0)
+    return picture
+
+
+def region_of(label: int) -> Any:
+    """Why are these pixels this class? The mean logit of the class over the pixels where it wins."""
+
+    def seed(logits: Any) -> Any:  # (rows, classes, h, w)
+        wins = (logits.argmax(dim=1) == label) & (logits[:, label] > 0.1)
+        cotangent = torch.zeros_like(logits)
+        cotangent[:, label] = wins / wins.sum(dim=(1, 2), keepdim=True).clamp(min=1)
+        return cotangent
+
+    return seed
+
+
+def box_of(box: int, label: int) -> Any:
+    """Why does this box hold this class? One score of one box."""
+
+    def seed(scores: Any) -> Any:  # (rows, boxes, classes)
+        cotangent = torch.zeros_like(scores)
+        cotangent[:, box, label] = 1.0
+        return cotangent
+
+    return seed
+
+
+def explanations() -> dict[str, Any]:
+    """Return one explanation for each kind of head."""
+    segmenter = shisen.wrap(Segmenter(), head="none")
+    gauge = shisen.wrap(Gauge(), head="none")  # one number that is not a probability
+    detector = shisen.wrap(Detector(), output="scores", head="none")  # the part of the output that is asked about
+    picture = scene()
+    return {
+        "segmentation, blue region": shisen.explain(segmenter, picture, "hires_cam", target=region_of(1), layer="act"),
+        "regression, brightness": shisen.explain(gauge, picture, "occlusion", target=0, window=8, fill=0.0),
+        "detection, red box": shisen.explain(detector, picture, "input_x_gradient", target=box_of(0, 0)),
+    }
+
+
+if __name__ == "__main__":
+    for name, found in explanations().items():
+        values = np.abs(found.values if found.values.ndim == 2 else found.values.sum(axis=-1))
+        row, column = np.unravel_index(values.argmax(), values.shape)
+        print(f"{name}: {found.unit}, strongest at row {row}, column {column} of {values.shape}")
