@@ -33,6 +33,9 @@ LAYERS = (
     Setting("layer_cam", FUSED),
     Setting("layer_cam", THREE),
     Setting("layer_cam", FUSED, augment=COPIES),
+    Setting("hires_cam", THREE),
+    Setting("hires_cam", FUSED, augment=COPIES),
+    Setting("hires_cam", THREE, augment=COPIES),
 )
 FAST = (
     "grad_cam",
@@ -40,7 +43,7 @@ FAST = (
     "xgrad_cam",
     "hires_cam@blocks.6.0",
     "layer_cam",
-    "layer_cam@head+blocks.4.2",
+    "hires_cam@head+blocks.4.2",
     "eigen_cam",
     "gradient",
     "input_x_gradient",
@@ -102,10 +105,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     choosing, confirming = ([photos[i] for i in order[k::2]] for k in (0, 1))
     stages = given.stages.split(",")
     start = perf_counter()
-    common = {"out": given.out}
     parts: list[str] = []
 
-    first = evaluate(model, choosing[: given.choose], LAYERS, ORDERED[:2], floors=("random",), options=HALVED, **common)
+    first = evaluate(
+        model, choosing[: given.choose], LAYERS, ORDERED[:2], floors=("random",), options=HALVED, out=given.out
+    )
     name = chosen(first)
     winner = next(s for s in LAYERS if s.name == name)
     print(first.table(), f"\nchosen: {name}, {perf_counter() - start:.0f} s", flush=True)
@@ -119,7 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ]
     if "confirm" in stages:
         second = evaluate(
-            model, confirming[: given.confirm], [LAYERS[0], winner], ORDERED, floors=("random", "centre"), **common
+            model, confirming[: given.confirm], [LAYERS[0], winner], ORDERED, floors=("random", "centre"), out=given.out
         )
         print(second.table(), f"\n{perf_counter() - start:.0f} s", flush=True)
         parts += [
@@ -133,7 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "",
         ]
     if "table" in stages:
-        third = evaluate(model, choosing[: given.n], FAST, ORDERED, floors=FLOORS, **common)
+        third = evaluate(model, choosing[: given.n], FAST, ORDERED, floors=FLOORS, out=given.out)
         print(third.table(), f"\n{perf_counter() - start:.0f} s", flush=True)
         parts += ["## Methods of a few passes", "", f"{third.facts['n']} photos.", "", *markdown(third), ""]
     if "sanity" in stages:
@@ -147,7 +151,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "| method | rank correlation | SSIM | verdict |",
             "|---|---|---|---|",
             *(
-                f"| {v.method} | {v.likeness.value:.2f} [{v.likeness.low:.2f}, {v.likeness.high:.2f}] | {v.ssim:.2f} | {v.words} |"
+                f"| {v.method} | {v.likeness.value:.2f} [{v.likeness.low:.2f}, {v.likeness.high:.2f}] "
+                f"| {v.ssim:.2f} | {v.words} |"
                 for v in found
             ),
             "",
@@ -160,7 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             ORDERED,
             floors=("random",),
             options={"rise": {"masks": 500}, "smooth_grad": {"n": 25}} if False else None,
-            **common,
+            out=given.out,
         )
         print(slow.table(), f"\n{perf_counter() - start:.0f} s", flush=True)
         parts += ["## Methods of many passes", "", f"{slow.facts['n']} photos.", "", *markdown(slow), ""]
