@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,7 @@ def curve(image: Any, heat: Any, fill: Any, ties: Any, chance: Chance, *, steps:
 
 def area(values: list[float]) -> float:
     total = 0.0
-    for a, b in itertools.pairwise(values):
+    for a, b in pairwise(values):
         total += (a + b) / 2 / (len(values) - 1)
     return total
 

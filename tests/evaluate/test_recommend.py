@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import shisen
+from evaluate.nets import model, spots
+from shisen.errors import InputError
+from shisen.evaluate.candidates import block_ends, candidates
+from shisen.evaluate.recommend import recommend, recommended, saved, saved_at
+from shisen.evaluate.settings import Setting
+from shisen.types import Layer
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path
+
+
+# a floor in place of the default, so that anything that looks at the picture is better
+WEAK = Setting("random_patches")
+
+
+def test_the_better_setting_is_found_confirmed_and_explained(tmp_path: Path) -> None:
+    net = model()
+    out = tmp_path / "r.json"
+    found = recommend(net, spots(16), budget=60, settings=[WEAK, Setting("grad_cam"), Setting("centre")], out=out)
+    assert found.setting == Setting("grad_cam")
+    assert len(found.explanation) == 3
+    assert found.confirmed["insertion_deletion"].verdict == "better"
+    assert found.facts["choosing"] + found.facts["confirming"] == 16
+    assert "8 other pictures" in found.explanation[1]
+    names = [t[0] for t in found.tried]
+    assert set(names) == {"random_patches", "grad_cam", "centre"}
+    assert json.loads(out.read_text()) == json.loads(saved_at(net).read_text())
+
+
+def test_the_two_halves_have_no_picture_in_common(monkeypatch: pytest.MonkeyPatch) -> None:
+    from shisen.evaluate import recommend as module
+
+    asked: list[tuple[int, list[bytes]]] = []
+    true = module.evaluate
+
+    def watched(net: Any, pictures: Any, settings: Any, *rest: Any, **more: Any) -> Any:
+        asked.append((len(settings), [p.tobytes() for p in pictures]))
+        return true(net, pictures, settings, *rest, **more)
+
+    monkeypatch.setattr(module, "evaluate", watched)
+    recommend(model(), spots(12), settings=[WEAK, Setting("grad_cam"), Setting("centre")], save=False)
+    choosing = {p for _, pictures in asked[:3] for p in pictures}
+    confirming = {p for _, pictures in asked[3:] for p in pictures}
+    assert len(choosing) == len(confirming) == 6
+    assert not choosing & confirming
+
+
+def test_auto_uses_what_was_saved_and_only_for_these_weights() -> None:
+    net = model()
+    with pytest.raises(InputError, match="shisen recommend"):
+        shisen.explain(net, spots(1)[0], method="auto")
+    recommend(net, spots(8), settings=[WEAK, Setting("grad_cam", "conv")])
+    assert saved(net) == Setting("grad_cam", "conv")
+    e = shisen.explain(net, spots(1)[0], method="auto")
+    assert (e.method, e.layer) == ("grad_cam", "conv")
+    np.testing.assert_array_equal(e.values, shisen.explain(net, spots(1)[0], "grad_cam", layer="conv").values)
+    assert shisen.explain(net, spots(1)[0], method="auto", layer="relu").layer == "relu"
+    other = model()
+    with torch.no_grad():
+        other.network.net.classifier.weight.mul_(1.3)
+    assert saved(other) is None
+
+
+def test_copies_and_fused_layers_survive_the_file() -> None:
+    net = model()
+    setting = Setting("grad_cam", ("conv", "relu"), augment={"flip": True, "scales": [1.0]})
+    recommend(net, spots(8), settings=[WEAK, setting])
+    method, layer, options = recommended(net, None, {})
+    assert layer == ("conv", "relu")
+    assert options == {}
+    assert getattr(method, "name", "") == "augmented grad_cam"
+    assert shisen.explain(net, spots(1)[0], method="auto").values.shape == (8, 8)
+
+
+def test_a_default_that_is_best_stays() -> None:
+    found = recommend(model(), spots(8), settings=[Setting("grad_cam"), WEAK], save=False)
+    assert found.setting == Setting("grad_cam")
+    assert not found.confirmed
+    assert "nothing needs to be set" in found.explanation[2]
+
+
+def test_too_few_pictures() -> None:
+    with pytest.raises(InputError, match="four pictures"):
+        recommend(model(), spots(3))
+
+
+def points(*paths: tuple[str, str, int]) -> tuple[Layer, ...]:
+    return tuple(Layer(p, k, (s, s, 8)) for p, k, s in paths)
+
+
+def test_block_ends() -> None:
+    net = points(
+        ("stem", "Conv2d", 32),
+        ("a.0.conv", "Conv2d", 16),
+        ("a.0", "Block", 16),
+        ("a", "Sequential", 16),
+        ("b.0.conv", "Conv2d", 8),
+        ("b.0", "Block", 8),
+        ("b.1.conv", "Conv2d", 8),
+        ("b.1", "Block", 8),
+        ("b", "Sequential", 8),
+        ("head", "Conv2d", 8),
+    )
+    assert [p.path for p in block_ends(net, "head")] == ["b.1", "b.0", "a.0"]
+    plain = points(("f.0", "Conv2d", 16), ("f.1", "ReLU", 16), ("f.2", "Conv2d", 8), ("f.3", "ReLU", 8))
+    assert [p.path for p in block_ends(plain, "f.3")] == ["f.1"]
+
+
+def test_candidates_start_with_the_default_and_are_distinct() -> None:
+    found = candidates(model())
+    assert found[0] == Setting("grad_cam")
+    assert len({s.name for s in found}) == len(found)
