@@ -11,7 +11,7 @@ from .statistics import benjamini_hochberg
 
 LEVEL = 0.05
 LEAST_PATCH, LEAST_PROPERTY = 0.05, 0.10
-"""Least share of other pictures whose prediction must turn, for a patch and for a global property: colours and sharpness
+"""Least share of other pictures whose prediction must turn, for a patch and for a global property: colour and detail
 are part of what scenes are, so a model may be moved by them a little without a shortcut."""
 HIGH = 0.20
 

@@ -138,7 +138,7 @@ def _compressed(pixels: Pixels8, by: float) -> Pixels8:
 
     def coded(strength: float) -> Pixels8:
         buffer = io.BytesIO()
-        image.save(buffer, "JPEG", quality=int(round(95 - 30 * strength)))
+        image.save(buffer, "JPEG", quality=round(95 - 30 * strength))
         return np.asarray(Image.open(io.BytesIO(buffer.getvalue())).convert("RGB"))
 
     return _searched(coded, compression, compression(pixels) + by, True)

@@ -178,7 +178,9 @@ def _matrix(matrix: Confusion) -> dict[str, Any]:
         "recall": [_share(s) for s in matrix.recall],
         "largest": matrix.largest[:5],
         "accuracy": _share(matrix.accuracy),
-        "calibration": [(percent(c), percent(a), n, f"{100 * c:.0f}", f"{100 * a:.0f}") for c, a, n in matrix.calibration],
+        "calibration": [
+            (percent(c), percent(a), n, f"{100 * c:.0f}", f"{100 * a:.0f}") for c, a, n in matrix.calibration
+        ],
         "error": f"{100 * matrix.calibration_error:.1f}",
     }  # fmt: skip
 
