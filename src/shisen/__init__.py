@@ -15,6 +15,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Attribution": "types",
+    "Audit": "audit.run",
     "Comparison": "comparison",
     "Explanation": "explanation",
     "Failure": "explanation",
@@ -28,6 +29,7 @@ _HOME = {
     "Target": "types",
     "activations": "features.activations",
     "attention": "features.heads",
+    "audit": "audit.run",
     "channel": "targets",
     "compare": "comparison",
     "contrast": "naming",
@@ -49,6 +51,7 @@ _HOME = {
 
 __all__ = [
     "Attribution",
+    "Audit",
     "Comparison",
     "Explanation",
     "Failure",
@@ -63,6 +66,7 @@ __all__ = [
     "__version__",
     "activations",
     "attention",
+    "audit",
     "channel",
     "compare",
     "contrast",
@@ -71,6 +75,7 @@ __all__ = [
     "explain",
     "explain_each",
     "filters",
+    "finetune",
     "load",
     "log_probability",
     "methods",
@@ -84,6 +89,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from .api import explain, methods
+    from .audit.run import Audit, audit
     from .comparison import Comparison, compare
     from .errors import ShisenError, ShisenWarning
     from .evaluate.harness import evaluate
@@ -99,6 +105,7 @@ if TYPE_CHECKING:
     from .models.preprocess import Preprocess
     from .naming import contrast, log_probability, negative, top
     from .targets import channel, direction, neuron
+    from .train.run import finetune
     from .types import Attribution, Layer, Picture, Prediction, Target
 
 

@@ -40,7 +40,7 @@ def finetune(
     )
     for warning in found.warnings:
         click.echo(f"Note: {warning}", err=True)
-    with quiet_warnings(), _Bar() as told:
+    with quiet_warnings(), Bar() as told:
         result = run(
             train, val, backbone, epochs, out=out, framework=framework, device=device, seed=seed, progress=told
         )
@@ -67,10 +67,10 @@ def finetune(
     return 0
 
 
-class _Bar:
+class Bar:
     """A progress bar that is told what is being done; silent when the output is not a terminal."""
 
-    def __enter__(self) -> _Bar:
+    def __enter__(self) -> Bar:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 

@@ -56,6 +56,7 @@ def finetune(
     framework: str = "torch",
     device: str = "",
     seed: int = 0,
+    size: int | None = None,
     progress: Progress | None = None,
     **settings: Any,
 ) -> Run:
@@ -70,6 +71,7 @@ def finetune(
         framework: "torch".
         device: where to train, such as "cuda"; by default a GPU if there is one.
         seed: of every random choice; the same seed gives the same weights on the same machine.
+        size: side of the input in pixels; None for the backbone's own.
         progress: called with `(words, done, total)`.
         **settings: further fields of `shisen.train.torch.Settings`.
 
@@ -95,7 +97,7 @@ def finetune(
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     told = progress or (lambda words, done, total: None)
-    return _train_torch(folder, (learn, check), (backbone, device), wanted, (report, told))
+    return _train_torch(folder, (learn, check), (backbone, device, size), wanted, (report, told))
 
 
 def _readable(data: Dataset, report: DataReport) -> Dataset:
@@ -108,7 +110,7 @@ def _readable(data: Dataset, report: DataReport) -> Dataset:
 def _train_torch(
     folder: Path,
     data: tuple[Dataset, Dataset | None],
-    choice: tuple[str, str],
+    choice: tuple[str, str, int | None],
     settings: Settings,
     around: tuple[DataReport, Progress],
 ) -> Run:
@@ -118,9 +120,9 @@ def _train_torch(
     from .torch import Cache, Part, evaluate, fill
     from .torch import train as train_tail
 
-    (learn, check), (backbone, device), (report, told) = data, choice, around
+    (learn, check), (backbone, device, size), (report, told) = data, choice, around
     torch.manual_seed(settings.seed)
-    model = _stretched(_load(backbone, device))
+    model = _stretched(_load(backbone, device), size)
     sample = _inputs(model, [model.prepare(model.read(learn.items[0].path))[0]] * 2)
     parts = split(model.network.net, sample.to(_home(model.network.net)), len(learn.labels), settings.blocks)
     shape = tuple(parts.body(sample.to(_home(parts.net))).shape[1:])
@@ -181,13 +183,13 @@ def _load(backbone: str, device: str) -> Model:
     return load(backbone, framework="torch" if ":" not in backbone else "", device=device)
 
 
-def _stretched(model: Model) -> Model:
+def _stretched(model: Model, size: int | None) -> Model:
     """Return the model with whole pictures as input: what lies at their border must not be cut off."""
     if model.preprocess is None:
         raise ModelError(
             explain_error("A backbone must come with its preprocessing.", model.name, "Take one that load() knows.")
         )
-    return model.with_preprocess(model.preprocess.with_size(None, "stretch"))
+    return model.with_preprocess(model.preprocess.with_size(size, "stretch"))
 
 
 def _home(net: Any) -> Any:

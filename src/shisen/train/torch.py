@@ -196,7 +196,7 @@ class Part:
 def train(
     parts: Split, data: Sequence[Part | None], settings: Settings, checkpoint: Path, progress: Progress
 ) -> list[Epoch]:
-    """Train the head, then the last blocks with their batch normalisation; keep the best epoch's weights.
+    """Train the head, then the last blocks with scale and shift of their batch normalisation; keep the best epoch.
 
     Every epoch ends in a checkpoint, from which a stopped run continues to the same weights.
 
@@ -213,6 +213,7 @@ def train(
     learn, check = data[0], data[1]
     assert learn is not None
     torch.manual_seed(settings.seed)
+    torch.set_flush_denormal(True)
     for p in parts.net.parameters():
         p.requires_grad_(False)
     for p in parts.tail.parameters():
@@ -258,7 +259,9 @@ def _one_epoch(
     views = draw.integers(learn.views, size=len(order))
     scaler = torch.amp.GradScaler("cuda", enabled=device.type == "cuda")
     parts.net.eval()
-    parts.tail.train()
+    for module in parts.tail.modules():
+        # batch normalisation keeps its statistics and learns scale and shift: small batches would blur them
+        module.training = not isinstance(module, torch.nn.modules.batchnorm._BatchNorm)
     losses, hits, seen = 0.0, 0, 0
     for step in range(steps):
         now = ((epoch - 1) * steps + step) / total
@@ -266,8 +269,6 @@ def _one_epoch(
         for group in optimiser.param_groups:
             group["lr"] = settings.rate * rise * 0.5 * (1 + math.cos(math.pi * now))
         rows = order[step * settings.batch : (step + 1) * settings.batch]
-        if len(rows) < 2:  # batch normalisation needs company
-            continue
         x = learn.cache.take(views[rows] * len(order) + rows).to(device)
         with torch.enable_grad(), autocast(device):
             y = parts.tail(x.contiguous(memory_format=torch.channels_last))

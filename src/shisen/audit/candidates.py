@@ -1,0 +1,135 @@
+"""Candidates for shortcuts: common patches, and global properties that go with a class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .patches import Patch, common_patches
+from .properties import PROPERTIES
+from .statistics import enrichment
+
+SEARCHED = 200.0
+"""Windows and groups among which a common patch was chosen: its p-value is multiplied by this."""
+MOST = 3
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Something that goes with a class, before it is known whether the model uses it.
+
+    Attributes:
+        kind: "patch" or a property's name.
+        label: class number.
+        members: rows of the pictures of any class that have it.
+        inside: how many of them are of the class.
+        p: of its association with the label, corrected for the search.
+        direction: +1 for more, −1 for less of a property; 0 for a patch.
+        delta: difference of the property's median between members and the other classes.
+        patch: for a patch.
+    """
+
+    kind: str
+    label: int
+    members: tuple[int, ...]
+    inside: int
+    p: float
+    direction: int = 0
+    delta: float = 0.0
+    patch: Patch | None = None
+
+
+def candidates(
+    canvases: npt.NDArray[np.uint8],
+    sampled: npt.NDArray[np.int64],
+    labels: npt.NDArray[np.int64],
+    properties: npt.NDArray[np.float64],
+) -> list[Candidate]:
+    """Return the candidates of every class.
+
+    Args:
+        canvases: `(m, K, K, 3)`, small copies of the pictures in `sampled`.
+        sampled: their rows.
+        labels: class number of every row, −1 for none.
+        properties: `(n, properties)`.
+    """
+    found: list[Candidate] = []
+    for label in sorted(set(labels[labels >= 0].tolist())):
+        for patch in common_patches(canvases, labels[sampled], label):
+            rows = tuple(int(sampled[i]) for i in patch.members)
+            inside, total = patch.inside, len(sampled)
+            group = int((labels[sampled] == label).sum())
+            p = min(1.0, SEARCHED * enrichment(inside, group, len(rows), total))
+            found.append(Candidate("patch", label, rows, inside, p, patch=patch))
+        found += property_candidates(labels, properties, label)
+    return found
+
+
+def property_candidates(
+    labels: npt.NDArray[np.int64], properties: npt.NDArray[np.float64], label: int
+) -> list[Candidate]:
+    """Return the properties whose extreme values a class has most often, by a scan over all thresholds.
+
+    For each direction the threshold with the least hypergeometric p-value is taken and multiplied by the number of
+    thresholds tried.
+    """
+    known = np.flatnonzero(labels >= 0)
+    own = labels[known] == label
+    found = []
+    for column, name in enumerate(PROPERTIES):
+        values = properties[known, column]
+        if np.ptp(values) < 1e-9:
+            continue
+        for direction in (1, -1):
+            order = np.argsort(-direction * values, kind="stable")
+            hits = np.cumsum(own[order])
+            best = _best_cut(values[order], own[order], hits)
+            if best is None:
+                continue
+            cut, p = best
+            members = known[order[: cut + 1]]
+            other = values[~own]
+            delta = float(np.median(properties[members[labels[members] == label], column]) - np.median(other))
+            rows = tuple(int(i) for i in np.sort(members))
+            found.append(Candidate(name, label, rows, int(hits[cut]), p, direction, delta))
+    found.sort(key=lambda c: (c.p, c.kind))
+    return found[:MOST]
+
+
+def _best_cut(
+    values: npt.NDArray[np.float64], own: npt.NDArray[np.bool_], hits: npt.NDArray[np.int64]
+) -> tuple[int, float] | None:
+    from scipy.stats import hypergeom
+
+    total, group = len(own), int(own.sum())
+    ends = np.flatnonzero(own & np.append(values[1:] != values[:-1], True))
+    ends = ends[hits[ends] >= max(3, round(0.03 * group))]
+    if not len(ends):
+        return None
+    chance = hypergeom.sf(hits[ends] - 1, total, group, ends + 1)
+    i = int(np.argmin(chance))
+    p = float(min(1.0, chance[i] * len(ends) * 2))
+    return (int(ends[i]), p) if p <= 0.05 else None
+
+
+def describe(candidate: Candidate) -> dict[str, Any]:
+    """Return the candidate as plain values, for the record and for the names of cached work."""
+    plain: dict[str, Any] = {
+        "kind": candidate.kind,
+        "label": candidate.label,
+        "members": list(candidate.members),
+        "inside": candidate.inside,
+        "p": candidate.p,
+        "direction": candidate.direction,
+        "delta": candidate.delta,
+    }
+    if candidate.patch is not None:
+        ys, xs = np.nonzero(candidate.patch.mask)
+        side = candidate.patch.mask.shape[0]
+        plain["box"] = [float(v) / side for v in (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1)]
+        plain["area"] = float(candidate.patch.mask.mean())
+        plain["template"] = int(candidate.patch.template[candidate.patch.mask].sum())
+    return plain

@@ -1,0 +1,185 @@
+"""Put the suspected thing on pictures of other classes, take it off those that have it, and see what the model says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..run.ahead import ahead
+from ..targets import probabilities, to_numpy
+from ..types import Picture
+from .candidates import Candidate
+from .patches import pasted, removed
+from .properties import PROPERTIES
+from .statistics import bootstrap_mean, sign_flip
+
+if TYPE_CHECKING:
+    from ..models.model import Model
+
+Pixels8 = npt.NDArray[np.uint8]
+Alter = Callable[[Pixels8, int], Pixels8]
+
+SCREENED, TESTED, UNDONE = 24, 160, 40
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What interventions on a candidate did.
+
+    Attributes:
+        tested: pictures of other classes that were given it.
+        before, after, control: share of them predicted as the class: as they are, with the thing, with a matched
+            control (the same place filled from another picture; for a property, the opposite change).
+        effect: after − before.
+        low, high: 95 % interval of the effect.
+        p: one-sided permutation p-value of (after − larger of before and control), in probability.
+        kept: share of the members of the class predicted as the class, as they are.
+        undone: the same after the thing was taken off.
+        undone_tested: how many members that was measured on.
+        examples: rows whose prediction turned, first those that turned most.
+    """
+
+    tested: int
+    before: float
+    after: float
+    control: float
+    effect: float
+    low: float
+    high: float
+    p: float
+    kept: float
+    undone: float
+    undone_tested: int
+    examples: tuple[int, ...]
+
+
+def alteration(candidate: Candidate, strength: float = 1.0) -> Alter | None:
+    """Return what gives a picture the candidate's thing, or None where that cannot be done."""
+    patch = candidate.patch
+    if patch is not None:
+        return lambda pixels, row: pasted(pixels, patch.template, patch.alpha)
+    shift = PROPERTIES[candidate.kind].shift
+    if shift is None:
+        return None
+    return lambda pixels, row: shift(pixels, strength * candidate.delta)
+
+
+def undoing(candidate: Candidate) -> Alter | None:
+    """Return what takes the candidate's thing off a picture, or None."""
+    patch = candidate.patch
+    if patch is not None:
+        return lambda pixels, row: removed(pixels, patch.mask)
+    return alteration(candidate, -1.0)
+
+
+def _control(candidate: Candidate, canvases: npt.NDArray[np.uint8]) -> Alter | None:
+    """Return the matched control: the same place and opacity, filled from a picture that does not carry the thing."""
+    patch = candidate.patch
+    if patch is not None:
+        return lambda pixels, row: pasted(
+            pixels, canvases[(7 * row + 3) % len(canvases)].astype(np.float32), patch.alpha
+        )
+    return alteration(candidate, -1.0)
+
+
+def chances(model: Model, paths: Sequence[str], rows: Sequence[int], alter: Alter | None) -> npt.NDArray[np.float64]:
+    """Return the probabilities `(n, classes)` of altered pictures."""
+
+    def ready(row: int) -> npt.NDArray[np.float32]:
+        picture = model.read(paths[row])
+        if alter is not None:
+            picture = Picture(alter(picture.pixels, row), picture.source)
+        return model.prepare(picture)[0]
+
+    found: list[Any] = []
+    batch: list[Any] = []
+    for image in ahead(ready, rows, depth=64):
+        if batch and (batch[0].shape != image.shape or len(batch) == 32):
+            found.append(to_numpy(probabilities(model.activations(np.stack(batch)), model.head)))
+            batch = []
+        batch.append(image)
+    if batch:
+        found.append(to_numpy(probabilities(model.activations(np.stack(batch)), model.head)))
+    return np.concatenate(found).astype(np.float64)
+
+
+@dataclass(frozen=True)
+class Folder:
+    """What interventions need to know about the pictures.
+
+    Attributes:
+        paths: files.
+        labels: class numbers.
+        chances: `(n, classes)` probabilities of the pictures as they are.
+        controls: `(m, K, K, 3)` small copies of pictures to fill control patches from.
+    """
+
+    paths: Sequence[str]
+    labels: npt.NDArray[np.int64]
+    chances: npt.NDArray[np.float64]
+    controls: npt.NDArray[np.uint8]
+
+
+def intervene(model: Model, candidate: Candidate, folder: Folder, seed: int = 0) -> Effect | None:
+    """Measure what the candidate's thing does to predictions; None where it cannot be put on or taken off.
+
+    Screening on a few pictures first: where nothing moves there, the rest is spared.
+    """
+    alter = alteration(candidate)
+    if alter is None:
+        return None
+    k = candidate.label
+    carried = set(candidate.members)
+    free = np.asarray(
+        [i for i in np.flatnonzero((folder.labels != k) & (folder.labels >= 0)) if int(i) not in carried],
+        dtype=np.int64,
+    )
+    if len(free) < 8:
+        return None
+    draw = np.random.default_rng([seed, k, len(candidate.members)])
+    order = draw.permutation(free)[:TESTED]
+    rows = order[:SCREENED]
+    after = chances(model, folder.paths, rows.tolist(), alter)
+    moved = after.argmax(1) == k
+    before = folder.chances[rows].argmax(1) == k
+    lifted = float((after[:, k] - folder.chances[rows, k]).mean())
+    if len(order) > SCREENED and (moved.sum() > before.sum() or lifted > 0.02):
+        rest = order[SCREENED:]
+        after = np.concatenate([after, chances(model, folder.paths, rest.tolist(), alter)])
+        rows = order
+    plain = folder.chances[rows]
+    other = _control(candidate, folder.controls)
+    control = plain if other is None else chances(model, folder.paths, rows.tolist(), other)
+    turned = (after.argmax(1) == k).astype(float) - (plain.argmax(1) == k)
+    low, high = bootstrap_mean(turned, seed)
+    gain = after[:, k] - np.maximum(plain[:, k], control[:, k])
+    gained = np.argsort(-(after[:, k] - plain[:, k]), kind="stable")
+    kept, undone, measured = _undone(model, candidate, folder)
+    return Effect(
+        len(rows),
+        float((plain.argmax(1) == k).mean()),
+        float((after.argmax(1) == k).mean()),
+        float((control.argmax(1) == k).mean()),
+        float(turned.mean()),
+        low,
+        high,
+        sign_flip(gain, seed),
+        kept,
+        undone,
+        measured,
+        tuple(int(rows[i]) for i in gained[:3]),
+    )
+
+
+def _undone(model: Model, candidate: Candidate, folder: Folder) -> tuple[float, float, int]:
+    """Return the share of members predicted as the class before and after the thing is taken off, and their number."""
+    alter, k = undoing(candidate), candidate.label
+    rows = [i for i in candidate.members if folder.labels[i] == k][:UNDONE]
+    if alter is None or not rows:
+        return 0.0, 0.0, 0
+    after = chances(model, folder.paths, rows, alter)
+    return float((folder.chances[rows].argmax(1) == k).mean()), float((after.argmax(1) == k).mean()), len(rows)

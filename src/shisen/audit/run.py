@@ -1,0 +1,309 @@
+"""The audit of a folder, from the first picture to the report; stopped at any moment, the next run continues."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InputError, ShisenError, ShisenWarning, explain_error, require, unknown
+from ..train.data import Dataset, read_dataset
+from .candidates import Candidate, candidates, describe
+from .confusion import Confusion, confusion
+from .findings import Finding, findings
+from .interventions import Effect, Folder, intervene
+from .properties import PROPERTIES
+from .rows import Rows, write_bytes, write_table
+from .walk import CANVAS, PART, key_of, walk
+from .words import LANGUAGES
+
+if TYPE_CHECKING:
+    from ..models.model import Model
+
+SAMPLED = 200
+"""Pictures a class in which common patches are looked for; memory is bounded by it."""
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What an audit found.
+
+    Attributes:
+        findings: the most serious first.
+        confusion: predictions against labels.
+        report: path of the report, one HTML file.
+        unreadable: files that could not be read, with the reason.
+        names: names of the pictures, by row.
+        other: confusion of the model compared with, or None.
+    """
+
+    findings: tuple[Finding, ...]
+    confusion: Confusion
+    report: str
+    unreadable: dict[str, str]
+    names: tuple[str, ...]
+    other: Confusion | None = None
+
+    def worst(self) -> str:
+        """Return the highest severity among the findings: "high", "medium", "low" or "none"."""
+        return next((s for s in ("high", "medium", "low") if any(f.severity == s for f in self.findings)), "none")
+
+
+@dataclass(frozen=True)
+class Walked:
+    """What is kept in memory of every picture: a few numbers each.
+
+    Attributes:
+        rows: the parts on disk.
+        names, paths: of the pictures.
+        true: class numbers, −1 for none.
+        good: which pictures could be read.
+        logits: `(n, classes)`; zero where unreadable.
+        properties: `(n, properties)`.
+    """
+
+    rows: Rows
+    names: tuple[str, ...]
+    paths: tuple[str, ...]
+    true: npt.NDArray[np.int64]
+    good: npt.NDArray[np.bool_]
+    logits: npt.NDArray[np.float32]
+    properties: npt.NDArray[np.float64]
+    errors: dict[str, str]
+
+    @property
+    def usable(self) -> npt.NDArray[np.int64]:
+        """Class numbers, −1 also for pictures that could not be read."""
+        return np.where(self.good, self.true, -1)
+
+
+def audit(
+    model: Model,
+    folder: str | Path,
+    out: str | Path,
+    *,
+    labels: str | Path | None = None,
+    versus: Model | None = None,
+    lang: str = "en",
+    progress: Progress | None = None,
+) -> Audit:
+    """Audit a classifier on a folder of labelled pictures: mistakes, what it used, shortcuts proven by intervention.
+
+    A finding is something that goes with a class: a patch that looks the same at one place, or a global property. It
+    is called used by the model only if putting it on pictures of other classes changes what the model says.
+
+    Args:
+        model: from `load` or `wrap`.
+        folder: a folder with one folder a class, a CSV file (path, label), or any folder together with `labels`.
+        out: folder for the report. An audit that was stopped continues there.
+        labels: a CSV file with the columns path and label.
+        versus: another model for the same pictures, whose predictions are put beside.
+        lang: "en" or "ja", the language of the report.
+        progress: called with `(words, done, total)`.
+
+    Returns:
+        An `Audit`; it has written `index.html`, `findings.json` and `pictures.parquet`.
+
+    Raises:
+        InputError: for a folder without labelled pictures, or whose classes the model does not know.
+    """
+    if lang not in LANGUAGES:
+        raise unknown("language", lang, LANGUAGES)
+    for package in ("pyarrow", "scipy", "sklearn", "jinja2"):
+        try:
+            __import__(package)
+        except ImportError as problem:
+            raise require({"sklearn": "scikit-learn"}.get(package, package), "audit", "audit()") from problem
+    told: Progress = progress or (lambda words, done, total: None)
+    data = read_dataset(folder, labels)
+    target = Path(out)
+    walked = _walked(model, data, target, told)
+    found, considered = _proven(model, walked, told)
+    matrix, _ = _confusion(model, walked)
+    other = None
+    if versus is not None:
+        other, _ = _confusion(versus, _walked(versus, data, target, told))
+    from .report import write_report
+
+    result = Audit(tuple(found), matrix, str(target / "index.html"), walked.errors, walked.names, other)
+    record = _record(result, model, str(folder), walked)
+    write_bytes(target / "findings.json", json.dumps(record, ensure_ascii=False, indent=1).encode())
+    _write_pictures(target / "pictures.parquet", model, walked, found)
+    write_report(result, (model, versus), walked, (record, considered), (target / "index.html", lang))
+    return result
+
+
+def _targets(model: Model, data: Dataset) -> npt.NDArray[np.int64]:
+    places: dict[str, int] = {}
+    missing = []
+    for label in data.labels:
+        try:
+            places[label] = model.find(label)
+        except ShisenError:
+            missing.append(label)
+            places[label] = -1
+    if len(missing) == len(data.labels):
+        raise InputError(
+            explain_error(
+                "The classes of the folder must be classes of the model.",
+                ", ".join(missing[:5]),
+                "Name the folders after the model's labels, or give a CSV file of labels.",
+            )
+        )
+    if missing:
+        warnings.warn(
+            f"The model knows no class {', '.join(map(repr, missing))}: these pictures are looked at, not scored.",
+            ShisenWarning,
+            stacklevel=3,
+        )
+    return np.asarray([places[item.label] for item in data.items], dtype=np.int64)
+
+
+def _walked(model: Model, data: Dataset, out: Path, told: Progress) -> Walked:
+    from .. import __version__
+
+    key = key_of(model, data.items, f"{__version__}/{CANVAS}/{PART}")
+    rows = Rows(out / "work" / key, PART)
+    true = _targets(model, data)
+    walk(model, data.items, true, rows, told)
+    read = rows.read(["logits", "properties", "error"])
+    good = np.asarray([not e for e in read["error"]])
+    if not good.any():
+        raise InputError(explain_error("There must be pictures that can be read.", "none", "Check the files."))
+    width = max(len(row) for row in read["logits"])
+    logits = np.asarray([row or [0.0] * width for row in read["logits"]], dtype=np.float32)
+    properties = np.asarray([row or [0.0] * len(PROPERTIES) for row in read["properties"]], dtype=np.float64)
+    names, paths = tuple(i.name for i in data.items), tuple(i.path for i in data.items)
+    errors = {n: e for n, e in zip(names, read["error"], strict=True) if e}
+    return Walked(rows, names, paths, true, good, logits, properties, errors)
+
+
+def chances_of(model: Model, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """Return probabilities of class logits, one column a class."""
+    y = logits.astype(np.float64)
+    if model.head == "sigmoid":
+        return np.asarray(1 / (1 + np.exp(-y)))
+    e = np.exp(y - y.max(-1, keepdims=True))
+    return np.asarray(e / e.sum(-1, keepdims=True))
+
+
+def _confusion(model: Model, walked: Walked) -> tuple[Confusion, npt.NDArray[np.int64]]:
+    """Return the confusion among the classes that occur, and their numbers."""
+    chance = chances_of(model, walked.logits)
+    predicted = chance.argmax(1)
+    true = walked.usable
+    present = np.unique(np.concatenate([true[true >= 0], predicted[true >= 0]]))
+    place = {int(k): i for i, k in enumerate(present)}
+    own = np.asarray([place.get(int(k), -1) for k in true])
+    said = np.asarray([place.get(int(k), 0) for k in predicted])
+    names = [label_of(model, int(k)) for k in present]
+    return confusion(names, own, said, chance.max(1)), present
+
+
+def label_of(model: Model, index: int) -> str:
+    """Return the name of a class."""
+    return model.labels[index] if index < len(model.labels) else f"class {index}"
+
+
+def sample(true: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return rows spread evenly over every class, at most `SAMPLED` each."""
+    kept = []
+    for label in np.unique(true[true >= 0]):
+        rows = np.flatnonzero(true == label)
+        kept.append(rows[np.linspace(0, len(rows) - 1, min(len(rows), SAMPLED)).astype(int)])
+    return np.sort(np.concatenate(kept))
+
+
+def _proven(model: Model, walked: Walked, told: Progress) -> tuple[list[Finding], int]:
+    """Propose candidates, intervene on each, and judge them together; effects are kept as they come in."""
+    sampled = sample(walked.usable)
+    raw = walked.rows.read(["canvas"], sampled.tolist())["canvas"]
+    canvases = np.stack([np.frombuffer(c, np.uint8).reshape(CANVAS, CANVAS, 3) for c in raw])
+    told("Looking for what goes with a class", 0, 1)
+    proposed = candidates(canvases, sampled, walked.usable, walked.properties)
+    told("Looking for what goes with a class", 1, 1)
+    controls = canvases[np.linspace(0, len(canvases) - 1, min(64, len(canvases))).astype(int)]
+    folder = Folder(walked.paths, walked.usable, chances_of(model, walked.logits), controls)
+    pairs: list[tuple[Candidate, Effect | None]] = []
+    for number, candidate in enumerate(proposed):
+        name = hashlib.sha256(json.dumps(describe(candidate)).encode()).hexdigest()[:16]
+        file = walked.rows.folder / "effects" / f"{name}.json"
+        if not file.is_file():
+            effect = intervene(model, candidate, folder)
+            write_bytes(file, json.dumps(None if effect is None else asdict(effect)).encode())
+        kept = json.loads(file.read_text())
+        pairs.append((candidate, None if kept is None else Effect(**{**kept, "examples": tuple(kept["examples"])})))
+        told("Intervening", number + 1, len(proposed))
+    return findings(pairs), len(proposed)
+
+
+def _record(result: Audit, model: Model, folder: str, walked: Walked) -> dict[str, Any]:
+    """Return everything a program or an auditor may want to know; no times, so that equal audits are equal files."""
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    versions = {"python": platform.python_version()}
+    for package in ("shisen", "numpy", "scipy", "scikit-learn", "pyarrow", "pillow", model.framework):
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return {
+        "format": 1,
+        "model": {"name": model.name, "framework": model.framework, "source": model.source},
+        "folder": folder,
+        "key": walked.rows.folder.name,
+        "pictures": len(walked.names),
+        "unreadable": walked.errors,
+        "accuracy": {"hits": result.confusion.accuracy.hits, "n": result.confusion.accuracy.n},
+        "confusion": asdict(result.confusion),
+        "severity": result.worst(),
+        "findings": [
+            {
+                **describe(f.candidate),
+                "members": [walked.names[i] for i in f.candidate.members],
+                "class": label_of(model, f.candidate.label),
+                "in_data": f.in_data,
+                "used": f.used,
+                "q_data": f.q_data,
+                "q_used": f.q_used,
+                "severity": f.severity,
+                "effect": None if f.effect is None else asdict(f.effect),
+            }
+            for f in result.findings
+        ],
+        "versions": versions,
+    }
+
+
+def _write_pictures(path: Path, model: Model, walked: Walked, found: list[Finding]) -> None:
+    import pyarrow as pa
+
+    chance = chances_of(model, walked.logits)
+    predicted = chance.argmax(1)
+    columns: dict[str, Any] = {
+        "name": list(walked.names),
+        "error": [walked.errors.get(n, "") for n in walked.names],
+        "label": [label_of(model, int(k)) if k >= 0 else "" for k in walked.true],
+        "predicted": [
+            label_of(model, int(k)) if g else "" for k, g in zip(predicted, walked.good, strict=True)
+        ],
+        "probability": [float(v) for v in chance.max(1)],
+    }  # fmt: skip
+    for i, name in enumerate(PROPERTIES):
+        columns[name] = walked.properties[:, i].tolist()
+    members = [set(f.candidate.members) for f in found]
+    columns["findings"] = [[i for i, m in enumerate(members) if row in m] for row in range(len(walked.names))]
+    write_table(path, pa.table(columns))
+
+
+__all__ = ["Audit", "audit"]

@@ -1,0 +1,145 @@
+"""The words of the report, in English and in Japanese."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+ENGLISH: Mapping[str, str] = {
+    "title": "Audit of an image classifier",
+    "verdict_high": "Do not trust this model yet: it relies on {n} shortcut(s).",
+    "verdict_medium": "Look closer: the model lets itself be moved by {n} thing(s) that need not belong to the class.",
+    "verdict_low": "No shortcut was proven. {n} thing(s) in the data go with a class, but the model does not use them.",
+    "verdict_none": "No shortcut was found in these pictures.",
+    "accuracy": "Accuracy",
+    "of": "of",
+    "pictures": "pictures",
+    "interval": "95 % interval",
+    "top": "What was found",
+    "used": "used by the model",
+    "not_used": "not used by the model",
+    "not_tested": "cannot be tested by changing pictures",
+    "in_data": "in the data",
+    "not_in_data": "association with the label not proven",
+    "patch": "a patch that looks the same at {where}",
+    "brightness+": "brighter pictures", "brightness-": "darker pictures",
+    "contrast+": "stronger contrast", "contrast-": "weaker contrast",
+    "warmth+": "a warmer tint (more red, less blue)", "warmth-": "a colder tint (more blue, less red)",
+    "greenness+": "a greener tint", "greenness-": "a less green tint",
+    "saturation+": "stronger colours", "saturation-": "paler colours",
+    "sharpness+": "sharper detail", "sharpness-": "softer, blurred detail",
+    "compression+": "traces of strong JPEG compression", "compression-": "fewer traces of JPEG compression",
+    "border+": "a border of one colour", "border-": "no border",
+    "aspect+": "wider pictures", "aspect-": "taller pictures",
+    "resolution+": "larger picture files (more pixels)", "resolution-": "smaller picture files (fewer pixels)",
+    "headline": "“{label}”: {what}",
+    "associated": "{n} pictures have it; {inside} of them are “{label}”.",
+    "put_on": "Put on {n} pictures of other classes, it makes the model say “{label}” for {after} of them instead of "
+    "{before}: {effect} points ({low} to {high}). A matched control: {control}.",
+    "taken_off": "Taken off {n} pictures of “{label}”, the share called “{label}” goes from {kept} to {undone}.",
+    "before": "before", "after": "after", "as_is": "with it",
+    "confusion": "Who is taken for whom",
+    "rows_true": "Rows: true class. Columns: what the model says. Click a class for its pictures.",
+    "largest": "Most frequent confusions", "taken_for": "taken for",
+    "calibration": "Can its confidence be believed?",
+    "calibration_text": "On average, confidence and accuracy differ by {error} points.",
+    "confidence": "confidence",
+    "mistakes": "Most confident mistakes", "says": "the model says",
+    "class": "Class", "mean_map": "Where the model looks for this class, on average",
+    "samples": "Pictures and where the model looked", "groups": "Pictures for which the model used the same features",
+    "group": "Group of {n}",
+    "unreadable": "{n} files could not be read:",
+    "method": "How this was made, and what it cannot tell",
+    "limits": "An audit proposes what it knows to look for: patches that keep their place, and the global properties "
+    "listed. A shortcut of another kind, such as an object in the scene, or a patch that wanders, may be missed. "
+    "“Used” means that changing pictures changes predictions; whether that is wrong is for a person to judge. About "
+    "one in twenty findings called used, or in the data, can be expected to be chance.",
+    "how": "Every picture is predicted and attributed in one pass (gradient times activation at the layer {layer}). "
+    "Common patches are sought at each place of a class and compared with other classes; properties are scanned "
+    "over all thresholds. Each candidate is then put on pictures of other classes and taken off its own. p-values: "
+    "hypergeometric with correction for the search; sign-flip permutation against a matched control. "
+    "Benjamini–Hochberg at 5 % over all candidates.",
+    "candidates": "candidates tested", "model": "model", "folder": "folder", "weights": "key of model and pictures",
+    "versions": "versions", "versus": "The other model", "share": "share", "nobody": "none",
+    "top_left": "the top left", "top_middle": "the top", "top_right": "the top right", "left": "the left",
+    "centre": "the centre", "right": "the right", "bottom_left": "the bottom left", "bottom_middle": "the bottom",
+    "bottom_right": "the bottom right", "around": "the border",
+}  # fmt: skip
+
+JAPANESE: Mapping[str, str] = {
+    "title": "画像分類モデルの監査",
+    "verdict_high": "このモデルはまだ信頼できません。{n} 件の「近道」に頼っています。",
+    "verdict_medium": "注意が必要です。クラスと本来関係のない {n} 件の要素に、モデルの答えが左右されています。",
+    "verdict_low": "モデルが使う近道は証明されませんでした。偏りは {n} 件ありますが、モデルは使っていません。",
+    "verdict_none": "これらの画像から近道は見つかりませんでした。",
+    "accuracy": "正解率",
+    "of": "/",
+    "pictures": "枚",
+    "interval": "95 % 信頼区間",
+    "top": "見つかったこと",
+    "used": "モデルが使っている",
+    "not_used": "モデルは使っていない",
+    "not_tested": "画像を変えて確かめることができない",
+    "in_data": "データにある",
+    "not_in_data": "ラベルとの関連は証明されていない",
+    "patch": "{where}にある、どれも同じに見える部分",
+    "brightness+": "明るい画像", "brightness-": "暗い画像",
+    "contrast+": "強いコントラスト", "contrast-": "弱いコントラスト",
+    "warmth+": "暖かい色合い（赤が強く青が弱い）", "warmth-": "冷たい色合い（青が強く赤が弱い）",
+    "greenness+": "緑がかった色合い", "greenness-": "緑の弱い色合い",
+    "saturation+": "鮮やかな色", "saturation-": "淡い色",
+    "sharpness+": "くっきりした細部", "sharpness-": "ぼやけた細部",
+    "compression+": "強い JPEG 圧縮の跡", "compression-": "JPEG 圧縮の跡が少ない",
+    "border+": "単色の縁取り", "border-": "縁取りがない",
+    "aspect+": "横長の画像", "aspect-": "縦長の画像",
+    "resolution+": "画素数の多い画像", "resolution-": "画素数の少ない画像",
+    "headline": "「{label}」：{what}",
+    "associated": "{n} 枚にあり、そのうち {inside} 枚が「{label}」です。",
+    "put_on": "ほかのクラスの {n} 枚に加えると、「{label}」と答える割合が {before} から {after} になります："
+    "{effect} ポイント（{low} ～ {high}）。同じ条件の対照では {control} です。",
+    "taken_off": "「{label}」の {n} 枚から取り除くと、「{label}」と答える割合は {kept} から {undone} になります。",
+    "before": "前", "after": "後", "as_is": "元の例",
+    "confusion": "何を何と間違えるか",
+    "rows_true": "行は正しいクラス、列はモデルの答えです。クラスを押すと画像が見られます。",
+    "largest": "多い間違い", "taken_for": "→",
+    "calibration": "自信の大きさは信じられるか",
+    "calibration_text": "自信と正解率の差は平均 {error} ポイントです。",
+    "confidence": "自信",
+    "mistakes": "自信を持って間違えた画像", "says": "モデルの答え",
+    "class": "クラス", "mean_map": "このクラスでモデルが見ている場所（平均）",
+    "samples": "画像と、モデルが見た場所", "groups": "モデルが同じ特徴を使った画像",
+    "group": "{n} 枚のグループ",
+    "unreadable": "{n} 個のファイルを読めませんでした：",
+    "method": "作り方と、分からないこと",
+    "limits": "この監査は、決まった位置に繰り返し現れる部分と、一覧にある画像全体の性質だけを探します。"
+    "場面の中の物や、位置の変わる部分など、別の種類の近道は見逃すことがあります。「使っている」とは、"
+    "画像を変えると答えが変わるという意味で、それが誤りかどうかは人が判断します。"
+    "「使っている」「データにある」とされたもののうち、およそ 20 件に 1 件は偶然の可能性があります。",
+    "how": "各画像の予測と注目領域を一度の計算で求めます（層 {layer} の勾配 × 活性）。"
+    "クラスごとに各位置で共通の部分を探してほかのクラスと比べ、"
+    "画像全体の性質はすべてのしきい値で調べます。候補はほかのクラスの画像に加え、"
+    "元の画像から取り除いて確かめます。p 値は超幾何分布（探索の補正つき）と、対照に対する符号反転の並べ替え検定によります。"
+    "全候補に Benjamini–Hochberg 法（5 %）を使います。",
+    "candidates": "調べた候補の数", "model": "モデル", "folder": "フォルダー", "weights": "モデルと画像の識別子",
+    "versions": "バージョン", "versus": "もう一つのモデル", "share": "割合", "nobody": "なし",
+    "top_left": "左上", "top_middle": "上", "top_right": "右上", "left": "左",
+    "centre": "中央", "right": "右", "bottom_left": "左下", "bottom_middle": "下",
+    "bottom_right": "右下", "around": "縁",
+}  # fmt: skip
+
+LANGUAGES: Mapping[str, Mapping[str, str]] = {"en": ENGLISH, "ja": JAPANESE}
+
+
+def place_of(box: tuple[float, float, float, float]) -> str:
+    """Return the key of the words for where a box (left, top, right, bottom; in shares of the picture) lies."""
+    left, top, right, bottom = box
+    if right - left > 0.8 and bottom - top > 0.8:
+        return "around"
+    x, y = (left + right) / 2, (top + bottom) / 2
+    column = 0 if x < 0.38 else 2 if x > 0.62 else 1
+    row = 0 if y < 0.38 else 2 if y > 0.62 else 1
+    names = (
+        ("top_left", "top_middle", "top_right"),
+        ("left", "centre", "right"),
+        ("bottom_left", "bottom_middle", "bottom_right"),
+    )
+    return names[row][column]
