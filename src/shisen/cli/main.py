@@ -14,6 +14,7 @@ COMMANDS = {
     "compare": ("compare", "Methods and classes side by side in one figure, with times."),
     "activations": ("activations", "Show what every channel of every layer answers to a picture."),
     "filters": ("filters", "Make the pictures that the channels of a layer like best."),
+    "attention": ("attention", "Show where every head of a transformer looks."),
     "finetune": ("finetune", "Fine-tune a backbone on a folder of labelled pictures."),
     "audit": ("audit", "Audit a folder: class by class, with shortcuts proven by intervention."),
     "evaluate": ("evaluate", "Measure explanations, with intervals and a report."),
@@ -21,7 +22,6 @@ COMMANDS = {
     "sanity": ("evaluate", "Tell which methods depend on what the model has learned."),
     "metrics": ("evaluate", "List the metrics of explanations."),
     "layers": ("lists", "List the network's points; the default layer is marked, with the reason."),
-    "attention": ("attention", "Show where every head of a transformer looks."),
     "methods": ("lists", "List the attribution methods with what they claim."),
     "models": ("lists", "List the models that can be loaded by name."),
 }
