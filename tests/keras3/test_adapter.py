@@ -10,8 +10,8 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from nets_keras import SIDES, Twin, flat, nested, own, pictures, published, published_picture
 
+from nets_keras import SIDES, Twin, flat, nested, own, pictures, published, published_picture
 from shisen.backends.keras import KerasClassifier
 from shisen.errors import InputError, ModelError, ShisenWarning, UnknownName
 from shisen.targets import ClassSeed, FunctionSeed, LayerSeed, TopSeed, to_numpy
@@ -193,9 +193,7 @@ def test_a_layer_called_twice_is_two_points() -> None:
     x = relu(layers.Conv2D(5, 2, name="c2")(x))
     net = keras.Model(image, layers.Dense(3)(layers.GlobalAveragePooling2D()(x)))
     model, x = KerasClassifier(net), pictures()
-    first, second, last, c1, c2 = (
-        to_numpy(v) for v in model.activations(x, ("relu#1", "relu#2", "relu", "c1", "c2"))
-    )
+    first, second, last, c1, c2 = (to_numpy(v) for v in model.activations(x, ("relu#1", "relu#2", "relu", "c1", "c2")))
     np.testing.assert_array_equal(first, np.maximum(c1, 0))
     np.testing.assert_array_equal(second, np.maximum(c2, 0))
     np.testing.assert_array_equal(last, second)
@@ -213,9 +211,9 @@ def test_unknown_and_unreachable_layers() -> None:
             return self.used(keras.ops.mean(x, axis=(1, 2)))
 
     model = KerasClassifier(Spare(), size=(*SIDES, 3))
-    with pytest.raises(UnknownName, match="no layer 'sped'.*'spare'|no layer 'sped'.*'used'"):
+    with pytest.raises(UnknownName, match=r"no layer 'sped'.*'used'"):
         model.activations(pictures(), "sped")
-    with pytest.raises(ModelError, match="'spare'.*can be captured: used"):
+    with pytest.raises(ModelError, match=r"'spare'.*can be captured: used"):
         model.activations(pictures(), "spare")
     with pytest.raises(ModelError, match="keeps places apart"):
         _ = model.default_layer

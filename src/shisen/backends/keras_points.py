@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ModelError
-from .torch_layout import token_layout
-from .torch_points import Call, Layout, find_call
+from .torch_points import Call, Layout, find_call, token_layout
 
 PLACELESS = (
     "Pool",
