@@ -211,9 +211,9 @@ def test_unknown_and_unreachable_layers() -> None:
             return self.used(keras.ops.mean(x, axis=(1, 2)))
 
     model = KerasClassifier(Spare(), size=(*SIDES, 3))
-    with pytest.raises(UnknownName, match="no layer 'sped'.*'spare'|no layer 'sped'.*'used'"):
+    with pytest.raises(UnknownName, match=r"no layer 'sped'.*'used'"):
         model.activations(pictures(), "sped")
-    with pytest.raises(ModelError, match="'spare'.*can be captured: used"):
+    with pytest.raises(ModelError, match=r"'spare'.*can be captured: used"):
         model.activations(pictures(), "spare")
     with pytest.raises(ModelError, match="keeps places apart"):
         _ = model.default_layer

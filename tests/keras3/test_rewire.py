@@ -66,9 +66,8 @@ def test_a_compiled_predict_neither_freezes_the_rule_nor_keeps_it(rule: str, bac
     assert np.abs(plain - rewired).max() > 0.1 * np.abs(plain).max()
     np.testing.assert_array_equal(net.predict(x, verbose=0), before)
     np.testing.assert_array_equal(to_numpy(model.gradients(x, SEED)[1]), plain)
-    np.testing.assert_allclose(
-        _own_gradient(net, x, backend), _own_gradient(nested("fused", head="softmax"), x, backend)
-    )
+    fresh = nested("fused", head="softmax")
+    np.testing.assert_allclose(_own_gradient(net, x, backend), _own_gradient(fresh, x, backend))
 
 
 def _own_gradient(net: Any, x: Any, backend: str) -> Any:

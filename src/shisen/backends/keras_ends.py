@@ -77,7 +77,10 @@ class Ends:
 
     def _packed(self, x: Any) -> Any:
         """Return the input in the structure the model was declared with: alone, in a list or under a name."""
-        declared = self.net.input if getattr(self.net, "inputs", None) else x  # a subclassed model declares nothing
+        try:
+            declared = self.net.input
+        except (AttributeError, ValueError):  # only functional models declare a structure
+            return x
         if isinstance(declared, Mapping):
             return dict.fromkeys(declared, x)
         return [x] if isinstance(declared, list) else x
