@@ -1,0 +1,125 @@
+"""The grid game: four photos in one picture, and how much of a map lies in the photo that was asked for.
+
+    python -m benchmarks.collages PHOTOS [--collages 20] [--out docs/collages.json]
+
+PHOTOS holds labels.csv (file, class_index) and the photos. Only photos that EfficientNet-Lite0 recognises with p > 0.9
+are used, four of different classes in a 2 × 2 grid of 448 pixels; each class is asked for once. The figure is the share
+of the map's positive evidence (for sensitivities: of its magnitude) in the right cell. Chance is 0.25.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps
+
+import shisen
+from shisen.attribution.resample import spread
+from shisen.registry import METHODS
+from shisen.targets import ClassSeed, to_numpy
+
+LAYERS = ("head", "blocks.6", "blocks.5", "blocks.4", "blocks.3")
+LIGHT: dict[str, dict[str, Any]] = {
+    "smooth_grad": {"n": 16},
+    "smooth_grad_cam_pp": {"n": 8},
+    "integrated_gradients": {"n": 16},
+    "score_cam": {"max_channels": 64},
+    "rise": {"n": 300},
+    "lime": {"n": 200},
+    "kernel_shap": {"n": 200},
+    "occlusion": {"window": 64, "stride": 64},
+}
+"""Fewer passes than the defaults, so that the table is made in minutes; said beside the figures."""
+SLOW = tuple(n for n in LIGHT)
+
+
+def recognised(folder: Path, model: Any, least: float) -> list[tuple[Any, int]]:
+    """Return (224 × 224 pixels, class) of the photos recognised with at least this probability."""
+    found = []
+    with (folder / "labels.csv").open(encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            image = ImageOps.exif_transpose(Image.open(folder / row["file"])).convert("RGB")
+            pixels = np.asarray(ImageOps.fit(image, (224, 224), Image.Resampling.BICUBIC), np.float32) / 255
+            top = model.predictions(model.activations(pixels[None]), 1)[0][0]
+            if top.index == int(row["class_index"]) and top.probability > least:
+                found.append((pixels, top.index))
+    return found
+
+
+def collages(photos: list[tuple[Any, int]], count: int) -> Iterator[tuple[Any, list[int]]]:
+    """Yield (448 × 448 pixels, four classes row by row); photos are drawn without repeats within a collage."""
+    rng = np.random.default_rng(0)
+    for _ in range(count):
+        chosen: list[int] = []
+        while len(chosen) < 4:
+            one = int(rng.integers(len(photos)))
+            if photos[one][1] not in [photos[c][1] for c in chosen]:
+                chosen.append(one)
+        cells = [photos[c][0] for c in chosen]
+        picture = np.concatenate([np.concatenate(cells[:2], axis=1), np.concatenate(cells[2:], axis=1)], axis=0)
+        yield picture, [photos[c][1] for c in chosen]
+
+
+def share(values: Any, cell: int, shows: str) -> float:
+    """Return the share of a map `(h, w)` or `(h, w, c)` that lies in a cell; 0.25 for a map that is empty."""
+    values = values.sum(axis=-1) if values.ndim == 3 and shows == "evidence" else values
+    values = np.abs(values) if shows == "sensitivity" else np.maximum(values, 0)
+    values = values.sum(axis=-1) if values.ndim == 3 else values
+    large = spread(values[None].astype(np.float32), (448, 448))[0] if values.shape[0] < 448 else values
+    row, column = divmod(cell, 2)
+    total = float(large.sum())
+    inside = large[row * 224 : row * 224 + 224, column * 224 : column * 224 + 224]
+    return float(inside.sum()) / total if total > 0 else 0.25
+
+
+def play(model: Any, games: list[tuple[Any, list[int]]], few: int) -> dict[str, dict[str, float]]:
+    """Return method → layer → mean share."""
+    table: dict[str, dict[str, float]] = {}
+    for name, method in METHODS.items():
+        for layer in LAYERS if method.layered else (None,):
+            if name in SLOW and layer not in (None, LAYERS[0]):
+                continue
+            if name == "cam" and layer != LAYERS[0]:
+                continue
+            shares = []
+            for picture, classes in games[:few] if name in SLOW else games:
+                batch = np.stack([picture] * 4)
+                seed = ClassSeed("cell", ((1.0, tuple(classes)),))
+                values = to_numpy(method(model, batch, seed, layer=layer, **LIGHT.get(name, {})).values)
+                shares += [share(values[cell], cell, method.shows) for cell in range(4)]
+            table.setdefault(name, {})[layer or ""] = round(mean(shares), 3)
+            print(f"{name:24s} {layer or '':10s} {mean(shares):.3f}  ({len(shares)} questions)", flush=True)
+    return table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("photos", type=Path)
+    parser.add_argument("--collages", type=int, default=20)
+    parser.add_argument("--few", type=int, default=4, help="collages for methods of many passes")
+    parser.add_argument("--out", type=Path, default=None)
+    given = parser.parse_args()
+    model = shisen.load("efficientnet_lite0")
+    photos = recognised(given.photos, model, 0.9)
+    print(f"{len(photos)} photos recognised with p > 0.9")
+    table = play(model, list(collages(photos, given.collages)), given.few)
+    if given.out:
+        record = {
+            "photos": len(photos),
+            "collages": given.collages,
+            "few": given.few,
+            "options": LIGHT,
+            "shares": table,
+        }
+        given.out.write_text(json.dumps(record, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,237 @@
+"""How much every method costs, in forwards of the same batch, beside the peers in the same process.
+
+    python -m benchmarks.methods_speed                  # gradient CAMs at batch 1 and 8, nine together, SmoothGrad, Score-CAM
+    python -m benchmarks.methods_speed --rounds 15 --only cams
+
+EfficientNet-Lite0 at 224 pixels. Every map is enlarged to the picture's size, as the peers do. Figures are medians of
+ratios taken in turns; wall time, and processor time for busy machines.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import types
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+import shisen
+from benchmarks.timing import in_turns, table
+from shisen.attribution.resample import resize
+from shisen.backends.wrappers import Shared
+from shisen.registry import METHODS
+from shisen.targets import ClassSeed
+
+CAMS = (
+    "grad_cam",
+    "grad_cam_pp",
+    "xgrad_cam",
+    "hires_cam",
+    "layer_cam",
+    "eigen_cam",
+    "eigen_grad_cam",
+    "ablation_cam",
+    "recipro_cam",
+)
+PEERS = {
+    "grad_cam": "GradCAM",
+    "grad_cam_pp": "GradCAMPlusPlus",
+    "xgrad_cam": "XGradCAM",
+    "hires_cam": "HiResCAM",
+    "layer_cam": "LayerCAM",
+    "eigen_grad_cam": "EigenGradCAM",
+}
+SEED = ClassSeed("class 281", ((1.0, (281,)),))
+Things = dict[str, Callable[[], object]]
+
+
+class Setting:
+    """The network as shisen sees it and as peers do, and a batch for both."""
+
+    def __init__(self, n: int) -> None:
+        self.model = shisen.load("efficientnet_lite0", device="cpu")
+        adapter = self.model.network
+        self.net = adapter.net.eval()
+        self.layer = self.model.default_layer
+        rng = np.random.default_rng(0)
+        self.images = rng.random((n, 224, 224, 3), dtype=np.float32)
+        scale, shift = adapter.scaling.scale[0], adapter.scaling.shift[0]
+        self.x = torch.tensor(self.images.transpose(0, 3, 1, 2) * scale + shift).contiguous()
+
+    def forward(self) -> Any:
+        with torch.no_grad():
+            return self.net(self.x)
+
+    def ours(self, name: str, **options: Any) -> Callable[[], Any]:
+        layer = self.layer if METHODS[name].layered else None
+
+        def run() -> Any:
+            values = METHODS[name](self.model, self.images, SEED, layer=layer, **options).values
+            return resize(values, (224, 224))
+
+        return run
+
+    def together(self) -> Any:
+        batch = self.images.copy()
+        model = self.model.around(Shared(self.model.model, batch, [SEED]))
+        return [resize(METHODS[name](model, batch, SEED, layer=self.layer).values, (224, 224)) for name in CAMS]
+
+
+def pytorch_grad_cam() -> Any:
+    """Import pytorch-grad-cam; it needs torchvision only for a helper that is not used here."""
+    try:
+        import torchvision  # noqa: F401
+    except ImportError:
+        for name in ("torchvision", "torchvision.transforms", "torchvision.transforms.functional"):
+            stub = types.ModuleType(name)
+            for word in ("Compose", "Normalize", "ToTensor", "transforms", "functional", "resize"):
+                setattr(stub, word, None)
+            sys.modules[name] = stub
+    try:
+        import pytorch_grad_cam as package
+    except ImportError:
+        return None
+    return package
+
+
+def peers(setting: Setting, names: list[str]) -> Things:
+    """Return what the peers that are installed offer, at the same layer."""
+    things: Things = {}
+    n, layer = len(setting.x), setting.net.get_submodule(setting.layer)
+    package = pytorch_grad_cam()
+    if package is not None:
+        from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+        for name in names:
+            cam = getattr(package, PEERS[name])(model=setting.net, target_layers=[layer])
+            targets = [ClassifierOutputTarget(281)] * n
+            things[f"pytorch-grad-cam {PEERS[name]}"] = lambda cam=cam, targets=targets: cam(
+                input_tensor=setting.x, targets=targets
+            )
+    try:
+        from captum.attr import LayerAttribution, LayerGradCam
+
+        captum = LayerGradCam(setting.net, layer)
+        things["Captum LayerGradCam"] = lambda: LayerAttribution.interpolate(
+            captum.attribute(setting.x, target=281), (224, 224), "bilinear"
+        )
+    except ImportError:
+        pass
+    return things
+
+
+def cams(rounds: int, batches: list[int]) -> dict[str, Any]:
+    """Gradient CAMs at batch 1 and 8, nine of them together, and the peers."""
+    found = {}
+    for n in batches:
+        setting = Setting(n)
+        things: Things = {"forward": setting.forward}
+        things |= {name: setting.ours(name) for name in CAMS}
+        things["nine together"] = setting.together
+        things |= peers(setting, list(PEERS) if n == 1 else ["grad_cam"])
+        found[f"batch {n}"] = table(in_turns(things, rounds), "forward")
+    return found
+
+
+def smooth_grad(rounds: int, draws: int = 50) -> dict[str, Any]:
+    """SmoothGrad beside the same number of batched forwards and backwards to the input, in forwards of one picture."""
+    setting = Setting(1)
+    chunk = setting.model.chunk
+    batches = [torch.randn(min(chunk, draws - i), 3, 224, 224) for i in range(0, draws, chunk)]
+    for p in setting.net.parameters():
+        p.requires_grad_(False)
+
+    def plain() -> None:
+        for batch in batches:
+            x = batch.detach().requires_grad_()
+            torch.autograd.grad(setting.net(x)[:, 281].sum(), x)
+
+    things: Things = {
+        f"{draws} batched forwards and input backwards": plain,
+        "smooth_grad": setting.ours("smooth_grad", n=draws),
+    }
+    try:
+        from captum.attr import NoiseTunnel, Saliency
+
+        tunnel = NoiseTunnel(Saliency(setting.net))
+        options = {"nt_samples": draws, "nt_samples_batch_size": chunk, "stdevs": 0.1, "abs": False}
+        things["Captum NoiseTunnel"] = lambda: tunnel.attribute(setting.x, nt_type="smoothgrad", target=281, **options)
+    except ImportError:
+        pass
+    times = in_turns(things, rounds)
+    return {f"{draws} draws": table(times, f"{draws} batched forwards and input backwards")}
+
+
+def score_cam(rounds: int, channels: int) -> dict[str, Any]:
+    """Score-CAM beside plain masked forwards in several chunk sizes, and pytorch-grad-cam, for as many channels."""
+    setting = Setting(1)
+    masks = torch.rand(channels, 1, 224, 224)
+    things: Things = {}
+
+    def plain(chunk: int) -> Callable[[], object]:
+        def run() -> None:
+            with torch.no_grad():
+                for i in range(0, channels, chunk):
+                    setting.net(setting.x * masks[i : i + chunk])
+
+        return run
+
+    for chunk in (4, 8, 16, 32):
+        things[f"masked forwards by {chunk}"] = plain(chunk)
+    things["score_cam"] = setting.ours("score_cam", max_channels=channels)
+    package = pytorch_grad_cam()
+    if package is not None:
+        from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+        class Some(package.ScoreCAM):  # type: ignore[misc, name-defined]
+            """The peer's Score-CAM on the first channels only."""
+
+            def get_cam_weights(self, x: Any, layer: Any, targets: Any, activations: Any, grads: Any) -> Any:
+                weights = np.zeros(activations.shape[:2], np.float32)
+                weights[:, :channels] = super().get_cam_weights(x, layer, targets, activations[:, :channels], grads)
+                return weights
+
+        cam = Some(model=setting.net, target_layers=[setting.net.get_submodule(setting.layer)])
+        things["pytorch-grad-cam ScoreCAM"] = lambda: cam(setting.x, targets=[ClassifierOutputTarget(281)])
+    times = in_turns(things, rounds)
+    best = min((n for n in times if n.startswith("masked")), key=lambda n: min(t[0] for t in times[n]))
+    return {f"{channels} channels, by {best}": table(times, best)}
+
+
+PARTS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
+    "cams": lambda a: cams(a.rounds, a.batches),
+    "smooth_grad": lambda a: smooth_grad(max(2, a.rounds // 4)),
+    "score_cam": lambda a: score_cam(max(1, a.rounds // 8), a.channels),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--channels", type=int, default=1280, help="of Score-CAM")
+    parser.add_argument("--batches", type=int, nargs="*", default=[1, 8])
+    parser.add_argument("--only", choices=list(PARTS), default=None)
+    parser.add_argument("--out", default=None, help="a JSON file")
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    warnings.simplefilter("ignore")
+    found: dict[str, Any] = {}
+    for name in [given.only] if given.only else PARTS:
+        found |= PARTS[name](given)
+    for title, rows in found.items():
+        print(f"\n{title}\n{'':44s} wall   processor   ms")
+        for name, wall, processor, ms in rows:
+            print(f"{name:44s} {wall:6.2f} {processor:6.2f} {ms:10.1f}")
+    if given.out:
+        with open(given.out, "w", encoding="utf-8") as file:
+            json.dump(found, file, indent=1)
+
+
+if __name__ == "__main__":
+    main()
