@@ -9,7 +9,11 @@ FORMS = (
     ("timm:vit_small_patch16_224", "any classifier of timm", "timm"),
     ("hf:google/vit-base-patch16-224", "an image classifier of the Hugging Face hub, or a folder", "transformers"),
     ("package.module:build", "a function of your own that returns a torch or Keras network", "--weights, --labels"),
-    ("keras:VGG16", "any network of keras.applications, by its name there", "keras, weights in its cache or a download"),
+    (
+        "keras:VGG16",
+        "any network of keras.applications, by its name there",
+        "keras, weights in its cache or a download",
+    ),
     ("model.keras, model.h5", "a saved Keras model, read in safe mode", "keras; --size, --scale, --labels"),
 )
 
