@@ -64,6 +64,7 @@ def main() -> None:
     parser.add_argument("--layer", default="blocks.3.1")
     parser.add_argument("--singles", type=int, default=2)
     parser.add_argument("--channels", type=int, default=64)
+    parser.add_argument("--recipe", default="strong")
     asked = parser.parse_args()
     model = shisen.load("efficientnet_lite0")
     net = model.network.net
@@ -71,7 +72,7 @@ def main() -> None:
         p.requires_grad_(False)
 
     wall, used = perf_counter(), process_time()
-    made = filters(model, asked.layer, range(asked.channels))
+    made = filters(model, asked.layer, range(asked.channels), recipe=asked.recipe)
     ours = np.array([perf_counter() - wall, process_time() - used])
 
     wall, used = perf_counter(), process_time()
@@ -84,6 +85,7 @@ def main() -> None:
         json.dumps(
             {
                 "layer": asked.layer,
+                "recipe": asked.recipe,
                 "channels": asked.channels,
                 "threads": torch.get_num_threads(),
                 "batched": {"wall_s": round(ours[0], 1), "cpu_s": round(ours[1], 1)},

@@ -19,7 +19,9 @@ from .common import load_model, model_options, pictures_of, quiet_warnings
     "--grid", default=8, show_default=True, type=click.IntRange(min=1), help="Pictures a row; N × N channels."
 )
 @click.option("--channels", "-c", default=None, help="Channel numbers instead, such as 0-15,40 or class numbers.")
-@click.option("--recipe", type=click.Choice(["modern", "article", "maco"]), default="modern", show_default=True)
+@click.option(
+    "--recipe", type=click.Choice(["modern", "strong", "maco", "article"]), default="modern", show_default=True
+)
 @click.option("--pixels", default=128, show_default=True, type=click.IntRange(min=8), help="Side of the pictures.")
 @click.option("--steps", default=None, type=click.IntRange(min=1), help="How many; the recipe's own if left out.")
 @click.option("--random-state", default=0, show_default=True)

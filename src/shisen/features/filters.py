@@ -51,7 +51,7 @@ class FilterGrid:
 
     @property
     def fired(self) -> npt.NDArray[np.bool_]:
-        """Which pictures excite their channel: more than flat grey and, where known, more than any real photograph."""
+        """Which pictures excite their channel: more than flat grey and, where known, more than any photograph."""
         above = (self.final > self.grey) & (self.final != 0)
         return np.asarray(above if self.ratio is None else above & (self.ratio >= 1.0))
 

@@ -45,6 +45,7 @@ class Recipe:
 
 RECIPES = {
     "modern": Recipe("fourier", 96, 0.03, Wobble(), 0.25),
+    "strong": Recipe("fourier", 128, 0.05, Wobble(shift=1 / 32, border=0.0)),
     "article": Recipe("levels", 40, 1.0),
     "maco": Recipe("maco", 96, 0.1, Wobble(), 0.25),
 }
@@ -91,8 +92,10 @@ def filters(
         layer: where the channels are; "logits" for classes. Before an activation function is better than behind it:
             there a channel that does not fire still has a gradient.
         channels: channel numbers or objectives, one picture each; the same several times gives several pictures.
-        recipe: "modern" (spectrum divided by frequency, small transforms, Adam), "maco" (phases of a natural
-            spectrum) or "article" (40 steps of 1/255 along the normalised gradient of the pixels from grey noise).
+        recipe: "modern" (spectrum scaled by frequency, small transforms, Adam, coarse to fine), "strong" (the same
+            without a coarse beginning and with larger steps: higher objectives, harsher pictures), "maco" (phases of
+            a natural spectrum) or "article" (40 steps of 1/255 along the normalised gradient of the pixels, from grey
+            noise).
         size: side of the pictures, in pixels.
         steps: how many; the recipe's own if left out.
         random_state: seed of the start and of the transforms; the same for every channel.
