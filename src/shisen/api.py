@@ -35,7 +35,7 @@ def explain(
     Args:
         model: from `load` or `wrap`.
         picture: path, bytes, address, PIL image or array; or a list of such.
-        method: a name from `methods()`.
+        method: a name from `methods()`, or "auto" for what `recommend` has found for this model.
         target: None for the top class, an index, a label, a WordNet id, `contrast(a, b)`, `negative(a)`, `top(k)` or
             a function from the logits to their cotangent. A list gives one per picture of a list, or several
             explanations of one picture.

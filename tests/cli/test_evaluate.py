@@ -75,3 +75,17 @@ def test_metrics_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
 def test_an_unknown_metric_is_wrong_usage(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("evaluate", str(folder), "--metrics", "deletoin") == 2
     assert "deletion" in capsys.readouterr().err
+
+
+def test_auto_on_the_command_line(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
+    from shisen.cli import explain as command
+    from shisen.evaluate.recommend import recommend
+    from shisen.evaluate.settings import Setting
+
+    monkeypatch.setattr(command, "load_model", commands.load_model)
+    out = folder.parent / "maps"
+    assert run("explain", str(folder / "0.png"), "--method", "auto", "--out", str(out)) == 2
+    assert "shisen recommend" in capsys.readouterr().err
+    recommend(model(), spots(8), settings=[Setting("random_patches"), Setting("grad_cam", augment={"flip": True})])
+    assert run("explain", str(folder / "0.png"), "--method", "auto", "--out", str(out)) == 0
+    assert (out / "0_augmented_grad_cam.png").is_file()

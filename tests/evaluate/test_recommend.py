@@ -99,19 +99,17 @@ def test_too_few_pictures() -> None:
 
 
 def points(*paths: tuple[str, str, int]) -> tuple[Layer, ...]:
-    return tuple(Layer(p, k, (s, s, 8)) for p, k, s in paths)
+    return tuple(Layer(p, k, (s, s, 8), parameters="Conv" in k) for p, k, s in paths)
 
 
 def test_block_ends() -> None:
+    block = [("conv1", "Conv2d"), ("relu", "ReLU"), ("unit.conv", "Conv2d"), ("unit", "ConvNorm"), ("", "Block")]
     net = points(
         ("stem", "Conv2d", 32),
-        ("a.0.conv", "Conv2d", 16),
-        ("a.0", "Block", 16),
+        *((f"a.0.{name}".strip("."), kind, 16) for name, kind in block),
         ("a", "Sequential", 16),
-        ("b.0.conv", "Conv2d", 8),
-        ("b.0", "Block", 8),
-        ("b.1.conv", "Conv2d", 8),
-        ("b.1", "Block", 8),
+        *((f"b.0.{name}".strip("."), kind, 8) for name, kind in block),
+        *((f"b.1.{name}".strip("."), kind, 8) for name, kind in block),
         ("b", "Sequential", 8),
         ("head", "Conv2d", 8),
     )
@@ -124,3 +122,10 @@ def test_candidates_start_with_the_default_and_are_distinct() -> None:
     found = candidates(model())
     assert found[0] == Setting("grad_cam")
     assert len({s.name for s in found}) == len(found)
+
+
+def test_candidates_of_the_built_in_network() -> None:
+    names = [s.name for s in candidates(shisen.load("efficientnet_lite0"))]
+    assert "hires_cam@blocks.6.0" in names
+    assert "hires_cam@head+blocks.4.2" in names
+    assert "hires_cam@head+blocks.4.2+blocks.2.1 (flipped, ×1, 1.5)" in names

@@ -22,7 +22,12 @@ from .common import (
 @click.command()
 @click.argument("pictures", nargs=-1, required=True)
 @model_options
-@click.option("--method", default="grad_cam", show_default=True, help="A name from `shisen methods`.")
+@click.option(
+    "--method",
+    default="grad_cam",
+    show_default=True,
+    help="A name from `shisen methods`, or auto: what `shisen recommend` has found.",
+)
 @click.option(
     "--target",
     "-t",
@@ -84,18 +89,24 @@ def explain(
     from ..explanation import Failure
 
     drawing = {k: choice.pop(k) for k in ("style", "colormap", "alpha", "colour_bar")}
-    spec = registry.get(method)
-    own = options_of(options, spec)
+    spec: Any = None if method == "auto" else registry.get(method)
+    own = {} if spec is None else options_of(options, spec)
     _check_drawing(drawing)
     sources = pictures_of(pictures)
     if out.suffix and len(sources) > 1:
         raise click.UsageError(f"--out names one file, but there are {len(sources)} pictures. Give a folder.")
     model = load_model(choice)
-    places = destinations(sources, out, spec.name, suffix)
+    if spec is None:
+        from ..evaluate.recommend import recommended
+
+        chosen, layer, own = recommended(model, layer, {})
+        spec = registry.get(chosen)
+        own |= options_of(options, spec)
+    places = destinations(sources, out, spec.name.replace(" ", "_"), suffix)
     failures: list[tuple[str, str]] = []
     done = 0
     with quiet_warnings():
-        found = explain_each(model, sources, spec.name, target=target_of(target), layer=layer, score=score, **own)
+        found = explain_each(model, sources, spec, target=target_of(target), layer=layer, score=score, **own)
         for source, place, result in progress(
             zip(sources, places, found, strict=True), len(sources), f"Explaining with {spec.name}"
         ):

@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .. import attribution as _fill_methods  # noqa: F401
 from ..errors import ModelError
 from ..registry import METHODS
 from ..types import Classifier, Layer
 from .settings import Setting
 
+COPIES: dict[str, Any] = {"flip": True, "scales": (1.0, 1.5)}
+
 
 def block_ends(layers: tuple[Layer, ...], default: str) -> list[Layer]:
     """Return where blocks end before the default layer, the nearest first.
 
-    A block is a point that holds other points; of several that end together the innermost counts. A network
-    without blocks gives its activations instead.
+    A block is a point that holds at least two convolutions; of several that end together the innermost counts. A
+    network without blocks gives its activations instead.
     """
-    places = [p.path for p in layers]
-    end = places.index(default)
-    inside = [p for p in layers[:end] if p.spatial and not p.path.startswith(f"{default}.")]
+    end = [p.path for p in layers].index(default)
+    before = [p for p in layers[:end] if p.spatial and not p.path.startswith(f"{default}.")]
+    convolutions = [p.path for p in layers if "conv" in p.kind.lower() and p.parameters]
     found: list[Layer] = []
-    previous = -2
-    for place, point in enumerate(layers[:end]):
-        holds = any(path.startswith((f"{point.path}.", f"{point.path}/")) for path in places)
-        if not holds or point not in inside:
+    previous = ""
+    for point in before:
+        held = sum(path.startswith((f"{point.path}.", f"{point.path}/")) for path in convolutions)
+        if held < 2:
             continue
-        if place != previous + 1:
+        if not previous.startswith((f"{point.path}.", f"{point.path}/")):  # not the end of the block just noted
             found.append(point)
-        previous = place
-    kinds = ("ConvNorm", "Conv2dNormActivation", "BatchNormAct2d")
-    whole = [p for p in found if p.kind not in kinds]
-    found = whole if len(whole) >= 2 else found
+        previous = point.path
     if len(found) < 2:
-        found = [p for p in inside if "relu" in p.kind.lower() or "activation" in p.kind.lower()]
+        found = [p for p in before if "relu" in p.kind.lower() or "activation" in p.kind.lower()]
     return found[::-1]
 
 
@@ -45,15 +46,14 @@ def candidates(model: Classifier) -> list[Setting]:
     layers = model.layers
     ends = block_ends(layers, default)
     shape = next(p.shape for p in layers if p.path == default)
-    near = [p.path for p in ends[:2]]
+    near = [p.path for p in ends[:1]]
     finer = [p.path for p in ends if p.shape[0] > shape[0]][:1]
-    wanted = [Setting("grad_cam")]
-    wanted += [Setting(m, path) for path in near[:1] for m in ("hires_cam", "grad_cam", "layer_cam")]
-    wanted += [Setting("layer_cam"), *(Setting("hires_cam", path) for path in near[1:])]
-    wanted += [Setting("layer_cam", (default, path)) for path in finer]
-    wanted += [Setting("hires_cam", path) for path in finer]
-    if "layer_cam" in METHODS:  # came together with copies and fused layers
-        copies = {"flip": True, "scales": (1.0, 1.5)}
-        wanted += [Setting("hires_cam", path, augment=copies) for path in near[:1]]
-        wanted += [Setting("layer_cam", augment=copies)]
+    finest = [p.path for p in ends if p.shape[0] >= 4 * shape[0]][:1]
+    wanted = [Setting("grad_cam"), Setting("layer_cam")]
+    wanted += [Setting(m, path) for path in near for m in ("grad_cam", "hires_cam")]
+    fused = [(default, path) for path in finer]
+    fused += [(default, path, *finest) for path in finer if finest]
+    wanted += [Setting("hires_cam", points) for points in fused]
+    wanted += [Setting("layer_cam", points) for points in fused[:1]]
+    wanted += [Setting("hires_cam", points, augment=COPIES) for points in (*fused, *near[: not fused])]
     return [s for s in wanted if s.method in METHODS]

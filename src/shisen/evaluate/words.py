@@ -20,7 +20,7 @@ TEXTS: dict[str, dict[str, str]] = {
             "Floors are maps that know nothing about the network: noise, the middle of the picture, the same value "
             "everywhere, edges. A method that is not clearly better than its floors has shown nothing."
         ),
-        "best": "bold: best of the methods",
+        "best": "Bold: the best of the methods.",
         "against": "Compared with",
         "better": "better",
         "worse": "worse",
@@ -63,7 +63,7 @@ TEXTS: dict[str, dict[str, str]] = {
             "「基準」はネットワークを何も知らない地図です（乱数、画像の中央、一様な値、輪郭）。"
             "基準を明らかに上回らない手法は、何も示したことになりません。"
         ),
-        "best": "太字：手法の中で最良",
+        "best": "太字は手法の中で最良の値です。",
         "against": "比較対象",
         "better": "優れる",
         "worse": "劣る",
