@@ -38,6 +38,7 @@ _HOME = {
     "explain": "api",
     "explain_each": "explaining",
     "filters": "features.visualise",
+    "finetune": "train.run",
     "load": "models.loading",
     "log_probability": "naming",
     "methods": "api",

@@ -169,7 +169,12 @@ def _grown(
         small = np.sqrt(len(group) / (len(group) - 1))
         # the fewer pictures, the lower a spread that chance alone gives
         least = max(SOLID, 1.0 - float(np.sqrt(stats.chi2.ppf(0.01, len(group) - 1) / (len(group) - 1))))
-        raw = np.clip(1.0 - small * group.std(0).mean(-1) / natural, 0.0, 1.0)
+        spread = natural
+        rest = np.setdiff1d(own, members)
+        if len(rest) >= 8:  # what all pictures of the class have in common is no patch of the group
+            own_spread = canvases[_spread(rest, LARGEST)].astype(np.float32).std(0).mean(-1) + 4.0
+            spread = np.minimum(natural, own_spread)
+        raw = np.clip(1.0 - small * group.std(0).mean(-1) / spread, 0.0, 1.0)
         solid = (raw >= least) & (_box((raw >= least)[None].astype(np.float32), 3)[0] >= 2.9 / 9)
         pieces, count = ndimage.label(ndimage.binary_dilation(solid, np.ones((3, 3))), np.ones((3, 3)))
         keep = np.unique(pieces[window & solid])
