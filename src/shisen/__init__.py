@@ -42,6 +42,7 @@ _HOME = {
     "negative": "naming",
     "neuron": "targets",
     "recommend": "evaluate.recommend",
+    "serve": "web.server",
     "top": "naming",
     "wrap": "models.loading",
 }
@@ -76,6 +77,7 @@ __all__ = [
     "negative",
     "neuron",
     "recommend",
+    "serve",
     "top",
     "wrap",
 ]
@@ -97,6 +99,7 @@ if TYPE_CHECKING:
     from .naming import contrast, log_probability, negative, top
     from .targets import channel, direction, neuron
     from .types import Attribution, Layer, Picture, Prediction, Target
+    from .web.server import serve
 
 
 def __getattr__(name: str) -> Any:
