@@ -46,6 +46,7 @@ _HOME = {
     "negative": "naming",
     "neuron": "targets",
     "recommend": "evaluate.recommend",
+    "serve": "web.server",
     "top": "naming",
     "wrap": "models.loading",
 }
@@ -84,6 +85,7 @@ __all__ = [
     "negative",
     "neuron",
     "recommend",
+    "serve",
     "top",
     "wrap",
 ]
@@ -108,6 +110,7 @@ if TYPE_CHECKING:
     from .targets import channel, direction, neuron
     from .train.run import finetune
     from .types import Attribution, Layer, Picture, Prediction, Target
+    from .web.server import serve
 
 
 def __getattr__(name: str) -> Any:

@@ -21,6 +21,7 @@ COMMANDS = {
     "recommend": ("evaluate", "Find the best method, layer and variant for a model."),
     "sanity": ("evaluate", "Tell which methods depend on what the model has learned."),
     "metrics": ("evaluate", "List the metrics of explanations."),
+    "serve": ("serve", "Serve a page in the browser that does all this without code."),
     "layers": ("lists", "List the network's points; the default layer is marked, with the reason."),
     "methods": ("lists", "List the attribution methods with what they claim."),
     "models": ("lists", "List the models that can be loaded by name."),

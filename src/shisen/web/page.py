@@ -1,0 +1,60 @@
+"""The page: a head, tabs, and one switch for its language."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import compare_tab, explain_tab, inside_tab, interface, trust_tab
+from .building import QUICK, Build
+from .desk import Desk
+from .jobs import Exports
+from .words import LANGUAGES, Spoken, say
+
+
+def page(desk: Desk, exports: Exports, lang: str = "en") -> Any:
+    """Build the page for a desk.
+
+    Args:
+        desk: what the page asks.
+        exports: where files to take away are written.
+        lang: "en" or "ja", to begin with.
+
+    Returns:
+        A `gradio.Blocks`, not yet served.
+    """
+    import gradio as gr
+
+    b = Build(desk, Spoken(lang), exports)
+    with gr.Blocks(title=f"shisen – {desk.model.name}", analytics_enabled=False, delete_cache=(3600, 3600)) as made:
+        with gr.Row(elem_id="shisen-head"):
+            head = gr.HTML(_head(desk, lang))
+            b.lang = gr.Radio(
+                [(words, key) for key, words in LANGUAGES.items()], value=lang, label="Language / 言語",
+                show_label=False, container=False, elem_id="shisen-lang",
+            )  # fmt: skip
+        b.chosen = gr.State(None)
+        with gr.Tabs():
+            with b.part(gr.Tab, {"label": "tab_explain"}, id="explain"):
+                opening, inputs, outputs = explain_tab.build(b)
+            with b.part(gr.Tab, {"label": "tab_compare"}, id="compare"):
+                compare_tab.build(b)
+            with b.part(gr.Tab, {"label": "tab_inside"}, id="inside"):
+                inside_tab.build(b)
+            with b.part(gr.Tab, {"label": "tab_trust"}, id="trust"):
+                trust_tab.build(b)
+        interface.build(b)
+
+        def spoken(lang: str) -> list[Any]:
+            return [_head(desk, lang), *(gr.update(**says) for says in b.spoken.updates(lang))]
+
+        b.lang.input(spoken, b.lang, [head, *b.spoken.parts], **QUICK)
+        made.load(opening, inputs, outputs, api_visibility="private", concurrency_id="network", concurrency_limit=4)
+    made.queue(default_concurrency_limit=8, max_size=256)
+    return made
+
+
+def _head(desk: Desk, lang: str) -> str:
+    from html import escape
+
+    name = escape(desk.model.name)
+    return f"<h1>shisen <small>視線 · {name}</small></h1><p>{escape(say('tagline', lang))}</p>"

@@ -1,0 +1,130 @@
+"""Serve the page: on this machine unless told otherwise, and never to a stranger."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError, explain_error, require
+from ..models.model import Model
+from .asking import Start
+from .guard import LOOPBACK, Guard
+from .shelf import MAX_BYTES
+from .words import LANGUAGES
+
+
+def serve(
+    model: Any = "efficientnet_lite0",
+    folder: str | Path | None = None,
+    lang: str = "en",
+    *,
+    host: str = "127.0.0.1",
+    port: int = 7860,
+    auth: str | tuple[str, str] | None = None,
+    options: Any = None,
+    block: bool = True,
+) -> Any:
+    """Serve a page in the browser that explains pictures without a line of code.
+
+    Args:
+        model: from `load` or `wrap`, or what `load` takes.
+        folder: its pictures can be chosen on the page, nothing else on the disk; None for three sample photos.
+        lang: "en" or "ja"; can be switched on the page.
+        host: the address to serve at. Any but this machine's own needs `auth`.
+        port: the port; 0 for any that is free.
+        auth: "user:password" or a pair, asked for by the page.
+        options: how `model` was loaded, to be named in the commands that the page shows.
+        block: wait until the server is stopped.
+
+    Returns:
+        The `gradio.Blocks` that is served, with its address in `local_url`; `close()` stops it.
+
+    Raises:
+        InputError: for an address that others can reach without `auth`, or another language.
+        PictureError: for a folder without pictures.
+        MissingDependency: without gradio.
+    """
+    pair = credentials(auth)
+    check_host(host, pair)
+    if lang not in LANGUAGES:
+        raise InputError(explain_error("lang must be 'en' or 'ja'.", repr(lang), "Leave it out for English."))
+    work = tempfile.TemporaryDirectory(prefix="shisen_page_")
+    _quiet(work.name)
+    try:
+        import gradio as gr  # noqa: F401
+    except ImportError:
+        raise require("gradio", "web", "The page") from None
+    from ..models.loading import load
+    from . import look
+    from .desk import Desk
+    from .jobs import Exports
+    from .page import page
+    from .shelf import Shelf, write_samples
+
+    shelf = Shelf(folder if folder is not None else write_samples(Path(work.name) / "samples"))
+    network = model if isinstance(model, Model) else load(model)
+    given = model if isinstance(model, str) else getattr(model, "source", "") or getattr(model, "name", "model")
+    start = options if isinstance(options, Start) else Start(str(given))
+    made = page(Desk(network, shelf, start), Exports(Path(work.name) / "exports"), lang)
+    made.shisen_work = work  # the folder goes when the page does
+    from starlette.middleware import Middleware
+
+    local = host in LOOPBACK
+    made.launch(
+        server_name=host,
+        server_port=port or None,
+        auth=pair,
+        share=False,
+        max_file_size=MAX_BYTES,
+        show_error=False,
+        quiet=not block,
+        prevent_thread_lock=not block,
+        footer_links=[],
+        run_history=False,
+        enable_monitoring=False,
+        pwa=False,
+        mcp_server=False,
+        ssr_mode=False,
+        theme=look.theme(),
+        css=look.CSS,
+        head=look.SCRIPT,
+        app_kwargs={"middleware": [Middleware(Guard, local=local)]},
+    )
+    return made
+
+
+def credentials(auth: str | tuple[str, str] | None) -> tuple[str, str] | None:
+    """Return user and password from "user:password" or a pair.
+
+    Raises:
+        InputError: one of them is missing.
+    """
+    if auth is None:
+        return None
+    user, password = auth if isinstance(auth, tuple) else (auth.partition(":")[0], auth.partition(":")[2])
+    if not user or not password:
+        raise InputError(
+            explain_error("--auth must be a user and a password.", "one of them empty", "Write --auth user:password.")
+        )
+    return user, password
+
+
+def check_host(host: str, auth: tuple[str, str] | None) -> None:
+    """Raise if others could reach the page without a password."""
+    if host not in LOOPBACK and auth is None:
+        raise InputError(
+            explain_error(
+                "A page that other machines can reach needs a user and a password.",
+                f"host {host!r} without --auth",
+                "Add --auth user:password, or leave --host out to serve this machine alone.",
+            )
+        )
+
+
+def _quiet(folder: str) -> None:
+    """Have the page's own framework send nothing anywhere, and keep its files in a folder that goes."""
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    os.environ["GRADIO_TEMP_DIR"] = str(Path(folder) / "uploads")
