@@ -82,7 +82,9 @@ def build(b: Build) -> Any:
                         elem_id="shisen-other",
                     )  # fmt: skip
                 against = b.part(gr.Checkbox, {"label": "against"}, value=False)
-                score = b.part(gr.Radio, {"label": "score", "choices": lambda lang: choices(SCORES, lang)}, value="logit")
+                score = b.part(
+                    gr.Radio, {"label": "score", "choices": lambda lang: choices(SCORES, lang)}, value="logit"
+                )
             with gr.Column(elem_classes="shisen-card"):
                 style = b.part(
                     gr.Radio, {"label": "style", "choices": lambda lang: choices(STYLES, lang)}, value="blend",
@@ -202,9 +204,7 @@ def build(b: Build) -> Any:
     for part in drawing:
         part.input(safely(drawn_again), inputs, drawn, trigger_mode="always_last", **QUICK)
     for i, button in enumerate(answers):
-        button.click(
-            of_rank(i), [ranked, *inputs], [a, other, against, *outputs], show_progress_on=view, **NETWORK
-        )
+        button.click(of_rank(i), [ranked, *inputs], [a, other, against, *outputs], show_progress_on=view, **NETWORK)
     back.click(stepped(-1), inputs, new, show_progress_on=view, **NETWORK)
     on.click(stepped(1), inputs, new, show_progress_on=view, **NETWORK)
     shelf.input(safely(picked), [shelf, *inputs], new, show_progress_on=view, **NETWORK)
@@ -233,6 +233,4 @@ def _answer(seen: Explanation, place: int, ask: Ask) -> Any:
         return gr.update(visible=False)
     p = seen.predictions[place]
     on = seen.target.indices[:1] == (p.index,) and not ask.against
-    return gr.update(
-        value=f"{p.label}  {p.probability:.1%}", visible=True, variant="primary" if on else "secondary"
-    )
+    return gr.update(value=f"{p.label}  {p.probability:.1%}", visible=True, variant="primary" if on else "secondary")

@@ -48,9 +48,7 @@ def build(b: Build) -> None:
         keep = b.part(gr.DownloadButton, {"label": "save_report"}, interactive=False)
         report = gr.HTML(elem_id="shisen-trust-report")
 
-    def measured(
-        request: Any, methods: list[str], metrics: list[str], count: float, lang: str
-    ) -> Iterator[list[Any]]:
+    def measured(request: Any, methods: list[str], metrics: list[str], count: float, lang: str) -> Iterator[list[Any]]:
         start = perf_counter()
         pictures = [str(b.desk.shelf.path(name)) for name in b.desk.shelf.names]
 

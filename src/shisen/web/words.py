@@ -7,7 +7,10 @@ from typing import Any
 LANGUAGES = {"en": "English", "ja": "日本語"}
 
 WORDS: dict[str, tuple[str, str]] = {
-    "tagline": ("Where a network looked, and whether to trust it.", "ネットワークの視線と、その説明の信頼性を確かめます。"),
+    "tagline": (
+        "Where a network looked, and whether to trust it.",
+        "ネットワークの視線と、その説明の信頼性を確かめます。",
+    ),
     "language": ("Language", "言語"),
     # tabs
     "tab_explain": ("Explain", "説明"),
@@ -32,11 +35,17 @@ WORDS: dict[str, tuple[str, str]] = {
     "alt_picture": ("Picture", "画像"),
     "alt_overlay": ("Map of {method} for {target}, over {name}", "{name} に重ねた {target} の {method} マップ"),
     # the question
-    "answers": ("What the network sees – click a class to explain it", "ネットワークの答え（クラスをクリックすると説明します）"),
+    "answers": (
+        "What the network sees – click a class to explain it",
+        "ネットワークの答え（クラスをクリックすると説明します）",
+    ),
     "method": ("Method", "手法"),
     "layer": ("Layer", "層"),
     "default_layer": ("Default: {layer} – {reason}", "既定: {layer}（{reason}）"),
-    "no_layer": ("This method looks at the input itself; it has no layer.", "この手法は入力そのものを見るため、層はありません。"),
+    "no_layer": (
+        "This method looks at the input itself; it has no layer.",
+        "この手法は入力そのものを見るため、層はありません。",
+    ),
     "class_a": ("Class explained", "説明するクラス"),
     "class_b": ("… rather than", "…ではなく（対比するクラス）"),
     "top_class": ("(the top class)", "（最上位のクラス）"),
@@ -115,7 +124,10 @@ WORDS: dict[str, tuple[str, str]] = {
     # errors
     "error": ("This did not work", "実行できませんでした"),
     "busy": ("This is running already. Cancel it, or wait.", "すでに実行中です。中止するか、お待ちください。"),
-    "unexpected": ("Something unexpected happened ({kind}). The server's log says more.", "予期しないエラーです（{kind}）。詳細はサーバーのログをご覧ください。"),
+    "unexpected": (
+        "Something unexpected happened ({kind}). The server's log says more.",
+        "予期しないエラーです（{kind}）。詳細はサーバーのログをご覧ください。",
+    ),
     "no_upload": ("Choose a picture first.", "先に画像を選んでください。"),
 }
 
