@@ -125,7 +125,7 @@ def with_quantus(photos: Sequence[str]) -> dict[str, float]:
         maps = [heat(shisen.explain(model, p, method).values, shows, images.shape[1:3]) for p in photos]
         for baseline in ("black", "blur"):
             metric = quantus.PixelFlipping(
-                features_in_step=images.shape[1] * images.shape[2] // STEPS,
+                features_in_step=scaled[0].size // STEPS,
                 perturb_baseline=0.0 if baseline == "black" else "mean",
                 normalise=False,
                 abs=False,

@@ -62,6 +62,7 @@ SLOW = (
     "rise",
 )
 ORDERED = ("insertion_deletion", "adcc", "average_drop", "increase", "complexity", "sparseness")
+MARK = "<!-- what follows is written by benchmarks/trust.py -->"
 HALVED = {"insertion_deletion": {"steps": 8}}
 
 
@@ -169,8 +170,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         print(slow.table(), f"\n{perf_counter() - start:.0f} s", flush=True)
         parts += ["## Methods of many passes", "", f"{slow.facts['n']} photos.", "", *markdown(slow), ""]
-    given.page.parent.mkdir(parents=True, exist_ok=True)
-    given.page.with_suffix(".figures.md").write_text("\n".join(parts), encoding="utf-8")
+    words, _, _ = given.page.read_text(encoding="utf-8").partition(MARK)
+    given.page.write_text(words + MARK + "\n\n" + "\n".join(parts), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def candidates(model: Classifier) -> list[Setting]:
     finest = [p.path for p in ends if p.shape[0] >= 4 * shape[0]][:1]
     wanted = [Setting("grad_cam"), Setting("layer_cam")]
     wanted += [Setting(m, path) for path in near for m in ("grad_cam", "hires_cam")]
-    fused = [(default, path) for path in finer]
+    fused: list[tuple[str, ...]] = [(default, path) for path in finer]
     fused += [(default, path, *finest) for path in finer if finest]
     wanted += [Setting("hires_cam", points) for points in fused]
     wanted += [Setting("layer_cam", points) for points in fused[:1]]
