@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -76,7 +77,7 @@ def safely_each(function: Callable[..., Iterator[Any]]) -> Callable[..., Iterato
 def handed(function: Callable[..., Any], name: str, kind: type) -> Callable[..., Any]:
     """Have a parameter filled in by the page with what it knows of the event or of the visitor."""
     function.__annotations__ = {name: kind}
-    return safely(function)
+    return safely_each(function) if inspect.isgeneratorfunction(function) else safely(function)
 
 
 def shown(problem: Exception, given: tuple[Any, ...]) -> Exception:

@@ -27,13 +27,12 @@ def build(b: Build) -> Any:
     import gradio as gr
 
     with gr.Row(equal_height=False):
-        with gr.Column(scale=6, min_width=320, elem_classes="shisen-card"):
+        with gr.Column(scale=6, min_width=280, elem_classes="shisen-card"):
             view = gr.HTML(elem_id="shisen-view")
             with gr.Row(elem_classes="shisen-step"):
                 back = b.part(gr.Button, {"value": "previous"}, size="sm", elem_id="shisen-previous")
                 on = b.part(gr.Button, {"value": "next"}, size="sm", elem_id="shisen-next")
             summary = gr.HTML(elem_id="shisen-summary")
-            caution = gr.HTML(elem_id="shisen-caution")
             b.part(gr.Markdown, {"value": "answers"})
             with gr.Row(elem_classes="shisen-answers"):
                 answers = [gr.Button("–", elem_id=f"shisen-answer-{i}", size="sm") for i in range(TOP)]
@@ -41,15 +40,14 @@ def build(b: Build) -> Any:
                 png = b.part(gr.Button, {"value": "png"}, variant="primary", elem_id="shisen-png")
                 record = b.part(gr.Button, {"value": "json"}, elem_id="shisen-json")
             files = [gr.DownloadButton(k, elem_id=f"shisen-file-{k}", visible="hidden") for k in ("png", "json")]
-        with gr.Column(scale=4, min_width=320):
+        with gr.Column(scale=4, min_width=280):
             with gr.Column(elem_classes="shisen-card"):
-                upload = b.part(gr.File, {"label": "upload"}, type="filepath", height=110, elem_id="shisen-upload")
+                upload = b.part(gr.File, {"label": "upload"}, type="filepath", height=96, elem_id="shisen-upload")
                 names = b.desk.shelf.names
                 shelf = b.part(gr.Dropdown, {"label": "pictures"}, choices=names[:2000], value=names[0])
                 thumbs = gr.Gallery(
                     columns=4,
                     rows=2,
-                    height=190 if len(names) > 4 else 100,
                     show_label=False,
                     allow_preview=False,
                     interactive=False,
@@ -107,7 +105,7 @@ def build(b: Build) -> Any:
     drawing = [style, colormap, alpha]
     inputs = [*question, *drawing, b.lang]
     drawn = [view, line, lines]
-    outputs = [*drawn, summary, caution, about, why, layer, ranked, *answers]
+    outputs = [*drawn, summary, about, why, layer, ranked, *answers]
 
     def asked(method: str, layer: Any, a: Any, other: Any, against: bool, score: str) -> Ask:
         return Ask(
@@ -136,8 +134,7 @@ def build(b: Build) -> Any:
         where = say("default_layer", lang).format(layer=default, reason=reason) if default else ""
         return [
             *drawn_again(chosen, *given),
-            note(said(seen, lang)),
-            note(seen.warning or "", "warn"),
+            note(said(seen, lang)) + note(seen.warning or "", "warn"),
             note(spec.summary, "quiet"),
             note(where if spec.layered else say("no_layer", lang), "quiet"),
             gr.update(interactive=spec.layered),

@@ -32,12 +32,12 @@ def build(b: Build) -> None:
             sheet = b.part(gr.Number, {"label": "page"}, value=1, minimum=1, precision=0, min_width=80)
         go = b.part(gr.Button, {"value": "go_inside"}, variant="primary", elem_id="shisen-go-inside")
     with gr.Row():
-        with gr.Column(scale=1, min_width=320, elem_classes="shisen-card"):
+        with gr.Column(scale=1, min_width=280, elem_classes="shisen-card"):
             grid = b.part(
                 gr.Image, {"label": "grid"}, interactive=False, format="png", buttons=["download", "fullscreen"],
                 elem_id="shisen-grid",
             )  # fmt: skip
-        with gr.Column(scale=1, min_width=320, elem_classes="shisen-card"):
+        with gr.Column(scale=1, min_width=280, elem_classes="shisen-card"):
             speaking = b.part(
                 gr.Image, {"label": "ranked"}, interactive=False, format="png", buttons=["download", "fullscreen"],
                 elem_id="shisen-ranked",

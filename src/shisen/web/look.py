@@ -42,10 +42,12 @@ def theme() -> Any:
 
 CSS = """
 .gradio-container { max-width: 1240px !important; margin: 0 auto !important; }
-#shisen-head { align-items: center; flex-wrap: nowrap; }
-#shisen-head h1 { margin: 0; font-size: 1.45rem; letter-spacing: .01em; }
-#shisen-head p { margin: 0; color: var(--body-text-color-subdued); font-size: .9rem; }
-#shisen-lang { flex: 0 0 auto; min-width: 190px !important; }
+#shisen-head { align-items: center; justify-content: space-between; gap: 12px; padding: 4px 6px; }
+#shisen-title { flex: 1 1 260px; min-width: 0; }
+#shisen-title h1 { margin: 0; font-size: 1.5rem; line-height: 1.3; }
+#shisen-title small { font-size: .95rem; font-weight: 500; color: var(--body-text-color-subdued); }
+#shisen-title p { margin: 0; color: var(--body-text-color-subdued); font-size: .92rem; }
+#shisen-lang { flex: 0 0 auto; min-width: 0 !important; width: auto; }
 .shisen-card { background: var(--background-fill-primary); border: 1px solid var(--border-color-primary);
   border-radius: 12px; padding: 14px !important; }
 .shisen-view { display: flex; flex-direction: column; align-items: center; gap: 8px; }
@@ -70,13 +72,14 @@ CSS = """
 .shisen-answers button { flex: 1 1 130px; min-width: 130px; min-height: 44px; font-weight: 500; line-height: 1.25; }
 .shisen-step button { min-width: 44px !important; min-height: 44px; }
 .shisen-hidden { display: none !important; }
-#shisen-shelf .grid-wrap { overflow-x: auto; }
+#shisen-shelf .caption-label { display: none; }
+#shisen-shelf .grid-wrap { max-height: 210px; }
+#shisen-upload .wrap { font-size: 0; }
+#shisen-upload { border: 1px dashed var(--border-color-primary) !important; }
 .dark .shisen-note { background: #134e4a; color: #ccfbf1; }
 .dark .shisen-warn { background: #5a3a06; color: #fde9c4; }
 footer { display: none !important; }
 @media (max-width: 640px) {
-  #shisen-head p { display: none; }
-  #shisen-head { flex-wrap: wrap; }
   .shisen-card { padding: 10px !important; }
   .gradio-container { padding: 8px !important; }
 }

@@ -27,7 +27,7 @@ def page(desk: Desk, exports: Exports, lang: str = "en") -> Any:
     b = Build(desk, Spoken(lang), exports)
     with gr.Blocks(title=f"shisen – {desk.model.name}", analytics_enabled=False, delete_cache=(3600, 3600)) as made:
         with gr.Row(elem_id="shisen-head"):
-            head = gr.HTML(_head(desk, lang))
+            head = gr.HTML(_head(desk, lang), elem_id="shisen-title")
             b.lang = gr.Radio(
                 [(words, key) for key, words in LANGUAGES.items()], value=lang, label="Language / 言語",
                 show_label=False, container=False, elem_id="shisen-lang",
