@@ -22,6 +22,7 @@ from PIL import Image, ImageOps
 
 import shisen
 from shisen.attribution.resample import spread
+from shisen.backends.wrappers import Shared
 from shisen.registry import METHODS
 from shisen.targets import ClassSeed, to_numpy
 
@@ -37,20 +38,19 @@ LIGHT: dict[str, dict[str, Any]] = {
     "occlusion": {"window": 64, "stride": 64},
 }
 """Fewer passes than the defaults, so that the table is made in minutes; said beside the figures."""
-SLOW = tuple(n for n in LIGHT)
 
 
 def recognised(folder: Path, model: Any, least: float) -> list[tuple[Any, int]]:
     """Return (224 × 224 pixels, class) of the photos recognised with at least this probability."""
-    found = []
+    asked = []
     with (folder / "labels.csv").open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
             image = ImageOps.exif_transpose(Image.open(folder / row["file"])).convert("RGB")
             pixels = np.asarray(ImageOps.fit(image, (224, 224), Image.Resampling.BICUBIC), np.float32) / 255
-            top = model.predictions(model.activations(pixels[None]), 1)[0][0]
-            if top.index == int(row["class_index"]) and top.probability > least:
-                found.append((pixels, top.index))
-    return found
+            asked.append((pixels, int(row["class_index"])))
+    tops = model.predictions(model.activations(np.stack([pixels for pixels, _ in asked])), 1)
+    pairs = zip(asked, tops, strict=True)
+    return [one for one, top in pairs if top[0].index == one[1] and top[0].probability > least]
 
 
 def collages(photos: list[tuple[Any, int]], count: int) -> Iterator[tuple[Any, list[int]]]:
@@ -81,21 +81,26 @@ def share(values: Any, cell: int, shows: str) -> float:
 
 def play(model: Any, games: list[tuple[Any, list[int]]], few: int) -> dict[str, dict[str, float]]:
     """Return method → layer → mean share."""
+    shares: dict[tuple[str, str], list[float]] = {}
+    for number, (picture, classes) in enumerate(games):
+        batch = picture[None]
+        seeds = [ClassSeed("cell", ((1.0, (k,)),)) for k in classes]
+        shared = model.around(Shared(model.model, batch, seeds))
+        for name, method in METHODS.items():
+            if name in LIGHT and number >= few:
+                continue
+            for layer in LAYERS if method.layered else (None,):
+                if layer != LAYERS[0] and layer is not None and (name in LIGHT or name in ("cam", "guided_grad_cam")):
+                    continue
+                for cell, seed in enumerate(seeds):
+                    maps = method(shared, batch, seed, layer=layer, **LIGHT.get(name, {}))
+                    found = share(to_numpy(maps.values)[0], cell, method.shows)
+                    shares.setdefault((name, layer or ""), []).append(found)
+        print(f"collage {number + 1} of {len(games)}", flush=True)
     table: dict[str, dict[str, float]] = {}
-    for name, method in METHODS.items():
-        for layer in LAYERS if method.layered else (None,):
-            if name in SLOW and layer not in (None, LAYERS[0]):
-                continue
-            if name == "cam" and layer != LAYERS[0]:
-                continue
-            shares = []
-            for picture, classes in games[:few] if name in SLOW else games:
-                batch = np.stack([picture] * 4)
-                seed = ClassSeed("cell", ((1.0, tuple(classes)),))
-                values = to_numpy(method(model, batch, seed, layer=layer, **LIGHT.get(name, {})).values)
-                shares += [share(values[cell], cell, method.shows) for cell in range(4)]
-            table.setdefault(name, {})[layer or ""] = round(mean(shares), 3)
-            print(f"{name:24s} {layer or '':10s} {mean(shares):.3f}  ({len(shares)} questions)", flush=True)
+    for (name, layer), found in shares.items():
+        table.setdefault(name, {})[layer] = round(mean(found), 3)
+        print(f"{name:24s} {layer:10s} {mean(found):.3f}  ({len(found)} questions)")
     return table
 
 

@@ -1,6 +1,6 @@
 """How much every method costs, in forwards of the same batch, beside the peers in the same process.
 
-    python -m benchmarks.methods_speed                  # gradient CAMs at batch 1 and 8, nine together, SmoothGrad, Score-CAM
+    python -m benchmarks.methods_speed                  # gradient CAMs, nine together, SmoothGrad, Score-CAM
     python -m benchmarks.methods_speed --rounds 15 --only cams
 
 EfficientNet-Lite0 at 224 pixels. Every map is enlarged to the picture's size, as the peers do. Figures are medians of

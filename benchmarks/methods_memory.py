@@ -1,0 +1,65 @@
+"""Peak memory of Score-CAM and RISE at a layer of ResNet-50's size: it grows with the chunk, with nothing else.
+
+    python -m benchmarks.methods_memory
+
+Every figure is the peak of a fresh process, less that of one that explains nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+
+CASES = (
+    ("score_cam", 256, 8),
+    ("score_cam", 2048, 8),
+    ("score_cam", 2048, 32),
+    ("rise", 250, 8),
+    ("rise", 2000, 8),
+    ("rise", 2000, 32),
+)
+
+
+def one(method: str, count: int, chunk: int) -> None:
+    """Run a method once and print the peak of this process in MiB."""
+    import numpy as np
+    import torch
+
+    import shisen.attribution  # noqa: F401
+    from shisen.backends.torch import TorchClassifier
+    from shisen.backends.wrappers import Chunked
+    from shisen.registry import METHODS
+    from shisen.targets import ClassSeed
+
+    body = [torch.nn.Conv2d(3, 2048, 32, 32), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()]
+    model = Chunked(TorchClassifier(torch.nn.Sequential(*body, torch.nn.Linear(2048, 10))), chunk)
+    x = np.random.default_rng(0).random((1, 224, 224, 3), dtype=np.float32)
+    options = {"layer": "1", "max_channels": count} if method == "score_cam" else {"n": count}
+    seed = ClassSeed("class 0", ((1.0, (0,)),))
+    if method == "nothing":
+        model.activations(x)
+    else:
+        METHODS[method](model, x, seed, **options)
+    print(json.dumps(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+
+
+def measured(method: str, count: int, chunk: int) -> float:
+    command = [sys.executable, "-m", "benchmarks.methods_memory", method, str(count), str(chunk)]
+    return float(json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
+
+
+def main() -> None:
+    nothing = measured("nothing", 0, 8)
+    for method, count, chunk in CASES:
+        peak = measured(method, count, chunk) - nothing
+        of = "channels" if method == "score_cam" else "masks"
+        print(f"{method:10s} {count:5d} {of}, chunk {chunk:2d}: {peak:6.0f} MiB", flush=True)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        one(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    else:
+        main()
