@@ -165,8 +165,8 @@ def adcc(case: Case) -> Steps:
 
     value = 100 · 3 / (1/coherency + 1/(1 − complexity) + 1/(1 − drop)), all as shares
 
-    Protocol: taken for every picture, then averaged, as in the authors' code. (Put together from the averages of
-    the three terms, as some tables do, it comes out higher; that figure is given as `adcc of the means`.)
+    Protocol: taken for every picture, then averaged. (The harmonic mean of the averaged terms is never lower, and
+    usually higher.)
 
     Returns:
         per cent, 0 to 100, and the three terms.

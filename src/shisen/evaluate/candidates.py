@@ -55,5 +55,7 @@ def candidates(model: Classifier) -> list[Setting]:
     fused += [(default, path, *finest) for path in finer if finest]
     wanted += [Setting("hires_cam", points) for points in fused]
     wanted += [Setting("layer_cam", points) for points in fused[:1]]
-    wanted += [Setting("hires_cam", points, augment=COPIES) for points in (*fused, *near[: not fused])]
+    wanted += [Setting("hires_cam", points, augment=COPIES) for points in fused]
+    if not fused:
+        wanted += [Setting("hires_cam", path, augment=COPIES) for path in near]
     return [s for s in wanted if s.method in METHODS]
