@@ -18,7 +18,6 @@ from .explaining import Ready, explain_batch, seed_for
 from .explanation import Explanation, Failure
 from .models.loading import with_geometry
 from .models.model import Model
-from .registry import METHODS
 from .targets import TopSeed
 from .types import Picture
 
@@ -187,7 +186,7 @@ def compare(
     Args:
         model: from `load` or `wrap`.
         picture: as in `explain`.
-        methods: names, or "all".
+        methods: names, or "all" that suit the network.
         targets: as in `explain`, one row each; None is the top class.
         layer, score, size, fit: as in `explain`.
         options: method → its options.
@@ -197,7 +196,7 @@ def compare(
     Returns:
         A `Comparison`. A method that does not suit the network becomes a `Failure` in its cells.
     """
-    names = list(METHODS) if methods == "all" else [methods] if isinstance(methods, str) else list(methods)
+    names = registry.suiting(model) if methods == "all" else [methods] if isinstance(methods, str) else list(methods)
     specs = [registry.get(name) for name in names]
     own = {registry.get(name).name: dict(given) for name, given in (options or {}).items()}
     if not specs or not targets:

@@ -28,7 +28,7 @@ class Method:
         single: whether the first and only gradient call sees the unaltered pictures, so that the class
             can be chosen from the same forward.
         class_specific: False if the map does not depend on the target.
-        needs: "gradients", "activations" or "relu" (a network made of ReLUs).
+        needs: "gradients", "activations", "relu" (a network made of ReLUs) or "attention" (a transformer).
         paper: reference.
     """
 
@@ -130,3 +130,9 @@ def get(name: str | Method) -> Method:
     if key not in METHODS:
         raise unknown("method", name, METHODS, "See `shisen methods`.")
     return METHODS[key]
+
+
+def suiting(model: Classifier) -> list[str]:
+    """Return the names of all methods, without those for transformers where the network has no attention."""
+    attends = any("att" in f"{layer.kind} {layer.path}".lower() for layer in model.layers)
+    return [name for name, m in METHODS.items() if attends or m.needs != "attention"]

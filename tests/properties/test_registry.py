@@ -28,7 +28,7 @@ LIGHT: dict[str, dict[str, Any]] = {
     "lime": {"n": 30, "pieces": "3x3"},
     "kernel_shap": {"n": 40, "pieces": "3x3"},
 }
-NAMES = list(METHODS)
+NAMES = [name for name, m in METHODS.items() if m.needs != "attention"]  # those: tests/attribution/test_attention.py
 LAYERS = [name for name in NAMES if METHODS[name].layered]
 
 

@@ -51,13 +51,13 @@ def compare(
     """Explain one PICTURE by several methods and for several classes, in one figure with times."""
     from .. import attribution as _fill_registry  # noqa: F401
     from ..comparison import compare as run
-    from ..registry import METHODS
+    from ..registry import suiting
     from .progress import steps
 
     drawing = {k: choice.pop(k) for k in ("style", "colormap", "alpha")}
     (source,) = pictures_of([picture])[:1]
-    names = list(METHODS) if methods == "all" else [m.strip() for m in methods.split(",")]
     model = load_model(choice)
+    names = suiting(model) if methods == "all" else [m.strip() for m in methods.split(",")]
     with quiet_warnings(), steps(len(names), "Comparing") as step:
         found = run(model, source, names, targets_of(targets), layer=layer, score=score, share=not alone, progress=step)
         written = found.save(out, **drawing)

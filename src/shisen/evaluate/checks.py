@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import attribution as _fill_methods  # noqa: F401
 from ..models.model import Model
-from ..registry import METHODS
+from ..registry import METHODS, suiting
 from .fills import blurred
 from .harness import Progress, evaluate
 from .mapping import input_shape
@@ -71,7 +71,7 @@ def check_sanity(
         One verdict a method; the edge detector, which asks no network, is checked too and must fail.
     """
     if methods is None:
-        methods = [m.name for m in METHODS.values() if m.passes == "1" and m.class_specific]
+        methods = [m for m in suiting(model) if METHODS[m].passes == "1" and METHODS[m].class_specific]
     sources = patterns(model, n or 8, random_state) if pictures is None else pictures
     scores = evaluate(
         model,

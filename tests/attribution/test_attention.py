@@ -1,0 +1,97 @@
+"""The methods for transformers on a small one in plain torch: what they must do and what they claim."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import nets
+import shisen.attribution  # noqa: F401
+from shisen.backends.torch import TorchClassifier
+from shisen.backends.wrappers import Chunked, Passes, Shared, Watched
+from shisen.errors import ModelError
+from shisen.registry import METHODS, suiting
+from shisen.targets import ClassSeed, MixedSeed
+
+NAMES = [name for name, m in METHODS.items() if m.needs == "attention"]
+
+
+class Transformer(nn.Module):
+    """Patches, a class token, two blocks; any size of picture."""
+
+    def __init__(self, mean: bool = False) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.mean = mean
+        self.patch = nn.Conv2d(3, 12, 4, 4)
+        self.cls = nn.Parameter(torch.randn(1, 1, 12))
+        self.blocks = nn.ModuleList(
+            nn.TransformerEncoderLayer(12, 3, 24, batch_first=True, norm_first=True) for _ in range(2)
+        )
+        self.norm = nn.LayerNorm(12)
+        self.fc = nn.Linear(12, 5)
+
+    def forward(self, t: Any) -> Any:
+        tokens = self.patch(t).flatten(2).transpose(1, 2)
+        if not self.mean:
+            tokens = torch.cat([self.cls.expand(len(t), 1, 12), tokens], 1)
+        for block in self.blocks:
+            tokens = block(tokens)
+        tokens = self.norm(tokens)
+        return self.fc(tokens.mean(1) if self.mean else tokens[:, 0])
+
+
+def seed(*classes: int, weight: float = 1.0) -> ClassSeed:
+    return ClassSeed("class", ((weight, classes or (2,)),))
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["class token", "mean"])
+def model(request: pytest.FixtureRequest) -> TorchClassifier:
+    return TorchClassifier(Transformer(request.param).eval(), size=(12, 16, 3))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_batch_equals_its_pictures_however_it_is_cut(name: str, model: TorchClassifier) -> None:
+    x = nets.pictures(3)
+    whole = METHODS[name](model, x, seed(0, 3, 4)).values
+    assert whole.shape == (3, 3, 4)
+    assert float(whole.abs().amax(dim=(1, 2)).min()) > 0
+    for i, k in enumerate((0, 3, 4)):
+        torch.testing.assert_close(METHODS[name](model, x[i : i + 1], seed(k)).values[0], whole[i])
+    torch.testing.assert_close(METHODS[name](Chunked(model, 2), x, seed(0, 3, 4)).values, whole)
+    mixed = MixedSeed((seed(0), seed(3), seed(4)))
+    torch.testing.assert_close(METHODS[name](Chunked(model, 1), x, mixed).values, whole)
+    wrapped = Shared(Watched(model, Passes()), [])
+    torch.testing.assert_close(METHODS[name](wrapped, x, seed(0, 3, 4)).values, whole)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_claims_hold(name: str, model: TorchClassifier) -> None:
+    spec, x = METHODS[name], nets.pictures(2)
+    values = torch.stack([spec(model, x, seed(k)).values for k in range(5)])
+    assert bool((values < 0).any()) == spec.signed
+    if spec.class_specific:
+        assert not torch.allclose(values[0], values[1])
+    else:
+        torch.testing.assert_close(values[0], values[1])
+    if spec.linear:
+        torch.testing.assert_close(spec(model, x, seed(2, weight=3.0)).values, 3 * values[2])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_maps_lie_on_pictures_that_are_not_square(name: str, model: TorchClassifier) -> None:
+    assert METHODS[name](model, nets.pictures(1, 24, 8), seed()).values.shape == (1, 6, 2)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_other_networks_are_refused_and_not_offered(name: str, model: TorchClassifier) -> None:
+    cnn = TorchClassifier(nets.Toy(), size=(12, 16, 3))
+    with pytest.raises(ModelError, match="grad_cam"):
+        METHODS[name](cnn, nets.pictures(), seed())
+    assert name not in suiting(cnn)
+    assert name in suiting(model)
+    assert np.isin("grad_cam", suiting(cnn))
