@@ -20,7 +20,7 @@ pytest.importorskip("torch")
 pytest.importorskip("pyarrow")
 pytest.importorskip("sklearn")
 
-from audit import toy  # noqa: E402
+from audit import toy
 
 HERE = Path(__file__).resolve().parents[1]
 
