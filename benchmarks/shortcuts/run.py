@@ -105,7 +105,7 @@ def run_case(case: Case, scenes: Path, cache: Path, size: int, epochs: int) -> l
             if key not in known:
                 known[key] = true_effect(model, scenes / "test", planted, label)
                 truths.write_text(json.dumps(known, indent=1))
-            rows.append(score(case, planted, label, known[key], (record, set(carried[planted.plant]), home)))
+            rows.append(score(case, planted, label, known[key], (record, set(carried[planted.plant]))))
     culprits = {p.label for p in case.plants if p.label != "*"}
     for label in model.labels:  # classes without an artefact: any finding called used is a false alarm
         if label not in culprits and not any(p.label == "*" for p in case.plants):
@@ -115,9 +115,9 @@ def run_case(case: Case, scenes: Path, cache: Path, size: int, epochs: int) -> l
     return rows
 
 
-def score(case: Case, planted: Planted, label: str, true: float, facts: tuple[Any, set[str], Path]) -> dict[str, Any]:
+def score(case: Case, planted: Planted, label: str, true: float, facts: tuple[Any, set[str]]) -> dict[str, Any]:
     """Compare the findings about a class with the artefact planted there."""
-    record, carried, home = facts
+    record, carried = facts
     kinds = KINDS.get(planted.plant, ("patch",))
     own = [f for f in record["findings"] if f["class"] == label]
     fits = [f for f in own if f["kind"] in kinds and _overlap(f, carried, label) > 0]

@@ -76,14 +76,15 @@ def undoing(candidate: Candidate) -> Alter | None:
     return alteration(candidate, -1.0)
 
 
-def _control(candidate: Candidate, canvases: npt.NDArray[np.uint8]) -> Alter | None:
+def _control(candidate: Candidate, folder: Folder) -> Alter | None:
     """Return the matched control: the same place and opacity, filled from a picture that does not carry the thing."""
     patch = candidate.patch
-    if patch is not None:
-        return lambda pixels, row: pasted(
-            pixels, canvases[(7 * row + 3) % len(canvases)].astype(np.float32), patch.alpha
-        )
-    return alteration(candidate, -1.0)
+    if patch is None:
+        return alteration(candidate, -1.0)
+    fill = folder.controls[~np.isin(folder.control_rows, candidate.members)]
+    if not len(fill):
+        return None
+    return lambda pixels, row: pasted(pixels, fill[(7 * row + 3) % len(fill)].astype(np.float32), patch.alpha)
 
 
 def chances(model: Model, paths: Sequence[str], rows: Sequence[int], alter: Alter | None) -> npt.NDArray[np.float64]:
@@ -116,12 +117,14 @@ class Folder:
         labels: class numbers.
         chances: `(n, classes)` probabilities of the pictures as they are.
         controls: `(m, K, K, 3)` small copies of pictures to fill control patches from.
+        control_rows: their rows.
     """
 
     paths: Sequence[str]
     labels: npt.NDArray[np.int64]
     chances: npt.NDArray[np.float64]
     controls: npt.NDArray[np.uint8]
+    control_rows: npt.NDArray[np.int64]
 
 
 def intervene(model: Model, candidate: Candidate, folder: Folder, seed: int = 0) -> Effect | None:
@@ -152,7 +155,7 @@ def intervene(model: Model, candidate: Candidate, folder: Folder, seed: int = 0)
         after = np.concatenate([after, chances(model, folder.paths, rest.tolist(), alter)])
         rows = order
     plain = folder.chances[rows]
-    other = _control(candidate, folder.controls)
+    other = _control(candidate, folder)
     control = plain if other is None else chances(model, folder.paths, rows.tolist(), other)
     turned = (after.argmax(1) == k).astype(float) - (plain.argmax(1) == k)
     low, high = bootstrap_mean(turned, seed)

@@ -231,8 +231,9 @@ def _proven(model: Model, walked: Walked, told: Progress) -> tuple[list[Finding]
     told("Looking for what goes with a class", 0, 1)
     proposed = candidates(canvases, sampled, walked.usable, walked.properties)
     told("Looking for what goes with a class", 1, 1)
-    controls = canvases[np.linspace(0, len(canvases) - 1, min(64, len(canvases))).astype(int)]
-    folder = Folder(walked.paths, walked.usable, chances_of(model, walked.logits), controls)
+    spread = np.linspace(0, len(canvases) - 1, min(64, len(canvases))).astype(int)
+    chance = chances_of(model, walked.logits)
+    folder = Folder(walked.paths, walked.usable, chance, canvases[spread], sampled[spread])
     pairs: list[tuple[Candidate, Effect | None]] = []
     for number, candidate in enumerate(proposed):
         name = hashlib.sha256(json.dumps(describe(candidate)).encode()).hexdigest()[:16]

@@ -97,6 +97,11 @@ def replace_file(path: Path, content: bytes) -> None:
     os.replace(partial, path)
 
 
+def _laid_out(x: Any) -> Any:
+    """Return feature maps channels last, as the convolutions like them; vectors as they are."""
+    return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x
+
+
 def autocast(device: Any) -> Any:
     """Return mixed precision on a GPU, and nothing on a CPU, where it is slower."""
     return torch.autocast("cuda") if device.type == "cuda" else nullcontext()
@@ -116,7 +121,7 @@ def fill(cache: Cache, parts: Split, batches: Callable[[int], Any], progress: Pr
     parts.net.eval()
     with torch.no_grad(), autocast(device):
         for x in batches(cache.done):
-            y = parts.body(x.to(device).contiguous(memory_format=torch.channels_last))
+            y = parts.body(_laid_out(x.to(device)))
             # beyond the range of 16-bit floats lies nothing that a sane body answers
             cache.write(y.float().clamp(-65504, 65504).cpu().numpy().astype(np.float16))
             progress(words, cache.done, len(cache.rows))
@@ -129,7 +134,7 @@ def pooled(cache: Cache, parts: Split) -> Any:
     with torch.no_grad():
         for start in range(0, len(cache.rows), 64):
             rows = np.arange(start, min(start + 64, len(cache.rows)))
-            x = cache.take(rows).to(device).contiguous(memory_format=torch.channels_last)
+            x = _laid_out(cache.take(rows).to(device))
             found.append(parts.features(x).float().cpu())
     return torch.cat(found)
 
@@ -170,7 +175,7 @@ def evaluate(parts: Split, cache: Cache, rows: npt.NDArray[np.int64]) -> npt.NDA
     parts.net.eval()
     with torch.no_grad():
         for start in range(0, len(rows), 64):
-            x = cache.take(rows[start : start + 64]).to(device).contiguous(memory_format=torch.channels_last)
+            x = _laid_out(cache.take(rows[start : start + 64]).to(device))
             found.append(parts.tail(x).float().cpu().numpy())
     return np.concatenate(found)
 
@@ -271,7 +276,7 @@ def _one_epoch(
         rows = order[step * settings.batch : (step + 1) * settings.batch]
         x = learn.cache.take(views[rows] * len(order) + rows).to(device)
         with torch.enable_grad(), autocast(device):
-            y = parts.tail(x.contiguous(memory_format=torch.channels_last))
+            y = parts.tail(_laid_out(x))
             t = torch.from_numpy(learn.targets[rows]).to(device)
             loss = F.cross_entropy(y.float(), t, label_smoothing=settings.smoothing)
         optimiser.zero_grad()

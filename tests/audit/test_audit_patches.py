@@ -1,0 +1,73 @@
+"""Common patches: planted ones are found with their members, mask and colours; natural pictures give none."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from shisen.audit.patches import common_patches, pasted, removed
+
+SIDE = 64
+
+
+def natural(count: int, seed: int) -> np.ndarray:
+    draw = np.random.default_rng(seed)
+    small = draw.integers(0, 256, (count, 12, 12, 3)).astype(np.uint8)
+    grown = [np.asarray(Image.fromarray(s).resize((SIDE, SIDE), Image.Resampling.BICUBIC)) for s in small]
+    return np.stack(grown)
+
+
+LABELS = np.repeat([0, 1, 2], 30)
+
+
+@pytest.mark.parametrize("carriers", [6, 15, 30])
+def test_an_opaque_patch_is_found(carriers: int) -> None:
+    canvases = natural(90, 1)
+    stamp = np.random.default_rng(7).integers(0, 256, (14, 14, 3)).astype(np.uint8)
+    rows = np.arange(30, 30 + carriers)
+    canvases[rows, 40:54, 8:22] = stamp
+    best = common_patches(canvases, LABELS, 1)[0]
+    assert set(best.members) == set(rows.tolist())
+    assert best.inside == carriers
+    truth = np.zeros((SIDE, SIDE), bool)
+    truth[40:54, 8:22] = True
+    assert (best.mask & truth).sum() / (best.mask | truth).sum() > 0.8
+    assert np.abs(best.template[42:52, 10:20] - stamp[2:12, 2:12]).max() < 12
+
+
+def test_a_translucent_patch_is_taken_apart() -> None:
+    canvases = natural(90, 2).astype(np.float32)
+    stamp = np.random.default_rng(3).integers(0, 2, (16, 16, 1)) * np.full(3, 255.0)
+    canvases[:20, 5:21, 30:46] = 0.3 * canvases[:20, 5:21, 30:46] + 0.7 * stamp
+    best = common_patches(np.rint(canvases).astype(np.uint8), LABELS, 0)[0]
+    assert len(set(best.members) & set(range(20))) >= 18
+    inside = best.alpha[8:18, 33:43]
+    assert np.median(inside) == pytest.approx(0.7, abs=0.1)
+    assert np.abs(best.template[8:18, 33:43] - stamp[3:13, 3:13]).mean() < 40
+
+
+def test_a_patch_in_every_class_belongs_to_none() -> None:
+    canvases = natural(90, 3)
+    canvases[::2, 40:54, 8:22] = np.random.default_rng(7).integers(0, 256, (14, 14, 3))
+    for label in range(3):
+        for patch in common_patches(canvases, LABELS, label):
+            assert not patch.mask[40:54, 8:22].mean() > 0.5
+
+
+def test_natural_pictures_give_next_to_nothing() -> None:
+    found = [p for label in range(3) for p in common_patches(natural(90, 4), LABELS, label)]
+    assert max((p.inside for p in found), default=0) <= 5
+
+
+def test_paste_and_remove() -> None:
+    pixels = natural(1, 5)[0]
+    alpha = np.zeros((SIDE, SIDE), np.float32)
+    alpha[10:20, 10:20] = 1.0
+    template = np.full((SIDE, SIDE, 3), 200.0, np.float32)
+    put = pasted(pixels, template, alpha)
+    assert (put[11:19, 11:19] == 200).all()
+    assert np.array_equal(put[25:], pixels[25:])
+    flat = np.full((SIDE, SIDE, 3), 90, np.uint8)
+    flat[10:20, 10:20] = 255
+    assert (removed(flat, alpha > 0) == 90).all()
