@@ -14,7 +14,7 @@ from .jobs import Far
 from .view import note
 from .words import say
 
-FIRST = ("gradient", "smooth_grad", "integrated_gradients", "grad_cam", "grad_cam_pp", "layer_cam")
+FIRST = ("gradient", "input_x_gradient", "grad_cam", "grad_cam_pp", "layer_cam", "hires_cam")  # one pass each
 
 
 def build(b: Build) -> None:
@@ -35,7 +35,7 @@ def build(b: Build) -> None:
         status = gr.HTML(elem_id="shisen-compare-status")
     with gr.Column(elem_classes="shisen-card"):
         figure = b.part(
-            gr.Image, {"label": "figure"}, type="filepath", interactive=False, buttons=["download", "fullscreen"],
+            gr.Image, {"label": "figure"}, show_label=False, type="filepath", interactive=False, buttons=["download", "fullscreen"],
             elem_id="shisen-comparison",
         )  # fmt: skip
         problems = gr.HTML()
@@ -52,7 +52,7 @@ def build(b: Build) -> None:
                 step(done, len(methods), method)
 
             found = b.desk.compare(picture, list(methods), [top(k) for k in range(int(many))], None, named)
-            return found, found.save(b.exports.folder() / "comparison.png")
+            return found, found.save(b.exports.folder() / "comparison.png", columns=3)
 
         yield [note(say("starting", lang)), gr.skip(), ""]
         for far in b.jobs.run(who, work, say("busy", lang)):

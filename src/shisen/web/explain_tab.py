@@ -48,6 +48,7 @@ def build(b: Build) -> Any:
                 thumbs = gr.Gallery(
                     columns=4,
                     rows=2,
+                    height=132 if len(names) <= 4 else 244,
                     show_label=False,
                     allow_preview=False,
                     interactive=False,

@@ -16,6 +16,9 @@ def build(b: Build) -> None:
     """Build the tab."""
     import gradio as gr
 
+    def scales(lang: str) -> list[tuple[str, str]]:
+        return [(say(f"by_{key}", lang), key) for key in SCALES]
+
     points = [point.path for point in b.desk.model.layers if point.spatial]
     default, _ = b.desk.reason()
     with gr.Column(elem_classes="shisen-card"):
@@ -28,18 +31,20 @@ def build(b: Build) -> None:
             order = b.part(
                 gr.Radio, {"label": "order", "choices": lambda lang: choices(ORDERS, lang)}, value="strength"
             )
-            scale = b.part(gr.Radio, {"label": "scale", "choices": lambda lang: choices(SCALES, lang)}, value="channel")
+            scale = b.part(gr.Radio, {"label": "scale", "choices": scales}, value="channel")
             sheet = b.part(gr.Number, {"label": "page"}, value=1, minimum=1, precision=0, min_width=80)
         go = b.part(gr.Button, {"value": "go_inside"}, variant="primary", elem_id="shisen-go-inside")
     with gr.Row():
         with gr.Column(scale=1, min_width=280, elem_classes="shisen-card"):
+            b.part(gr.Markdown, {"value": "grid"})
             grid = b.part(
-                gr.Image, {"label": "grid"}, interactive=False, format="png", buttons=["download", "fullscreen"],
+                gr.Image, {"label": "grid"}, show_label=False, interactive=False, format="png", buttons=["download", "fullscreen"],
                 elem_id="shisen-grid",
             )  # fmt: skip
         with gr.Column(scale=1, min_width=280, elem_classes="shisen-card"):
+            b.part(gr.Markdown, {"value": "ranked"})
             speaking = b.part(
-                gr.Image, {"label": "ranked"}, interactive=False, format="png", buttons=["download", "fullscreen"],
+                gr.Image, {"label": "ranked"}, show_label=False, interactive=False, format="png", buttons=["download", "fullscreen"],
                 elem_id="shisen-ranked",
             )  # fmt: skip
 

@@ -71,9 +71,10 @@ CSS = """
 .shisen-answers { gap: 6px !important; }
 .shisen-answers button { flex: 1 1 130px; min-width: 130px; min-height: 44px; font-weight: 500; line-height: 1.25; }
 .shisen-step button { min-width: 44px !important; min-height: 44px; }
+.shisen-note progress { accent-color: #0f766e; height: 10px; display: block; margin-top: 6px; }
 .shisen-hidden { display: none !important; }
 #shisen-shelf .caption-label { display: none; }
-#shisen-shelf .grid-wrap { max-height: 210px; }
+#shisen-shelf .grid-wrap { padding: 0 8px; }
 #shisen-upload .wrap { font-size: 0; }
 #shisen-upload { border: 1px dashed var(--border-color-primary) !important; }
 .dark .shisen-note { background: #134e4a; color: #ccfbf1; }
@@ -81,6 +82,7 @@ CSS = """
 footer { display: none !important; }
 @media (max-width: 640px) {
   .shisen-card { padding: 10px !important; }
+  .tab-container button { padding: 0 9px !important; font-size: .88rem !important; }
   .gradio-container { padding: 8px !important; }
 }
 """

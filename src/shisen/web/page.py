@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import compare_tab, explain_tab, inside_tab, interface, trust_tab
+from . import audit_tab, compare_tab, explain_tab, inside_tab, interface, trust_tab
 from .building import QUICK, Build
 from .desk import Desk
 from .jobs import Exports
@@ -42,6 +42,8 @@ def page(desk: Desk, exports: Exports, lang: str = "en") -> Any:
                 inside_tab.build(b)
             with b.part(gr.Tab, {"label": "tab_trust"}, id="trust"):
                 trust_tab.build(b)
+            with b.part(gr.Tab, {"label": "tab_audit"}, id="audit"):
+                audit_tab.build(b)
         interface.build(b)
 
         def spoken(lang: str) -> list[Any]:

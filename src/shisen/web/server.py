@@ -67,14 +67,15 @@ def serve(
     network = model if isinstance(model, Model) else load(model)
     given = model if isinstance(model, str) else getattr(model, "source", "") or getattr(model, "name", "model")
     start = options if isinstance(options, Start) else Start(str(given))
-    made = page(Desk(network, shelf, start), Exports(Path(work.name) / "exports"), lang)
-    made.shisen_work = work  # the folder goes when the page does
+    desk = Desk(network, shelf, start)
+    made = page(desk, Exports(Path(work.name) / "exports"), lang)
+    made.shisen_work, made.shisen_desk = work, desk  # the folder goes when the page does
     from starlette.middleware import Middleware
 
     local = host in LOOPBACK
     made.launch(
         server_name=host,
-        server_port=port or None,
+        server_port=port or free_port(host),
         auth=pair,
         share=False,
         max_file_size=MAX_BYTES,
@@ -93,6 +94,15 @@ def serve(
         app_kwargs={"middleware": [Middleware(Guard, local=local)]},
     )
     return made
+
+
+def free_port(host: str) -> int:
+    """Return a port of this machine that nothing listens at."""
+    import socket
+
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
 
 
 def credentials(auth: str | tuple[str, str] | None) -> tuple[str, str] | None:

@@ -94,7 +94,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "strength": ("strongest first", "強い順"),
     "index": ("by number", "番号順"),
     "scale": ("Brightness by", "明るさの基準"),
-    "channel": ("channel", "チャンネル"),
+    "by_channel": ("channel", "チャンネル"),
+    "by_layer": ("layer", "層"),
     "page": ("Sheet", "シート"),
     "go_inside": ("Look inside", "内部を見る"),
     "ranked": ("Channels that speak for the top class", "最上位クラスを支持するチャンネル"),
@@ -120,6 +121,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "Looks for shortcuts in the folder, one subfolder a class, and proves them by intervention.",
         "クラスごとのサブフォルダーから近道（ショートカット）を探し、介入によって確かめます。",
     ),
+    "audited": ("Done: {n} findings, {time}.", "完了: 所見 {n} 件、{time}。"),
     "go_audit": ("Start the audit", "監査を開始"),
     # errors
     "error": ("This did not work", "実行できませんでした"),

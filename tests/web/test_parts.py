@@ -1,0 +1,204 @@
+"""The page's own small parts: what stays at hand, which files can be named, which words are shown."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import string
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from shisen.errors import InputError, PictureError
+from shisen.web.asking import Ask
+from shisen.web.guard import POLICY, Guard
+from shisen.web.jobs import Exports, Far, Jobs
+from shisen.web.keeping import Kept
+from shisen.web.server import check_host, credentials
+from shisen.web.shelf import MAX_BYTES, Shelf, open_upload
+from shisen.web.words import WORDS
+
+
+def test_what_was_used_longest_ago_makes_room_and_the_newest_stays() -> None:
+    kept: Kept[bytes] = Kept(10, len)
+    kept.put("a", b"1234")
+    kept.put("b", b"1234")
+    assert kept.get("a") == b"1234"
+    kept.put("c", b"1234")
+    assert kept.get("b") is None
+    assert kept.get("a") is not None
+    assert kept.bytes == 8
+    kept.put("huge", b"x" * 99)
+    assert len(kept) == 1
+    assert kept.bytes == 99
+
+
+def test_every_text_is_there_in_both_languages_with_the_same_places_to_fill() -> None:
+    for key, (english, japanese) in WORDS.items():
+        fields = [{name for _, name, _, _ in string.Formatter().parse(text) if name} for text in (english, japanese)]
+        assert english and japanese, key
+        assert fields[0] == fields[1], key
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Shelf:
+    folder = tmp_path / "given"
+    (folder / "inner").mkdir(parents=True)
+    for name in ("a.png", "inner/b.png"):
+        Image.fromarray(np.zeros((4, 5, 3), np.uint8)).save(folder / name)
+    secret = tmp_path / "secret.png"
+    Image.fromarray(np.zeros((4, 5, 3), np.uint8)).save(secret)
+    os.symlink(secret, folder / "link.png")
+    os.symlink(tmp_path, folder / "out")
+    return Shelf(folder)
+
+
+def test_a_link_that_leads_out_of_the_folder_is_no_picture_of_it(shelf: Shelf) -> None:
+    assert sorted(shelf.names) == ["a.png", "inner/b.png"]
+
+
+def test_a_file_that_becomes_a_link_later_is_refused(shelf: Shelf) -> None:
+    (shelf.folder / "a.png").unlink()
+    os.symlink(shelf.folder.parent / "secret.png", shelf.folder / "a.png")
+    with pytest.raises(PictureError, match="one of the folder"):
+        shelf.path("a.png")
+
+
+HOSTILE = [
+    *("../secret.png", "..", ".", "", "/", "/etc/passwd", "a.png/../../secret.png", "inner/../../secret.png"),
+    *("link.png", "out/secret.png", "out/given/a.png", "./a.png", "a.png ", " a.png", "A.PNG", "a.png\0", "a.png\n"),
+    *("..\\secret.png", "%2e%2e/secret.png", "....//secret.png", "~", "~/.bashrc", "$HOME", "file:///etc/passwd"),
+    *("http://127.0.0.1/a.png", "https://example.org/a.png", "data:image/png;base64,AAAA", "*", "*.png", "[a].png"),
+    *("/proc/self/environ", "/dev/zero", "/dev/stdin", "con", "a.png::$DATA", "//server/share", "x" * 5000),
+    *(None, 0, 1.5, True, b"a.png", ["a.png"], {"path": "/etc/passwd"}, ("a.png",), Path("a.png"), object(), -1, []),
+]
+
+
+def test_no_name_but_the_folders_own_opens_anything(shelf: Shelf) -> None:
+    assert len(HOSTILE) >= 48
+    for name in HOSTILE:
+        with pytest.raises(PictureError, match="one of the folder"):
+            shelf.path(name)
+
+
+def test_stepping_goes_round_in_a_circle(shelf: Shelf) -> None:
+    assert shelf.step("a.png", 1) == "inner/b.png"
+    assert shelf.step("inner/b.png", 1) == "a.png"
+    assert shelf.step("a.png", -1) == "inner/b.png"
+    assert shelf.step(None, 1) == "a.png"
+    assert shelf.step(None, -1) == "inner/b.png"
+
+
+def test_an_upload_is_bounded_in_bytes_and_known_by_its_own_name(tmp_path: Path) -> None:
+    large = tmp_path / "large.png"
+    with large.open("wb") as file:
+        file.truncate(MAX_BYTES + 1)
+    with pytest.raises(PictureError, match="40 MB"):
+        open_upload(large, "large.png")
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"\x89PNG\r\n\x1a\n" + b"0" * 50)
+    with pytest.raises(PictureError) as refused:
+        open_upload(broken, "mine.png")
+    assert str(tmp_path) not in str(refused.value)
+    assert "mine.png" in str(refused.value)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.2", "example.org", "::"])
+def test_others_can_reach_the_page_only_with_a_password(host: str) -> None:
+    with pytest.raises(InputError, match="--auth"):
+        check_host(host, None)
+    check_host(host, ("me", "secret"))
+
+
+@pytest.mark.parametrize("auth", ["user", "user:", ":password", ""])
+def test_half_a_login_is_none(auth: str) -> None:
+    with pytest.raises(InputError, match="user and a password"):
+        credentials(auth)
+
+
+def test_a_password_may_hold_a_colon() -> None:
+    assert credentials("me:a:b") == ("me", "a:b")
+
+
+async def _answer(host: bytes, local: bool) -> list[dict[str, Any]]:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"page"})
+
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    await Guard(app, local)({"type": "http", "headers": [(b"host", host)]}, None, send)
+    return sent
+
+
+@pytest.mark.parametrize("host", [b"localhost:7860", b"127.0.0.1", b"[::1]:80"])
+def test_this_machine_is_answered_and_its_browser_told_to_stay_here(host: bytes) -> None:
+    start, body = asyncio.run(_answer(host, True))
+    assert body["body"] == b"page"
+    assert (b"content-security-policy", POLICY.encode()) in start["headers"]
+
+
+@pytest.mark.parametrize("host", [b"evil.example", b"", b"127.0.0.1.evil.example", b"[::2]"])
+def test_a_name_that_is_not_this_machines_is_refused(host: bytes) -> None:
+    assert asyncio.run(_answer(host, True))[0]["status"] == 403
+    assert asyncio.run(_answer(host, False))[0]["status"] == 200
+
+
+def test_work_says_how_far_it_is_and_gives_its_result() -> None:
+    def work(step: Any) -> str:
+        step(1, 2, "half")
+        return "done"
+
+    assert list(Jobs().run("me", work, "busy")) == [Far(1, 2, "half"), ("done",)]
+
+
+def test_cancelled_work_stops_at_its_next_step_and_yields_nothing_more() -> None:
+    jobs, go = Jobs(), threading.Event()
+    reached: list[int] = []
+
+    def work(step: Any) -> str:
+        for i in range(100):
+            step(i, 100, "x")
+            reached.append(i)
+            go.wait(5)
+        return "never"
+
+    run = jobs.run("me", work, "busy")
+    assert next(run) == Far(0, 100, "x")
+    with pytest.raises(InputError, match="busy"):
+        next(jobs.run("me", work, "busy"))
+    assert jobs.cancel("me")
+    go.set()
+    assert list(run) == []
+    assert reached == [0]
+    assert not jobs.cancel("nobody")
+
+
+def test_an_error_of_the_work_reaches_the_one_who_waits() -> None:
+    def work(step: Any) -> None:
+        raise InputError("no")
+
+    with pytest.raises(InputError, match="no"):
+        list(Jobs().run("me", work, "busy"))
+
+
+def test_old_exports_make_room(tmp_path: Path) -> None:
+    exports = Exports(tmp_path, keep=3)
+    folders = [exports.folder() for _ in range(5)]
+    assert [f.exists() for f in folders] == [False, False, True, True, True]
+
+
+def test_a_question_becomes_what_explain_takes() -> None:
+    assert Ask().target is None
+    assert Ask(a=3).target == 3
+    assert [w for w, _ in Ask(a=3, b=5).target.terms] == [1.0, -1.0]
+    assert [w for w, _ in Ask(a=3, against=True).target.terms] == [-1.0]
+    assert Ask("gradient", layer="head").arguments["layer"] is None
+    assert Ask("grad_cam", layer="head").arguments["layer"] == "head"
