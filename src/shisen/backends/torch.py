@@ -117,7 +117,8 @@ class TorchClassifier:
             if "input" in points:
                 x = x.detach().requires_grad_()
             leaves: dict[str, tuple[Any, Layout]] = {"input": (x, Layout("plain"))}
-            y = self._forward(x, ends=[at], starts=[p for p in points if p != "input"], leaves=leaves)[at]
+            with torch.set_grad_enabled("input" in points):  # the hook at the first start switches it on
+                y = self._forward(x, ends=[at], starts=[p for p in points if p != "input"], leaves=leaves)[at]
             raw = [leaves[p][0] for p in points]
             grads = []
             for i, one in enumerate(seeds):
@@ -262,6 +263,7 @@ class TorchClassifier:
                         tensor = layout.back(values[point], tensor)
                     if point in starts and leaves is not None:
                         # the graph starts here, unless an earlier point has started it already
+                        torch.set_grad_enabled(True)
                         tensor = tensor if tensor.requires_grad else tensor.detach().requires_grad_()
                         leaves[point] = (tensor, layout)
                     if point in ends:
