@@ -24,9 +24,9 @@ def weight_randomisation(case: Case) -> Steps:
     value = mean over stages of ρ(|v|, |v of the network that forgot so much|), ρ Spearman's rank correlation
 
     Protocol: cascading, from the answer downwards: a tenth, four tenths, all of the layers. The early stages count
-    as much as the last: a map that survives the loss of the upper layers does not explain the answer. In a layer each tensor
-    of weights is permuted, so sizes are as trained; running statistics stay. A copy of the network is shuffled,
-    never the network itself. Sizes |v| are compared, since a sign may turn by chance.
+    as much as the last: a map that survives the loss of the upper layers does not explain the answer. In a layer
+    each tensor of weights is permuted, so sizes are as trained; running statistics stay. A copy of the network is
+    shuffled, never the network itself. Sizes |v| are compared, since a sign may turn by chance.
 
     Returns:
         a correlation, −1 to 1, with the stages as the curve and the structural similarity as a part.
