@@ -147,7 +147,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parts += [
             "## Sanity: do the maps depend on the weights?",
             "",
-            "6 photos; rank correlation of |map| with that of a copy of the network whose weights are all shuffled.",
+            "6 photos; rank correlation of |map| with those of copies of the network whose weights are shuffled from "
+            "the answer downwards: a tenth, four tenths, all of the layers; mean of the three.",
             "",
             "| method | rank correlation | SSIM | verdict |",
             "|---|---|---|---|",

@@ -28,8 +28,8 @@ class Verdict:
 
     Attributes:
         method: name.
-        likeness: rank correlation of the sizes |v|, mean over the pictures.
-        ssim: structural similarity.
+        likeness: rank correlation of the sizes |v|, mean over the stages and the pictures.
+        ssim: structural similarity after the last stage.
         passed: whether the upper end of the interval lies below `ALIKE`; None if the interval contains it.
     """
 

@@ -19,13 +19,14 @@ STAGES = (0.1, 0.4, 1.0)
 
 @metric(family="sanity", unit="rank correlation", higher_is_better=False, paper=ADEBAYO, needs="maps")
 def weight_randomisation(case: Case) -> Steps:
-    """Likeness of the map to that of the network with all its weights shuffled: near 0 if the weights matter.
+    """Likeness of the map to those of a network whose weights are shuffled layer by layer: near 0 if they matter.
 
-    value = ρ(|v|, |v of the network that forgot everything|), ρ Spearman's rank correlation
+    value = mean over stages of ρ(|v|, |v of the network that forgot so much|), ρ Spearman's rank correlation
 
-    Protocol: cascading, from the answer downwards: a tenth, four tenths, all of the layers. In a layer each tensor
-    of weights is permuted, so sizes are as trained; running statistics stay. A copy of the network is shuffled,
-    never the network itself. Sizes |v| are compared, since a sign may turn by chance.
+    Protocol: cascading, from the answer downwards: a tenth, four tenths, all of the layers. The early stages count
+    as much as the last: a map that survives the loss of the upper layers does not explain the answer. In a layer
+    each tensor of weights is permuted, so sizes are as trained; running statistics stay. A copy of the network is
+    shuffled, never the network itself. Sizes |v| are compared, since a sign may turn by chance.
 
     Returns:
         a correlation, −1 to 1, with the stages as the curve and the structural similarity as a part.
@@ -41,7 +42,7 @@ def weight_randomisation(case: Case) -> Steps:
         other = np.abs(case.heat_of(again))
         curve.append(rank_correlation(own, other))
         likeness = ssim(normalised(own), normalised(other))
-    return Outcome(curve[-1], tuple(curve), {"ssim": likeness})
+    return Outcome(float(np.mean(curve)), tuple(curve), {"ssim": likeness})
 
 
 @metric(
