@@ -144,13 +144,13 @@ def build(b: Build) -> Any:
         ]
 
     def of_rank(place: int) -> Any:
-        def explain(best: list[int], chosen: Chosen, method: str, layer: Any, *given: Any) -> list[Any]:
+        def ranked_explained(best: list[int], chosen: Chosen, method: str, layer: Any, *given: Any) -> list[Any]:
             if place >= len(best):
                 raise InputError(say("no_upload", str(given[-1])))
             _, _, _, score, *rest = given
             return [best[place], NONE, False, *explained(chosen, method, layer, best[place], NONE, False, score, *rest)]
 
-        return safely(explain)
+        return safely(ranked_explained)
 
     def thumbnails(name: str) -> list[tuple[Any, str]]:
         return [(b.desk.thumbnail(n), n) for n in b.desk.shelf.around(name, THUMBS)]
