@@ -40,7 +40,8 @@ def test_what_was_used_longest_ago_makes_room_and_the_newest_stays() -> None:
 def test_every_text_is_there_in_both_languages_with_the_same_places_to_fill() -> None:
     for key, (english, japanese) in WORDS.items():
         fields = [{name for _, name, _, _ in string.Formatter().parse(text) if name} for text in (english, japanese)]
-        assert english and japanese, key
+        assert english, key
+        assert japanese, key
         assert fields[0] == fields[1], key
 
 

@@ -80,7 +80,7 @@ def handed(function: Callable[..., Any], name: str, kind: type) -> Callable[...,
     return safely_each(function) if inspect.isgeneratorfunction(function) else safely(function)
 
 
-def shown(problem: Exception, given: tuple[Any, ...]) -> Exception:
+def shown(problem: Exception, given: tuple[Any, ...]) -> Any:
     """Return an error as the page shows it; one of the library's own says itself what to do."""
     import gradio as gr
 

@@ -25,7 +25,7 @@ def build(b: Build) -> None:
         b.part(gr.Markdown, {"value": "inside_help"})
         with gr.Row():
             layer = b.part(
-                gr.Dropdown, {"label": "layer"}, choices=points, value=default or (points or [None])[0], min_width=200,
+                gr.Dropdown, {"label": "layer"}, choices=points, value=default or next(iter(points), None), min_width=200,
                 elem_id="shisen-inside-layer",
             )  # fmt: skip
             order = b.part(

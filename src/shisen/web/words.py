@@ -80,7 +80,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "how_many": ("Classes: how many of the top", "上位クラスの数"),
     "go_compare": ("Compare", "比較する"),
     "compare_help": (
-        "The picture chosen under Explain, by several methods and for its top classes. Times are for all classes together.",
+        "The picture chosen under Explain, by several methods, for its top classes. Times are for all classes together.",
         "「説明」タブで選んだ画像を、複数の手法と上位クラスで比べます。時間は全クラスの合計です。",
     ),
     "figure": ("Comparison", "比較図"),
