@@ -73,27 +73,39 @@ def build(b: Build) -> Any:
 
                 with gr.Row():
                     a = b.part(
-                        gr.Dropdown, {"label": "class_a", "choices": named("top_class")}, value=NONE, min_width=140,
+                        gr.Dropdown,
+                        {"label": "class_a", "choices": named("top_class")},
+                        value=NONE,
+                        min_width=140,
                         elem_id="shisen-class",
-                    )  # fmt: skip
+                    )
                     other = b.part(
-                        gr.Dropdown, {"label": "class_b", "choices": named("nothing")}, value=NONE, min_width=140,
+                        gr.Dropdown,
+                        {"label": "class_b", "choices": named("nothing")},
+                        value=NONE,
+                        min_width=140,
                         elem_id="shisen-other",
-                    )  # fmt: skip
+                    )
                 against = b.part(gr.Checkbox, {"label": "against"}, value=False)
                 score = b.part(
                     gr.Radio, {"label": "score", "choices": lambda lang: choices(SCORES, lang)}, value="logit"
                 )
             with gr.Column(elem_classes="shisen-card"):
                 style = b.part(
-                    gr.Radio, {"label": "style", "choices": lambda lang: choices(STYLES, lang)}, value="blend",
+                    gr.Radio,
+                    {"label": "style", "choices": lambda lang: choices(STYLES, lang)},
+                    value="blend",
                     elem_id="shisen-style",
-                )  # fmt: skip
+                )
                 with gr.Row():
                     colormap = b.part(
-                        gr.Dropdown, {"label": "colormap"}, choices=list(COLORMAPS), value="jet", min_width=120,
+                        gr.Dropdown,
+                        {"label": "colormap"},
+                        choices=list(COLORMAPS),
+                        value="jet",
+                        min_width=120,
                         elem_id="shisen-colormap",
-                    )  # fmt: skip
+                    )
                     alpha = b.part(
                         gr.Slider, {"label": "alpha"}, minimum=0, maximum=1, step=0.05, value=0.4, min_width=140
                     )
