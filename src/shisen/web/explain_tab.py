@@ -110,8 +110,8 @@ def build(b: Build) -> Any:
                         gr.Slider, {"label": "alpha"}, minimum=0, maximum=1, step=0.05, value=0.4, min_width=140
                     )
     with b.part(gr.Accordion, {"label": "again"}, open=False, elem_classes="shisen-card"):
-        line = b.part(gr.Code, {"label": "command"}, language="shell", interactive=False, wrap_lines=True)
-        lines = b.part(gr.Code, {"label": "python"}, language="python", interactive=False, wrap_lines=True)
+        line = b.part(gr.Code, {"label": "command"}, language="shell", lines=1, interactive=False, wrap_lines=True)
+        lines = b.part(gr.Code, {"label": "python"}, language="python", lines=1, interactive=False, wrap_lines=True)
 
     ranked = gr.State([])
     question = [b.chosen, method, layer, a, other, against, score]

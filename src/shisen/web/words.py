@@ -122,6 +122,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "クラスごとのサブフォルダーから近道（ショートカット）を探し、介入によって確かめます。",
     ),
     "audited": ("Done: {n} findings, {time}.", "完了: 所見 {n} 件、{time}。"),
+    "no_classes": (
+        "An audit needs pictures in one subfolder a class. Start the page with --folder and such a folder.",
+        "監査にはクラスごとのサブフォルダーに分けた画像が必要です。--folder でそのフォルダーを指定して起動してください。",
+    ),
     "go_audit": ("Start the audit", "監査を開始"),
     # errors
     "error": ("This did not work", "実行できませんでした"),
