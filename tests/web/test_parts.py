@@ -203,3 +203,12 @@ def test_a_question_becomes_what_explain_takes() -> None:
     assert [w for w, _ in Ask(a=3, against=True).target.terms] == [-1.0]
     assert Ask("gradient", layer="head").arguments["layer"] is None
     assert Ask("grad_cam", layer="head").arguments["layer"] == "head"
+
+
+def test_the_command_refuses_an_open_address_before_it_loads_anything(capsys: pytest.CaptureFixture[str]) -> None:
+    from shisen.cli import main
+
+    with pytest.raises(SystemExit) as stop:
+        main(["serve", "--host", "0.0.0.0", "--model", "no such model"])
+    assert stop.value.code == 2
+    assert "Add --auth user:password" in capsys.readouterr().err
