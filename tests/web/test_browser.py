@@ -160,6 +160,13 @@ def test_long_work_can_be_cancelled(visit: Any, desk: Any) -> None:
     assert visit.locator(".shisen-report").count() == 0
 
 
+def test_an_audit_without_classes_says_what_it_needs(visit: Any) -> None:
+    visit.get_by_role("tab", name="Audit").click()
+    visit.locator("#shisen-go-audit").click()
+    toast = visit.wait_for_selector(".toast-body", timeout=WAIT)
+    assert "one subfolder a class" in toast.inner_text()
+
+
 def test_no_request_leaves_the_machine(visit: Any) -> None:
     for name in ("Compare", "Inside", "Trust", "Audit", "Explain"):
         visit.get_by_role("tab", name=name).click()

@@ -57,8 +57,24 @@ def test_hostile_names_and_uploads_are_refused_with_a_message(served: Any, tmp_p
 
     client = client_of(served, tmp_path)
     paths = ["../secret.png", "/etc/passwd", "..", "cat.png/../cat.png", "./cat.png", "cat.png\0", "~/.bashrc", "*"]
-    paths += ["http://127.0.0.1:1/a.png", "file:///etc/passwd", "%2e%2e/a.png", "..\\a.png", "/proc/self/environ", "C:\\"]
-    paths += ["x" * 3000, "cat", "CAT.PNG", "samples/cat.png", "cat.png;ls", "$(id).png", "data:image/png;base64,AA", "-"]
+    paths += [
+        "http://127.0.0.1:1/a.png",
+        "file:///etc/passwd",
+        "%2e%2e/a.png",
+        "..\\a.png",
+        "/proc/self/environ",
+        "C:\\",
+    ]
+    paths += [
+        "x" * 3000,
+        "cat",
+        "CAT.PNG",
+        "samples/cat.png",
+        "cat.png;ls",
+        "$(id).png",
+        "data:image/png;base64,AA",
+        "-",
+    ]
     for path in paths:
         with pytest.raises(Exception, match="one of the folder"):
             ask(client, path)
@@ -125,7 +141,12 @@ def test_no_file_of_the_disk_can_be_had(served: Any, desk: Any) -> None:
     root = served.local_url
     own = Path(__file__).resolve()
     outside = ["/etc/passwd", str(own), str(own.parents[2] / "pyproject.toml"), "../../etc/passwd", "pyproject.toml"]
-    outside += [str(desk.shelf.folder / "cat.png"), "%2e%2e/%2e%2e/etc/passwd", "http://127.0.0.1:1/x", "file:///etc/passwd"]
+    outside += [
+        str(desk.shelf.folder / "cat.png"),
+        "%2e%2e/%2e%2e/etc/passwd",
+        "http://127.0.0.1:1/x",
+        "file:///etc/passwd",
+    ]
     for path in outside:
         assert status(f"{root}gradio_api/file={path}") >= 400, path
     assert status(root, Host="evil.example") == 403
@@ -139,11 +160,9 @@ def test_a_file_that_a_program_names_on_the_server_is_not_read(served: Any, desk
         json.dumps({"data": data}).encode(),
         {"Content-Type": "application/json"},
     )
-    try:
-        with urllib.request.urlopen(call) as answer:
-            event = json.load(answer)["event_id"]
-        with urllib.request.urlopen(f"{served.local_url}gradio_api/call/explain/{event}") as answer:
-            assert "event: error" in answer.read().decode()
-    except urllib.error.HTTPError as refused:
-        refused.close()
-        assert refused.code >= 400
+    with urllib.request.urlopen(call) as answer:
+        event = json.load(answer)["event_id"]
+    with urllib.request.urlopen(f"{served.local_url}gradio_api/call/explain/{event}") as answer:
+        said = answer.read().decode()
+    assert "event: error" in said
+    assert "tiger cat" not in said

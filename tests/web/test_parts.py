@@ -40,7 +40,8 @@ def test_what_was_used_longest_ago_makes_room_and_the_newest_stays() -> None:
 def test_every_text_is_there_in_both_languages_with_the_same_places_to_fill() -> None:
     for key, (english, japanese) in WORDS.items():
         fields = [{name for _, name, _, _ in string.Formatter().parse(text) if name} for text in (english, japanese)]
-        assert english and japanese, key
+        assert english, key
+        assert japanese, key
         assert fields[0] == fields[1], key
 
 
@@ -202,3 +203,12 @@ def test_a_question_becomes_what_explain_takes() -> None:
     assert [w for w, _ in Ask(a=3, against=True).target.terms] == [-1.0]
     assert Ask("gradient", layer="head").arguments["layer"] is None
     assert Ask("grad_cam", layer="head").arguments["layer"] == "head"
+
+
+def test_the_command_refuses_an_open_address_before_it_loads_anything(capsys: pytest.CaptureFixture[str]) -> None:
+    from shisen.cli import main
+
+    with pytest.raises(SystemExit) as stop:
+        main(["serve", "--host", "0.0.0.0", "--model", "no such model"])
+    assert stop.value.code == 2
+    assert "Add --auth user:password" in capsys.readouterr().err

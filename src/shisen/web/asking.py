@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .. import attribution as _fill_registry  # noqa: F401
 from ..errors import ShisenError
 from ..models.model import Model
 from ..naming import contrast, label, negative

@@ -8,6 +8,7 @@ from time import perf_counter
 from typing import Any
 
 from ..audit.run import audit
+from ..errors import InputError
 from .building import NETWORK, QUICK, Build, handed, how_far, seconds
 from .jobs import Far
 from .view import framed, note
@@ -30,6 +31,8 @@ def build(b: Build) -> None:
 
     def audited(request: Any, lang: str) -> Iterator[list[Any]]:
         start = perf_counter()
+        if not any("/" in name for name in b.desk.shelf.names):
+            raise InputError(say("no_classes", lang))
 
         def work(step: Any) -> Any:
             def told(words: str, done: int, total: int) -> None:

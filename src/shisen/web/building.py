@@ -62,13 +62,19 @@ def safely(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def safely_each(function: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
-    """As `safely`, for work that yields."""
+    """As `safely`, for work that yields how far it is in its first output, which is emptied if it fails."""
+
+    import gradio as gr
 
     @functools.wraps(function)
     def call(*given: Any, **named: Any) -> Iterator[Any]:
+        last: list[Any] = []
         try:
-            yield from function(*given, **named)
+            for last in function(*given, **named):
+                yield last
         except Exception as problem:
+            if last:
+                yield ["", *(gr.skip() for _ in last[1:])]
             raise shown(problem, given) from problem
 
     return call
@@ -80,7 +86,7 @@ def handed(function: Callable[..., Any], name: str, kind: type) -> Callable[...,
     return safely_each(function) if inspect.isgeneratorfunction(function) else safely(function)
 
 
-def shown(problem: Exception, given: tuple[Any, ...]) -> Exception:
+def shown(problem: Exception, given: tuple[Any, ...]) -> Any:
     """Return an error as the page shows it; one of the library's own says itself what to do."""
     import gradio as gr
 

@@ -35,9 +35,14 @@ def build(b: Build) -> None:
         status = gr.HTML(elem_id="shisen-compare-status")
     with gr.Column(elem_classes="shisen-card"):
         figure = b.part(
-            gr.Image, {"label": "figure"}, show_label=False, type="filepath", interactive=False, buttons=["download", "fullscreen"],
+            gr.Image,
+            {"label": "figure"},
+            show_label=False,
+            type="filepath",
+            interactive=False,
+            buttons=["download", "fullscreen"],
             elem_id="shisen-comparison",
-        )  # fmt: skip
+        )
         problems = gr.HTML()
 
     def compared(request: Any, picture: Chosen, methods: list[str], many: float, lang: str) -> Iterator[list[Any]]:
@@ -69,7 +74,10 @@ def build(b: Build) -> None:
         b.jobs.cancel(f"compare {request.session_hash}")
 
     go.click(
-        handed(compared, "request", gr.Request), [b.chosen, methods, many, b.lang], [status, figure, problems],
-        show_progress_on=figure, **NETWORK,
-    )  # fmt: skip
+        handed(compared, "request", gr.Request),
+        [b.chosen, methods, many, b.lang],
+        [status, figure, problems],
+        show_progress_on=figure,
+        **NETWORK,
+    )
     stop.click(handed(cancelled, "request", gr.Request), None, None, **QUICK)

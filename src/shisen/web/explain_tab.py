@@ -73,33 +73,45 @@ def build(b: Build) -> Any:
 
                 with gr.Row():
                     a = b.part(
-                        gr.Dropdown, {"label": "class_a", "choices": named("top_class")}, value=NONE, min_width=140,
+                        gr.Dropdown,
+                        {"label": "class_a", "choices": named("top_class")},
+                        value=NONE,
+                        min_width=140,
                         elem_id="shisen-class",
-                    )  # fmt: skip
+                    )
                     other = b.part(
-                        gr.Dropdown, {"label": "class_b", "choices": named("nothing")}, value=NONE, min_width=140,
+                        gr.Dropdown,
+                        {"label": "class_b", "choices": named("nothing")},
+                        value=NONE,
+                        min_width=140,
                         elem_id="shisen-other",
-                    )  # fmt: skip
+                    )
                 against = b.part(gr.Checkbox, {"label": "against"}, value=False)
                 score = b.part(
                     gr.Radio, {"label": "score", "choices": lambda lang: choices(SCORES, lang)}, value="logit"
                 )
             with gr.Column(elem_classes="shisen-card"):
                 style = b.part(
-                    gr.Radio, {"label": "style", "choices": lambda lang: choices(STYLES, lang)}, value="blend",
+                    gr.Radio,
+                    {"label": "style", "choices": lambda lang: choices(STYLES, lang)},
+                    value="blend",
                     elem_id="shisen-style",
-                )  # fmt: skip
+                )
                 with gr.Row():
                     colormap = b.part(
-                        gr.Dropdown, {"label": "colormap"}, choices=list(COLORMAPS), value="jet", min_width=120,
+                        gr.Dropdown,
+                        {"label": "colormap"},
+                        choices=list(COLORMAPS),
+                        value="jet",
+                        min_width=120,
                         elem_id="shisen-colormap",
-                    )  # fmt: skip
+                    )
                     alpha = b.part(
                         gr.Slider, {"label": "alpha"}, minimum=0, maximum=1, step=0.05, value=0.4, min_width=140
                     )
     with b.part(gr.Accordion, {"label": "again"}, open=False, elem_classes="shisen-card"):
-        line = b.part(gr.Code, {"label": "command"}, language="shell", interactive=False, wrap_lines=True)
-        lines = b.part(gr.Code, {"label": "python"}, language="python", interactive=False, wrap_lines=True)
+        line = b.part(gr.Code, {"label": "command"}, language="shell", lines=1, interactive=False, wrap_lines=True)
+        lines = b.part(gr.Code, {"label": "python"}, language="python", lines=1, interactive=False, wrap_lines=True)
 
     ranked = gr.State([])
     question = [b.chosen, method, layer, a, other, against, score]
@@ -144,13 +156,13 @@ def build(b: Build) -> Any:
         ]
 
     def of_rank(place: int) -> Any:
-        def explain(best: list[int], chosen: Chosen, method: str, layer: Any, *given: Any) -> list[Any]:
+        def ranked_explained(best: list[int], chosen: Chosen, method: str, layer: Any, *given: Any) -> list[Any]:
             if place >= len(best):
                 raise InputError(say("no_upload", str(given[-1])))
             _, _, _, score, *rest = given
             return [best[place], NONE, False, *explained(chosen, method, layer, best[place], NONE, False, score, *rest)]
 
-        return safely(explain)
+        return safely(ranked_explained)
 
     def thumbnails(name: str) -> list[tuple[Any, str]]:
         return [(b.desk.thumbnail(n), n) for n in b.desk.shelf.around(name, THUMBS)]

@@ -25,9 +25,13 @@ def build(b: Build) -> None:
         b.part(gr.Markdown, {"value": "inside_help"})
         with gr.Row():
             layer = b.part(
-                gr.Dropdown, {"label": "layer"}, choices=points, value=default or (points or [None])[0], min_width=200,
+                gr.Dropdown,
+                {"label": "layer"},
+                choices=points,
+                value=default or next(iter(points), None),
+                min_width=200,
                 elem_id="shisen-inside-layer",
-            )  # fmt: skip
+            )
             order = b.part(
                 gr.Radio, {"label": "order", "choices": lambda lang: choices(ORDERS, lang)}, value="strength"
             )
@@ -38,15 +42,25 @@ def build(b: Build) -> None:
         with gr.Column(scale=1, min_width=280, elem_classes="shisen-card"):
             b.part(gr.Markdown, {"value": "grid"})
             grid = b.part(
-                gr.Image, {"label": "grid"}, show_label=False, interactive=False, format="png", buttons=["download", "fullscreen"],
+                gr.Image,
+                {"label": "grid"},
+                show_label=False,
+                interactive=False,
+                format="png",
+                buttons=["download", "fullscreen"],
                 elem_id="shisen-grid",
-            )  # fmt: skip
+            )
         with gr.Column(scale=1, min_width=280, elem_classes="shisen-card"):
             b.part(gr.Markdown, {"value": "ranked"})
             speaking = b.part(
-                gr.Image, {"label": "ranked"}, show_label=False, interactive=False, format="png", buttons=["download", "fullscreen"],
+                gr.Image,
+                {"label": "ranked"},
+                show_label=False,
+                interactive=False,
+                format="png",
+                buttons=["download", "fullscreen"],
                 elem_id="shisen-ranked",
-            )  # fmt: skip
+            )
 
     def looked(chosen: Chosen, layer: str, order: str, scale: str, sheet: float, lang: str) -> list[Any]:
         grids = b.desk.inside(chosen, layer)

@@ -42,6 +42,7 @@ def theme() -> Any:
 
 CSS = """
 .gradio-container { max-width: 1240px !important; margin: 0 auto !important; }
+.gradio-container, .gradio-container > .main { width: 100% !important; min-width: 0 !important; }
 #shisen-head { align-items: center; justify-content: space-between; gap: 12px; padding: 4px 6px; }
 #shisen-title { flex: 1 1 260px; min-width: 0; }
 #shisen-title h1 { margin: 0; font-size: 1.5rem; line-height: 1.3; }
@@ -83,7 +84,7 @@ footer { display: none !important; }
 @media (max-width: 640px) {
   .shisen-card { padding: 10px !important; }
   .tab-container button { padding: 0 9px !important; font-size: .88rem !important; }
-  .gradio-container { padding: 8px !important; }
+  .gradio-container > .main { padding: 8px !important; }
 }
 """
 

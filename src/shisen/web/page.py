@@ -29,9 +29,13 @@ def page(desk: Desk, exports: Exports, lang: str = "en") -> Any:
         with gr.Row(elem_id="shisen-head"):
             head = gr.HTML(_head(desk, lang), elem_id="shisen-title")
             b.lang = gr.Radio(
-                [(words, key) for key, words in LANGUAGES.items()], value=lang, label="Language / 言語",
-                show_label=False, container=False, elem_id="shisen-lang",
-            )  # fmt: skip
+                [(words, key) for key, words in LANGUAGES.items()],
+                value=lang,
+                label="Language / 言語",
+                show_label=False,
+                container=False,
+                elem_id="shisen-lang",
+            )
         b.chosen = gr.State(None)
         with gr.Tabs():
             with b.part(gr.Tab, {"label": "tab_explain"}, id="explain"):

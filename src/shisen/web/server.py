@@ -82,7 +82,7 @@ def serve(
         show_error=False,
         quiet=not block,
         prevent_thread_lock=not block,
-        footer_links=[],
+        footer_links=["api"],
         run_history=False,
         enable_monitoring=False,
         pwa=False,

@@ -29,18 +29,31 @@ def build(b: Build) -> None:
         b.part(gr.Markdown, {"value": "trust_help"})
         with gr.Row():
             methods = b.part(
-                gr.Dropdown, {"label": "methods"}, choices=list(METHODS), value=["grad_cam", "gradient"],
-                multiselect=True, elem_id="shisen-trust-methods",
-            )  # fmt: skip
+                gr.Dropdown,
+                {"label": "methods"},
+                choices=list(METHODS),
+                value=["grad_cam", "gradient"],
+                multiselect=True,
+                elem_id="shisen-trust-methods",
+            )
             metrics = b.part(
-                gr.Dropdown, {"label": "metrics"}, choices=plain, value=first, multiselect=True,
+                gr.Dropdown,
+                {"label": "metrics"},
+                choices=plain,
+                value=first,
+                multiselect=True,
                 elem_id="shisen-trust-metrics",
-            )  # fmt: skip
+            )
         with gr.Row():
             count = b.part(
-                gr.Slider, {"label": "count"}, minimum=1, maximum=max(2, total), step=1, value=min(total, 20),
+                gr.Slider,
+                {"label": "count"},
+                minimum=1,
+                maximum=max(2, total),
+                step=1,
+                value=min(total, 20),
                 min_width=200,
-            )  # fmt: skip
+            )
             go = b.part(gr.Button, {"value": "go_trust"}, variant="primary", elem_id="shisen-go-trust")
             stop = b.part(gr.Button, {"value": "cancel"}, elem_id="shisen-stop-trust")
         status = gr.HTML(elem_id="shisen-trust-status")
@@ -74,7 +87,10 @@ def build(b: Build) -> None:
         b.jobs.cancel(f"trust {request.session_hash}")
 
     go.click(
-        handed(measured, "request", gr.Request), [methods, metrics, count, b.lang], [status, keep, report],
-        show_progress="hidden", **NETWORK,
-    )  # fmt: skip
+        handed(measured, "request", gr.Request),
+        [methods, metrics, count, b.lang],
+        [status, keep, report],
+        show_progress="hidden",
+        **NETWORK,
+    )
     stop.click(handed(cancelled, "request", gr.Request), None, None, **QUICK)

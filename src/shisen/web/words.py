@@ -80,7 +80,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "how_many": ("Classes: how many of the top", "上位クラスの数"),
     "go_compare": ("Compare", "比較する"),
     "compare_help": (
-        "The picture chosen under Explain, by several methods and for its top classes. Times are for all classes together.",
+        "The picture chosen under Explain, by several methods, for its top classes. Times: all classes together.",
         "「説明」タブで選んだ画像を、複数の手法と上位クラスで比べます。時間は全クラスの合計です。",
     ),
     "figure": ("Comparison", "比較図"),
@@ -122,6 +122,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "クラスごとのサブフォルダーから近道（ショートカット）を探し、介入によって確かめます。",
     ),
     "audited": ("Done: {n} findings, {time}.", "完了: 所見 {n} 件、{time}。"),
+    "no_classes": (
+        "An audit needs pictures in one subfolder a class. Start the page with --folder and such a folder.",
+        "監査にはクラスごとのサブフォルダーの画像が必要です。--folder で指定して起動してください。",
+    ),
     "go_audit": ("Start the audit", "監査を開始"),
     # errors
     "error": ("This did not work", "実行できませんでした"),
