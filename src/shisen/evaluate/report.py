@@ -37,7 +37,7 @@ def write_report(scores: Scores, path: str | Path, *, lang: str = "en") -> Path:
     try:
         from jinja2 import Environment, PackageLoader, StrictUndefined
     except ImportError as problem:
-        raise require("jinja2", "audit", "The report") from problem
+        raise require("jinja2", "evaluate", "The report") from problem
     environment = Environment(
         loader=PackageLoader("shisen.evaluate", "pages"),
         autoescape=True,

@@ -85,7 +85,7 @@ def render(template: str, **values: Any) -> str:
     try:
         from jinja2 import Environment, PackageLoader, StrictUndefined
     except ImportError as problem:
-        raise require("jinja2", "audit", "Writing HTML") from problem
+        raise require("jinja2", "inside", "Writing HTML") from problem
     # names of layers and files are other people's words: they are escaped wherever they stand
     environment = Environment(
         loader=PackageLoader("shisen.features"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
