@@ -181,3 +181,27 @@ def published() -> Any:
 def published_picture() -> npt.NDArray[np.float32]:
     """Return the picture of the published oracles: 0 … 15."""
     return np.arange(16, dtype=np.float32).reshape(1, 4, 4, 1)
+
+
+def toy(net: Any, style: str = "modules", head: str | None = None) -> Any:
+    """Return `nets.Toy` in Keras with the same weights; "nested" puts everything in front of the pool into a base."""
+    w = {k: v.detach().numpy() for k, v in net.state_dict().items()}
+    cap = 6.0 if net.style == "relu6" else None
+    x = image = keras.Input((None, None, 3))
+    x = layers.Conv2D(6, 3, padding="same", name="conv1")(x)
+    x = layers.ReLU(cap, name="act1")(layers.BatchNormalization(epsilon=net.norm.eps, name="norm")(x))
+    x = layers.ReLU(cap, name="act2")(
+        layers.Conv2D(8, 3, padding="same", name="conv2")(layers.MaxPooling2D(name="down")(x))
+    )
+    if style == "nested":
+        base = keras.Model(image, x, name="base")
+        image = keras.Input((None, None, 3))
+        x = base(image)
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    made = keras.Model(image, layers.Dense(w["fc.bias"].size, name="fc", activation=head)(x))
+    found = {layer.name: layer for layer in made._flatten_layers()}
+    for name in ("conv1", "conv2"):
+        found[name].set_weights([w[f"{name}.weight"].transpose(2, 3, 1, 0), w[f"{name}.bias"]])
+    found["norm"].set_weights([w[f"norm.{k}"] for k in ("weight", "bias", "running_mean", "running_var")])
+    found["fc"].set_weights([w["fc.weight"].T, w["fc.bias"]])
+    return made

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import warnings
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -24,14 +23,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"))
-
-
-@pytest.fixture(autouse=True)
-def fresh() -> Any:
-    """Forget layer names and graphs between tests."""
-    keras.backend.clear_session()
-    yield
-    assert keras.config.image_data_format() == "channels_last"
 
 
 @pytest.fixture

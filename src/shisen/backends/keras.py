@@ -58,6 +58,8 @@ class KerasClassifier:
 
         backend = keras.config.backend()
         self.net = net
+        self.scaling = scaling
+        self.output = output
         self.framework = f"keras-{backend}"
         self.chunk = 32
         self.rule: str | None = None
@@ -179,6 +181,13 @@ class KerasClassifier:
         """
         return self._tail_allows(self._engine.tensor(images)[:1], at)
 
+    def biases(self, images: Any) -> dict[str, Any]:
+        """Return point → what the layer adds by itself, `(c,)`; for methods that share out the whole score."""
+        from .keras_biases import biases
+
+        found = biases(self._inside, self._trace(self._engine.tensor(images)), self.scaling)
+        return {point: self._engine.result(self._engine.tensor(b)) for point, b in found.items()}
+
     # ---- inside
 
     def _tail(self, x: Any, v: Any, at: str) -> Any:
@@ -211,8 +220,8 @@ class KerasClassifier:
         return self._rules.setdefault(key, Rule(self.rule))
 
     def _shape(self, point: str, x: Any, traced: Trace) -> tuple[int, ...]:
-        if point == "input":
-            return tuple(x.shape[1:])
+        if point in ("input", "logits"):
+            return tuple(x.shape[1:]) if point == "input" else traced.logits
         call = find_point(traced.calls, self._inside, point)
         return call.layout.shape(call.shape)
 
@@ -280,7 +289,8 @@ class KerasClassifier:
                 )
             )
         logits = ops.cast(squash.undo(output)[0], "float32")
-        found["logits"] = ops.expand_dims(logits, -1) if len(logits.shape) == 1 else logits
+        logits = ops.expand_dims(logits, -1) if len(logits.shape) == 1 else logits
+        found["logits"] = begins["logits"]("logits", logits) if "logits" in begins else logits
         return found
 
     def _trace(self, x: Any) -> Trace:

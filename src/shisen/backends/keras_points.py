@@ -187,7 +187,7 @@ class Recorder:
         own = 0
         if not any(other.startswith(f"{path}/") for other in self._inside):
             own = sum(math.prod(int(s) for s in v.shape) for v in getattr(part, "weights", ()))
-        self.calls.append(Call(path, path, self._counts[path], type(part).__name__, raw, layout, own, id(tensor)))
+        self.calls.append(Call(path, path, self._counts[path], _kind(part), raw, layout, own, id(tensor)))
         return output
 
     def _layout(self, raw: tuple[int, ...]) -> Layout:
@@ -199,6 +199,11 @@ class Recorder:
         if len(raw) == 3 and raw[1] > 1:
             return token_layout(raw[1], self._maps, self._size)
         return Layout("plain")
+
+
+def _kind(part: Any) -> str:
+    kind = type(part).__name__
+    return "ReLU6" if kind == "ReLU" and getattr(part, "max_value", None) == 6 else kind
 
 
 @dataclass(frozen=True)

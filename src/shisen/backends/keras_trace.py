@@ -28,6 +28,7 @@ class Trace:
         reason: why.
         squashed: "softmax", "log_softmax" or "sigmoid" at the very end, "" if the network ends in logits.
         head: "softmax", "sigmoid" or "none".
+        logits: the shape of one picture's logits.
     """
 
     calls: tuple[Call, ...]
@@ -35,12 +36,13 @@ class Trace:
     reason: str
     squashed: str
     head: str
+    logits: tuple[int, ...]
 
 
-def trace(ends: Ends, inside: Mapping[str, Any], engine: Engine, shape: tuple[int, ...]) -> Trace:
-    """Return what a model does with pictures of this shape, `(h, w, c)`; one forward of one picture, or less."""
-    x = engine.tensor(np.zeros((1, *shape), np.float32))
-    recorder = Recorder(inside, ends.channels_first, (shape[0], shape[min(1, len(shape) - 1)]))
+def trace(ends: Ends, inside: Mapping[str, Any], engine: Engine, size: tuple[int, ...]) -> Trace:
+    """Return what a model does with pictures of this size, `(h, w, c)`; one forward of one picture, or less."""
+    x = engine.tensor(np.zeros((1, *size), np.float32))
+    recorder = Recorder(inside, ends.channels_first, (size[0], size[min(1, len(size) - 1)]))
     squash = Squash()
     seen: dict[str, Any] = {}
 
@@ -56,7 +58,8 @@ def trace(ends: Ends, inside: Mapping[str, Any], engine: Engine, shape: tuple[in
     chosen = default_call(calls, id(output))
     if not squashed and engine.name != "jax":  # there a sample has shapes, but no values
         _warn_if_probabilities(to_numpy(engine.result(output)))
-    return Trace(calls, chosen.call, chosen.reason, squashed, _head_of(tuple(output.shape), squashed))
+    shape = tuple(int(s) for s in output.shape)
+    return Trace(calls, chosen.call, chosen.reason, squashed, _head_of(shape, squashed), shape[1:] or (1,))
 
 
 def _head_of(shape: tuple[int, ...], squashed: str) -> str:

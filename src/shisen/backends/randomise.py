@@ -75,8 +75,6 @@ def _torch(adapter: Any, up_to: float, rng: np.random.Generator) -> Any:
 
 
 def _keras(adapter: Any, up_to: float, rng: np.random.Generator) -> Any:
-    import copy
-
     import keras
 
     net = keras.models.clone_model(adapter.net)
@@ -85,9 +83,6 @@ def _keras(adapter: Any, up_to: float, rng: np.random.Generator) -> Any:
     for layer in layers[len(layers) - math.ceil(up_to * len(layers)) :]:
         for variable in layer.trainable_weights:
             variable.assign(_permuted(np.asarray(keras.ops.convert_to_numpy(variable)), rng))
-    twin = copy.copy(adapter)
-    twin.net = net
-    for name in ("_traces", "_tails", "_cache", "_functions"):
-        if isinstance(getattr(twin, name, None), dict):
-            setattr(twin, name, {})
+    twin = type(adapter)(net, adapter.scaling, adapter.output, adapter.size, adapter.head)
+    twin.chunk, twin.rule = adapter.chunk, adapter.rule
     return twin

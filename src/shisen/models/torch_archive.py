@@ -56,11 +56,11 @@ class _Tensor:
     def array(self) -> npt.NDArray[Any]:
         """Return the numbers as an array of its own."""
         values = self.storage.values
-        last = self.offset + sum((s - 1) * t for s, t in zip(self.shape, self.strides, strict=True) if s)
-        if values is None or min((self.offset, last, *self.strides, *self.shape)) < 0 or last >= max(values.size, 1):
-            raise ValueError("a tensor that points outside of its storage")
         if 0 in self.shape:
-            return np.zeros(self.shape, values.dtype)
+            return np.zeros(self.shape, self.storage.dtype)
+        last = self.offset + sum((s - 1) * t for s, t in zip(self.shape, self.strides, strict=True))
+        if values is None or min((self.offset, last, *self.strides, *self.shape)) < 0 or last >= values.size:
+            raise ValueError("a tensor that points outside of its storage")
         steps = [t * values.itemsize for t in self.strides]
         return np.lib.stride_tricks.as_strided(values[self.offset :], self.shape, steps).copy()
 
