@@ -109,3 +109,10 @@ def test_an_unknown_name_lists_the_public_ones() -> None:
     shisen = importlib.import_module("shisen")
     with pytest.raises(AttributeError, match="explain"):
         _ = shisen.explane
+
+
+@pytest.mark.parametrize("verb", ["audit", "evaluate"])
+def test_a_verb_stays_callable_when_its_package_is_imported(verb: str) -> None:
+    shisen = importlib.import_module("shisen")
+    importlib.import_module(f"shisen.{verb}")
+    assert callable(getattr(shisen, verb))
