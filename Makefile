@@ -31,7 +31,6 @@ test: $(VENV)/dev.stamp  ## all tests but the slow ones; the Keras ones under ea
 
 test-slow: $(VENV)/dev.stamp $(HUBS)/stamp  ## real training, many architectures, clean environments
 	$(BIN)/python -m pytest -m slow --ignore tests/keras3 --ignore tests/hubs
-	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -m slow tests/keras3
 	$(HUBS)/bin/python -m pytest -m 'slow or not slow' tests/hubs
 
 # torchvision needs a torch of its own, so the tests of the hubs have an environment of their own

@@ -21,7 +21,8 @@ def short_table() -> str:
     """Return the table of the README: one line a method."""
     lines = ["| method | what it shows | passes | paper |", "|---|---|---|---|"]
     for m in METHODS.values():
-        lines.append(f"| `{m.name}` | {m.summary.rstrip('.')} | {m.passes} | {m.paper} |")
+        caution = f" — **caution: {m.caution}**" if m.caution else ""
+        lines.append(f"| `{m.name}` | {m.summary.rstrip('.')}{caution} | {m.passes} | {m.paper} |")
     return "\n".join(lines)
 
 
@@ -42,6 +43,7 @@ def methods_page() -> str:
             f"passes: {m.passes}",
         ]
         claims += ["complete"] * m.complete + ["scales with the score"] * m.linear
+        claims += [f"**caution: {m.caution}**"] if m.caution else []
         claims += [] if m.class_specific else ["**the same for every class**"]
         parts += [
             f"## {m.name}",

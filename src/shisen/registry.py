@@ -30,6 +30,7 @@ class Method:
         class_specific: False if the map does not depend on the target.
         needs: "gradients", "activations", "relu" (a network made of ReLUs) or "attention" (a transformer).
         paper: reference.
+        caution: what a reader of the map must know, such as a sanity check it fails; "" if nothing.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Method:
     class_specific: bool
     needs: str
     paper: str
+    caution: str = ""
 
     @property
     def summary(self) -> str:
@@ -97,6 +99,7 @@ def method(
     single: bool = False,
     class_specific: bool = True,
     needs: str = "gradients",
+    caution: str = "",
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a function under its own name with its claims; see `Method`."""
 
@@ -115,6 +118,7 @@ def method(
             class_specific,
             needs,
             paper,
+            caution,
         )
         return function
 

@@ -75,6 +75,7 @@ def input_x_gradient(model: Classifier, images: Array, seed: Seed) -> Array:
     single=True,
     needs="relu",
     paper="Springenberg, Dosovitskiy, Brox, Riedmiller: Striving for Simplicity, 2015",
+    caution="hardly changes when the weights are shuffled (docs/trust.md)",
 )
 def guided_backprop(model: Classifier, images: Array, seed: Seed, *, from_layer: str | None = None) -> Array:
     """Gradient in which every ReLU passes back only what is positive, at places where it was active.
@@ -108,6 +109,7 @@ def guided_backprop(model: Classifier, images: Array, seed: Seed, *, from_layer:
     single=True,
     needs="relu",
     paper="Zeiler, Fergus: Visualizing and Understanding Convolutional Networks, 2014",
+    caution="hardly changes when the weights are shuffled (docs/trust.md)",
 )
 def deconvnet(model: Classifier, images: Array, seed: Seed, *, from_layer: str | None = None) -> Array:
     """Gradient in which every ReLU passes back only what is positive, wherever it comes out.

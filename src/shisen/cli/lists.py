@@ -44,7 +44,7 @@ def methods(as_json: bool) -> None:
     from ..registry import METHODS
 
     if as_json:
-        fields = ("family", "unit", "signed", "shows", "complete", "passes", "class_specific", "paper")
+        fields = ("family", "unit", "signed", "shows", "complete", "passes", "class_specific", "paper", "caution")
         click.echo(
             json.dumps(
                 [
@@ -62,7 +62,14 @@ def methods(as_json: bool) -> None:
         )
         return
     rows = [
-        [m.name, m.family, m.summary, m.passes, ", ".join(f"{k}={p.default}" for k, p in m.options.items()), m.paper]
+        [
+            m.name,
+            m.family,
+            m.summary + (f" Caution: {m.caution}." if m.caution else ""),
+            m.passes,
+            ", ".join(f"{k}={p.default}" for k, p in m.options.items()),
+            m.paper,
+        ]
         for m in METHODS.values()
     ]
     table(f"{len(rows)} methods", ["name", "family", "what it shows", "passes", "options (-O)", "paper"], rows)
