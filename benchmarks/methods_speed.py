@@ -205,7 +205,7 @@ def score_cam(rounds: int, channels: int) -> dict[str, Any]:
 
 PARTS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "cams": lambda a: cams(a.rounds, a.batches),
-    "smooth_grad": lambda a: smooth_grad(max(2, a.rounds // 4)),
+    "smooth_grad": lambda a: smooth_grad(max(2, a.rounds // 4), a.draws),
     "score_cam": lambda a: score_cam(max(1, a.rounds // 8), a.channels),
 }
 
@@ -215,6 +215,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--channels", type=int, default=1280, help="of Score-CAM")
+    parser.add_argument("--draws", type=int, default=50, help="of SmoothGrad")
     parser.add_argument("--batches", type=int, nargs="*", default=[1, 8])
     parser.add_argument("--only", choices=list(PARTS), default=None)
     parser.add_argument("--out", default=None, help="a JSON file")
