@@ -27,7 +27,7 @@ demo: $(VENV)/demo.stamp  ## explain a real photo with the embedded network; say
 
 test: $(VENV)/dev.stamp  ## all tests but the slow ones; the Keras ones under each of its backends
 	$(BIN)/python -m pytest -n 2 --ignore tests/keras3 --ignore tests/hubs
-	for backend in tensorflow jax torch; do KERAS_BACKEND=$$backend $(BIN)/python -m pytest tests/keras3 || exit 1; done
+	for backend in tensorflow jax torch; do KERAS_BACKEND=$$backend $(BIN)/python -m pytest -n 2 tests/keras3 || exit 1; done
 
 test-slow: $(VENV)/dev.stamp $(HUBS)/stamp  ## real training, many architectures, clean environments
 	$(BIN)/python -m pytest -m slow --ignore tests/keras3 --ignore tests/hubs
