@@ -261,9 +261,10 @@ class Shared(Wrapper):
     def gradients(
         self, images: Array, seed: Any, at: str = "logits", wrt: str | Sequence[str] = "input"
     ) -> tuple[Any, Any]:
-        if images is not self._images or isinstance(seed, (list, tuple)):
+        # many points at once are the whole network's maps: too much to keep
+        if images is not self._images or isinstance(seed, (list, tuple)) or not isinstance(wrt, str):
             return self.model.gradients(images, seed, at, wrt)
-        where = (at, wrt if isinstance(wrt, str) else tuple(wrt))
+        where = (at, wrt)
         if ("gradients", seed, where) not in self._memory:
             family = self._seeds if seed in self._seeds else [seed]
             heard = Recorded(family[0])
@@ -271,9 +272,7 @@ class Shared(Wrapper):
             if heard.values:
                 self._memory.setdefault(("activations", at), heard.whole)
             for i, one in enumerate(family):
-                slope = slopes[i] if isinstance(wrt, str) else tuple(s[i] for s in slopes)
-                self._memory[("gradients", one, where)] = (value, slope)
-            if isinstance(wrt, str):
-                self._memory.setdefault(("activations", wrt), value)
+                self._memory[("gradients", one, where)] = (value, slopes[i])
+            self._memory.setdefault(("activations", wrt), value)
         found: tuple[Any, Any] = self._memory[("gradients", seed, where)]
         return found
