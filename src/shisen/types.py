@@ -177,6 +177,8 @@ class Attention:
         grid: `(h, w)` of the keys that have a place; `(0, 0)` where they have none, as in windows.
         prefix: number of leading tokens without a place (class, distillation, registers).
         windows: number of windows a picture is cut into; their heads follow one another along the heads.
+        places: `(windows, keys)`, where each key lies in the flattened grid, −1 for padding; None without windows, or
+            where it could not be found.
     """
 
     path: str
@@ -185,6 +187,7 @@ class Attention:
     grid: tuple[int, int] = (0, 0)
     prefix: int = 0
     windows: int = 1
+    places: Any = None
 
 
 @dataclass(frozen=True)

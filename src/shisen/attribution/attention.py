@@ -31,19 +31,60 @@ def ask(model: Classifier, images: Array, seed: Any = None, **options: Any) -> t
 
 
 def among_all_places(layers: Sequence[Attention]) -> list[Attention]:
-    """Return the layers in which every token sees every other, all on one grid."""
-    whole = [a for a in layers if a.grid[0] > 0 and a.values.shape[-1] == a.values.shape[-2]]
+    """Return the layers in which every token sees every other, all on one grid.
+
+    Raises:
+        ModelError: where there are layers in which they do not.
+    """
+    whole = [a for a in layers if a.grid[0] > 0 and a.values.shape[-1] == a.values.shape[-2] and a.windows == 1]
     same = [a for a in whole if a.values.shape[-1] == whole[-1].values.shape[-1]]
     if not same or len(same) < len([a for a in layers if a.values.shape[-2] > 1]):
-        shapes = sorted({f"{a.values.shape[-2]} × {a.values.shape[-1]}" for a in layers})
-        raise ModelError(
-            explain_error(
-                "This method needs attention among all places of the picture in every layer.",
-                f"attention of {', '.join(shapes)} tokens, as in networks with windows",
-                OTHERS,
+        if any(a.windows > 1 for a in layers):
+            need = "attention among all places in every layer: what flows on is followed from the first to the last"
+            received = f"windows of {max(a.values.shape[-1] for a in layers if a.windows > 1)} places"
+            others = (
+                "Use legrad, which reads the last stage, or grad_cam, hires_cam and layer_cam, which suit any network."
             )
-        )
+        else:
+            need = "attention among all places of the picture in every layer"
+            shapes = sorted({f"{a.values.shape[-2]} × {a.values.shape[-1]}" for a in layers})
+            received, others = f"attention of {', '.join(shapes)} tokens", OTHERS
+        raise ModelError(explain_error(f"This method needs {need}.", received, others))
     return same
+
+
+def of_the_last_stage(layers: Sequence[Attention]) -> list[Attention]:
+    """Return the layers whose tokens lie on the last layer's grid, in windows or not.
+
+    Raises:
+        ModelError: where places of the last layer's tokens are not known, or a layer without windows differs.
+    """
+    last = layers[-1]
+    if not last.grid[0] or not any(a.windows > 1 or a.places is not None or a.grid != last.grid for a in layers):
+        return among_all_places(layers)
+    return [a for a in layers if a.grid == last.grid and a.gradients is not None]
+
+
+def on_grid(rows: Array, layer: Attention) -> Array:
+    """Return what is told of every key as a map, `(n, …, h, w)`; keys of windows go where they lie in the picture.
+
+    Args:
+        rows: `(n, …, keys)`; with windows the axis before the keys holds windows · heads, which become heads.
+        layer: whose keys they are; `layer.grid` is not zero.
+    """
+    xp = array_namespace(rows)
+    h, w = layer.grid
+    if layer.places is None:
+        return xp.reshape(rows[..., layer.prefix : layer.prefix + h * w], (*rows.shape[:-1], h, w))
+    where = np.asarray(layer.places).reshape(-1)
+    known = np.flatnonzero(where >= 0)
+    order = np.empty(h * w, np.int64)  # every place lies in one window
+    order[where[known]] = known
+    apart = xp.reshape(rows, (rows.shape[0], layer.windows, -1, rows.shape[-1]))
+    apart = xp.permute_dims(apart, (0, 2, 1, 3))
+    flat = xp.reshape(apart, (*apart.shape[:2], -1))
+    index = xp.asarray(order, device=getattr(rows, "device", None))
+    return xp.reshape(xp.take(flat, index, axis=-1), (*flat.shape[:2], h, w))
 
 
 def _looking(rows: Array, layer: Attention) -> Array:
@@ -54,14 +95,6 @@ def _looking(rows: Array, layer: Attention) -> Array:
     # the answer is read from the class token, or from the mean of all places where there is none
     row = rows[:, 0] if first else xp.mean(rows, axis=1)
     return xp.reshape(row[:, first : first + h * w], (rows.shape[0], h, w))
-
-
-def _places(parts: Sequence[Array], layer: Attention) -> Array:
-    """Return the mean of the layers' `(n, keys)` at the keys that have a place, `(n, h, w)`."""
-    xp = array_namespace(parts[0])
-    h, w = layer.grid
-    mean = xp.mean(xp.stack(list(parts)), axis=0)
-    return xp.reshape(mean[:, layer.prefix : layer.prefix + h * w], (mean.shape[0], h, w))
 
 
 def _identity(like_this: Array) -> Array:
@@ -161,8 +194,11 @@ def legrad(model: Classifier, images: Array, seed: Seed) -> Maps:
 
     values = mean_l mean_heads mean_queries relu(∂y_l/∂A_l), y_l read by the head from the tokens behind block l
 
+    Networks with stages (Swin, MaxViT): the layers of the last stage, whose maps the head can read; attention within
+    windows is put back where the windows lie.
+
     Args:
-        model: a network with attention among all places.
+        model: a network with attention.
         images: `(n, h, w, c)`, pixels in [0, 1].
         seed: the objective; the same for every layer.
 
@@ -170,15 +206,15 @@ def legrad(model: Classifier, images: Array, seed: Seed) -> Maps:
         `(n, h', w')` on the grid of the tokens, ≥ 0, in units of the score.
 
     Raises:
-        ModelError: for networks without attention, or with windows.
+        ModelError: for networks without attention, or whose tokens' places cannot be found.
 
     Reference:
         Bousselham, Boggust, Chaybouti, Strobelt, Kuehne 2024. The paper then scales the map to [0, 1]; drawing does.
     """
-    layers = among_all_places(ask(model, images, seed, per_block=True))
+    layers = of_the_last_stage(ask(model, images, seed, per_block=True))
     xp = array_namespace(layers[0].values)
-    parts = [xp.mean(_positive(layer.gradients), axis=(1, 2)) for layer in layers]
-    return Maps(_places(parts, layers[-1]), {"layers": len(layers)})
+    parts = [xp.mean(on_grid(xp.mean(_positive(a.gradients), axis=2), a), axis=1) for a in layers]
+    return Maps(xp.mean(xp.stack(parts), axis=0), {"layers": len(layers)})
 
 
 @method(
@@ -195,8 +231,10 @@ def attention_x_gradient(model: Classifier, images: Array, seed: Seed) -> Array:
 
     values = mean_l Σ_heads Σ_queries A_l · ∂y/∂A_l
 
+    Networks with stages (Swin, MaxViT): the layers of the last stage, put back where their windows lie.
+
     Args:
-        model: a network with attention among all places.
+        model: a network with attention.
         images: `(n, h, w, c)`, pixels in [0, 1].
         seed: the objective.
 
@@ -204,14 +242,15 @@ def attention_x_gradient(model: Classifier, images: Array, seed: Seed) -> Array:
         `(n, h', w')` on the grid of the tokens, signed, in units of the score.
 
     Raises:
-        ModelError: for networks without attention, or with windows.
+        ModelError: for networks without attention, or whose tokens' places cannot be found.
 
     Reference:
         Barkan et al. 2021, without their relu of the gradient, so that evidence against the class stays visible.
     """
-    layers = among_all_places(ask(model, images, seed))
+    layers = of_the_last_stage(ask(model, images, seed))
     xp = array_namespace(layers[0].values)
-    return _places([xp.sum(layer.values * layer.gradients, axis=(1, 2)) for layer in layers], layers[-1])
+    parts = [xp.sum(on_grid(xp.sum(a.values * a.gradients, axis=2), a), axis=1) for a in layers]
+    return xp.mean(xp.stack(parts), axis=0)
 
 
 def _positive(values: Array) -> Array:

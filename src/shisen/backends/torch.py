@@ -54,6 +54,7 @@ class TorchClassifier:
         self._head = head
         self._traces: dict[tuple[int, ...], Trace] = {}
         self._tails: dict[tuple[str, tuple[int, ...]], bool] = {}
+        self._cuts: dict[tuple[int, ...], tuple[Any, ...]] = {}
         self._lock = threading.RLock()
 
     # ---- structure

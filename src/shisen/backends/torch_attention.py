@@ -13,14 +13,16 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from ..errors import ModelError, explain_error
 from ..types import Attention
-from .torch_points import Call, first_tensor, with_first
+from .torch_points import Call, Layout, first_tensor, with_first
 from .torch_state import borrowed
+from .torch_windows import Cut, cut_of
 
 if TYPE_CHECKING:
     from .torch import TorchClassifier
@@ -30,10 +32,14 @@ SUFFIX = ".attention"
 
 @dataclass(frozen=True)
 class _Seen:
-    """One attention operation: where it happened and its probabilities, `(n · windows, heads, queries, keys)`."""
+    """One attention operation: where it happened, its probabilities and the scores they come from.
+
+    Both are `(n · windows, heads, queries, keys)`.
+    """
 
     module: str
     values: Any
+    scores: Any
 
 
 class _Attentions(TorchFunctionMode):  # type: ignore[misc]
@@ -58,23 +64,25 @@ class _Attentions(TorchFunctionMode):  # type: ignore[misc]
             return self._explicit(result, args, given)
         return result
 
-    def _keep(self, values: Any) -> Any:
+    def _keep(self, values: Any, scores: Any) -> Any:
         if self.graph and not values.requires_grad:
             values = values.detach().requires_grad_()  # the graph starts at the first attention
-        self.seen.append(_Seen(self.where()[0], values))
+        self.seen.append(_Seen(self.where()[0], values, scores))
         return values
 
     def _explicit(self, result: Any, args: Any, given: Any) -> Any:
         """A softmax over the last axis of heads × queries × keys, written out by the network itself."""
         axis = given.get("dim", args[1] if len(args) > 1 else None)
-        if axis not in (-1, result.dim() - 1) or result.dim() not in (3, 4) or result.shape[-1] < 2:
+        if axis not in (-1, result.dim() - 1) or result.dim() not in (3, 4, 5) or result.shape[-1] < 2:
             return result
         inside = "att" in self.where()[1].lower()
         if result.dim() == 4:
-            return self._keep(result) if inside or result.shape[-1] == result.shape[-2] else result
+            return self._keep(result, args[0]) if inside or result.shape[-1] == result.shape[-2] else result
         if not inside or result.shape[0] % self.rows:
             return result
-        four = self._keep(result.reshape(self.rows, -1, *result.shape[1:]))
+        # heads × queries × keys of each picture in turn, or pictures × windows × heads × queries × keys
+        lead = (self.rows, -1) if result.dim() == 3 else (-1, result.shape[2])
+        four = self._keep(*(t.reshape(*lead, *result.shape[-2:]) for t in (result, args[0])))
         return four.reshape(result.shape)
 
     def _fused(
@@ -99,8 +107,9 @@ class _Attentions(TorchFunctionMode):  # type: ignore[misc]
         if attn_mask is not None:
             scores = scores.masked_fill(~attn_mask, -math.inf) if attn_mask.dtype == torch.bool else scores + attn_mask
         shares = scores.softmax(dim=-1)
-        four = shares if shares.dim() == 4 else shares.reshape(self.rows, -1, *shares.shape[-2:])
-        return self._keep(four).reshape(shares.shape).to(value.dtype) @ value
+        lead = shares.shape[:-2] if shares.dim() == 4 else (self.rows, -1)
+        four = (t.reshape(*lead, *shares.shape[-2:]) for t in (shares, scores))
+        return self._keep(*four).reshape(shares.shape).to(value.dtype) @ value
 
     def _multi_head(self, query: Any, key: Any, value: Any, width: int, heads: int, *args: Any, **given: Any) -> Any:
         """`torch.nn.MultiheadAttention`: project, attend, project; sequence first, `(t, n, c)`."""
@@ -135,7 +144,7 @@ class _Attentions(TorchFunctionMode):  # type: ignore[misc]
         if padding is not None:
             padding = padding[:, None, None]
             scores = scores.masked_fill(padding, -math.inf) if padding.dtype == torch.bool else scores + padding
-        shares = self._keep(scores.softmax(dim=-1))
+        shares = self._keep(scores.softmax(dim=-1), scores)
         merged = (shares @ v).permute(2, 0, 1, 3).reshape(query.shape[0], n, width)
         out = functional.linear(merged, told["out_proj_weight"], told["out_proj_bias"])
         if not told["need_weights"]:
@@ -201,14 +210,54 @@ def attentions(
                 if per_block:
                     blocks = blocks_of([s.module for s in found], calls)
                     stack.close()  # what follows runs the head on what is kept
-                    slopes = _slopes_per_block(model, x, [outputs[b.path] for b in blocks], blocks[-1], values, seed)
+                    tokens, last = [outputs[b.path] for b in blocks], len(blocks)
+                    own = _slopes_per_block(model, x, tokens, blocks[-1], values[-last:], seed)
+                    slopes = [None] * (len(found) - last) + own
                 else:
                     slopes = torch.autograd.grad(logits, values, seed(logits.detach()), allow_unused=True)
+        layouts = [_tokens(s, x.shape[0], calls) for s in found]
+        cuts = [None] * len(found) if all(layouts) else _cuts(model, x, len(found))
     names = _names([s.module for s in found])
+    asked = seed is not None and not per_block
     return tuple(
-        _record(name, s, slope, x.shape[0], calls, seed is not None)
-        for name, s, slope in zip(names, found, slopes, strict=True)
+        _record(name, s, torch.zeros_like(s.values) if asked and slope is None else slope, layout or cut, x.shape[0])
+        for name, s, slope, layout, cut in zip(names, found, slopes, layouts, cuts, strict=True)
     )
+
+
+def _tokens(seen: _Seen, n: int, calls: Sequence[Call]) -> Layout | None:
+    """Return the layout of the tokens that the keys are, if they are those of the whole picture."""
+    if seen.values.shape[0] > n:
+        return None
+    keys = seen.values.shape[-1]
+    return next((c.layout for c in reversed(calls) if c.layout.kind == "tokens" and c.shape[1] == keys), None)
+
+
+def _cuts(model: TorchClassifier, x: Any, count: int) -> Sequence[Cut | None]:
+    """Return how the map is cut in front of every attention; two passes the first time for pictures of this shape."""
+    shape = tuple(x.shape[1:])
+    if shape not in model._cuts:
+        calls = model._trace(x).calls
+        noise = torch.rand((1, *shape), generator=torch.Generator().manual_seed(0))  # places that differ
+        inputs: dict[str, Any] = {}
+
+        def keep(path: str) -> Callable[..., None]:
+            def hook(_: Any, given: Any) -> None:
+                inputs[path] = first_tensor(given)
+
+            return hook
+
+        with ExitStack() as stack:
+            where = _Where()
+            where.watch(model.net, stack)
+            for path, module in model.net.named_modules():
+                stack.callback(module.register_forward_pre_hook(keep(path)).remove)
+            mode = _Attentions(where, 1, True)
+            with torch.enable_grad(), mode:
+                model._forward(noise.to(x.device).requires_grad_(), ends=["logits"])
+            found = [cut_of(s.scores, s.module, inputs, calls) for s in mode.seen]
+        model._cuts[shape] = tuple(found) if len(found) == count else (None,) * count
+    return model._cuts[shape]
 
 
 def _keep_outputs(net: Any, outputs: dict[str, Any], stack: ExitStack) -> None:
@@ -224,28 +273,33 @@ def _keep_outputs(net: Any, outputs: dict[str, Any], stack: ExitStack) -> None:
 
 
 def blocks_of(modules: Sequence[str], calls: Sequence[Call]) -> list[Call]:
-    """Return for every attention the largest module around it that holds no other attention and returns tokens.
+    """Return for the attentions of the last width the largest module around it that holds no other.
+
+    What it returns must be a map or tokens, all of one shape: then the head can read them. Earlier attentions, whose
+    maps are of another shape, as in networks with stages, are left out.
 
     Raises:
-        ModelError: where the tokens of the layers are not the same places, as in networks with windows.
+        ModelError: where there is no such module around the last attention.
     """
     found: list[Call] = []
-    for own in modules:
+    for own in reversed(modules):
         others = [m for m in modules if m != own]
         parts = own.split(".")
         around = [".".join(parts[:k]) for k in range(1, len(parts) + 1)]
         alone = [p for p in around if not any(o == p or o.startswith(p + ".") for o in others)]
-        call = next((c for p in alone for c in calls if c.path == p and c.layout.kind == "tokens"), None)
-        if call is None or (found and call.shape != found[0].shape) or modules.count(own) > 1:
+        call = next((c for p in alone for c in calls if c.path == p and c.layout.map), None)
+        if call is None or modules.count(own) > 1:
             raise ModelError(
                 explain_error(
-                    "This method reads the answer from the tokens behind every block, which must be the same places.",
+                    "This method reads the answer from the map behind every block.",
                     f"the attention {own!r} without such a block around it",
                     "Use grad_cam, hires_cam or layer_cam; they work at a layer of any network.",
                 )
             )
+        if found and call.shape != found[0].shape:
+            break
         found.append(call)
-    return found
+    return found[::-1]
 
 
 def _slopes_per_block(
@@ -271,7 +325,7 @@ def _slopes_per_block(
         (slope,) = torch.autograd.grad(
             logits[rows], value, cotangent[rows], retain_graph=i + 1 < count, allow_unused=True
         )
-        slopes.append(slope)
+        slopes.append(torch.zeros_like(value) if slope is None else slope)
     return slopes
 
 
@@ -285,19 +339,21 @@ def _names(modules: Sequence[str]) -> list[str]:
     return names
 
 
-def _record(name: str, seen: _Seen, slope: Any, n: int, calls: Sequence[Call], asked: bool) -> Attention:
+def _record(name: str, seen: _Seen, slope: Any, where: Layout | Cut | None, n: int) -> Attention:
     values = seen.values.detach().float()
-    keys, queries = values.shape[-1], values.shape[-2]
-    layout = next((c.layout for c in reversed(calls) if c.layout.kind == "tokens" and c.shape[1] == keys), None)
+    slope = None if slope is None else slope.detach().float()
     windows = values.shape[0] // n
+    if isinstance(where, Cut) and windows == 1:  # one window is the whole map, if perhaps in another order
+        order = torch.as_tensor(np.argsort(where.places[0], kind="stable"), device=values.device)
+        order = order[-where.grid[0] * where.grid[1] :]
+        values, slope = (None if t is None else t[:, :, order][..., order] for t in (values, slope))
+        return Attention(name, values, slope, where.grid)
     if windows > 1:
-        layout = None
-        values = values.reshape(n, windows * values.shape[1], queries, keys)
-    if not asked:
-        slope = None
-    elif slope is None:
-        slope = torch.zeros_like(values)
-    else:
-        slope = slope.detach().float().reshape(values.shape)
-    grid, prefix = (layout.grid, layout.prefix) if layout is not None else ((0, 0), 0)
-    return Attention(name, values, slope, grid, prefix, windows)
+        values, slope = (
+            None if t is None else t.reshape(n, windows * t.shape[1], *t.shape[2:]) for t in (values, slope)
+        )
+        grid, places = (where.grid, where.places) if isinstance(where, Cut) else ((0, 0), None)
+        return Attention(name, values, slope, grid, 0, windows, places)
+    if isinstance(where, Layout):
+        return Attention(name, values, slope, where.grid, where.prefix)
+    return Attention(name, values, slope)

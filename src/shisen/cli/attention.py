@@ -23,7 +23,9 @@ from .common import load_model, model_options, pictures_of, quiet_warnings
 def attention(picture: str, out: Path, **choice: Any) -> None:
     """Show where every head of every layer looks in one PICTURE, and the rollout through all of them.
 
-    For transformers: timm:vit_small_patch16_224, hf:google/vit-base-patch16-224, torchvision:vit_b_16.
+    In networks with windows (Swin, MaxViT): what each place receives within its window; there is no rollout.
+
+    For transformers: timm:vit_small_patch16_224, hf:google/vit-base-patch16-224, torchvision:swin_t.
     """
     from ..features.heads import attention as verb
 
@@ -34,6 +36,6 @@ def attention(picture: str, out: Path, **choice: Any) -> None:
     with quiet_warnings():
         found = verb(model, source)
         written = found.save(out)
-    layers, heads = found.values.shape[:2]
-    reader = "class token" if found.prefix else "mean of all places"
-    click.echo(f"{source}: {layers} layers × {heads} heads, seen from the {reader} → {written}")
+    told = found.manifest()
+    heads = told["heads"] if isinstance(told["heads"], int) else f"{min(told['heads'])} to {max(told['heads'])}"
+    click.echo(f"{source}: {len(found.layers)} layers × {heads} heads, seen from the {told['read by']} → {written}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from ..attribution.attention import among_all_places, ask
+from ..attribution.attention import among_all_places, ask, on_grid
 from ..errors import InputError, explain_error
 from ..models.model import Model
 from ..render.files import save_picture
@@ -18,7 +19,7 @@ from ..render.overlay import displayable, overlay
 from ..render.scale import place
 from ..render.text import font
 from ..targets import to_numpy
-from ..types import Frame, Picture
+from ..types import Attention, Frame, Picture
 
 Map = npt.NDArray[np.float32]
 CELL = 112  # pixels of a head's longer side on the sheet
@@ -69,24 +70,9 @@ class Heads:
         Each map is drawn from 0 to its own largest value, over the part of the picture that the network saw.
         """
         heads, mean, rolled = self.seen_from(self.values), self.values.mean(axis=1), self.seen_from(self.rollout)
-        columns = [f"head {i + 1}" for i in range(heads.shape[1])] + ["mean", "rollout"]
-        small = self._small()
-        h, w = small.shape[:2]
-        left = int(max(font(13).getlength(self._name(i)) for i in range(len(self.layers)))) + 16
-        top = 34
-        size = (left + len(columns) * (w + GAP) + 3 * GAP, top + len(self.layers) * (h + GAP) + GAP)
-        canvas = Image.new("RGB", size, PAPER)
-        pen = ImageDraw.Draw(canvas)
-        for j, words in enumerate(columns):
-            x = left + j * (w + GAP) + (2 * GAP if j >= heads.shape[1] else 0)
-            pen.text((x + w / 2, top - 8), words, fill=SOFT, font=font(13), anchor="ms")
-            for i in range(len(self.layers)):
-                y = top + i * (h + GAP)
-                if j == 0:
-                    pen.text((left - 8, y + h / 2), self._name(i), fill=INK, font=font(13), anchor="rm")
-                own = [*heads[i], self.seen_from(mean[i]), rolled[i]][j]
-                canvas.paste(_drawn(small, own, colormap, alpha), (x, y))
-        return canvas
+        rows = [[*heads[i], self.seen_from(mean[i]), rolled[i]] for i in range(len(self.layers))]
+        own = [f"head {i + 1}" for i in range(heads.shape[1])]
+        return tabled(small(self.picture, self.frame), self.layers, rows, own, ["mean", "rollout"], colormap, alpha)
 
     def save(self, path: str | Path) -> Path:
         """Write the sheet with its manifest (.png, .jpg, .webp), or a page with sliders (.html).
@@ -114,35 +100,133 @@ class Heads:
             "read by": "class token" if self.prefix else "mean of all places",
         }
 
-    def _name(self, i: int) -> str:
-        return self.layers[i].removesuffix(".attention") or f"layer {i + 1}"
 
-    def _small(self) -> npt.NDArray[np.uint8]:
-        """Return the part of the picture that the network saw, at the size of a cell."""
-        left, top, right, bottom = (round(v) for v in self.frame.box)
-        image = Image.fromarray(displayable(self.picture.pixels)).crop((left, top, right, bottom))
-        h, w = self.frame.size
-        scale = CELL / max(h, w)
-        return np.asarray(image.resize((max(1, round(w * scale)), max(1, round(h * scale)))).convert("RGB"))
+@dataclass(frozen=True, eq=False)
+class WindowHeads:
+    """The attention of every head of a network with windows for one picture.
+
+    Attributes:
+        picture: what was shown.
+        frame: which part of it the network saw.
+        layers: the attention's paths, in forward order.
+        maps: one `(heads, h, w)` a layer: what each place receives from the places of its window, 1 on average where
+            windows are full; the grid and the number of heads differ from stage to stage.
+        model: the network's name.
+    """
+
+    picture: Picture
+    frame: Frame
+    layers: tuple[str, ...]
+    maps: tuple[Map, ...]
+    model: str
+
+    def sheet(self, colormap: str = "inferno", alpha: float = 0.65) -> Image.Image:
+        """Draw one small picture a head, one row a layer; at the right the mean of the heads.
+
+        Each map is drawn from 0 to its own largest value, over the part of the picture that the network saw.
+        """
+        rows = [[*maps, maps.mean(axis=0)] for maps in self.maps]
+        own = [f"head {i + 1}" for i in range(max(len(maps) for maps in self.maps))]
+        return tabled(small(self.picture, self.frame), self.layers, rows, own, ["mean"], colormap, alpha)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the sheet with its manifest (.png, .jpg, .webp).
+
+        Raises:
+            InputError: for another suffix.
+        """
+        if Path(path).suffix.lower() == ".html":
+            raise InputError(
+                explain_error(
+                    "The page with sliders needs one grid and one number of heads in all layers.",
+                    f"{self.model}, with windows and stages",
+                    "Write a picture instead: --out heads.png.",
+                )
+            )
+        return save_picture(self.sheet(), path, self.manifest())
+
+    def manifest(self) -> dict[str, Any]:
+        """Return what a reader needs to make the sheet again."""
+        return {
+            "what": "attention of every head",
+            "model": self.model,
+            "picture": {"source": self.picture.source, "sha256": self.picture.sha256},
+            "layers": list(self.layers),
+            "heads": [len(maps) for maps in self.maps],
+            "grid": [list(maps.shape[1:]) for maps in self.maps],
+            "read by": "the places of the same window",
+        }
 
 
-def attention(model: Model, picture: Any) -> Heads:
+def _received(layer: Attention) -> Map:
+    """Return what each place receives, `(heads, h, w)`: the sum over the queries of its window."""
+    places: Map = to_numpy(on_grid(layer.values.sum(-2), layer))[0].astype(np.float32)
+    return places
+
+
+def small(picture: Picture, frame: Frame) -> npt.NDArray[np.uint8]:
+    """Return the part of a picture that the network saw, at the size of a cell of the sheet."""
+    left, top, right, bottom = (round(v) for v in frame.box)
+    image = Image.fromarray(displayable(picture.pixels)).crop((left, top, right, bottom))
+    h, w = frame.size
+    scale = CELL / max(h, w)
+    return np.asarray(image.resize((max(1, round(w * scale)), max(1, round(h * scale)))).convert("RGB"))
+
+
+def tabled(
+    background: npt.NDArray[np.uint8],
+    layers: Sequence[str],
+    rows: Sequence[Sequence[Map]],
+    heads: Sequence[str],
+    beside: Sequence[str],
+    colormap: str,
+    alpha: float,
+) -> Image.Image:
+    """Draw maps over a picture: one row a layer, one column a head, and the columns `beside` them at the right.
+
+    A layer with fewer heads leaves cells empty; the last maps of its row belong to `beside`.
+    """
+    names = [path.removesuffix(".attention") or f"layer {i + 1}" for i, path in enumerate(layers)]
+    h, w = background.shape[:2]
+    left = int(max(font(13).getlength(name) for name in names)) + 16
+    top = 34
+    columns = [*heads, *beside]
+    size = (left + len(columns) * (w + GAP) + 3 * GAP, top + len(rows) * (h + GAP) + GAP)
+    canvas = Image.new("RGB", size, PAPER)
+    pen = ImageDraw.Draw(canvas)
+    starts = [left + j * (w + GAP) + (2 * GAP if j >= len(heads) else 0) for j in range(len(columns))]
+    for x, words in zip(starts, columns, strict=True):
+        pen.text((x + w / 2, top - 8), words, fill=SOFT, font=font(13), anchor="ms")
+    for i, row in enumerate(rows):
+        y = top + i * (h + GAP)
+        pen.text((left - 8, y + h / 2), names[i], fill=INK, font=font(13), anchor="rm")
+        own = len(row) - len(beside)
+        for x, values in zip([*starts[:own], *starts[len(heads) :]], row, strict=True):
+            canvas.paste(_drawn(background, values, colormap, alpha), (x, y))
+    return canvas
+
+
+def attention(model: Model, picture: Any) -> Heads | WindowHeads:
     """Return where every head of every layer looks.
 
     Args:
-        model: a transformer whose attention is among all places, from `load` or `wrap`.
+        model: a transformer, from `load` or `wrap`.
         picture: path, bytes, address, PIL image or array.
 
     Returns:
-        `Heads`: `.sheet()` for a picture, `.save("heads.png")` or `.save("heads.html")` for files.
+        `Heads`: `.sheet()` for a picture, `.save("heads.png")` or `.save("heads.html")` for files. `WindowHeads` for a
+        network whose attention is within windows: the same, without rollout and without a page.
 
     Raises:
-        ModelError: for networks without attention or with windows; the message names methods that suit them.
+        ModelError: for networks without attention; the message names methods that suit them.
         InputError: if the layers differ in their number of heads.
     """
     opened = model.read(picture)
     image, frame = model.prepare(opened)
-    layers = among_all_places(ask(model, image[None]))
+    found = ask(model, image[None])
+    if any(layer.windows > 1 for layer in found) and all(layer.grid[0] for layer in found):
+        return WindowHeads(opened, frame, tuple(a.path for a in found), tuple(map(_received, found)), model.name)
+    layers = among_all_places(found)
     values = [to_numpy(layer.values)[0].astype(np.float32) for layer in layers]
     if len({v.shape for v in values}) > 1:
         raise InputError(
