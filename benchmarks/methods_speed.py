@@ -134,7 +134,7 @@ def cams(rounds: int, batches: list[int]) -> dict[str, Any]:
         things |= {name: setting.ours(name) for name in CAMS}
         things["nine together"] = setting.together
         things |= peers(setting, list(PEERS) if n == 1 else ["grad_cam"])
-        found[f"batch {n}"] = table(in_turns(things, rounds), "forward")
+        found[f"batch {n}"] = table(in_turns(things, rounds, before="forward"), "forward")
     return found
 
 

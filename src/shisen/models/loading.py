@@ -94,7 +94,11 @@ def load(
     """
     text = str(name)
     request = Request(framework, device, None if weights is None else str(weights), preprocess, labels, output, trust)
-    return _configured(_loader(text)(text, request), request)
+    loader = _loader(text)
+    model = _configured(loader(text, request), request)
+    if loader is not load_own and hasattr(model.network, "folds"):
+        model.network.folds = True
+    return model
 
 
 def _loader(text: str) -> Loader:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..backends.wrappers import Chunked, Wrapper
+from ..backends.wrappers import Chunked, Shared, Wrapper
 from ..errors import InputError, explain_error
 from ..naming import label
 from ..targets import class_logits, probabilities, to_numpy
@@ -39,7 +39,9 @@ class Model(Wrapper):
         name: str = "model",
         source: str = "",
     ) -> None:
-        super().__init__(network if isinstance(network, Chunked) else Chunked(network, network.chunk))
+        # what is shared is known by the batch itself: its parts would not be found again
+        whole = isinstance(network, (Chunked, Shared))
+        super().__init__(network if whole else Chunked(network, network.chunk))
         self.preprocess = preprocess
         self.labels = labels if labels is not None else Labels(())
         self.name = name

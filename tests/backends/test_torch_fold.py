@@ -1,0 +1,144 @@
+"""Folding a normalisation into its convolution changes the time, never the answer, and leaves nothing behind."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+import torch
+
+from shisen.backends.torch import TorchClassifier
+from shisen.targets import ClassSeed
+
+SEED = ClassSeed("class 1", ((1.0, (1,)),))
+
+
+def net(seed: int = 0) -> torch.nn.Module:
+    torch.manual_seed(seed)
+    made = torch.nn.Sequential(
+        OrderedDict(
+            first=torch.nn.Conv2d(3, 6, 3, padding=1),
+            norm=torch.nn.BatchNorm2d(6),
+            act=torch.nn.ReLU(),
+            second=torch.nn.Conv2d(6, 8, 3, stride=2, bias=False),
+            plain=torch.nn.BatchNorm2d(8, affine=False),
+            last=torch.nn.ReLU6(),
+            pool=torch.nn.AdaptiveAvgPool2d(1),
+            flat=torch.nn.Flatten(),
+            top=torch.nn.Linear(8, 4),
+        )
+    )
+    for module in made.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_()
+            module.running_var.uniform_(0.5, 2)
+            if module.affine:
+                torch.nn.init.normal_(module.weight)
+                torch.nn.init.normal_(module.bias)
+    return made.eval()
+
+
+def images(n: int = 2) -> np.ndarray:
+    return np.random.default_rng(3).random((n, 12, 10, 3), dtype=np.float32)
+
+
+def both(module: torch.nn.Module) -> tuple[TorchClassifier, TorchClassifier]:
+    plain, quick = TorchClassifier(module, size=(12, 10, 3)), TorchClassifier(module, size=(12, 10, 3))
+    quick.folds = True
+    return plain, quick
+
+
+def ran_normalisations(classifier: TorchClassifier) -> int:
+    """Count the batch normalisations of one forward."""
+    seen = []
+    real = torch.nn.functional.batch_norm
+    try:
+        torch.nn.functional.batch_norm = lambda *a, **k: seen.append(1) or real(*a, **k)
+        classifier.activations(images())
+    finally:
+        torch.nn.functional.batch_norm = real
+    return len(seen)
+
+
+def test_the_answer_is_the_same_and_the_normalisations_do_not_run() -> None:
+    plain, quick = both(net())
+    np.testing.assert_allclose(quick.activations(images()), plain.activations(images()), rtol=1e-5, atol=1e-5)
+    assert (ran_normalisations(plain), ran_normalisations(quick)) == (2, 0)
+
+
+@pytest.mark.parametrize("point", ["input", "first", "norm", "act", "second", "plain", "last"])
+def test_every_point_and_its_gradient_are_those_of_the_unfolded_network(point: str) -> None:
+    plain, quick = both(net())
+    for ours, theirs in zip(
+        quick.gradients(images(), SEED, wrt=point), plain.gradients(images(), SEED, wrt=point), strict=True
+    ):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("how", ["optimiser", "data", "state dict", "another parameter", "statistics"])
+def test_changed_weights_are_noticed(how: str) -> None:
+    module = net()
+    plain, quick = both(module)
+    before = quick.activations(images())
+    with torch.no_grad():
+        if how == "optimiser":
+            module.first.weight.mul_(0.5)
+        elif how == "data":
+            module.norm.weight.data.normal_()
+        elif how == "state dict":
+            module.load_state_dict(net(7).state_dict())
+        elif how == "another parameter":
+            module.second.weight = torch.nn.Parameter(module.second.weight * 2)
+        else:
+            module.plain.running_mean.add_(1.0)
+    after = quick.activations(images())
+    np.testing.assert_allclose(after, plain.activations(images()), rtol=1e-5, atol=1e-5)
+    assert float((after - before).abs().max()) > 1e-3
+
+
+def test_everything_is_put_back_also_after_an_error() -> None:
+    module = net()
+    _, quick = both(module)
+    quick.activations(images())
+    weights = {name: id(p) for name, p in module.named_parameters()}
+    handle = module.last.register_forward_hook(lambda *_: (_ for _ in ()).throw(RuntimeError("stop")))
+    with pytest.raises(RuntimeError, match="stop"):
+        quick.activations(images())
+    handle.remove()
+    assert {name: id(p) for name, p in module.named_parameters()} == weights
+    assert not any("forward" in m.__dict__ for m in module.modules())
+
+
+def test_a_hook_of_the_users_between_the_two_sees_what_it_always_saw() -> None:
+    module = net()
+    _, quick = both(module)
+    quick.activations(images())
+    heard = []
+    handle = module.norm.register_forward_pre_hook(lambda _, inputs: heard.append(inputs[0].clone()))
+    quick.activations(images())
+    handle.remove()
+    x = torch.as_tensor(images()).permute(0, 3, 1, 2)
+    torch.testing.assert_close(heard[-1], module.first(x))
+
+
+def test_a_convolution_whose_output_is_used_twice_is_left_alone() -> None:
+    class Twice(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = net()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = self.body.first(x)
+            z = self.body.last(self.body.plain(self.body.second(self.body.act(self.body.norm(y) + y))))
+            return self.body.top(z.mean((2, 3)))
+
+    plain, quick = both(Twice().eval())
+    np.testing.assert_allclose(quick.activations(images()), plain.activations(images()), rtol=1e-5, atol=1e-5)
+
+
+def test_only_networks_loaded_by_name_are_folded() -> None:
+    import shisen
+
+    assert shisen.load("efficientnet_lite0").network.folds
+    assert not shisen.wrap(net()).network.folds
