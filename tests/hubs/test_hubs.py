@@ -122,10 +122,17 @@ def test_weights_that_do_not_fit_are_listed(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("offline")
 @pytest.mark.parametrize("name", ["torchvision:resnet18", "timm:resnet10t", "hf:google/vit-base-patch16-224"])
-def test_without_network_and_cache_one_sentence_names_the_ways_out(name: str) -> None:
+def test_without_network_and_cache_one_sentence_names_the_ways_out(
+    name: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)  # it is found out
     with pytest.raises(ModelError, match="within reach") as caught:
         shisen.load(name)
     text = str(caught.value)
+    told = capfd.readouterr()
+    assert not told.out
+    assert not told.err
+    assert "no connection to" in text
     assert "--weights" in text
     assert "efficientnet_lite0" in text
     assert "@random" in text
@@ -206,3 +213,29 @@ def test_own_code_with_weights_labels_and_trust(tmp_path: Path, monkeypatch: pyt
     torch.testing.assert_close(trusted.network.net[0].weight, net[0].weight)
     with pytest.raises(ModelError, match="imported"):
         shisen.load("own_nets:bild")
+
+
+def test_a_network_pickled_whole_is_read_on_trust_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    net = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+    whole, weights = tmp_path / "whole.pt", tmp_path / "weights.pt"
+    torch.save(net, whole)
+    torch.save(net.state_dict(), weights)
+    with pytest.raises(ModelError, match=r"without executing code.*--trust"):
+        shisen.load(whole)
+    x = np.random.default_rng(0).random((1, 16, 16, 3), dtype=np.float32)
+    with torch.no_grad():
+        want = net(torch.tensor(x).permute(0, 3, 1, 2))
+    model = shisen.load(whole, trust=True, labels="a,b,c,d", device="cpu")
+    torch.testing.assert_close(model.activations(x), want)
+    assert list(model.labels) == ["a", "b", "c", "d"]
+    with pytest.raises(ModelError, match=r"weights alone.*package\.module:build --weights weights\.pt"):
+        shisen.load(weights, trust=True)
+
+    class Evil:
+        def __reduce__(self) -> Any:
+            return (Path.touch, (tmp_path / "touched",))
+
+    torch.save(Evil(), whole)
+    with pytest.raises(ModelError, match="trust"):
+        shisen.load(whole)
+    assert not (tmp_path / "touched").exists()

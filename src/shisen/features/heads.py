@@ -154,7 +154,7 @@ class WindowHeads:
             "layers": list(self.layers),
             "heads": [len(maps) for maps in self.maps],
             "grid": [list(maps.shape[1:]) for maps in self.maps],
-            "read by": "the places of the same window",
+            "read by": "places of the same window",
         }
 
 

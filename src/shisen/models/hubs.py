@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
+import socket
+import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
+from io import StringIO
 from typing import TYPE_CHECKING, Any
+from urllib.request import getproxies
 
 from ..errors import ModelError, ShisenError, explain_error, require, unknown
 from .labels import Labels, imagenet
@@ -17,6 +22,7 @@ if TYPE_CHECKING:
     from .loading import Request
 
 RANDOM = "random"
+HUGGING_FACE = "huggingface.co"
 
 
 def load_torchvision(name: str, request: Request) -> Model:
@@ -47,7 +53,7 @@ def load_torchvision(name: str, request: Request) -> Model:
     elif tag == RANDOM:
         net = build(None)
     else:
-        with _reachable(f"torchvision:{base}"):
+        with _reachable(f"torchvision:{base}", "download.pytorch.org"):
             net = models.get_model(base, weights=weights)
     labels = _categories(weights.meta.get("categories", ()))
     source = request.weights or ("random weights" if tag == RANDOM else f"torchvision {weights}")
@@ -72,7 +78,7 @@ def load_timm(name: str, request: Request) -> Model:
     elif tag == RANDOM:
         net = build(None)
     else:
-        with _reachable(f"timm:{base}"):
+        with _reachable(f"timm:{base}", HUGGING_FACE):
             net = timm.create_model(base, pretrained=True)
     config = timm.data.resolve_data_config({}, model=net)
     classes = int(getattr(net, "num_classes", 0))
@@ -103,7 +109,7 @@ def load_transformers(name: str, request: Request) -> Model:
                 f"Ask for hf:{base}@random, pass a file of weights, or name a repository such as google/vit-base-….",
             )
         )
-    with _reachable(f"hf:{base}"):
+    with _reachable(f"hf:{base}", "" if bare or _is_folder(base) else HUGGING_FACE):
         config = hub.AutoConfig.for_model(base) if bare else hub.AutoConfig.from_pretrained(base)
         processor = None if bare else _processor(hub, base)
     preprocess = _usual(config) if processor is None else Preprocess.of(processor)
@@ -121,7 +127,7 @@ def load_transformers(name: str, request: Request) -> Model:
     elif tag == RANDOM:
         net = build(None)
     else:
-        with _reachable(f"hf:{base}"):
+        with _reachable(f"hf:{base}", HUGGING_FACE):
             net = auto.from_pretrained(base)
     names = [str(net.config.id2label[i]) for i in range(int(net.config.num_labels))]
     source = request.weights or ("random weights" if tag else f"Hugging Face {base}")
@@ -218,22 +224,56 @@ def _filled(build: Callable[[int | None], Any], request: Request) -> Any:
 
 
 @contextmanager
-def _reachable(name: str) -> Iterator[None]:
-    """Turn every way in which a download can fail into one sentence with the ways out."""
+def _reachable(name: str, host: str) -> Iterator[None]:
+    """Turn every way in which a download can fail into one sentence with the ways out.
+
+    Without a way to the host the hub is told so: then it looks at the files on this machine and asks no more, where
+    otherwise it would ask five times and wait in between.
+    """
+    away = not _answers(host)
     try:
-        yield
+        with _without_network() if away else nullcontext():
+            yield
     except ShisenError:
         raise
     except Exception as problem:
-        first = next((line for line in str(problem).splitlines() if line.strip()), "")[:160]
+        first = next((line for line in str(problem).splitlines() if line.strip()), "")
+        received = f"no connection to {host}" if away else f"{type(problem).__name__}: {first[:160].rstrip('. ')}"
         raise ModelError(
             explain_error(
                 f"The trained weights of {name} must be on this machine or within reach of the network.",
-                f"{type(problem).__name__}: {first}",
+                received,
                 "Pass a file with --weights (weights=), connect once so that they are kept, take a model that needs "
                 f"no download such as efficientnet_lite0, or ask for {name}@random to try the architecture alone.",
             )
         ) from problem
+
+
+def _answers(host: str) -> bool:
+    """Tell whether a host can be reached; where a proxy or a mirror stands between, that is left to the hub."""
+    if not host or getproxies() or os.environ.get("HF_ENDPOINT"):
+        return True
+    try:
+        socket.create_connection((host, 443), timeout=3).close()
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def _without_network() -> Iterator[None]:
+    """Keep the hubs to the files on this machine, and quiet about it, for the time of one call."""
+    names = ("huggingface_hub.constants", "transformers.utils.hub")
+    found: list[Any] = [m for m in map(sys.modules.get, names) if hasattr(m, "HF_HUB_OFFLINE")]
+    before = [module.HF_HUB_OFFLINE for module in found]
+    try:
+        for module in found:
+            module.HF_HUB_OFFLINE = True
+        with redirect_stderr(StringIO()), redirect_stdout(StringIO()):  # "Downloading …" would be said of nothing
+            yield
+    finally:
+        for module, value in zip(found, before, strict=True):
+            module.HF_HUB_OFFLINE = value
 
 
 def _usual(config: Any) -> Preprocess:

@@ -7,6 +7,7 @@ from .recipes import RECIPES
 FORMS = (
     ("package.module:build", "a function of your own that returns a torch or Keras network", "--weights, --labels"),
     ("model.onnx", "an ONNX file; gradients too where onnx2torch is installed", "onnx, onnxruntime"),
+    ("whole.pt", "a torch network pickled whole, which executes code: only a file of your own", "--trust"),
     ("run folder", "what `shisen finetune` has written", "torch"),
     ("torchvision:resnet50", "any classifier of torchvision; resnet50@random without its weights", "torchvision"),
     ("timm:vit_small_patch16_224", "any classifier of timm", "timm"),

@@ -54,6 +54,9 @@ PREFIXES: dict[str, str] = {
 }
 SUFFIXES: dict[str, str] = {
     ".onnx": "shisen.models.onnx_files:load_onnx",
+    ".pt": "shisen.models.torch_whole:load_whole",
+    ".pth": "shisen.models.torch_whole:load_whole",
+    ".safetensors": "shisen.models.torch_whole:load_whole",
     ".keras": "shisen.models.keras_files:load_file",
     ".h5": "shisen.models.keras_files:load_file",
     ".hdf5": "shisen.models.keras_files:load_file",

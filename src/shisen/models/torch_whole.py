@@ -1,0 +1,78 @@
+"""Whole networks from one file of torch.save: only on trust, since such a file is a program."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ModelError, explain_error
+from .loading import to_device, wrap
+from .model import Model
+
+if TYPE_CHECKING:
+    from .loading import Request
+
+SAFER = "Name the architecture and give the file as its weights: --model package.module:build --weights {}"
+
+
+def load_whole(name: str, request: Request) -> Model:
+    """Load a network that was saved whole, `torch.save(net, "whole.pt")`.
+
+    Args:
+        name: the file.
+        request: `trust` must be set: reading the file imports and calls whatever it names.
+
+    Raises:
+        ModelError: without trust, for a file of weights alone, and for one that cannot be read.
+    """
+    import torch
+
+    path = Path(name).expanduser()
+    safer = SAFER.format(path.name)
+    if path.suffix == ".safetensors" or _weights_alone(path):
+        raise ModelError(
+            explain_error("A model file must hold a network.", f"{path.name}, which holds weights alone", safer + ".")
+        )
+    if not request.trust:
+        raise ModelError(
+            explain_error(
+                "A model file must be readable without executing code.",
+                f"{path.name}, a network pickled whole: reading it runs whatever it names",
+                f"{safer}. Pass --trust (trust=True) only for a file of your own.",
+            )
+        )
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))  # where the class of the network may lie
+    try:
+        net: Any = torch.load(str(path), map_location="cpu", weights_only=False)
+    except Exception as problem:
+        raise ModelError(
+            explain_error(
+                "The classes of a network pickled whole must be importable as when it was saved.",
+                f"{path.name} ({type(problem).__name__}: {problem})",
+                safer + ".",
+            )
+        ) from problem
+    if not isinstance(net, torch.nn.Module):
+        raise ModelError(
+            explain_error("A model file must hold a network.", f"{path.name}: {type(net).__name__}", safer)
+        )
+    made = wrap(
+        to_device(net, request.device),
+        preprocess=request.preprocess,
+        labels=request.labels,
+        output=request.output,
+        name=path.stem,
+    )
+    made.source = str(path)
+    return made
+
+
+def _weights_alone(path: Path) -> bool:
+    import torch
+
+    try:
+        return isinstance(torch.load(str(path), map_location="cpu", weights_only=True), dict)
+    except Exception:  # a whole network, or no file of torch at all
+        return False
