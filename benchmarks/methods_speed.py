@@ -53,13 +53,13 @@ Things = dict[str, Callable[[], object]]
 class Setting:
     """The network as shisen sees it and as peers do, and a batch for both."""
 
-    def __init__(self, n: int) -> None:
+    def __init__(self, n: int, photo: Any = None) -> None:
         self.model = shisen.load("efficientnet_lite0", device="cpu")
         adapter = self.model.network
         self.net = adapter.net.eval()
         self.layer = self.model.default_layer
         rng = np.random.default_rng(0)
-        self.images = rng.random((n, 224, 224, 3), dtype=np.float32)
+        self.images = rng.random((n, 224, 224, 3), dtype=np.float32) if photo is None else photo
         scale, shift = adapter.scaling.scale[0], adapter.scaling.shift[0]
         self.x = torch.tensor(self.images.transpose(0, 3, 1, 2) * scale + shift).contiguous()
 
@@ -80,6 +80,14 @@ class Setting:
         batch = self.images.copy()
         model = self.model.around(Shared(self.model.model, batch, [SEED]))
         return [resize(METHODS[name](model, batch, SEED, layer=self.layer).values, (224, 224)) for name in CAMS]
+
+
+def photograph() -> Any:
+    """Return scikit-image's cat, the middle of it, 224 × 224."""
+    from skimage.data import cat
+    from skimage.transform import resize as shrink
+
+    return shrink(cat()[:, 75:375], (224, 224), anti_aliasing=True)[None].astype(np.float32)
 
 
 def pytorch_grad_cam() -> Any:
@@ -169,7 +177,7 @@ def smooth_grad(rounds: int, draws: int = 50) -> dict[str, Any]:
 
 def score_cam(rounds: int, channels: int) -> dict[str, Any]:
     """Score-CAM beside plain masked forwards in several chunk sizes, and pytorch-grad-cam, for as many channels."""
-    setting = Setting(1)
+    setting = Setting(1, photograph())  # noise would leave no channel silent, which pictures do
     masks = torch.rand(channels, 1, 224, 224)
     things: Things = {}
 

@@ -12,6 +12,7 @@ from array_api_compat import array_namespace
 
 from ..errors import InputError, explain_error
 from ..registry import method
+from ..run.ahead import ahead
 from ..targets import like
 from ..types import Array, Classifier, Maps, Seed
 from .fills import filling
@@ -50,15 +51,19 @@ class Noise:
         """Yield standard normal draws `(r, *shape)` run by run; they do not depend on how the runs are cut."""
         rng = np.random.default_rng(self.random_state)
         last = np.zeros(shape, np.float32)
-        for run in runs:
+
+        def draw(run: range) -> npt.NDArray[np.float32]:
+            nonlocal last
             draws = np.empty((len(run), *shape), np.float32)
-            for number, draw in zip(run, draws, strict=True):
+            for number, one in zip(run, draws, strict=True):
                 if self.pairs and number % 2:
-                    np.negative(last, out=draw)
+                    np.negative(last, out=one)
                 else:
-                    rng.standard_normal(dtype=np.float32, out=draw)
-                last = draw
-            yield draws
+                    rng.standard_normal(dtype=np.float32, out=one)
+                last = one
+            return draws
+
+        yield from ahead(draw, runs, workers=1, depth=2)  # drawn while the network is busy with the run before
 
     def gradients(self, model: Classifier, images: Array, seed: Any, wrt: str = "input") -> Iterator[Array]:
         """Yield the gradients at `wrt` of noisy copies, `(r, n, ...)` run by run."""

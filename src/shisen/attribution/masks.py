@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
-from array_api_compat import array_namespace, device
+from array_api_compat import array_namespace
 
 from ..errors import InputError, explain_error
 from ..registry import method
@@ -16,7 +16,7 @@ from .cam import positive
 from .fills import filling
 from .fused import several_layers
 from .objective import as_score, on_device, settled
-from .resample import resize
+from .resample import bilinear
 
 VARIANTS = ("paper", "increase")
 
@@ -45,8 +45,9 @@ def score_cam(
     values = relu(Σ_c w_c · A_c), w_c = p(fill + (x − fill) · H_c), H_c = (up(A_c) − min) / (max − min)
 
     p is the probability of the target whatever score was asked for; up() is bilinear. Channels whose
-    largest value equals their smallest say nothing and are skipped. Masks are made and applied one portion at
-    a time, so memory grows with the model's chunk, not with the channels.
+    largest value equals their smallest say nothing and are skipped; channels that make the same mask are asked
+    once. Masks are made and applied one portion at a time, so memory grows with the model's chunk, not with the
+    channels.
 
     Args:
         model: the network.
@@ -59,7 +60,8 @@ def score_cam(
             picture by the mask.
 
     Returns:
-        `(n, h', w')`, ≥ 0, in units of probability times activation. The note `channels` counts those used.
+        `(n, h', w')`, ≥ 0, in units of probability times activation. The note `channels` counts those used, `masks`
+        the passes they took.
 
     Reference:
         Wang et al. 2020. No softmax over channels, which the paper's text has and the authors' code has not.
@@ -73,22 +75,26 @@ def score_cam(
     images = on_device(model, images)
     xp = array_namespace(a)
     base = filling(images, fill)
-    rows, used = [], []
+    rows, used, passes = [], [], 0
     empty = seed.value(model.activations(base)) if variant == "increase" else None
     for i in range(images.shape[0]):
         own = seed.take(np.asarray([i]))
         channels = _worth_asking(a[i, ...], max_channels)
+        maps, which = _distinct(to_numpy(a[i, ...])[..., channels])
+        covered = images[i, ...] - base[i, ...] if fill else images[i, ...]
         found = [
-            own.value(model.activations(base[i, ...] + mask * (images[i, ...] - base[i, ...])))
-            for mask in _masks(a[i, ...], channels, tuple(images.shape[1:3]), model.chunk)
+            own.value(model.activations(mask * covered + base[i, ...] if fill else mask * covered))
+            for mask in _masks(like(maps, a), tuple(images.shape[1:]), model.chunk)
         ]
         weights = np.zeros(a.shape[-1], np.float32)
         if found:
-            weights[channels] = to_numpy(xp.concat(found, axis=0) - (0.0 if empty is None else empty[i]))
+            asked = to_numpy(xp.concat(found, axis=0) - (0.0 if empty is None else empty[i]))
+            weights[channels] = asked[which]
+            passes += len(asked)
         rows.append(like(weights, a))
         used.append(int(channels.size))
     weighted = xp.stack(rows)[:, None, None, :] * a
-    return Maps(positive(xp.sum(weighted, axis=-1)), {"channels": used})
+    return Maps(positive(xp.sum(weighted, axis=-1)), {"channels": used, "masks": passes})
 
 
 def _worth_asking(a: Array, limit: int | None) -> npt.NDArray[np.int64]:
@@ -101,13 +107,32 @@ def _worth_asking(a: Array, limit: int | None) -> npt.NDArray[np.int64]:
     return np.sort(varies[np.argsort(-deviation, kind="stable")[:limit]])
 
 
-def _masks(a: Array, channels: npt.NDArray[np.int64], size: tuple[int, int], chunk: int) -> Iterator[Array]:
-    """Yield the channels as masks `(r, H, W, 1)` in [0, 1], in portions."""
-    xp = array_namespace(a)
-    maps = xp.permute_dims(a, (2, 0, 1))
-    for start in range(0, channels.size, chunk):
-        some = xp.take(maps, xp.asarray(channels[start : start + chunk], device=device(a)), axis=0)
-        large = resize(some, size)
+def _distinct(maps: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.intp]]:
+    """Return the maps `(r, h, w)` that differ by more than level and scale, and which of them each channel has.
+
+    Channels that answer at one place only, of which there are many, all make the same mask there.
+    """
+    h, w, c = maps.shape
+    flat = maps.reshape(h * w, c).T
+    low = flat.min(axis=1, keepdims=True, initial=np.inf)
+    span = flat.max(axis=1, keepdims=True, initial=-np.inf) - low
+    kinds, which = np.unique((flat - low) / span, axis=0, return_inverse=True)
+    return kinds.reshape(-1, h, w), which.reshape(-1)
+
+
+def _masks(maps: Array, size: tuple[int, ...], chunk: int) -> Iterator[Array]:
+    """Yield maps `(r, h, w)` as masks `(r, H, W, c)` in [0, 1], in portions; `size` is that of a picture."""
+    xp = array_namespace(maps)
+    height, width, depth = size
+    tall = like(bilinear(maps.shape[1], height), maps)
+    wide = like(bilinear(maps.shape[2], width), maps)
+    # every column once a colour: products of whole rows are far faster than products pixel by pixel
+    colours = xp.permute_dims(like(np.repeat(bilinear(maps.shape[2], width), depth, axis=0), maps), (1, 0))
+    for start in range(0, maps.shape[0], chunk):
+        some = maps[start : start + chunk, ...]
+        rows = tall @ some
+        large = rows @ xp.permute_dims(wide, (1, 0))
         low = xp.min(large, axis=(1, 2), keepdims=True)
         span = xp.max(large, axis=(1, 2), keepdims=True) - low
-        yield ((large - low) / xp.where(span > 0, span, xp.ones_like(span)))[..., None]
+        scaled = (rows - low) / xp.where(span > 0, span, xp.ones_like(span))  # columns sum to one: before or after
+        yield xp.reshape(scaled @ colours, (some.shape[0], height, width, depth))
