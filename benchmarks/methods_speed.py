@@ -160,6 +160,7 @@ def smooth_grad(rounds: int, draws: int = 50) -> dict[str, Any]:
             torch.autograd.grad(setting.net(x)[:, 281].sum(), x)
 
     things: Things = {
+        "forward": setting.forward,
         f"{draws} batched forwards and input backwards": plain,
         "smooth_grad": setting.ours("smooth_grad", n=draws),
     }
@@ -171,7 +172,8 @@ def smooth_grad(rounds: int, draws: int = 50) -> dict[str, Any]:
         things["Captum NoiseTunnel"] = lambda: tunnel.attribute(setting.x, nt_type="smoothgrad", target=281, **options)
     except ImportError:
         pass
-    times = in_turns(things, rounds)
+    times = in_turns(things, rounds, before="forward")
+    del times["forward"]
     return {f"{draws} draws": table(times, f"{draws} batched forwards and input backwards")}
 
 
@@ -213,7 +215,7 @@ def score_cam(rounds: int, channels: int) -> dict[str, Any]:
 
 PARTS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "cams": lambda a: cams(a.rounds, a.batches),
-    "smooth_grad": lambda a: smooth_grad(max(2, a.rounds // 4), a.draws),
+    "smooth_grad": lambda a: smooth_grad(max(2, a.rounds // 2), a.draws),
     "score_cam": lambda a: score_cam(max(1, a.rounds // 8), a.channels),
 }
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.special import ndtri
 
 from .capture import Values, input_gradient, logit, nchw
 
@@ -26,7 +27,8 @@ def noisy(image: Any, n: int, spread: float, random_state: int) -> list[Any]:
     rng = np.random.default_rng(random_state)
     image = np.asarray(image, dtype=np.float32)
     sigma = spread * (image.max() - image.min())
-    return [image + sigma * rng.standard_normal(image.shape, dtype=np.float32) for _ in range(n)]
+    draws = [ndtri((rng.integers(0, 2**16, image.shape, np.uint16) + 0.5) / 2**16) for _ in range(n)]
+    return [image + sigma * np.float32(draw) for draw in draws]
 
 
 def smooth_grad(net: Any, image: Any, k: int, n: int, statistic: str = "mean", spread: float = 0.1) -> Values:

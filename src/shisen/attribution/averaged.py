@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -12,12 +14,12 @@ from array_api_compat import array_namespace
 
 from ..errors import InputError, explain_error
 from ..registry import method
-from ..run.ahead import ahead
 from ..targets import like
 from ..types import Array, Classifier, Maps, Seed
 from .fills import filling
 from .objective import on_device, settled, settled_on
 
+LEVELS = 2**16
 STATISTICS = ("mean", "square", "variance")
 
 
@@ -28,6 +30,17 @@ def portions(model: Classifier, images: Array, count: int) -> Iterator[range]:
     step = max(1, model.chunk // int(images.shape[0]))
     for start in range(0, count, step):
         yield range(start, min(start + step, count))
+
+
+@lru_cache(maxsize=1)
+def quantiles() -> npt.NDArray[np.float32]:
+    """Return `LEVELS` equally likely values of the standard normal distribution, in order, ±4.3 at the ends.
+
+    A draw from them takes a quarter of the time of an exact one, which a cheap network would notice.
+    """
+    upper = [NormalDist().inv_cdf((k + 0.5) / LEVELS) for k in range(LEVELS // 2, LEVELS)]
+    values = np.asarray(upper, np.float32)
+    return np.concatenate([-values[::-1], values])
 
 
 @dataclass(frozen=True)
@@ -48,22 +61,18 @@ class Noise:
     pairs: bool = False
 
     def draws(self, shape: tuple[int, ...], runs: Iterator[range]) -> Iterator[npt.NDArray[np.float32]]:
-        """Yield standard normal draws `(r, *shape)` run by run; they do not depend on how the runs are cut."""
+        """Yield normal draws `(r, *shape)` run by run; they do not depend on how the runs are cut."""
         rng = np.random.default_rng(self.random_state)
         last = np.zeros(shape, np.float32)
-
-        def draw(run: range) -> npt.NDArray[np.float32]:
-            nonlocal last
+        for run in runs:
             draws = np.empty((len(run), *shape), np.float32)
-            for number, one in zip(run, draws, strict=True):
+            for number, draw in zip(run, draws, strict=True):
                 if self.pairs and number % 2:
-                    np.negative(last, out=one)
+                    np.negative(last, out=draw)
                 else:
-                    rng.standard_normal(dtype=np.float32, out=one)
-                last = one
-            return draws
-
-        yield from ahead(draw, runs, workers=1, depth=2)  # drawn while the network is busy with the run before
+                    np.take(quantiles(), rng.integers(0, LEVELS, shape, np.uint16), out=draw, mode="clip")
+                last = draw
+            yield draws
 
     def gradients(self, model: Classifier, images: Array, seed: Any, wrt: str = "input") -> Iterator[Array]:
         """Yield the gradients at `wrt` of noisy copies, `(r, n, ...)` run by run."""
@@ -72,7 +81,8 @@ class Noise:
         deviation = self.spread * (xp.max(images, axis=(1, 2, 3), keepdims=True) - low)
         shape = tuple(images.shape)
         for draws in self.draws(shape[1:], portions(model, images, self.n)):
-            copies = images[None, ...] + deviation[None, ...] * like(draws, images)[:, None, ...]
+            copies = deviation[None, ...] * like(draws, images)[:, None, ...]
+            copies += images[None, ...]
             slopes = model.gradients(xp.reshape(copies, (-1, *shape[1:])), seed, wrt=wrt)[1]
             yield xp.reshape(slopes, (draws.shape[0], shape[0], *slopes.shape[1:]))
 
