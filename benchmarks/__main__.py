@@ -15,6 +15,7 @@ from pathlib import Path
 ALWAYS = (
     ["benchmarks.methods_speed", "--out", "{out}/methods_speed.json"],
     ["benchmarks.filters"],
+    ["benchmarks.web", "--out", "{out}/web.json"],
 )
 WITH_PHOTOS = (
     ["benchmarks.collages", "{photos}", "--out", "{out}/collages.json"],

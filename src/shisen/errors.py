@@ -4,22 +4,35 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import TypeVar
 
 
 class ShisenError(Exception):
-    """Base of everything that shisen raises on purpose."""
+    """Base of everything that shisen raises on purpose.
+
+    Attributes:
+        kind: what went wrong in a word, for a page that says it in another language; see `of_kind`.
+    """
+
+    kind = "error"
 
 
 class InputError(ShisenError, ValueError):
     """An argument, a picture or a setting that cannot be used."""
 
+    kind = "input"
+
 
 class PictureError(InputError):
     """A picture that cannot be read or is not allowed."""
 
+    kind = "picture"
+
 
 class UnknownName(InputError, KeyError):
     """A name that is in no list; the message carries the nearest ones."""
+
+    kind = "name"
 
     def __str__(self) -> str:  # KeyError would show the repr of the message
         return str(self.args[0])
@@ -28,13 +41,26 @@ class UnknownName(InputError, KeyError):
 class ModelError(ShisenError):
     """A network that cannot be loaded, or does not allow what was asked of it."""
 
+    kind = "model"
+
 
 class MissingDependency(ShisenError, ImportError):
     """An optional package that is not installed; the message carries the command that installs it."""
 
+    kind = "package"
+
 
 class ShisenWarning(UserWarning):
     """Something a reader of the result ought to know."""
+
+
+E = TypeVar("E", bound=ShisenError)
+
+
+def of_kind(error: E, kind: str) -> E:
+    """Return the error marked with a more precise `kind` than its class has."""
+    error.kind = kind
+    return error
 
 
 def explain_error(expected: str, received: object, advice: str) -> str:

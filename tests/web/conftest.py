@@ -42,6 +42,22 @@ def desk(served: Any) -> Any:
 
 
 @pytest.fixture(scope="session")
+def served_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The page over a small network that cheats, a folder of its two classes, and an honest network to compare with."""
+    pytest.importorskip("gradio")
+    pytest.importorskip("torch")
+    pytest.importorskip("pyarrow")
+    pytest.importorskip("sklearn")
+    import shisen
+    from audit import toy
+
+    folder = toy.folder(tmp_path_factory.mktemp("toy") / "pictures", each=16)
+    page = shisen.serve(toy.model(True), folder, versus=toy.model(False), port=0, block=False)
+    yield page
+    page.close()
+
+
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """Headless Chromium with an empty profile."""
     playwright = pytest.importorskip("playwright.sync_api")
@@ -53,15 +69,28 @@ def browser() -> Iterator[Any]:
         started.close()
 
 
-@pytest.fixture
-def visit(browser: Any, served: Any) -> Iterator[Any]:
-    """A new visitor's window; every address it asks for is noted in `visit.asked`."""
+def opened(browser: Any, address: str) -> Any:
     window = browser.new_page(viewport={"width": 1280, "height": 900}, accept_downloads=True)
     asked: list[str] = []
     window.on("request", lambda request: asked.append(request.url))
-    window.goto(served.local_url)
+    window.goto(address)
     window.wait_for_selector(".shisen-frame img", timeout=90_000)
     window.asked = asked
+    return window
+
+
+@pytest.fixture
+def visit(browser: Any, served: Any) -> Iterator[Any]:
+    """A new visitor's window; every address it asks for is noted in `visit.asked`."""
+    window = opened(browser, served.local_url)
+    yield window
+    window.close()
+
+
+@pytest.fixture
+def look(browser: Any, served_folder: Any) -> Iterator[Any]:
+    """A new visitor's window on the page with the folder."""
+    window = opened(browser, served_folder.local_url)
     yield window
     window.close()
 

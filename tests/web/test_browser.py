@@ -69,7 +69,37 @@ def test_drawing_differently_asks_the_network_nothing(visit: Any, desk: Any) -> 
         visit.locator("#shisen-style").get_by_text(style, exact=True).click()
         changed(visit, old)
         old = over(visit)
+        visit.wait_for_function("() => document.querySelector('#shisen-view .shisen-over').naturalWidth > 0")
+    visit.locator("#shisen-strength input[type=range]").fill("0.8")
+    visit.wait_for_function("() => document.querySelector('.shisen-over').src.includes('alpha=0.8')", timeout=WAIT)
+    box = visit.locator("#shisen-colormap input")
+    box.click()
+    box.fill("coolwarm")
+    box.press("Enter")
+    visit.wait_for_function("() => document.querySelector('.shisen-over').src.includes('coolwarm')", timeout=WAIT)
     assert desk.asked == asked
+    visit.locator("#shisen-answer-1").click()  # and the next map is drawn in the same way
+    alt(visit, "Egyptian cat")
+    assert "style=contour&colormap=coolwarm&alpha=0.8" in over(visit)
+
+
+def test_a_drawing_that_made_room_for_others_is_asked_for_anew(visit: Any, desk: Any) -> None:
+    from shisen.web.desk import BUDGET
+    from shisen.web.keeping import Kept
+
+    visit.locator("#shisen-answer-2").click()
+    alt(visit, "tabby")
+    desk._seen = Kept(BUDGET, lambda s: s.bytes)  # all is forgotten
+    desk._told.clear()
+    old = over(visit).split("?")[0]
+    visit.locator("#shisen-style").get_by_text("heatmap", exact=True).click()
+    visit.wait_for_function(
+        """old => { const i = document.querySelector('#shisen-view .shisen-over');
+        const src = i ? i.getAttribute('src') : '';
+        return !src.startsWith(old) && src.includes('style=heatmap') && i.naturalWidth > 0 }""",
+        arg=old,
+        timeout=WAIT,
+    )
 
 
 def test_the_value_under_the_pointer_is_the_maps_own(visit: Any, desk: Any) -> None:
@@ -85,12 +115,13 @@ def test_the_value_under_the_pointer_is_the_maps_own(visit: Any, desk: Any) -> N
     x = (left + (right - left) * (column + 0.5) / seen.values.shape[1]) / w
     y = (top + (bottom - top) * (row + 0.5) / seen.values.shape[0]) / h
     visit.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
+    visit.wait_for_function("u => document.querySelector('.shisen-probe').textContent.endsWith(u)", arg=seen.unit)
     said = visit.locator(".shisen-probe").inner_text()
     number = float(said.split()[0])
     assert number == pytest.approx(float(seen.values[row, column]), rel=0.006)
     assert said.endswith(seen.unit)
     visit.mouse.move(box["x"] + 2, box["y"] + 2)
-    assert "did not see" in visit.locator(".shisen-probe").inner_text()
+    visit.wait_for_selector('.shisen-probe:has-text("did not see")', timeout=WAIT)
 
 
 def test_what_is_downloaded_equals_the_command_lines(
@@ -119,7 +150,7 @@ def test_methods_and_classes_side_by_side(visit: Any) -> None:
     alt(visit, "tiger cat")
     visit.get_by_role("tab", name="Compare").click()
     visit.locator("#shisen-go-compare").click()
-    picture = visit.wait_for_selector("#shisen-comparison img", timeout=WAIT)
+    picture = visit.wait_for_selector("#shisen-comparison-0 img", timeout=WAIT)
     visit.wait_for_function("i => i.naturalWidth > 600", arg=picture, timeout=WAIT)
 
 
@@ -148,6 +179,43 @@ def test_a_damaged_upload_is_refused_in_words_and_the_page_goes_on(visit: Any, t
 def test_an_upload_is_explained(visit: Any, photos: Path) -> None:
     visit.locator("#shisen-upload input[type=file]").set_input_files(str(photos / "coffee.png"))
     alt(visit, "espresso")
+
+
+def test_a_damaged_upload_is_refused_in_japanese_too(visit: Any, tmp_path: Path) -> None:
+    alt(visit, "tiger cat")
+    visit.get_by_text("日本語").click()
+    visit.wait_for_selector('button[role=tab]:has-text("説明")', timeout=WAIT)
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"hello")
+    visit.locator("#shisen-upload input[type=file]").set_input_files(str(broken))
+    toast = visit.wait_for_selector(".toast-body", timeout=WAIT)
+    assert "画像を読み込めません" in toast.inner_text()
+    assert "broken.png" in toast.inner_text()
+
+
+def test_a_slow_method_says_how_far_it_is_and_can_be_cancelled(visit: Any, desk: Any) -> None:
+    alt(visit, "tiger cat")
+    asked, old = desk.asked, over(visit)
+    box = visit.locator("#shisen-method input")
+    box.click()
+    box.fill("rise")
+    box.press("Enter")
+    visit.wait_for_selector("#shisen-status progress", timeout=WAIT)
+    visit.locator("#shisen-status .shisen-press").click()
+    visit.wait_for_selector('#shisen-status:has-text("Stopped")', timeout=WAIT)
+    assert desk.asked == asked
+    assert over(visit) == old
+
+
+def test_a_method_that_hardly_depends_on_the_weights_is_offered_with_a_caution(visit: Any) -> None:
+    alt(visit, "tiger cat")
+    visit.locator("#shisen-method input").click()
+    visit.get_by_role("option", name="guided_backprop ⚠ caution").click()
+    visit.wait_for_selector('#shisen-about:has-text("hardly changes when the weights are shuffled")', timeout=WAIT)
+    visit.get_by_role("tab", name="Compare").click()
+    visit.locator("#shisen-methods input").click()
+    visit.get_by_role("option", name="deconvnet ⚠ caution").click()
+    visit.wait_for_selector('#shisen-compare-caution:has-text("deconvnet")', timeout=WAIT)
 
 
 def test_long_work_can_be_cancelled(visit: Any, desk: Any) -> None:

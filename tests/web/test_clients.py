@@ -149,7 +149,30 @@ def test_no_file_of_the_disk_can_be_had(served: Any, desk: Any) -> None:
     ]
     for path in outside:
         assert status(f"{root}gradio_api/file={path}") >= 400, path
+    for path in ("", "x/picture", "../map", "x/map?style=blend&colormap=jet&alpha=0.4", "%00/values", "x" * 5000):
+        assert status(f"{root}shisen/{path}") == 404, path
     assert status(root, Host="evil.example") == 403
+    assert status(f"{root}shisen/x/picture", Host="evil.example") == 403
+
+
+def test_a_drawing_is_fetched_under_a_name_of_its_own_and_equals_what_is_drawn(served: Any, desk: Any) -> None:
+    from shisen.web.asking import Ask
+    from shisen.web.desk import Chosen
+
+    one, other = (desk.explain(Chosen("cat.png"), Ask(a=k)) for k in (282, 285))
+    assert one.token != other.token
+    assert len(one.token) > 20
+    for style in ("blend", "mask", "heatmap", "contour"):
+        address = f"{served.local_url}shisen/{one.token}/map?style={style}&colormap=viridis&alpha=0.6"
+        with urllib.request.urlopen(address) as answer:
+            assert "private" in answer.headers["Cache-Control"]
+            got = np.asarray(Image.open(io.BytesIO(answer.read())), np.float32)
+        drawn = np.asarray(one.shown.overlay(style, "viridis", 0.6), np.float32)
+        assert np.abs(got - drawn).mean() < 4, style
+    for wrong in ("style=x&colormap=jet&alpha=0.4", "style=blend&colormap=../x&alpha=0.4", "style=blend&alpha=nan", ""):
+        assert status(f"{served.local_url}shisen/{one.token}/map?{wrong}") == 400, wrong
+    with urllib.request.urlopen(f"{served.local_url}shisen/{one.token}/values") as answer:
+        assert json.load(answer)["unit"] == one.whole.unit
 
 
 def test_a_file_that_a_program_names_on_the_server_is_not_read(served: Any, desk: Any) -> None:

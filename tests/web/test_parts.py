@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import string
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +15,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shisen.errors import InputError, PictureError
+import shisen
+from shisen.errors import InputError, PictureError, ShisenError
+from shisen.registry import METHODS
 from shisen.web.asking import Ask
 from shisen.web.guard import POLICY, Guard
+from shisen.web.inside_tab import read_channels
 from shisen.web.jobs import Exports, Far, Jobs
 from shisen.web.keeping import Kept
+from shisen.web.offering import CAUTIONS, JAPANESE, caution, offered
 from shisen.web.server import check_host, credentials
 from shisen.web.shelf import MAX_BYTES, Shelf, open_upload
-from shisen.web.words import WORDS
+from shisen.web.words import ERRORS, WORDS, in_words, progress_words
 
 
 def test_what_was_used_longest_ago_makes_room_and_the_newest_stays() -> None:
@@ -125,7 +131,7 @@ def test_a_password_may_hold_a_colon() -> None:
     assert credentials("me:a:b") == ("me", "a:b")
 
 
-async def _answer(host: bytes, local: bool) -> list[dict[str, Any]]:
+async def _answering(host: bytes, local: bool) -> list[dict[str, Any]]:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"page"})
@@ -139,17 +145,22 @@ async def _answer(host: bytes, local: bool) -> list[dict[str, Any]]:
     return sent
 
 
+def _answer(host: bytes, local: bool) -> list[dict[str, Any]]:
+    with ThreadPoolExecutor(1) as pool:  # a browser's own loop may run in this thread
+        return pool.submit(asyncio.run, _answering(host, local)).result()
+
+
 @pytest.mark.parametrize("host", [b"localhost:7860", b"127.0.0.1", b"[::1]:80"])
 def test_this_machine_is_answered_and_its_browser_told_to_stay_here(host: bytes) -> None:
-    start, body = asyncio.run(_answer(host, True))
+    start, body = _answer(host, True)
     assert body["body"] == b"page"
     assert (b"content-security-policy", POLICY.encode()) in start["headers"]
 
 
 @pytest.mark.parametrize("host", [b"evil.example", b"", b"127.0.0.1.evil.example", b"[::2]"])
 def test_a_name_that_is_not_this_machines_is_refused(host: bytes) -> None:
-    assert asyncio.run(_answer(host, True))[0]["status"] == 403
-    assert asyncio.run(_answer(host, False))[0]["status"] == 200
+    assert _answer(host, True)[0]["status"] == 403
+    assert _answer(host, False)[0]["status"] == 200
 
 
 def test_work_says_how_far_it_is_and_gives_its_result() -> None:
@@ -188,6 +199,94 @@ def test_an_error_of_the_work_reaches_the_one_who_waits() -> None:
 
     with pytest.raises(InputError, match="no"):
         list(Jobs().run("me", work, "busy"))
+
+
+def test_a_new_question_takes_the_place_of_the_one_that_runs() -> None:
+    jobs, go = Jobs(), threading.Event()
+
+    def slow(step: Any) -> str:
+        go.wait(10)
+        step(1, 2, "x")
+        return "old"
+
+    first = jobs.run("me", slow)
+    thread = threading.Thread(target=lambda: list(first))
+    thread.start()
+    while len(jobs) == 0:
+        pass
+    assert list(jobs.run("me", lambda step: "new")) == [("new",)]
+    go.set()
+    thread.join(10)
+    assert len(jobs) == 0
+    jobs.close()
+
+
+def test_work_of_many_quick_steps_is_told_of_a_few_times() -> None:
+    def work(step: Any) -> str:
+        for i in range(1000):
+            step(i, 1000, "x")
+        return "done"
+
+    assert len(list(Jobs().run("me", work))) < 20
+
+
+def test_an_export_of_the_same_key_is_the_same_folder(tmp_path: Path) -> None:
+    exports = Exports(tmp_path, keep=2)
+    first = exports.folder("../audit of me")
+    assert first.parent == tmp_path
+    exports.folder()
+    assert exports.folder("../audit of me") == first
+    exports.folder()
+    assert first.exists()
+
+
+@pytest.mark.parametrize("text", ["", " ", ",", "、"])
+def test_no_channels_are_none(text: str) -> None:
+    assert read_channels(text, "en") == []
+
+
+def test_channels_are_numbers_and_ranges() -> None:
+    assert read_channels("3, 8-11、20", "ja") == [3, 8, 9, 10, 11, 20]
+    for wrong in ("a", "1-2-3", "-1", "3-1", "0-64", "0-40,50-90", "1e3", "²", "9" * 50):
+        with pytest.raises(InputError, match="Channels are numbers"):
+            read_channels(wrong, "en")
+
+
+def test_every_error_has_a_kind_that_can_be_said_in_japanese() -> None:
+    def below(kind: Any) -> set[Any]:
+        return {kind} | {k for sub in kind.__subclasses__() for k in below(sub)}
+
+    assert {k.kind for k in below(ShisenError)} <= set(ERRORS)
+    marked = {
+        found
+        for file in Path(shisen.__file__).parent.rglob("*.py")
+        for found in re.findall(r'of_kind\([^"]*"(\w+)",?\s*\)', file.read_text(encoding="utf-8"))
+    }
+    assert {"picture_damaged", "model_relu"} <= marked <= set(ERRORS)
+
+
+def test_an_error_in_japanese_says_what_kind_it_is_and_keeps_the_librarys_own_words(tmp_path: Path) -> None:
+    (tmp_path / "x.png").write_bytes(b"")
+    with pytest.raises(PictureError) as refused:
+        open_upload(tmp_path / "x.png", "x.png")
+    assert in_words(refused.value, "en") == str(refused.value)
+    assert in_words(refused.value, "ja").startswith("画像ファイルが空です。")
+    assert str(refused.value) in in_words(refused.value, "ja")
+
+
+def test_a_method_that_needs_caution_says_so_where_it_is_offered() -> None:
+    texts = {name: text for text, name in offered(METHODS, "en")}
+    for name, spec in METHODS.items():
+        assert ("caution" in texts[name]) == bool(spec.caution)
+        assert bool(caution(name, "ja")) == bool(spec.caution)
+    assert set(JAPANESE) <= set(METHODS)
+    assert {m.caution for m in METHODS.values()} - {""} <= set(CAUTIONS)
+
+
+def test_progress_is_said_in_japanese_with_its_numbers() -> None:
+    assert progress_words("Choosing among 7 settings", "ja") == "7 設定から選択中"
+    assert progress_words("Choosing among 7 settings", "en") == "Choosing among 7 settings"
+    assert progress_words("something new", "ja") == "something new"
 
 
 def test_old_exports_make_room(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace
 
-from ..errors import ModelError, explain_error
+from ..errors import ModelError, explain_error, of_kind
 from ..registry import method
 from ..targets import like
 from ..types import Array, Attention, Classifier, Maps, Seed
@@ -26,7 +26,8 @@ def ask(model: Classifier, images: Array, seed: Any = None, **options: Any) -> t
     found: tuple[Attention, ...] = () if attentions is None else attentions(images, seed, **options)
     if not found:
         received = f"a network of {model.framework} that has none" if attentions else f"a {model.framework} network"
-        raise ModelError(explain_error("This method needs a network with attention.", received, OTHERS))
+        text = explain_error("This method needs a network with attention.", received, OTHERS)
+        raise of_kind(ModelError(text), "model_attention")
     return found
 
 
@@ -49,7 +50,7 @@ def among_all_places(layers: Sequence[Attention]) -> list[Attention]:
             need = "attention among all places of the picture in every layer"
             shapes = sorted({f"{a.values.shape[-2]} × {a.values.shape[-1]}" for a in layers})
             received, others = f"attention of {', '.join(shapes)} tokens", OTHERS
-        raise ModelError(explain_error(f"This method needs {need}.", received, others))
+        raise of_kind(ModelError(explain_error(f"This method needs {need}.", received, others)), "model_attention")
     return same
 
 

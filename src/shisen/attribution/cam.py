@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array_api_compat import array_namespace
 
-from ..errors import ModelError, explain_error
+from ..errors import ModelError, explain_error, of_kind
 from ..registry import method
 from ..types import Array, Classifier, Seed
 from .fused import several_layers
@@ -51,13 +51,12 @@ def cam(model: Classifier, images: Array, seed: Seed, *, layer: str) -> Array:
     mean = xp.mean(g, axis=(1, 2), keepdims=True)
     uneven = float(xp.max(xp.abs(g - mean))) > 1e-4 * float(xp.max(xp.abs(g)))
     if uneven or not is_affine(model, images, layer):
-        raise ModelError(
-            explain_error(
-                "CAM needs a mean pool and a linear layer behind the layer, and nothing else.",
-                f"layer {layer!r}, behind which {'places count differently' if uneven else 'the network bends'}",
-                "Use grad_cam, which equals CAM divided by the number of places where CAM is possible.",
-            )
+        text = explain_error(
+            "CAM needs a mean pool and a linear layer behind the layer, and nothing else.",
+            f"layer {layer!r}, behind which {'places count differently' if uneven else 'the network bends'}",
+            "Use grad_cam, which equals CAM divided by the number of places where CAM is possible.",
         )
+        raise of_kind(ModelError(text), "model_cam")
     places = a.shape[1] * a.shape[2]
     return xp.sum(mean * a, axis=-1) * places
 

@@ -29,8 +29,8 @@ def write_report(
     walked: Walked,
     facts: tuple[dict[str, Any], int],
     where: tuple[Path, str],
-) -> None:
-    """Write the report.
+) -> tuple[dict[str, Any], ...]:
+    """Write the report, and return its cards, one a finding.
 
     Args:
         result: what was found.
@@ -48,13 +48,14 @@ def write_report(
     used = [f for f in result.findings if f.used]
     worst = result.worst()
     count = len(used) if worst in ("high", "medium") else len(result.findings)
+    cards = tuple(_card(model, walked, f, words) for f in result.findings[:CARDS])
     page = room.get_template("report.html.j2").render(
         w=words,
         lang=lang,
         worst=worst,
         verdict=words[f"verdict_{worst}"].format(n=count),
         accuracy=_share(result.confusion.accuracy),
-        cards=[_card(model, walked, f, words) for f in result.findings[:CARDS]],
+        cards=cards,
         more=[_headline(model, f, words) for f in result.findings[CARDS:]],
         confusion=_matrix(result.confusion),
         other=None if result.other is None else {**_matrix(result.other), "name": models[1].name},  # type: ignore[union-attr]
@@ -66,6 +67,7 @@ def write_report(
         how=words["how"].format(layer=_layer(model)),
     )
     write_bytes(path, page.encode())
+    return cards
 
 
 def _layer(model: Model) -> str:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError, ShisenError, ShisenWarning, explain_error, require, unknown
+from ..errors import InputError, ShisenError, ShisenWarning, explain_error, of_kind, require, unknown
 from ..train.data import Dataset, read_dataset
 from .candidates import Candidate, candidates, describe
 from .confusion import Confusion, confusion
@@ -44,6 +44,7 @@ class Audit:
         unreadable: files that could not be read, with the reason.
         names: names of the pictures, by row.
         other: confusion of the model compared with, or None.
+        cards: of each finding what a person looks at: headline, severity, sentences, pictures before and after.
     """
 
     findings: tuple[Finding, ...]
@@ -52,6 +53,7 @@ class Audit:
     unreadable: dict[str, str]
     names: tuple[str, ...]
     other: Confusion | None = None
+    cards: tuple[Mapping[str, Any], ...] = ()
 
     def worst(self) -> str:
         """Return the highest severity among the findings: "high", "medium", "low" or "none"."""
@@ -138,8 +140,8 @@ def audit(
     record = _record(result, model, str(folder), walked)
     write_bytes(target / "findings.json", json.dumps(record, ensure_ascii=False, indent=1).encode())
     _write_pictures(target / "pictures.parquet", model, walked, found)
-    write_report(result, (model, versus), walked, (record, considered), (target / "index.html", lang))
-    return result
+    cards = write_report(result, (model, versus), walked, (record, considered), (target / "index.html", lang))
+    return replace(result, cards=cards)
 
 
 def _targets(model: Model, data: Dataset) -> npt.NDArray[np.int64]:
@@ -152,13 +154,12 @@ def _targets(model: Model, data: Dataset) -> npt.NDArray[np.int64]:
             missing.append(label)
             places[label] = -1
     if len(missing) == len(data.labels):
-        raise InputError(
-            explain_error(
-                "The classes of the folder must be classes of the model.",
-                ", ".join(missing[:5]),
-                "Name the folders after the model's labels, or give a CSV file of labels.",
-            )
+        text = explain_error(
+            "The classes of the folder must be classes of the model.",
+            ", ".join(missing[:5]),
+            "Name the folders after the model's labels, or give a CSV file of labels.",
         )
+        raise of_kind(InputError(text), "classes")
     if missing:
         warnings.warn(
             f"The model knows no class {', '.join(map(repr, missing))}: these pictures are looked at, not scored.",

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ..errors import ModelError, ShisenWarning
+from ..errors import ModelError, ShisenWarning, of_kind
 
 RULES = ("guided", "deconvnet")
 SMOOTH = {
@@ -56,11 +56,12 @@ class RewiredReLU(TorchDispatchMode):  # type: ignore[misc]
 
         found = ", ".join(f"{count} × {name}" for name, count in self.others.items())
         if not self.fired:
-            raise ModelError(
+            text = (
                 f"The {self.rule} rule needs ReLU or ReLU6 activations between the target and the input. "
                 f"Received: a network with {found or 'no ReLU on the way'}. Use gradient, smooth_grad, "
                 "integrated_gradients or grad_cam instead; they suit any activation."
             )
+            raise of_kind(ModelError(text), "model_relu")
         if found:
             warnings.warn(
                 f"The {self.rule} rule met {self.fired} ReLUs, but {found} keep the plain gradient: "

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from ..errors import PictureError, explain_error
+from ..errors import PictureError, explain_error, of_kind
 from ..targets import to_numpy
 from ..types import Picture
 from .sources import fetched, file_bytes
@@ -182,7 +182,8 @@ def _over_white(rgba: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 def _decoded(data: bytes, name: str) -> npt.NDArray[np.uint8]:
     """Return the upright pixels of an encoded picture."""
     if not data:
-        raise PictureError(explain_error("A picture file must not be empty.", f"{name!r}, 0 bytes", "Fetch it again."))
+        empty = explain_error("A picture file must not be empty.", f"{name!r}, 0 bytes", "Fetch it again.")
+        raise of_kind(PictureError(empty), "picture_empty")
     with _quiet():
         try:
             Image.init()
@@ -278,13 +279,12 @@ def _digest(data: bytes) -> str:
 
 
 def _too_large(name: str, received: str) -> PictureError:
-    return PictureError(
-        explain_error(
-            f"A picture must have at most {MAX_PIXELS // 1_000_000} million pixels.",
-            f"{name!r}, {received}",
-            "Make it smaller, or give a part of it; networks look at a few hundred pixels a side.",
-        )
+    text = explain_error(
+        f"A picture must have at most {MAX_PIXELS // 1_000_000} million pixels.",
+        f"{name!r}, {received}",
+        "Make it smaller, or give a part of it; networks look at a few hundred pixels a side.",
     )
+    return of_kind(PictureError(text), "picture_large")
 
 
 def _not_finite(array: npt.NDArray[Any]) -> PictureError:
@@ -325,4 +325,5 @@ def _unreadable(name: str, error: Exception, data: bytes = b"") -> PictureError:
     reason = " ".join(str(error).split())[:120]
     reason = "no known picture format" if isinstance(error, UnidentifiedImageError) else reason
     received = f"{name!r} ({reason or type(error).__name__})"
-    return PictureError(explain_error("A picture must be readable to its end.", received, advice))
+    text = explain_error("A picture must be readable to its end.", received, advice)
+    return of_kind(PictureError(text), "picture_damaged")

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any
 
 from ..errors import ShisenError
 from .desk import Desk
 from .jobs import Exports, Far, Jobs
-from .words import LANGUAGES, Spoken, say
+from .words import LANGUAGES, Said, Spoken, in_words, progress_words, say
 
 log = logging.getLogger("shisen.web")
 
@@ -21,6 +21,23 @@ NETWORK: dict[str, Any] = {"concurrency_id": "network", "concurrency_limit": 4, 
 
 QUICK: dict[str, Any] = {"concurrency_limit": 8, "api_visibility": "private", "show_progress": "hidden"}
 """Of events that only draw."""
+
+
+@dataclass(frozen=True)
+class Explaining:
+    """What other tabs need to have the picture explained anew.
+
+    Attributes:
+        method, layer: the parts where they are chosen.
+        inputs, outputs: of the event.
+        asks: what else the event has.
+    """
+
+    method: Any
+    layer: Any
+    inputs: list[Any]
+    outputs: list[Any]
+    asks: dict[str, Any]
 
 
 @dataclass
@@ -34,6 +51,8 @@ class Build:
         jobs: long work.
         lang: the part that holds the language.
         chosen: the part that holds the visitor's picture.
+        tabs: the part that holds the tabs.
+        explaining: how the picture is explained anew.
     """
 
     desk: Desk
@@ -42,6 +61,8 @@ class Build:
     jobs: Jobs = field(default_factory=Jobs)
     lang: Any = None
     chosen: Any = None
+    tabs: Any = None
+    explaining: Explaining | None = None
 
     def part(self, kind: Callable[..., Any], says: dict[str, Any], **fixed: Any) -> Any:
         """Make a part whose texts change with the language."""
@@ -80,10 +101,16 @@ def safely_each(function: Callable[..., Iterator[Any]]) -> Callable[..., Iterato
     return call
 
 
-def handed(function: Callable[..., Any], name: str, kind: type) -> Callable[..., Any]:
-    """Have a parameter filled in by the page with what it knows of the event or of the visitor."""
-    function.__annotations__ = {name: kind}
-    return safely_each(function) if inspect.isgeneratorfunction(function) else safely(function)
+def handed(function: Callable[..., Any], **kinds: type) -> Callable[..., Any]:
+    """As `safely`; parameters are filled in by the page with what it knows of the event or of the visitor."""
+    function.__annotations__ = kinds
+    return safely(function)
+
+
+def handed_each(function: Callable[..., Iterator[Any]], **kinds: type) -> Callable[..., Iterator[Any]]:
+    """As `handed`, for work that yields how far it is."""
+    function.__annotations__ = kinds
+    return safely_each(function)
 
 
 def shown(problem: Exception, given: tuple[Any, ...]) -> Any:
@@ -93,20 +120,31 @@ def shown(problem: Exception, given: tuple[Any, ...]) -> Any:
     if isinstance(problem, gr.Error):
         return problem
     lang = next((g for g in given if isinstance(g, str) and g in LANGUAGES), "en")
-    if isinstance(problem, ShisenError):
+    if isinstance(problem, Said):
         text = str(problem)
+    elif isinstance(problem, ShisenError):
+        text = in_words(problem, lang)
     else:
         log.exception("unexpected error on the page", exc_info=problem)
         text = say("unexpected", lang).format(kind=type(problem).__name__)
     return gr.Error(text, title=say("error", lang), duration=15, print_exception=False)
 
 
-def how_far(far: Far, lang: str) -> str:
-    """Return how far work is, as a bar with words."""
-    text = say("working", lang).format(words=far.words, done=far.done, total=far.total)
+def how_far(far: Far, lang: str, stop: str = "") -> str:
+    """Return how far work is, as a bar with words.
+
+    Args:
+        far: how far; a total of 0 if it is not known, then its words are all that is said.
+        lang: the visitor's language.
+        stop: name of the part that stops the work, for a button beside the bar; empty for none.
+    """
+    words = escape(progress_words(far.words, lang))
+    text = words if not far.total else say("working", lang).format(words=words, done=far.done, total=far.total)
+    value = f'max="{far.total}" value="{far.done}" ' if far.total else ""
+    press = f'<button type="button" class="shisen-press" data-press="{stop}">{say("cancel", lang)}</button>'
     return (
-        f'<div class="shisen-note" role="status">{text}<progress style="width:100%" max="{max(far.total, 1)}" '
-        f'value="{far.done}" aria-label="{text}"></progress></div>'
+        f'<div class="shisen-note" role="status">{text}{press if stop else ""}'
+        f'<progress style="width:100%" {value}aria-label="{text}"></progress></div>'
     )
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import secrets
 import threading
-from collections.abc import Callable, Hashable
+import weakref
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,19 +17,25 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from .. import api
-from ..comparison import Comparison
+from ..backends.wrappers import Watched
 from ..errors import ShisenError
 from ..explanation import Explanation
 from ..features.activations import ActivationGrids, activations
 from ..models.model import Model
+from ..registry import suiting
 from ..render.overlay import displayable
-from ..types import Frame, Picture
+from ..render.scale import reduce_channels
+from ..types import Frame, Layer, Picture
 from .asking import Ask, Start
+from .jobs import Step
 from .keeping import Kept
+from .offering import offered
 from .shelf import Shelf, open_upload
+from .words import say
 
 THUMB = 144  # pixels a side of a small picture
 SHOWN = 960  # pixels of the longer side on the page
+FINEST = 240  # values a side that the browser is given
 BUDGET = 256_000_000  # bytes of results kept
 
 
@@ -47,6 +57,7 @@ class Seen:
 
     def __init__(self, whole: Explanation) -> None:
         self.whole = whole
+        self.token = secrets.token_urlsafe(16)
 
     @cached_property
     def shown(self) -> Explanation:
@@ -63,6 +74,26 @@ class Seen:
         box = (left * x, top * y, right * x, bottom * y)
         return replace(self.whole, picture=replace(picture, pixels=small), frame=Frame(size, frame.size, box))
 
+    @cached_property
+    def values(self) -> str:
+        """What the browser needs to name the raw value at a place of the picture, as JSON.
+
+        A map finer than `FINEST` a side is thinned out: every k-th value is given.
+        """
+        reduced = np.asarray(reduce_channels(self.whole.values, self.whole.attribution.shows), dtype="<f4")
+        steps = [max(1, -(-side // FINEST)) for side in reduced.shape[:2]]
+        grid = np.ascontiguousarray(reduced[:: steps[0], :: steps[1]])
+        return json.dumps(
+            {
+                "h": grid.shape[0],
+                "w": grid.shape[1],
+                "data": base64.b64encode(grid.tobytes()).decode(),
+                "box": list(self.whole.frame.box),
+                "picture": list(self.whole.picture.size),
+                "unit": self.whole.unit,
+            }
+        )
+
     @property
     def bytes(self) -> int:
         """Bytes it takes, with the maps that drawing leaves behind."""
@@ -73,16 +104,19 @@ class Desk:
     """One network for all visitors, and what it answered lately.
 
     Args:
-        model: shared by all; one question at a time.
+        model: shared by all; its adapter runs one pass at a time, so that long work lets short questions through.
         shelf: the pictures of the folder.
         start: how the model was asked for.
+        versus: another network to compare with, or None.
     """
 
-    def __init__(self, model: Model, shelf: Shelf, start: Start) -> None:
-        self.model, self.shelf, self.start = model, shelf, start
-        self.lock = threading.RLock()
+    def __init__(self, model: Model, shelf: Shelf, start: Start, versus: Model | None = None) -> None:
+        self.model, self.shelf, self.start, self.versus = model, shelf, start, versus
         self.asked = 0
+        self._asking: weakref.WeakValueDictionary[Hashable, _Turn] = weakref.WeakValueDictionary()
+        self._counting = threading.Lock()
         self._pictures: Kept[Picture] = Kept(BUDGET // 2, lambda p: int(p.pixels.nbytes))
+        self._told: weakref.WeakValueDictionary[str, Seen] = weakref.WeakValueDictionary()
         self._seen: Kept[Seen] = Kept(BUDGET, lambda s: s.bytes)
         self._small: Kept[Image.Image] = Kept(BUDGET // 16, lambda i: 3 * i.width * i.height)
         self._grids: Kept[ActivationGrids] = Kept(BUDGET // 4, _bytes_of_grids)
@@ -106,27 +140,38 @@ class Desk:
             self._pictures.put(key, found)
         return found
 
-    def explain(self, chosen: Chosen, ask: Ask) -> Seen:
-        """Answer a question about a picture; the network works only for questions not asked lately."""
+    def explain(self, chosen: Chosen, ask: Ask, step: Step | None = None) -> Seen:
+        """Answer a question about a picture; the network works only for questions not asked lately.
+
+        Args:
+            chosen: the picture.
+            ask: the question.
+            step: called after every pass with the number of pictures sent through the network; may raise to stop.
+        """
         picture = self.picture(chosen)
         key: Hashable = (picture.sha256, picture.source, ask)
         found = self._seen.get(key)
         if found is None:
-            with self.lock:
-                found = self._seen.get(key)  # another visitor may have asked the same meanwhile
+            with self._turn(key):  # another visitor may ask the same meanwhile
+                found = self._seen.get(key)
                 if found is None:
-                    found = Seen(api.explain(self.model, picture, **ask.arguments))
-                    self.asked += 1
+                    found = Seen(api.explain(watched(self.model, step), picture, **ask.arguments))
                     self._seen.put(key, found)
+                    with self._counting:
+                        self.asked += 1
+                        self._told[found.token] = found
         return found
 
-    def compare(
-        self, chosen: Chosen, methods: list[str], targets: list[Any], layer: str | None, step: Callable[[str], None]
-    ) -> Comparison:
-        """Explain a picture by several methods and for several targets."""
-        picture = self.picture(chosen)
-        with self.lock:
-            return api.compare(self.model, picture, methods, targets, layer=layer, progress=step)
+    def _turn(self, key: Hashable) -> Any:
+        with self._counting:
+            turn = self._asking.get(key)
+            if turn is None:
+                turn = self._asking[key] = _Turn()
+        return turn.lock
+
+    def told(self, token: str) -> Seen | None:
+        """Return what was told to a visitor under this name, as long as it is kept."""
+        return self._told.get(token)
 
     def inside(self, chosen: Chosen, layer: str) -> ActivationGrids:
         """Return what the channels of a layer answer to a picture."""
@@ -134,8 +179,7 @@ class Desk:
         key = (picture.sha256, layer)
         found = self._grids.get(key)
         if found is None:
-            with self.lock:
-                found = activations(self.model, picture, [layer])
+            found = activations(self.model, picture, [layer])
             self._grids.put(key, found)
         return found
 
@@ -151,13 +195,52 @@ class Desk:
             self._small.put(name, found)
         return found
 
-    def reason(self) -> tuple[str, str]:
-        """Return the default layer and why it is the default; empty where there is none."""
+    def offered(self, lang: str) -> list[tuple[str, str]]:
+        """Return the methods to choose from, as `(text, name)`: all but those that need another kind of network."""
+        return offered(suiting(self.model), lang)
+
+    @cached_property
+    def default(self) -> Layer | None:
+        """The default layer, with the reason why it is; None where there is none."""
         try:
             path = self.model.default_layer
         except ShisenError:
-            return "", ""
-        return path, next((layer.reason for layer in self.model.layers if layer.path == path), "")
+            return None
+        return next((layer for layer in self.model.layers if layer.path == path), None)
+
+    def where(self, lang: str) -> str:
+        """Say which layer is the default, and why; empty where there is none."""
+        if self.default is None:
+            return ""
+        shape = dict(zip("hwc", self.default.shape, strict=False))
+        reason = self.default.reason if lang != "ja" or len(shape) < 3 else say("reason", lang).format(**shape)
+        return say("default_layer", lang).format(layer=self.default.path, reason=reason)
+
+    @staticmethod
+    def warning(seen: Explanation, lang: str) -> str:
+        """Return why a map shows no evidence, if it shows none."""
+        return "" if not seen.warning else say("no_evidence", lang) if lang == "ja" else seen.warning
+
+
+class _Turn:
+    """Held by the one who asks a question first, while others wait for the answer."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+
+def watched(model: Model, step: Step | None) -> Model:
+    """Return the model with every pass told as `step(pictures sent through it, 0, "")`, which may raise to stop."""
+    if step is None:
+        return model
+    sent = 0
+
+    def saw(_: str, rows: int) -> None:
+        nonlocal sent
+        sent += rows
+        step(sent, 0, "")
+
+    return model.around(Watched(model.model, saw))
 
 
 def _bytes_of_grids(grids: ActivationGrids) -> int:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
-from ..errors import InputError
 from ..explanation import Explanation
 from ..naming import label
-from ..registry import METHODS
 from ..registry import get as method_of
 from .asking import COLORMAPS, SCORES, STYLES, Ask, Drawing, command, file_name, python
-from .building import NETWORK, QUICK, Build, handed, safely, seconds
-from .desk import Chosen
+from .building import NETWORK, QUICK, Build, Explaining, handed, handed_each, how_far, safely, seconds
+from .desk import Chosen, Seen
+from .jobs import Far
+from .offering import about, caution
+from .script import DRAW
 from .shelf import open_upload
 from .view import both, note
-from .words import choices, say
+from .words import Said, choices, say
 
 TOP = 5
 THUMBS = 8
 NONE = -1
+PATIENCE, FEW = 0.7, 4  # seconds, and pictures sent through the network, until a visitor is told how far it is
 
 
 def build(b: Build) -> Any:
@@ -32,6 +36,7 @@ def build(b: Build) -> Any:
             with gr.Row(elem_classes="shisen-step"):
                 back = b.part(gr.Button, {"value": "previous"}, size="sm", elem_id="shisen-previous")
                 on = b.part(gr.Button, {"value": "next"}, size="sm", elem_id="shisen-next")
+            status = gr.HTML(elem_id="shisen-status")
             summary = gr.HTML(elem_id="shisen-summary")
             b.part(gr.Markdown, {"value": "answers"})
             with gr.Row(elem_classes="shisen-answers"):
@@ -39,6 +44,7 @@ def build(b: Build) -> Any:
             with gr.Row():
                 png = b.part(gr.Button, {"value": "png"}, variant="primary", elem_id="shisen-png")
                 record = b.part(gr.Button, {"value": "json"}, elem_id="shisen-json")
+            redraw, stop = (gr.Button(k, elem_id=f"shisen-{k}", visible="hidden") for k in ("redraw", "stop-explain"))
             files = [gr.DownloadButton(k, elem_id=f"shisen-file-{k}", visible="hidden") for k in ("png", "json")]
         with gr.Column(scale=4, min_width=280):
             with gr.Column(elem_classes="shisen-card"):
@@ -57,14 +63,16 @@ def build(b: Build) -> Any:
                     elem_id="shisen-shelf",
                 )
             with gr.Column(elem_classes="shisen-card"):
-                methods = list(METHODS)
                 method = b.part(
-                    gr.Dropdown, {"label": "method"}, choices=methods, value="grad_cam", elem_id="shisen-method"
+                    gr.Dropdown,
+                    {"label": "method", "choices": b.desk.offered},
+                    value="grad_cam",
+                    elem_id="shisen-method",
                 )
-                about = gr.HTML(elem_id="shisen-about")
+                what = gr.HTML(elem_id="shisen-about")
                 layers = [point.path for point in b.desk.model.layers if point.spatial]
-                default, _ = b.desk.reason()
-                layer = b.part(gr.Dropdown, {"label": "layer"}, choices=layers, value=default or None)
+                default = b.desk.default
+                layer = b.part(gr.Dropdown, {"label": "layer"}, choices=layers, value=default.path if default else None)
                 why = gr.HTML(elem_id="shisen-why")
 
                 def named(first: str) -> Any:
@@ -107,7 +115,14 @@ def build(b: Build) -> Any:
                         elem_id="shisen-colormap",
                     )
                     alpha = b.part(
-                        gr.Slider, {"label": "alpha"}, minimum=0, maximum=1, step=0.05, value=0.4, min_width=140
+                        gr.Slider,
+                        {"label": "alpha"},
+                        minimum=0,
+                        maximum=1,
+                        step=0.05,
+                        value=0.4,
+                        min_width=140,
+                        elem_id="shisen-strength",
                     )
     with b.part(gr.Accordion, {"label": "again"}, open=False, elem_classes="shisen-card"):
         line = b.part(gr.Code, {"label": "command"}, language="shell", lines=1, interactive=False, wrap_lines=True)
@@ -117,8 +132,7 @@ def build(b: Build) -> Any:
     question = [b.chosen, method, layer, a, other, against, score]
     drawing = [style, colormap, alpha]
     inputs = [*question, *drawing, b.lang]
-    drawn = [view, line, lines]
-    outputs = [*drawn, summary, about, why, layer, ranked, *answers]
+    outputs = [view, line, lines, summary, what, why, layer, ranked, *answers]
 
     def asked(method: str, layer: Any, a: Any, other: Any, against: bool, score: str) -> Ask:
         return Ask(
@@ -130,72 +144,85 @@ def build(b: Build) -> Any:
             score,
         )
 
-    def drawn_again(chosen: Chosen, *given: Any) -> list[Any]:
-        *asking, style, colormap, alpha, lang = given
-        ask, how = asked(*asking), Drawing(style, colormap, float(alpha))
-        seen = b.desk.explain(chosen, ask)
-        at = (b.desk.model, b.desk.start, ask, how, chosen.name)
-        return [both(seen.shown, how, lang), command(*at), python(*at)]
+    def written(chosen: Chosen, *given: Any) -> list[str]:
+        *asking, style, colormap, alpha, _ = given
+        at = (b.desk.model, b.desk.start, asked(*asking), Drawing(style, colormap, float(alpha)), chosen.name)
+        return [command(*at), python(*at)]
 
-    def explained(chosen: Chosen, *given: Any) -> list[Any]:
+    def explained(request: Any, chosen: Chosen, *given: Any, first: Sequence[Any] = ()) -> Iterator[list[Any]]:
+        """Yield how far a slow method is, then every output; `first` are outputs that come before those."""
         *asking, _, _, _, lang = given
         ask = asked(*asking)
-        seen = b.desk.explain(chosen, ask).whole
-        best = [p.index for p in seen.predictions]
+        rest = [gr.skip()] * (len(first) + len(outputs))
+        told = perf_counter() + PATIENCE
+        for far in b.jobs.run(_who(request), lambda step: b.desk.explain(chosen, ask, step)):
+            if not isinstance(far, Far):
+                yield ["", *first, *finished(far[0], ask, chosen, *given)]
+                return
+            if far.done > FEW and perf_counter() > told:
+                words = say("passes", lang).format(method=ask.method, n=far.done)
+                yield [how_far(Far(0, 0, words), lang, "shisen-stop-explain"), *rest]
+        yield [note(say("cancelled", lang)), *rest]
+
+    def finished(found: Seen, ask: Ask, chosen: Chosen, *given: Any) -> list[Any]:
+        *_, style, colormap, alpha, lang = given
+        seen = found.whole
         spec = method_of(ask.method)
-        default, reason = b.desk.reason()
-        where = say("default_layer", lang).format(layer=default, reason=reason) if default else ""
         return [
-            *drawn_again(chosen, *given),
-            note(said(seen, lang)) + note(seen.warning or "", "warn"),
-            note(spec.summary, "quiet"),
-            note(where if spec.layered else say("no_layer", lang), "quiet"),
+            both(found, Drawing(style, colormap, float(alpha)), lang),
+            *written(chosen, *given),
+            note(said(seen, lang)) + note(b.desk.warning(seen, lang), "warn"),
+            note(about(ask.method, lang), "quiet") + note(caution(ask.method, lang), "warn"),
+            note(b.desk.where(lang) if spec.layered else say("no_layer", lang), "quiet"),
             gr.update(interactive=spec.layered),
-            best,
+            [p.index for p in seen.predictions],
             *(_answer(seen, i, ask) for i in range(TOP)),
         ]
 
     def of_rank(place: int) -> Any:
-        def ranked_explained(best: list[int], chosen: Chosen, method: str, layer: Any, *given: Any) -> list[Any]:
+        def ranked_explained(
+            request: Any, best: list[int], chosen: Chosen, method: str, layer: Any, *given: Any
+        ) -> Iterator[list[Any]]:
             if place >= len(best):
-                raise InputError(say("no_upload", str(given[-1])))
+                raise Said(say("no_upload", str(given[-1])))
             _, _, _, score, *rest = given
-            return [best[place], NONE, False, *explained(chosen, method, layer, best[place], NONE, False, score, *rest)]
+            k = best[place]
+            return explained(request, chosen, method, layer, k, NONE, False, score, *rest, first=(k, NONE, False))
 
-        return safely(ranked_explained)
+        return ranked_explained
 
     def thumbnails(name: str) -> list[tuple[Any, str]]:
         return [(b.desk.thumbnail(n), n) for n in b.desk.shelf.around(name, THUMBS)]
 
-    def showing(chosen: Chosen, method: str, layer: Any, *given: Any) -> list[Any]:
+    def showing(request: Any, chosen: Chosen, method: str, layer: Any, *given: Any) -> Iterator[list[Any]]:
         """A new picture begins with its own top class."""
         score, *rest = given[3:]
-        found = explained(chosen, method, layer, NONE, NONE, False, score, *rest)
         strip = gr.skip() if chosen.path else thumbnails(chosen.name)
-        return [chosen, chosen.name if not chosen.path else None, strip, NONE, NONE, False, *found]
+        first = (chosen, chosen.name if not chosen.path else None, strip, NONE, NONE, False)
+        return explained(request, chosen, method, layer, NONE, NONE, False, score, *rest, first=first)
 
-    def opened(chosen: Chosen | None, *given: Any) -> list[Any]:
-        return showing(chosen or Chosen(b.desk.shelf.names[0]), *given)
+    def opened(request: Any, chosen: Chosen | None, *given: Any) -> Iterator[list[Any]]:
+        return showing(request, chosen or Chosen(b.desk.shelf.names[0]), *given)
 
     def stepped(by: int) -> Any:
-        def step(chosen: Chosen, *given: Any) -> list[Any]:
-            return showing(Chosen(b.desk.shelf.step(chosen.name if not chosen.path else None, by)), *given)
+        def step(request: Any, chosen: Chosen, *given: Any) -> Iterator[list[Any]]:
+            return showing(request, Chosen(b.desk.shelf.step(chosen.name if not chosen.path else None, by)), *given)
 
-        return safely(step)
+        return step
 
-    def picked(name: str, *given: Any) -> list[Any]:
+    def picked(request: Any, name: str, *given: Any) -> Iterator[list[Any]]:
         b.desk.shelf.path(name)
-        return showing(Chosen(name), *given[1:])
+        return showing(request, Chosen(name), *given[1:])
 
-    def selected(event: Any, chosen: Chosen, *given: Any) -> list[Any]:
+    def selected(request: Any, event: Any, chosen: Chosen, *given: Any) -> Iterator[list[Any]]:
         name = event.value["caption"] if isinstance(event.value, dict) else str(event.value)
-        return picked(name, chosen, *given)
+        return picked(request, name, chosen, *given)
 
-    def uploaded(file: str | None, *given: Any) -> list[Any]:
+    def uploaded(request: Any, file: str | None, *given: Any) -> Iterator[list[Any]]:
         if file is None:
-            raise InputError(say("no_upload", str(given[-1])))
+            raise Said(say("no_upload", str(given[-1])))
         open_upload(file, Path(file).name)
-        return showing(Chosen(Path(file).name, file), *given[1:])
+        return showing(request, Chosen(Path(file).name, file), *given[1:])
 
     def taken(kind: str) -> Any:
         def take(chosen: Chosen, *given: Any) -> str:
@@ -208,23 +235,40 @@ def build(b: Build) -> Any:
 
         return safely(take)
 
-    new = [b.chosen, shelf, thumbs, a, other, against, *outputs]
+    def stopped(request: Any) -> None:
+        b.jobs.cancel(_who(request))
+
+    def asks(function: Callable[..., Iterator[list[Any]]], **kinds: type) -> dict[str, Any]:
+        """What an event has that asks the network."""
+        return {"fn": handed_each(function, request=gr.Request, **kinds), "show_progress_on": view, **NETWORK}
+
+    all_of_it = [status, *outputs]
+    again = [status, a, other, against, *outputs]
+    new = [status, b.chosen, shelf, thumbs, a, other, against, *outputs]
     for part in (method, layer, a, other, against, score):
-        part.input(safely(explained), inputs, outputs, trigger_mode="always_last", show_progress_on=view, **NETWORK)
+        part.input(inputs=inputs, outputs=all_of_it, trigger_mode="always_last", **asks(explained))
     for part in drawing:
-        part.input(safely(drawn_again), inputs, drawn, trigger_mode="always_last", **QUICK)
+        part.input(None, drawing, None, js=DRAW, api_visibility="private")
+        part.input(safely(written), inputs, [line, lines], trigger_mode="always_last", **QUICK)
+    redraw.click(inputs=inputs, outputs=all_of_it, trigger_mode="always_last", **asks(explained))
     for i, button in enumerate(answers):
-        button.click(of_rank(i), [ranked, *inputs], [a, other, against, *outputs], show_progress_on=view, **NETWORK)
-    back.click(stepped(-1), inputs, new, show_progress_on=view, **NETWORK)
-    on.click(stepped(1), inputs, new, show_progress_on=view, **NETWORK)
-    shelf.input(safely(picked), [shelf, *inputs], new, show_progress_on=view, **NETWORK)
-    thumbs.select(handed(selected, "event", gr.SelectData), inputs, new, show_progress_on=view, **NETWORK)
-    upload.upload(safely(uploaded), [upload, *inputs], new, show_progress_on=view, **NETWORK)
+        button.click(inputs=[ranked, *inputs], outputs=again, **asks(of_rank(i)))
+    back.click(inputs=inputs, outputs=new, **asks(stepped(-1)))
+    on.click(inputs=inputs, outputs=new, **asks(stepped(1)))
+    shelf.input(inputs=[shelf, *inputs], outputs=new, **asks(picked))
+    thumbs.select(inputs=inputs, outputs=new, **asks(selected, event=gr.SelectData))
+    upload.upload(inputs=[upload, *inputs], outputs=new, **asks(uploaded))
+    stop.click(handed(stopped, request=gr.Request), None, None, **QUICK)
     for button, file, kind in ((png, files[0], "png"), (record, files[1], "json")):
         press = f"() => document.querySelector('#shisen-file-{kind}').closest('a, button').click()"
         button.click(taken(kind), inputs, file, **QUICK).success(None, None, None, js=press, api_visibility="private")
-    b.lang.input(safely(explained), inputs, outputs, **NETWORK)
-    return safely(opened), inputs, new
+    b.lang.input(inputs=inputs, outputs=all_of_it, **asks(explained))
+    b.explaining = Explaining(method, layer, inputs, all_of_it, asks(explained))
+    return handed_each(opened, request=gr.Request), inputs, new
+
+
+def _who(request: Any) -> str:
+    return f"explain {request.session_hash}"
 
 
 def said(seen: Explanation, lang: str) -> str:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import atexit
 import queue
 import shutil
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
+from time import monotonic
 from typing import Any
 from uuid import uuid4
 
-from ..errors import InputError
+from .words import Said
+
+EVERY = 0.2
+"""Seconds between two times that a visitor is told how far work is."""
 
 Step = Callable[[int, int, str], None]
 """Called with steps done, steps in all, and what is going on."""
@@ -37,29 +44,39 @@ class Jobs:
     def __init__(self) -> None:
         self._stops: dict[str, threading.Event] = {}
         self._lock = threading.Lock()
+        self._threads: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+        atexit.register(self.close)
 
     def __len__(self) -> int:
         return len(self._stops)
 
-    def run(self, who: str, work: Callable[[Step], Any], busy: str) -> Iterator[Far | tuple[Any]]:
+    def run(self, who: str, work: Callable[[Step], Any], busy: str = "") -> Iterator[Far | tuple[Any]]:
         """Yield how far the work is, at last a tuple with its result; nothing more if it was cancelled.
 
         Args:
             who: the visitor.
             work: called with a function to report steps to, which raises `Stopped` once it is cancelled.
-            busy: what to say if the visitor's last work still runs.
+            busy: what to say if the visitor's last work still runs; empty to cancel that one instead.
         """
         stop = threading.Event()
         with self._lock:
             if who in self._stops:
-                raise InputError(busy)
+                if busy:
+                    raise Said(busy)
+                self._stops[who].set()
             self._stops[who] = stop
         said: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
+        last: tuple[Far | None, float] = (None, -EVERY)
+
         def step(done: int, total: int, words: str) -> None:
+            nonlocal last
             if stop.is_set():
                 raise Stopped
-            said.put(Far(done, total, words))
+            far, now = Far(done, total, words), monotonic()
+            if far != last[0] and now - last[1] >= EVERY:  # a quick network takes hundreds of steps a second
+                last = (far, now)
+                said.put(far)
 
         def whole() -> None:
             try:
@@ -68,9 +85,12 @@ class Jobs:
                 said.put(problem)
             finally:
                 with self._lock:
-                    self._stops.pop(who, None)
+                    if self._stops.get(who) is stop:
+                        del self._stops[who]
 
-        threading.Thread(target=whole, daemon=True, name="shisen-job").start()
+        thread = threading.Thread(target=whole, daemon=True, name="shisen-job")
+        self._threads.add(thread)
+        thread.start()
         try:
             while True:
                 item = said.get()
@@ -92,6 +112,14 @@ class Jobs:
                 stop.set()
             return stop is not None
 
+    def close(self, patience: float = 10.0) -> None:
+        """Have all work stop at its next step, and wait for it: a process must not end while a network runs."""
+        with self._lock:
+            for stop in self._stops.values():
+                stop.set()
+        for thread in list(self._threads):
+            thread.join(patience)
+
 
 class Exports:
     """Folders for files that a visitor takes away; the oldest make room.
@@ -106,11 +134,13 @@ class Exports:
         self._made: deque[Path] = deque()
         self._lock = threading.Lock()
 
-    def folder(self) -> Path:
-        """Return a new folder of its own."""
-        made = self.root / uuid4().hex
-        made.mkdir(parents=True)
+    def folder(self, key: str = "") -> Path:
+        """Return a new folder of its own; for a key the same as before, as long as it is kept."""
+        made = self.root / (sha256(key.encode()).hexdigest() if key else uuid4().hex)
+        made.mkdir(parents=True, exist_ok=bool(key))
         with self._lock:
+            if made in self._made:
+                self._made.remove(made)
             self._made.append(made)
             old = [self._made.popleft() for _ in range(len(self._made) - self._keep)]
         for folder in old:

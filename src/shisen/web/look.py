@@ -1,4 +1,4 @@
-"""How the page looks, and the script that names the value under the pointer. Fonts are the system's own."""
+"""How the page looks. Fonts are the system's own."""
 
 from __future__ import annotations
 
@@ -72,12 +72,35 @@ CSS = """
 .shisen-answers { gap: 6px !important; }
 .shisen-answers button { flex: 1 1 130px; min-width: 130px; min-height: 44px; font-weight: 500; line-height: 1.25; }
 .shisen-step button { min-width: 44px !important; min-height: 44px; }
-.shisen-note progress { accent-color: #0f766e; height: 10px; display: block; margin-top: 6px; }
+.shisen-note progress { accent-color: #0f766e; height: 10px; display: block; clear: both; padding-top: 6px; }
+.shisen-press { float: right; min-height: 32px; padding: 2px 14px; border-radius: 6px; border: 1px solid currentColor;
+  background: transparent; color: inherit; cursor: pointer; }
+.shisen-findings { display: grid; gap: 14px; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); }
+.shisen-finding { border: 1px solid var(--border-color-primary); border-left: 6px solid #94a3b8; border-radius: 10px;
+  padding: 12px 14px; min-width: 0; }
+.shisen-finding h3, .shisen-found h3 { margin: 0 0 6px; font-size: 1.05rem; }
+.shisen-finding p, .shisen-found p { margin: 6px 0; font-size: .92rem; }
+.shisen-finding.shisen-high { border-left-color: #b91c1c; }
+.shisen-finding.shisen-medium { border-left-color: #b45309; }
+.shisen-tag { display: inline-block; margin: 0 6px 4px 0; padding: 1px 9px; border-radius: 10px; font-size: .8rem;
+  background: var(--background-fill-secondary); border: 1px solid var(--border-color-primary); }
+.shisen-members, .shisen-pairs { display: flex; flex-wrap: wrap; gap: 6px; margin-top: 8px; }
+.shisen-members img { height: 84px; margin: 0 !important; border-radius: 5px; }
+.shisen-pair { display: flex; gap: 3px; }
+.shisen-pair figure { margin: 0; width: 112px; }
+.shisen-pair img { width: 112px; margin: 0 !important; border-radius: 5px; }
+.shisen-pair figcaption { font-size: .78rem; line-height: 1.3; color: var(--body-text-color-subdued); }
+.shisen-scroll { overflow-x: auto; }
+.shisen-found table { border-collapse: collapse; font-size: .86rem; width: 100%; }
+.shisen-found caption { text-align: left; padding: 6px 0; color: var(--body-text-color-subdued); }
+.shisen-found th, .shisen-found td { text-align: right; padding: 4px 10px; border-bottom: 1px solid
+  var(--border-color-primary); font-variant-numeric: tabular-nums; }
+.shisen-found th:first-child, .shisen-found td:first-child { text-align: left; overflow-wrap: anywhere; }
 .shisen-hidden { display: none !important; }
 #shisen-shelf .caption-label { display: none; }
 #shisen-shelf .grid-wrap { padding: 0 8px; }
-#shisen-upload .wrap { font-size: 0; }
-#shisen-upload { border: 1px dashed var(--border-color-primary) !important; }
+#shisen-upload .wrap, #shisen-second-upload .wrap { font-size: 0; }
+#shisen-upload, #shisen-second-upload { border: 1px dashed var(--border-color-primary) !important; }
 .dark .shisen-note { background: #134e4a; color: #ccfbf1; }
 .dark .shisen-warn { background: #5a3a06; color: #fde9c4; }
 footer { display: none !important; }
@@ -86,67 +109,4 @@ footer { display: none !important; }
   .tab-container button { padding: 0 9px !important; font-size: .88rem !important; }
   .gradio-container > .main { padding: 8px !important; }
 }
-"""
-
-SCRIPT = """
-<script>
-(() => {
-  const cache = new WeakMap();
-  let split = 0;
-  const gridOf = (view) => {
-    const text = view.dataset.values;
-    const known = cache.get(view);
-    if (known && known.text === text) return known.grid;
-    const grid = JSON.parse(text);
-    const bytes = Uint8Array.from(atob(grid.data), (c) => c.charCodeAt(0));
-    grid.values = new Float32Array(bytes.buffer);
-    cache.set(view, { text, grid });
-    return grid;
-  };
-  const show = (frame, u, v) => {
-    const view = frame.closest('.shisen-view');
-    const grid = gridOf(view);
-    const out = view.querySelector('.shisen-probe');
-    const [height, width] = grid.picture;
-    const [left, top, right, bottom] = grid.box;
-    const a = (u * width - left) / (right - left), b = (v * height - top) / (bottom - top);
-    const dot = frame.querySelector('.shisen-dot');
-    dot.style.display = 'block';
-    dot.style.left = `${100 * u}%`;
-    dot.style.top = `${100 * v}%`;
-    frame.dataset.u = u;
-    frame.dataset.v = v;
-    if (a < 0 || a >= 1 || b < 0 || b >= 1) { out.textContent = out.dataset.unseen; return; }
-    const value = grid.values[Math.floor(b * grid.h) * grid.w + Math.floor(a * grid.w)];
-    out.textContent = `${value.toPrecision(3)} ${grid.unit}`;
-  };
-  const point = (event) => {
-    const frame = event.target.closest && event.target.closest('.shisen-frame');
-    if (!frame) return;
-    const box = frame.getBoundingClientRect();
-    show(frame, Math.min(.9999, Math.max(0, (event.clientX - box.left) / box.width)),
-         Math.min(.9999, Math.max(0, (event.clientY - box.top) / box.height)));
-  };
-  document.addEventListener('pointermove', point);
-  document.addEventListener('pointerdown', point);
-  document.addEventListener('keydown', (event) => {
-    const frame = event.target.closest && event.target.closest('.shisen-frame');
-    const by = { ArrowLeft: [-.02, 0], ArrowRight: [.02, 0], ArrowUp: [0, -.02], ArrowDown: [0, .02] }[event.key];
-    if (!frame || !by) return;
-    event.preventDefault();
-    const at = (key, step) => Math.min(.9999, Math.max(0, parseFloat(frame.dataset[key] || '.5') + step));
-    show(frame, at('u', by[0]), at('v', by[1]));
-  });
-  const put = () => {
-    document.documentElement.style.setProperty('--shisen-split', `${split}%`);
-    document.querySelectorAll('.shisen-split').forEach((s) => { if (s.value != split) s.value = split; });
-  };
-  document.addEventListener('input', (event) => {
-    if (event.target.matches && event.target.matches('.shisen-split')) { split = event.target.value; put(); }
-  });
-  document.addEventListener('DOMContentLoaded', () => {
-    new MutationObserver(put).observe(document.body, { childList: true, subtree: true });
-  });
-})();
-</script>
 """

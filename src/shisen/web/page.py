@@ -37,7 +37,7 @@ def page(desk: Desk, exports: Exports, lang: str = "en") -> Any:
                 elem_id="shisen-lang",
             )
         b.chosen = gr.State(None)
-        with gr.Tabs():
+        with gr.Tabs() as b.tabs:
             with b.part(gr.Tab, {"label": "tab_explain"}, id="explain"):
                 opening, inputs, outputs = explain_tab.build(b)
             with b.part(gr.Tab, {"label": "tab_compare"}, id="compare"):

@@ -24,6 +24,7 @@ def serve(
     port: int = 7860,
     auth: str | tuple[str, str] | None = None,
     options: Any = None,
+    versus: Any = None,
     block: bool = True,
 ) -> Any:
     """Serve a page in the browser that explains pictures without a line of code.
@@ -36,6 +37,7 @@ def serve(
         port: the port; 0 for any that is free.
         auth: "user:password" or a pair, asked for by the page.
         options: how `model` was loaded, to be named in the commands that the page shows.
+        versus: another network for the same pictures, to compare with; as `model`.
         block: wait until the server is stopped.
 
     Returns:
@@ -57,8 +59,9 @@ def serve(
     except ImportError:
         raise require("gradio", "web", "The page") from None
     from ..models.loading import load
-    from . import look
+    from . import look, script
     from .desk import Desk
+    from .drawings import Drawings
     from .jobs import Exports
     from .page import page
     from .shelf import Shelf, write_samples
@@ -67,7 +70,8 @@ def serve(
     network = model if isinstance(model, Model) else load(model)
     given = model if isinstance(model, str) else getattr(model, "source", "") or getattr(model, "name", "model")
     start = options if isinstance(options, Start) else Start(str(given))
-    desk = Desk(network, shelf, start)
+    other = versus if versus is None or isinstance(versus, Model) else load(versus)
+    desk = Desk(network, shelf, start, other)
     made = page(desk, Exports(Path(work.name) / "exports"), lang)
     made.shisen_work, made.shisen_desk = work, desk  # the folder goes when the page does
     from starlette.middleware import Middleware
@@ -90,8 +94,8 @@ def serve(
         ssr_mode=False,
         theme=look.theme(),
         css=look.CSS,
-        head=look.SCRIPT,
-        app_kwargs={"middleware": [Middleware(Guard, local=local)]},
+        head=script.SCRIPT,
+        app_kwargs={"middleware": [Middleware(Guard, local=local), Middleware(Drawings, desk=desk)]},
     )
     return made
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import PictureError, explain_error
+from ..errors import PictureError, explain_error, of_kind
 from ..models.pictures import open_picture
 from ..models.sources import find_pictures
 from ..types import Picture
@@ -51,13 +51,12 @@ class Shelf:
         """
         path = self.folder / name if isinstance(name, str) and name in self._known else None
         if path is None or not self._within(path):  # looked at again: a link may have been put in its place
-            raise PictureError(
-                explain_error(
-                    "A picture must be one of the folder that the page was started with.",
-                    repr(str(name)[:80]),
-                    "Choose it from the list, or upload it.",
-                )
+            text = explain_error(
+                "A picture must be one of the folder that the page was started with.",
+                repr(str(name)[:80]),
+                "Choose it from the list, or upload it.",
             )
+            raise of_kind(PictureError(text), "picture_elsewhere")
         return path
 
     def step(self, name: Any, by: int) -> str:
@@ -81,25 +80,23 @@ def open_upload(path: str | Path, name: str) -> Picture:
     file = Path(path)
     size = file.stat().st_size if file.is_file() else 0
     if size > MAX_BYTES:
-        raise PictureError(
-            explain_error(
-                f"A picture on this page may have {MAX_BYTES // 1_000_000} MB.",
-                f"{size / 1e6:.0f} MB",
-                "Use the command line for larger ones.",
-            )
+        text = explain_error(
+            f"A picture on this page may have {MAX_BYTES // 1_000_000} MB.",
+            f"{size / 1e6:.0f} MB",
+            "Use the command line for larger ones.",
         )
+        raise of_kind(PictureError(text), "picture_large")
     try:
         picture = open_picture(file)
     except PictureError as problem:
-        raise PictureError(str(problem).replace(str(file), name)) from None
+        raise of_kind(PictureError(str(problem).replace(str(file), name)), problem.kind) from None
     if picture.size[0] * picture.size[1] > MAX_SIDE_PIXELS:
-        raise PictureError(
-            explain_error(
-                f"A picture on this page may have {MAX_SIDE_PIXELS // 1_000_000} million pixels.",
-                f"{picture.size[1]} × {picture.size[0]}",
-                "Make it smaller, or use the command line.",
-            )
+        text = explain_error(
+            f"A picture on this page may have {MAX_SIDE_PIXELS // 1_000_000} million pixels.",
+            f"{picture.size[1]} × {picture.size[0]}",
+            "Make it smaller, or use the command line.",
         )
+        raise of_kind(PictureError(text), "picture_large")
     return replace(picture, source=name)
 
 

@@ -1,37 +1,46 @@
-"""The tab that measures explanations on the folder."""
+"""The tab that measures explanations on the folder, and says which method to use for this network."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from html import escape
 from time import perf_counter
 from typing import Any
 
 from ..evaluate.harness import evaluate
 from ..evaluate.metrics import METRICS
-from ..registry import METHODS
-from .building import NETWORK, QUICK, Build, handed, how_far, seconds
+from ..evaluate.recommend import Recommendation, recommend
+from .building import NETWORK, QUICK, Build, handed, handed_each, how_far, safely, seconds
+from .desk import watched
 from .jobs import Far
+from .offering import cautions
 from .view import framed, note
-from .words import say
+from .words import Said, say
+
+LEAST = 4  # pictures that a recommendation needs
 
 
 def build(b: Build) -> None:
     """Build the tab."""
-    import gradio as gr
-
     from ..evaluate import fill_registry
 
     fill_registry()
+    measured(b)
+    recommended(b)
+
+
+def measured(b: Build) -> None:
+    """Add the evaluation of methods by metrics."""
+    import gradio as gr
+
     plain = [name for name, spec in METRICS.items() if spec.needs not in ("region", "collage")]
-    first = [m for m in ("deletion", "insertion", "adcc") if m in plain]
     total = len(b.desk.shelf.names)
     with gr.Column(elem_classes="shisen-card"):
         b.part(gr.Markdown, {"value": "trust_help"})
         with gr.Row():
             methods = b.part(
                 gr.Dropdown,
-                {"label": "methods"},
-                choices=list(METHODS),
+                {"label": "methods", "choices": b.desk.offered},
                 value=["grad_cam", "gradient"],
                 multiselect=True,
                 elem_id="shisen-trust-methods",
@@ -40,10 +49,11 @@ def build(b: Build) -> None:
                 gr.Dropdown,
                 {"label": "metrics"},
                 choices=plain,
-                value=first,
+                value=[m for m in ("deletion", "insertion", "adcc") if m in plain],
                 multiselect=True,
                 elem_id="shisen-trust-metrics",
             )
+        careful = gr.HTML(elem_id="shisen-trust-caution")
         with gr.Row():
             count = b.part(
                 gr.Slider,
@@ -53,22 +63,29 @@ def build(b: Build) -> None:
                 step=1,
                 value=min(total, 20),
                 min_width=200,
+                elem_id="shisen-trust-count",
             )
             go = b.part(gr.Button, {"value": "go_trust"}, variant="primary", elem_id="shisen-go-trust")
             stop = b.part(gr.Button, {"value": "cancel"}, elem_id="shisen-stop-trust")
         status = gr.HTML(elem_id="shisen-trust-status")
-    with gr.Column(elem_classes="shisen-card"):
-        keep = b.part(gr.DownloadButton, {"label": "save_report"}, interactive=False)
+        keep = b.part(gr.DownloadButton, {"label": "save_report"}, visible=False, elem_id="shisen-trust-keep")
         report = gr.HTML(elem_id="shisen-trust-report")
 
-    def measured(request: Any, methods: list[str], metrics: list[str], count: float, lang: str) -> Iterator[list[Any]]:
+    def worked(request: Any, methods: list[str], metrics: list[str], count: float, lang: str) -> Iterator[list[Any]]:
         start = perf_counter()
+        if not methods or not metrics:
+            raise Said(say("no_methods", lang))
         pictures = [str(b.desk.shelf.path(name)) for name in b.desk.shelf.names]
 
         def work(step: Any) -> Any:
-            scores = evaluate(
-                b.desk.model.chunked(4), pictures, methods, metrics, n=min(int(count), len(pictures)), progress=step
-            )
+            far: list[Any] = [0, min(int(count), len(pictures)), "Evaluating"]
+
+            def told(done: int, total: int, words: str) -> None:
+                far[:] = [done, total, words]
+                step(done, total, words)
+
+            watching = watched(b.desk.model.chunked(4), lambda *_: step(*far))  # stops after any pass
+            scores = evaluate(watching, pictures, methods, metrics, n=far[1], progress=told)
             return scores, scores.save(b.exports.folder(), lang=lang)
 
         yield [note(say("starting", lang)), gr.skip(), gr.skip()]
@@ -79,18 +96,135 @@ def build(b: Build) -> None:
             scores, page = far[0]
             done = say("finished", lang).format(n=scores.facts["n"], time=seconds(perf_counter() - start))
             shown = framed(page.read_text(encoding="utf-8"), say("report", lang))
-            yield [note(done), gr.update(value=str(page), interactive=True), shown]
+            yield [note(done), gr.update(value=str(page), visible=True), shown]
             return
         yield [note(say("cancelled", lang)), gr.skip(), gr.skip()]
 
     def cancelled(request: Any) -> None:
         b.jobs.cancel(f"trust {request.session_hash}")
 
+    def warned(methods: list[str], lang: str) -> str:
+        return note(cautions(methods, lang), "warn")
+
+    for part in (methods, b.lang):
+        part.input(safely(warned), [methods, b.lang], careful, **QUICK)
     go.click(
-        handed(measured, "request", gr.Request),
+        handed_each(worked, request=gr.Request),
         [methods, metrics, count, b.lang],
         [status, keep, report],
         show_progress="hidden",
         **NETWORK,
     )
-    stop.click(handed(cancelled, "request", gr.Request), None, None, **QUICK)
+    stop.click(handed(cancelled, request=gr.Request), None, None, **QUICK)
+
+
+def recommended(b: Build) -> None:
+    """Add the recommendation, with its evidence."""
+    import gradio as gr
+
+    with gr.Column(elem_classes="shisen-card"):
+        b.part(gr.Markdown, {"value": "recommend_help"})
+        with gr.Row():
+            budget = b.part(
+                gr.Slider,
+                {"label": "budget"},
+                minimum=10,
+                maximum=600,
+                step=10,
+                value=60,
+                min_width=200,
+                elem_id="shisen-budget",
+            )
+            go = b.part(gr.Button, {"value": "go_recommend"}, variant="primary", elem_id="shisen-go-recommend")
+            stop = b.part(gr.Button, {"value": "cancel"}, elem_id="shisen-stop-recommend")
+        status = gr.HTML(elem_id="shisen-recommend-status")
+        evidence = gr.HTML(elem_id="shisen-recommendation")
+        with gr.Row():
+            use = b.part(gr.Button, {"value": "use_it"}, visible=False, variant="primary", elem_id="shisen-use-it")
+            keep = b.part(gr.DownloadButton, {"label": "json"}, visible=False, elem_id="shisen-recommend-keep")
+        setting = gr.State(None)
+
+    def worked(request: Any, budget: float, lang: str) -> Iterator[list[Any]]:
+        pictures = [str(b.desk.shelf.path(name)) for name in b.desk.shelf.names]
+        if len(pictures) < LEAST:
+            raise Said(say("few_pictures", lang).format(n=len(pictures), least=LEAST))
+
+        def work(step: Any) -> Any:
+            far: list[Any] = [0, 0, "Choosing"]
+
+            def told(done: int, total: int, words: str) -> None:
+                far[:] = [done, total, words]
+                step(done, total, words)
+
+            watching = watched(b.desk.model.chunked(4), lambda *_: step(*far))
+            file = b.exports.folder() / "recommendation.json"
+            return recommend(watching, pictures, budget=float(budget), save=False, out=file, progress=told), file
+
+        skips = [gr.skip()] * 4
+        yield [note(say("starting", lang)), *skips]
+        for far in b.jobs.run(f"recommend {request.session_hash}", work, say("busy", lang)):
+            if isinstance(far, Far):
+                yield [how_far(far, lang), *skips]
+                continue
+            found, file = far[0]
+            own = found.setting
+            plain = not own.options and not own.augment and (own.layer is None or isinstance(own.layer, str))
+            yield [
+                "",
+                grounds(found, lang) + ("" if plain else note(say("not_here", lang), "quiet")),
+                gr.update(visible=plain),
+                gr.update(value=str(file), visible=True),
+                (own.method, own.layer or (b.desk.default.path if b.desk.default else None)) if plain else None,
+            ]
+            return
+        yield [note(say("cancelled", lang)), *skips]
+
+    def cancelled(request: Any) -> None:
+        b.jobs.cancel(f"recommend {request.session_hash}")
+
+    def used(setting: tuple[str, str | None]) -> list[Any]:
+        return [*setting, gr.Tabs(selected="explain")]
+
+    go.click(
+        handed_each(worked, request=gr.Request),
+        [budget, b.lang],
+        [status, evidence, use, keep, setting],
+        show_progress="hidden",
+        **NETWORK,
+    )
+    stop.click(handed(cancelled, request=gr.Request), None, None, **QUICK)
+    if b.explaining is not None:
+        to = b.explaining
+        use.click(safely(used), setting, [to.method, to.layer, b.tabs], **QUICK).success(
+            inputs=to.inputs, outputs=to.outputs, **to.asks
+        )
+
+
+def grounds(found: Recommendation, lang: str) -> str:
+    """Return a recommendation with its evidence: what was confirmed on other pictures, and all that was tried."""
+    own, default = found.setting, found.default
+    words = say("recommended", lang) if own != default else say("recommended_default", lang)
+    head = words.format(name=own.name, model=found.facts.get("model", ""), tried=len(found.tried))
+    lines = [
+        say("confirmed", lang).format(
+            metric=metric,
+            value=d.interval.value,
+            low=d.interval.low,
+            high=d.interval.high,
+            verdict=say(d.verdict.replace(" ", "_"), lang),
+            n=found.facts.get("confirming", 0),
+        )
+        for metric, d in found.confirmed.items()
+    ]
+    text = " ".join(found.explanation) if lang != "ja" else ""
+    rows = "".join(
+        f"<tr><td>{escape(name)}</td><td>{count}</td><td>{one:.3f}</td><td>{two:.1f}</td></tr>"
+        for name, count, one, two in found.tried
+    )
+    heads = "".join(f"<th scope='col'>{escape(h)}</th>" for h in say("tried_heads", lang).split("|"))
+    return (
+        f'<div class="shisen-found"><h3>{escape(head)}</h3><p>{escape(text)}</p>'
+        f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>"
+        f'<div class="shisen-scroll"><table><caption>{escape(say("tried", lang))}</caption>'
+        f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div></div>"
+    )
