@@ -14,6 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import shisen
+from shisen.render.files import plain
+from shisen.web.desk import BUDGET
+
 # the page's framework warns of its own parts
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
@@ -50,6 +54,10 @@ def test_eight_at_once_get_their_own_answers(served: Any, desk: Any, tmp_path: P
         assert record["method"] == method
         assert digests.setdefault(work[i], record["values"]["sha256"]) == record["values"]["sha256"]
     assert len(set(digests.values())) == len(digests), "two different questions have the same answer"
+    for picture, target, method in list(digests)[::5]:  # the same as one alone gets
+        alone = shisen.explain(desk.model, desk.shelf.path(picture), method, target=target).manifest()
+        assert plain(alone)["values"]["sha256"] == digests[picture, target, method]
+    assert desk._seen.bytes <= BUDGET
 
 
 def test_hostile_names_and_uploads_are_refused_with_a_message(served: Any, tmp_path: Path) -> None:
@@ -126,6 +134,39 @@ def test_hostile_names_and_uploads_are_refused_with_a_message(served: Any, tmp_p
             ask(client, "cat.png", **wrong)
         assert "unexpected" not in str(refused.value), wrong
     assert ask(client, "cat.png")[1]["target"]["name"] == "tiger cat"
+
+
+def test_the_other_tabs_can_be_called_too(served_folder: Any, tmp_path: Path) -> None:
+    client = client_of(served_folder, tmp_path)
+    name = client.predict(api_name="/pictures")[0]
+    figure, record = client.predict(None, name, ["gradient", "grad_cam"], 2, api_name="/compare")
+    assert Image.open(figure).width > 300
+    assert {p["method"] for p in record["panels"]} == {"gradient", "grad_cam"}
+    sheet, facts = client.predict(None, name, "", 1, api_name="/activations")
+    assert Image.open(sheet).width > 30
+    assert facts["pages"] == 1
+    report, figures = client.predict(["grad_cam"], ["deletion"], 4, "ja", api_name="/evaluate")
+    assert "<html" in Path(report).read_text(encoding="utf-8")
+    assert "grad_cam" in json.dumps(figures)
+    _, setting = client.predict(5, api_name="/recommend")
+    assert setting["setting"]["method"]
+    report, findings = client.predict("en", api_name="/audit")
+    assert "Audit of an image classifier" in Path(report).read_text(encoding="utf-8")
+    assert findings["severity"] == "high"
+    for call, given in (
+        ("/compare", (None, name, "grad_cam", 2)),
+        ("/compare", (None, name, ["no such"], 2)),
+        ("/compare", (None, "../x.png", ["grad_cam"], 2)),
+        ("/compare", (None, name, ["grad_cam"], 99)),
+        ("/activations", (None, name, "../x", 1)),
+        ("/evaluate", (["grad_cam"], [], 2, "en")),
+        ("/evaluate", (["grad_cam"], ["deletion"], 1e9, "en")),
+        ("/recommend", (-1,)),
+        ("/audit", ("../x",)),
+    ):
+        with pytest.raises(Exception, match=r"\w+ .*\w+") as refused:
+            client.predict(*given, api_name=call)
+        assert "unexpected" not in str(refused.value), (call, given)
 
 
 def status(address: str, **headers: str) -> int:

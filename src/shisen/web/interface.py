@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, PictureError, explain_error
+from ..audit.run import audit as audited
+from ..comparison import compare as compared
+from ..errors import InputError, PictureError, explain_error, unknown
+from ..evaluate.harness import evaluate as evaluated
+from ..evaluate.recommend import recommend as recommended
+from ..naming import top
 from ..registry import get as method_of
 from ..render.files import plain
 from .asking import SCORES, STYLES, Ask, Drawing, file_name
 from .building import Build, safely
 from .desk import Chosen
+from .words import LANGUAGES
 
 
 def build(b: Build) -> None:
@@ -43,7 +50,7 @@ def build(b: Build) -> None:
         colormap: str,
         alpha: float,
     ) -> list[Any]:
-        chosen = Chosen(Path(upload).name, upload) if upload else Chosen(_named(b, picture))
+        chosen = _chosen(b, upload, picture)
         for word, known in ((score, SCORES), (style, STYLES)):
             if word not in known:
                 raise InputError(explain_error(f"One of {', '.join(known)} is needed.", repr(word), "Check it."))
@@ -72,6 +79,95 @@ def build(b: Build) -> None:
         api_name="pictures",
         api_description="Names of the folder's pictures.",
     )
+
+    others(b, file, picture)
+
+
+def others(b: Build, file: Any, picture: Any) -> None:
+    """Build the calls `/compare`, `/activations`, `/evaluate`, `/recommend` and `/audit`: the same as the tabs."""
+    import gradio as gr
+
+    with gr.Row(visible=False):
+        methods, metrics = gr.JSON(label="methods"), gr.JSON(label="metrics")
+        layer, lang = gr.Textbox("", label="layer"), gr.Textbox("en", label="lang")
+        number, budget = gr.Number(2, label="n"), gr.Number(60, label="budget")
+        made, facts = gr.File(label="made"), gr.JSON(label="facts")
+
+    def compare(upload: str | None, picture: str, methods: Any, n: float) -> list[Any]:
+        targets = [top(k) for k in range(_count(n, 5))]
+        found = compared(b.desk.model, b.desk.picture(_chosen(b, upload, picture)), _names(methods), targets)
+        written = found.save(b.exports.folder() / "comparison.png")
+        return [str(written), json.loads(written.with_suffix(".json").read_text(encoding="utf-8"))]
+
+    def activations(upload: str | None, picture: str, layer: str, n: float) -> list[Any]:
+        known = [point.path for point in b.desk.model.layers if point.spatial]
+        at = layer or b.desk.model.default_layer
+        if at not in known:
+            raise unknown("layer", at, known)
+        grids = b.desk.inside(_chosen(b, upload, picture), at)
+        written = b.exports.folder() / "activations.png"
+        grids.grid(at, page=_count(n, grids.pages(at))).save(written)
+        return [str(written), {"layer": at, "pages": grids.pages(at), "words": grids[at].words()}]
+
+    def evaluate(methods: Any, metrics: Any, n: float, lang: str) -> list[Any]:
+        scores = evaluated(
+            b.desk.model.chunked(4), _all(b), _names(methods), _names(metrics), n=_count(n, len(b.desk.shelf.names))
+        )
+        return [str(scores.save(b.exports.folder(), lang=_language(lang))), plain(scores.records())]
+
+    def recommend(budget: float) -> list[Any]:
+        written = b.exports.folder() / "recommendation.json"
+        recommended(b.desk.model.chunked(4), _all(b), budget=_count(budget, 600), save=False, out=written)
+        return [str(written), json.loads(written.read_text(encoding="utf-8"))]
+
+    def audit(lang: str) -> list[Any]:
+        found = audited(b.desk.model, b.desk.shelf.root, b.exports.folder(), lang=_language(lang))
+        record = Path(found.report).with_name("findings.json")
+        return [found.report, json.loads(record.read_text(encoding="utf-8"))]
+
+    calls: tuple[tuple[Any, list[Any], str], ...] = (
+        (compare, [file, picture, methods, number], "Methods (a list of names) and the top n classes in one figure."),
+        (activations, [file, picture, layer, number], "Sheet n of what the channels of a layer answer."),
+        (evaluate, [methods, metrics, number, lang], "Methods measured on n pictures of the folder: report, figures."),
+        (recommend, [budget], "The setting that suits the network, searched on the folder for some seconds."),
+        (audit, [lang], "The folder audited, one subfolder a class: report, findings."),
+    )
+    for function, inputs, words in calls:
+        gr.Button(function.__name__, visible=False).click(
+            safely(function),
+            inputs,
+            [made, facts],
+            api_name=function.__name__,
+            api_description=words,
+            concurrency_id="network",
+            concurrency_limit=4,
+        )
+
+
+def _chosen(b: Build, upload: str | None, picture: str) -> Chosen:
+    return Chosen(Path(upload).name, upload) if upload else Chosen(_named(b, picture))
+
+
+def _all(b: Build) -> list[str]:
+    return [str(b.desk.shelf.path(name)) for name in b.desk.shelf.names]
+
+
+def _names(given: Any) -> list[str]:
+    if not isinstance(given, list) or not given or not all(isinstance(name, str) for name in given):
+        raise InputError(explain_error("A list of names is needed.", repr(given)[:80], 'Give ["grad_cam"].'))
+    return given
+
+
+def _count(given: Any, most: int) -> int:
+    if not isinstance(given, (int, float)) or not 1 <= given <= most:
+        raise InputError(explain_error(f"A number from 1 to {most} is needed.", repr(given)[:80], "Try 1."))
+    return int(given)
+
+
+def _language(given: str) -> str:
+    if given not in LANGUAGES:
+        raise unknown("language", given, LANGUAGES)
+    return given
 
 
 def _named(b: Build, picture: str) -> str:
