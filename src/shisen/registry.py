@@ -138,5 +138,6 @@ def get(name: str | Method) -> Method:
 
 def suiting(model: Classifier) -> list[str]:
     """Return the names of all methods, without those for transformers where the network has no attention."""
-    attends = any("att" in f"{layer.kind} {layer.path}".lower() for layer in model.layers)
+    words = [f"{layer.kind} {layer.path}".lower() for layer in model.layers]
+    attends = any("attn" in word or "attent" in word for word in words)  # "att" alone is in "flatten" too
     return [name for name, m in METHODS.items() if attends or m.needs != "attention"]

@@ -95,3 +95,8 @@ def test_other_networks_are_refused_and_not_offered(name: str, model: TorchClass
     assert name not in suiting(cnn)
     assert name in suiting(model)
     assert np.isin("grad_cam", suiting(cnn))
+
+
+def test_a_network_that_flattens_does_not_attend() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 2, 3), nn.Flatten(), nn.Linear(2 * 6 * 6, 2)).eval()
+    assert "attention_rollout" not in suiting(TorchClassifier(net, size=(8, 8, 3)))
