@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ import shisen
 from shisen.errors import InputError, UnknownName
 from shisen.features.filters import FilterGrid
 from shisen.features.objectives import mixture, opposite
-from shisen.features.visualise import Adam, deprocessed, filters
+from shisen.features.transforms import Wobble
+from shisen.features.visualise import RECIPES, Adam, Recipe, deprocessed, filters
 
 
 class Net(torch.nn.Module):
@@ -39,7 +41,7 @@ def model() -> shisen.Model:
     return shisen.wrap(Net().eval(), labels=["ant", "bee", "cat"])
 
 
-@pytest.mark.parametrize("recipe", ["article", "modern", "maco"])
+@pytest.mark.parametrize("recipe", ["article", "modern", "strong", "maco"])
 def test_the_objective_rises_for_every_channel(model: shisen.Model, recipe: str) -> None:
     made = filters(model, "two", range(5), recipe=recipe, size=32, steps=30)
     assert made.pictures.shape == (5, 32, 32, 3)
@@ -58,6 +60,28 @@ def test_the_same_seed_makes_the_same_pictures_however_they_are_batched(model: s
     np.testing.assert_allclose(one.pictures[2], alone.pictures[0], atol=2e-4)
     other = filters(model, "two", range(4), recipe=recipe, size=16, steps=5, random_state=1)
     assert np.abs(one.pictures - other.pictures).max() > 0.02
+
+
+def test_the_last_steps_see_the_picture_unmoved(model: shisen.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = Recipe("fourier", 12, 0.05)
+    pictures = {}
+    for name, recipe in {
+        "none": plain,
+        "all": replace(plain, wobble=Wobble(), still=1.0),
+        "some": replace(plain, wobble=Wobble(border=0.0), still=1 / 4),
+    }.items():
+        monkeypatch.setitem(RECIPES, "tried", recipe)
+        made = filters(model, "two", range(3), recipe="tried", size=32)
+        pictures[name] = made.pictures
+    np.testing.assert_array_equal(pictures["none"], pictures["all"])
+    monkeypatch.setitem(RECIPES, "tried", replace(plain, wobble=Wobble(border=0.0), still=1 / 4))
+    steps: list[bool] = []
+    draw = Wobble.draw
+    monkeypatch.setattr(Wobble, "draw", lambda *given: steps.append(True) or draw(*given))
+    made = filters(model, "two", range(3), recipe="tried", size=32)
+    assert len(steps) == 9
+    np.testing.assert_array_equal(made.pictures, pictures["some"])
+    assert (made.final > made.objective[-1]).all()  # one step further, on the same unmoved picture
 
 
 def test_the_article_step_by_step(model: shisen.Model) -> None:

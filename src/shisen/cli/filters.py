@@ -60,6 +60,10 @@ def filters(layer: str | None, out: Path, **choice: Any) -> None:
         made = made.marked(made.compare(photos))
     made.save(out, per_row=own["grid"])
     click.echo(f"{int(made.fired.sum())} of {len(wanted)} channels of {where} fired → {out}")
+    if made.ratio is not None:
+        triple = int((made.ratio >= 3).sum())
+        words = f"of {len(wanted)} excite their channel at least 3 × as much as any of {len(photos)} photos"
+        click.echo(f"{triple} {words}")
     if examples is not None:
         beside = out.with_name(f"{out.stem}_examples{out.suffix}")
         examples.save(beside, made)

@@ -34,6 +34,7 @@ class Recipe:
         rate: size of a step.
         wobble: transforms, or None.
         coarse: share of the steps that are done at half size first.
+        still: share of the steps that are done last, on the picture that is not moved any more.
     """
 
     kind: str
@@ -41,11 +42,12 @@ class Recipe:
     rate: float
     wobble: Wobble | None = None
     coarse: float = 0.0
+    still: float = 0.0
 
 
 RECIPES = {
     "modern": Recipe("fourier", 96, 0.03, Wobble(), 0.25),
-    "strong": Recipe("fourier", 128, 0.05, Wobble(shift=1 / 32, border=0.0)),
+    "strong": Recipe("fourier", 64, 0.05, Wobble(shift=1 / 32, border=0.0), still=1 / 8),
     "article": Recipe("levels", 40, 1.0),
     "maco": Recipe("maco", 96, 0.1, Wobble(), 0.25),
 }
@@ -93,9 +95,9 @@ def filters(
             there a channel that does not fire still has a gradient.
         channels: channel numbers or objectives, one picture each; the same several times gives several pictures.
         recipe: "modern" (spectrum scaled by frequency, small transforms, Adam, coarse to fine), "strong" (the same
-            without a coarse beginning and with larger steps: higher objectives, harsher pictures), "maco" (phases of
-            a natural spectrum) or "article" (40 steps of 1/255 along the normalised gradient of the pixels, from grey
-            noise).
+            without a coarse beginning, with larger steps, the last eighth of them on the unmoved picture: higher
+            objectives, harsher pictures), "maco" (phases of a natural spectrum) or "article" (40 steps of 1/255 along
+            the normalised gradient of the pixels, from grey noise).
         size: side of the pictures, in pixels.
         steps: how many; the recipe's own if left out.
         random_state: seed of the start and of the transforms; the same for every channel.
@@ -209,7 +211,8 @@ def _modern(hill: _Hill, recipe: Recipe, start: _Start, told: Callable[[int, flo
         coarse = step < recipe.coarse * recipe.steps and recipe.kind != "pixel" and start.size >= 64
         side = start.size // 2 if coarse else start.size
         planes = parameters.planes(p, side)
-        moved = recipe.wobble.draw(rng, side) if recipe.wobble else None
+        still = step >= (1 - recipe.still) * recipe.steps
+        moved = recipe.wobble.draw(rng, side) if recipe.wobble and not still else None
         seen = planes if moved is None else moved.apply(planes, 0.5)
         scores, slope = hill.slope(np.ascontiguousarray(seen.transpose(0, 2, 3, 1)))
         back = np.ascontiguousarray(slope.transpose(0, 3, 1, 2))
