@@ -163,6 +163,23 @@ def test_the_grid_game_on_spots() -> None:
     assert sorted(coloured)[-6] > 0.75  # a spot at the edge of its cell bleeds into the next
 
 
+@pytest.mark.parametrize("kind", [ValueError, AssertionError])  # transformers' and timm's way of refusing
+def test_the_grid_game_of_a_network_of_one_size(kind: type[Exception]) -> None:
+    net = model()
+    black = np.full((SIDE, SIDE, 3), 3, dtype=np.uint8)
+    with torch.no_grad():
+        net.network.net.classifier.weight.mul_(3.0)
+        net.network.net.classifier.bias[3] = 5.0
+
+    def one_size(_: Any, given: Any) -> None:
+        if given[0].shape[-1] != SIDE:
+            raise kind("Input width doesn't match")
+
+    net.network.net.register_forward_pre_hook(one_size)
+    scores = evaluate(net, [*spots(6), black, black + 1], ["grad_cam"], ["grid_game"], floors=["constant"])
+    assert [r.value for r in scores.of("constant", "grid_game").values()] == [pytest.approx(0.25)] * 8
+
+
 def test_names_of_settings() -> None:
     assert setting_of("grad_cam@conv").name == "grad_cam@conv"
     assert setting_of("layer_cam@conv+relu").layer == ("conv", "relu")

@@ -330,7 +330,7 @@ class _Run:
         image = collage.image
         try:
             logits = to_numpy(self.model.activations(image[None]))[0]
-        except (ShisenError, RuntimeError, ValueError):  # a network of one size
+        except (ShisenError, RuntimeError, ValueError, AssertionError):  # a network of one size, as each library says it
             image = grid.halved(image)
             logits = to_numpy(self.model.activations(image[None]))[0]
         name = digest(image)
