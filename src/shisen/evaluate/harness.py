@@ -330,7 +330,7 @@ class _Run:
         image = collage.image
         try:
             logits = to_numpy(self.model.activations(image[None]))[0]
-        except (ShisenError, RuntimeError, ValueError, AssertionError):  # a network of one size, as each library says it
+        except (ShisenError, RuntimeError, ValueError, AssertionError):  # a network of one size
             image = grid.halved(image)
             logits = to_numpy(self.model.activations(image[None]))[0]
         name = digest(image)
