@@ -1,6 +1,6 @@
 """The grid game: four photos in one picture, and how much of a map lies in the photo that was asked for.
 
-    python -m benchmarks.collages PHOTOS [--collages 20] [--out docs/collages.json]
+    python -m benchmarks.collages PHOTOS [--collages 20] [--out collages.json] [--page docs/collages.md]
 
 PHOTOS holds labels.csv (file, class_index) and the photos. Only photos that EfficientNet-Lite0 recognises with p > 0.9
 are used, four of different classes in a 2 × 2 grid of 448 pixels; each class is asked for once. The figure is the share
@@ -26,7 +26,7 @@ from shisen.backends.wrappers import Shared
 from shisen.registry import METHODS
 from shisen.targets import ClassSeed, to_numpy
 
-LAYERS = ("head", "blocks.6", "blocks.5", "blocks.4", "blocks.3")
+LAYERS = ("head.norm", "head", "blocks.6", "blocks.5", "blocks.4", "blocks.3")
 LIGHT: dict[str, dict[str, Any]] = {
     "smooth_grad": {"n": 16},
     "smooth_grad_cam_pp": {"n": 8},
@@ -72,10 +72,12 @@ def share(values: Any, cell: int, shows: str) -> float:
     values = values.sum(axis=-1) if values.ndim == 3 and shows == "evidence" else values
     values = np.abs(values) if shows == "sensitivity" else np.maximum(values, 0)
     values = values.sum(axis=-1) if values.ndim == 3 else values
-    large = spread(values[None].astype(np.float32), (448, 448))[0] if values.shape[0] < 448 else values
+    if values.shape[0] % 2 or values.shape[1] % 2:  # no line between the photos: enlarge, keeping the sum
+        values = spread(values[None].astype(np.float32), (448, 448))[0]
     row, column = divmod(cell, 2)
-    total = float(large.sum())
-    inside = large[row * 224 : row * 224 + 224, column * 224 : column * 224 + 224]
+    total = float(values.sum())
+    h, w = values.shape[0] // 2, values.shape[1] // 2
+    inside = values[row * h : row * h + h, column * w : column * w + w]
     return float(inside.sum()) / total if total > 0 else 0.25
 
 
@@ -90,7 +92,9 @@ def play(model: Any, games: list[tuple[Any, list[int]]], few: int) -> dict[str, 
             if name in LIGHT and number >= few:
                 continue
             for layer in LAYERS if method.layered else (None,):
-                if layer != LAYERS[0] and layer is not None and (name in LIGHT or name in ("cam", "guided_grad_cam")):
+                if layer not in (None, "head") and (name in LIGHT or name == "guided_grad_cam"):
+                    continue
+                if name == "cam" and layer != "head":  # needs the map right in front of the pool
                     continue
                 for cell, seed in enumerate(seeds):
                     maps = method(shared, batch, seed, layer=layer, **LIGHT.get(name, {}))
@@ -104,25 +108,43 @@ def play(model: Any, games: list[tuple[Any, list[int]]], few: int) -> dict[str, 
     return table
 
 
+def page(record: dict[str, Any]) -> str:
+    """Return the figures as a page of Markdown."""
+    rows = [
+        "# Which of four photos",
+        "",
+        f"Made by `python -m benchmarks.collages`. Four photos that EfficientNet-Lite0 recognises with p > 0.9 "
+        f"({record['photos']} photos) stand in one picture of 448 × 448; the class of each is asked for in turn. "
+        f"The figure is the share of the map's positive evidence (for sensitivities: of its magnitude) that lies in "
+        f"the right photo, "
+        f"mean over {record['collages']} collages, 0.25 by chance. Methods of many passes were asked with fewer passes "
+        f"than their defaults and on {record['few']} collages only: {record['options']}.",
+        "",
+        "| method | " + " | ".join(f"`{layer}`" for layer in LAYERS) + " | without a layer |",
+        "|---|" + "---|" * (len(LAYERS) + 1),
+    ]
+    for name, shares in record["shares"].items():
+        cells = [f"{shares[layer]:.3f}" if layer in shares else "" for layer in (*LAYERS, "")]
+        rows.append(f"| `{name}` | " + " | ".join(cells) + " |")
+    return "\n".join(rows) + "\n"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photos", type=Path)
     parser.add_argument("--collages", type=int, default=20)
     parser.add_argument("--few", type=int, default=4, help="collages for methods of many passes")
     parser.add_argument("--out", type=Path, default=None)
+    parser.add_argument("--page", type=Path, default=None, help="a Markdown file")
     given = parser.parse_args()
     model = shisen.load("efficientnet_lite0")
     photos = recognised(given.photos, model, 0.9)
     print(f"{len(photos)} photos recognised with p > 0.9")
     table = play(model, list(collages(photos, given.collages)), given.few)
+    record = {"photos": len(photos), "collages": given.collages, "few": given.few, "options": LIGHT, "shares": table}
+    if given.page:
+        given.page.write_text(page(record), encoding="utf-8")
     if given.out:
-        record = {
-            "photos": len(photos),
-            "collages": given.collages,
-            "few": given.few,
-            "options": LIGHT,
-            "shares": table,
-        }
         given.out.write_text(json.dumps(record, indent=1), encoding="utf-8")
 
 
