@@ -14,11 +14,12 @@ from pathlib import Path
 
 ALWAYS = (
     ["benchmarks.methods_speed", "--out", "{out}/methods_speed.json"],
+    ["benchmarks.methods_memory"],
     ["benchmarks.filters"],
     ["benchmarks.web", "--out", "{out}/web.json"],
 )
 WITH_PHOTOS = (
-    ["benchmarks.collages", "{photos}", "--out", "{out}/collages.json"],
+    ["benchmarks.collages", "{photos}", "--out", "{out}/collages.json", "--page", "docs/collages.md"],
     ["benchmarks.evaluate_speed", "{photos}"],
     ["benchmarks.trust", "{photos}"],
 )
