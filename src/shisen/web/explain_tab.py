@@ -15,7 +15,7 @@ from .building import NETWORK, QUICK, Build, Explaining, handed, handed_each, ho
 from .desk import Chosen, Seen
 from .jobs import Far
 from .offering import about, caution
-from .script import DRAW
+from .script import DRAW, LATER
 from .shelf import open_upload
 from .view import both, note
 from .words import Said, choices, say
@@ -249,7 +249,7 @@ def build(b: Build) -> Any:
         part.input(inputs=inputs, outputs=all_of_it, trigger_mode="always_last", **asks(explained))
     for part in drawing:
         part.input(None, drawing, None, js=DRAW, api_visibility="private")
-        part.input(safely(written), inputs, [line, lines], trigger_mode="always_last", **QUICK)
+        part.input(safely(written), inputs, [line, lines], trigger_mode="always_last", js=LATER, **QUICK)
     redraw.click(inputs=inputs, outputs=all_of_it, trigger_mode="always_last", **asks(explained))
     for i, button in enumerate(answers):
         button.click(inputs=[ranked, *inputs], outputs=again, **asks(of_rank(i)))

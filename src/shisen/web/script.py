@@ -80,16 +80,15 @@ SCRIPT = """
     const address = `${over.getAttribute('src').split('?')[0]}?${new URLSearchParams(wanted)}`;
     wanted = null;
     waiting = true;
-    const next = new Image();
+    const next = over.cloneNode();
     const done = (ok) => {
       waiting = false;
-      if (ok && over.isConnected) over.src = address;
+      if (ok && over.isConnected) { drawnLast = next; over.replaceWith(next); }
       if (!ok) document.querySelector('#shisen-redraw').click();
       fetchDrawing();
     };
-    next.onload = () => done(true);
-    next.onerror = () => done(false);
     next.src = address;
+    next.decode().then(() => done(true), () => done(false));  // decoded before it is shown: nothing flickers
   };
   window.shisenDraw = (style, colormap, alpha) => { last = wanted = { style, colormap, alpha }; fetchDrawing(); };
 })();
@@ -98,3 +97,6 @@ SCRIPT = """
 
 DRAW = "(style, colormap, alpha) => { window.shisenDraw(style, colormap, alpha); }"
 """What the browser runs when the drawing was changed: it fetches the same map drawn differently."""
+
+LATER = "async (...given) => { await new Promise((go) => setTimeout(go, 400)); return given; }"
+"""What the browser runs before something that need not be there at once: the drawing comes first."""
