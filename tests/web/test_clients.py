@@ -83,6 +83,17 @@ def test_hostile_names_and_uploads_are_refused_with_a_message(served: Any, tmp_p
         "data:image/png;base64,AA",
         "-",
     ]
+    paths += [
+        "cat.png/",
+        "/cat.png",
+        "cat.png?",
+        "cat.png#x",
+        "\u202egnp.tac",
+        "//etc/passwd",
+        "<script>",
+        "cat.png\r\n",
+    ]
+    paths += ["../" * 200 + "etc/passwd", "\uff0e\uff0e/cat.png"]
     for path in paths:
         with pytest.raises(Exception, match="one of the folder"):
             ask(client, path)
@@ -113,6 +124,7 @@ def test_hostile_names_and_uploads_are_refused_with_a_message(served: Any, tmp_p
         "ppm.ppm": b"P6 99999999 99999999 255\n",
         "quote'\"<b>.png": b"<b>",
     }
+    assert len(paths) + len(bodies) >= 50
     for name, body in bodies.items():
         file = tmp_path / name
         file.write_bytes(body)

@@ -95,10 +95,12 @@ CSS = """
 .shisen-found caption { text-align: left; padding: 6px 0; color: var(--body-text-color-subdued); }
 .shisen-found th, .shisen-found td { text-align: right; padding: 4px 10px; border-bottom: 1px solid
   var(--border-color-primary); font-variant-numeric: tabular-nums; }
-.shisen-found th:first-child, .shisen-found td:first-child { text-align: left; overflow-wrap: anywhere; }
+.shisen-found th:first-child, .shisen-found td:first-child { text-align: left; min-width: 170px;
+  overflow-wrap: anywhere; }
 .shisen-hidden { display: none !important; }
 #shisen-shelf .caption-label { display: none; }
 #shisen-shelf .grid-wrap { padding: 0 8px; }
+#shisen-shelf .grid-container { grid-template-columns: repeat(4, minmax(0, 1fr)) !important; }
 #shisen-upload .wrap, #shisen-second-upload .wrap { font-size: 0; }
 #shisen-upload, #shisen-second-upload { border: 1px dashed var(--border-color-primary) !important; }
 .dark .shisen-note { background: #134e4a; color: #ccfbf1; }
