@@ -262,9 +262,7 @@ def test_several_inputs_are_refused() -> None:
         KerasClassifier(keras.Model([a, b], layers.Add()([a, b])))
 
 
-def test_channels_first_models_answer_channels_last() -> None:
-    if keras.config.backend() == "tensorflow":
-        pytest.skip("TensorFlow convolves channels first on a GPU only")
+def test_channels_first_models_answer_channels_last(backend: str) -> None:
     image = keras.Input((3, *SIDES))
     x = layers.Conv2D(4, 3, name="conv", data_format="channels_first", activation="relu")(image)
     x = layers.GlobalAveragePooling2D(data_format="channels_first")(x)
@@ -274,6 +272,10 @@ def test_channels_first_models_answer_channels_last() -> None:
     last = keras.Model(image, layers.Dense(3, name="fc")(layers.GlobalAveragePooling2D()(x)))
     last.set_weights(first.get_weights())
     x, got, want = pictures(), KerasClassifier(first), KerasClassifier(last)
+    if backend == "tensorflow" and not _convolves_channels_first():
+        with pytest.raises(ModelError, match=r"channels first.*KERAS_BACKEND=jax or torch"):
+            got.activations(x)
+        return
     assert got.layers[0].shape == want.layers[0].shape == (5, 4, 4)
     np.testing.assert_allclose(to_numpy(got.activations(x, "conv")), to_numpy(want.activations(x, "conv")), **CLOSE)
     np.testing.assert_allclose(to_numpy(got.gradients(x, SEED)[1]), to_numpy(want.gradients(x, SEED)[1]), **CLOSE)
@@ -284,8 +286,19 @@ def test_channels_first_models_answer_channels_last() -> None:
     )
 
 
-def test_mixed_precision_answers_float32() -> None:
-    policy = "mixed_bfloat16"
+def _convolves_channels_first() -> bool:
+    """Tell whether TensorFlow has such kernels here: on a GPU, and on a processor in some builds."""
+    import tensorflow as tf
+
+    try:
+        tf.nn.conv2d(tf.zeros((1, 1, 3, 3)), tf.zeros((1, 1, 1, 1)), 1, "VALID", data_format="NCHW")
+    except tf.errors.OpError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_answers_float32(policy: str) -> None:
     image = keras.Input((*SIDES, 3))
     x = layers.Conv2D(4, 3, activation="relu", name="conv", dtype=policy)(image)
     x = layers.Dense(3, name="fc", dtype=policy)(layers.GlobalAveragePooling2D(dtype=policy)(x))
@@ -466,3 +479,24 @@ def test_it_is_a_classifier_of_its_framework(backend: str) -> None:
     assert model.framework == f"keras-{backend}"
     kinds = {"tensorflow": "numpy", "jax": "jax", "torch": "torch"}
     assert type(model.activations(pictures())).__module__.startswith(kinds[backend])
+
+
+def test_a_float64_network_is_not_rounded_on_its_way(backend: str) -> None:
+    if backend == "jax":
+        pytest.skip("JAX computes in float64 only if it is told so before anything else")
+    image = keras.Input((*SIDES, 3))
+    seen: list[str] = []
+
+    class Spy(layers.Layer):
+        def call(self, x: Any) -> Any:
+            seen.append(keras.backend.standardize_dtype(x.dtype))
+            return x
+
+    x = layers.Conv2D(4, 3, name="conv", dtype="float64")(image)
+    x = layers.GlobalAveragePooling2D(dtype="float64")(Spy(dtype="float64", autocast=False)(x))
+    model, x = KerasClassifier(keras.Model(image, layers.Dense(3, name="fc", dtype="float64")(x))), pictures()
+    value, slope = (to_numpy(v) for v in model.gradients(x, SEED, wrt="conv"))
+    assert value.dtype == slope.dtype == to_numpy(model.activations(x)).dtype == np.float32
+    assert set(seen) == {"float64"}
+    weight = model.net.get_layer("fc").get_weights()[0][:, 1] / 20
+    np.testing.assert_allclose(slope, np.broadcast_to(weight, slope.shape), rtol=1e-6)

@@ -100,7 +100,7 @@ class TensorFlowEngine:
         return tf.convert_to_tensor(np.asarray(values, dtype=np.float32))
 
     def result(self, tensor: Any) -> Any:
-        return tensor.numpy()
+        return np.asarray(tensor, dtype=np.float32)
 
     def sample(self, run: Callable[[Any], Any], x: Any) -> None:
         run(x)
@@ -162,6 +162,7 @@ class TensorFlowEngine:
                 y = run(x, begin)
             cotangents = tf.numpy_function(self._ask, [token, y], tf.float32)
             cotangents.set_shape((count, *y.shape))
+            cotangents = tf.cast(cotangents, y.dtype)
             zero = tf.UnconnectedGradients.ZERO
             slopes = [
                 tape.gradient(y, leaves, output_gradients=cotangents[i], unconnected_gradients=zero)
@@ -199,7 +200,7 @@ class JaxEngine:
         return jnp.asarray(values, dtype=jnp.float32)
 
     def result(self, tensor: Any) -> Any:
-        return tensor
+        return tensor.astype("float32")
 
     def _state(self) -> list[Any]:
         return [v.value for v in self._net.variables]
@@ -274,7 +275,7 @@ class TorchEngine:
         return tensor.detach().to(device=None if home is None else home.device, dtype=torch.float32)
 
     def result(self, tensor: Any) -> Any:
-        return tensor.detach()
+        return tensor.detach().float()
 
     def sample(self, run: Callable[[Any], Any], x: Any) -> None:
         self.forward("sample", lambda x: (run(x),), x)

@@ -15,6 +15,7 @@ from .engines import Question, engine_for
 from .keras_ends import Ends, Output
 from .keras_points import (
     BORROWING,
+    at_least_single,
     channels_back,
     channels_last,
     find_point,
@@ -258,7 +259,7 @@ class KerasClassifier:
                     continue
                 missing.discard(point)
                 raw = first_tensor(output)
-                value = ops.cast(channels_last(call.layout, raw), "float32")
+                value = at_least_single(channels_last(call.layout, raw))
                 if point in values:
                     value = values[point]
                 if point in begins:
@@ -288,7 +289,7 @@ class KerasClassifier:
                     "Choose another layer; see `shisen layers`.",
                 )
             )
-        logits = ops.cast(squash.undo(output)[0], "float32")
+        logits = at_least_single(squash.undo(output)[0])
         logits = ops.expand_dims(logits, -1) if len(logits.shape) == 1 else logits
         found["logits"] = begins["logits"]("logits", logits) if "logits" in begins else logits
         return found
@@ -303,8 +304,23 @@ class KerasClassifier:
                 if not self.net.built:
                     self._ends(self._engine.tensor(np.zeros((1, *shape), np.float32)))
                     self._inside = operations(self.net)
-                self._traces[shape] = trace(self._ends, self._inside, self._engine, shape)
+                try:
+                    self._traces[shape] = trace(self._ends, self._inside, self._engine, shape)
+                except Exception as problem:
+                    if self._backend == "tensorflow" and self._ends.channels_first:
+                        raise _no_channels_first(problem) from problem
+                    raise
         return self._traces[shape]
+
+
+def _no_channels_first(problem: Exception) -> ModelError:
+    return ModelError(
+        explain_error(
+            "TensorFlow must be able to run the model here; with channels first it convolves and pools on a GPU only.",
+            " ".join(str(problem).split())[:200],
+            "Set KERAS_BACKEND=jax or torch before importing keras: they run the same model.",
+        )
+    )
 
 
 def _stack(parts: list[Any]) -> Any:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ModelError
-from .torch_points import Call, Layout, find_call, token_layout
+from .torch_points import Call, Layout, find_call, is_map, token_layout
 
 PLACELESS = (
     "Pool",
@@ -25,6 +25,8 @@ PLACELESS = (
     "Resizing",
     "Rescaling",
 )
+
+ARRANGING = ("EinsumDense", "Einsum", "Matmul", "Permute", "Reshape", "Softmax", "Swapaxes", "Transpose")
 
 BORROWING = threading.RLock()
 """Held while a live model or a framework's function is borrowed, so that two threads never restore out of order."""
@@ -122,6 +124,14 @@ def with_first(output: Any, tensor: Any) -> Any:
     return keras.tree.pack_sequence_as(output, [*flat[:place], tensor, *flat[place + 1 :]])
 
 
+def at_least_single(tensor: Any) -> Any:
+    """Return a tensor as float32; float64 stays, so that a network of that type is not rounded on its way."""
+    import keras
+
+    double = keras.backend.standardize_dtype(tensor.dtype) == "float64"
+    return tensor if double else keras.ops.cast(tensor, "float32")
+
+
 def channels_last(layout: Layout, raw: Any) -> Any:
     """Return a value channels last: `(n, h, w, c)`, tokens as a grid, anything else as it is."""
     from keras import ops
@@ -182,23 +192,33 @@ class Recorder:
         self._keep.append(tensor)
         raw = tuple(int(s) for s in tensor.shape)
         same = next((c for c in reversed(self.calls) if c.tensor == id(tensor) and c.shape == raw), None)
-        layout = same.layout if same else self._layout(raw)
         part = self._inside[path]
+        layout = same.layout if same else self._layout(raw, path)
         own = 0
         if not any(other.startswith(f"{path}/") for other in self._inside):
             own = sum(math.prod(int(s) for s in v.shape) for v in getattr(part, "weights", ()))
         self.calls.append(Call(path, path, self._counts[path], _kind(part), raw, layout, own, id(tensor)))
         return output
 
-    def _layout(self, raw: tuple[int, ...]) -> Layout:
+    def _layout(self, raw: tuple[int, ...], path: str) -> Layout:
         if len(raw) == 4:
             layout = Layout("nchw" if self._first else "nhwc")
             h, w, _ = layout.shape(raw)
+            if self._heads(path) and not is_map((h, w), self._maps, self._size):
+                return Layout("plain")
             self._maps.append((h, w))
             return layout
         if len(raw) == 3 and raw[1] > 1:
             return token_layout(raw[1], self._maps, self._size)
         return Layout("plain")
+
+    def _heads(self, path: str) -> bool:
+        """Tell whether four axes may be tokens and heads: inside attention, and behind what arranges axes anew."""
+        parts = path.split("/")
+        around = (self._inside.get("/".join(parts[:i])) for i in range(1, len(parts) + 1))
+        if any("attention" in type(part).__name__.lower() for part in around if part is not None):
+            return True
+        return type(self._inside[path]).__name__ in ARRANGING
 
 
 def _kind(part: Any) -> str:
