@@ -121,11 +121,11 @@ def test_an_unknown_rule_is_refused() -> None:
 
 
 def test_the_framework_is_as_it_was_after_an_error(backend: str) -> None:
-    from shisen.backends.keras_rewire import _framework
+    from shisen.backends.keras_rewire import framework_of
 
     names = ("relu", "relu6", "softmax", "sigmoid", "log_softmax")
-    before = {name: getattr(_framework(backend), name) for name in names}
+    before = {name: getattr(framework_of(backend), name) for name in names}
     model = KerasClassifier(flat("ops", head="softmax")).rewired("guided")
     with pytest.raises(InputError, match="class index"), warnings.catch_warnings():
         model.gradients(pictures(), ClassSeed("no such class", ((1.0, (9,)),)))
-    assert {name: getattr(_framework(backend), name) for name in names} == before
+    assert {name: getattr(framework_of(backend), name) for name in names} == before

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import InputError, ModelError, explain_error
 from ..targets import to_numpy
-from ..types import Layer, Scaling
+from ..types import Attention, Layer, Scaling
 from .engines import Question, engine_for
 from .keras_ends import Ends, Output
 from .keras_points import (
@@ -188,6 +188,12 @@ class KerasClassifier:
 
         found = biases(self._inside, self._trace(self._engine.tensor(images)), self.scaling)
         return {point: self._engine.result(self._engine.tensor(b)) for point, b in found.items()}
+
+    def attentions(self, images: Any, seed: Any = None, *, per_block: bool = False) -> tuple[Attention, ...]:
+        """Return the attention of every head, see `keras_attention.attentions`."""
+        from .keras_attention import attentions
+
+        return attentions(self, images, seed, per_block=per_block)
 
     # ---- inside
 

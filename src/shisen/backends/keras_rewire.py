@@ -35,7 +35,7 @@ SMOOTH = {
 }
 
 
-def _framework(backend: str) -> Any:
+def framework_of(backend: str) -> Any:
     """Return the module that holds `relu`, `softmax`, … of this backend."""
     if backend == "tensorflow":
         import tensorflow
@@ -51,7 +51,7 @@ def _framework(backend: str) -> Any:
 
 
 @contextmanager
-def _borrowed(owner: Any, changes: Mapping[str, Callable[[Any], Any]]) -> Iterator[None]:
+def borrowed_functions(owner: Any, changes: Mapping[str, Callable[[Any], Any]]) -> Iterator[None]:
     """Exchange functions of a module by `changes[name](original)`, for calls made by this thread."""
     here = threading.get_ident()
 
@@ -113,7 +113,7 @@ class Rule:
                     stack.enter_context(exchanged(part, "call", self.rewire(part.call, cap)))
             if backend != "torch":  # there the rule sits on the backward operators themselves
                 changes = {"relu": lambda f: self.rewire(f, None), "relu6": lambda f: self.rewire(f, 6.0)}
-                stack.enter_context(_borrowed(_framework(backend), changes))
+                stack.enter_context(borrowed_functions(framework_of(backend), changes))
             yield
 
     def check(self, inside: Mapping[str, Any], stacklevel: int = 4) -> None:
@@ -179,7 +179,7 @@ class Squash:
     @contextmanager
     def active(self, backend: str) -> Iterator[None]:
         """Watch the framework's functions during a forward."""
-        with _borrowed(_framework(backend), {name: self._watch(name) for name in self.names}):
+        with borrowed_functions(framework_of(backend), {name: self._watch(name) for name in self.names}):
             yield
 
     def undo(self, output: Any) -> tuple[Any, str]:
