@@ -11,6 +11,7 @@ from keras import layers, ops
 
 import nets_vit
 import shisen
+import shisen.attribution  # fills the registry
 from nets_vit import DEPTH, HEADS, KEYS, PATCH, WIDTH, Transformer
 from shisen.backends.keras import KerasClassifier
 from shisen.backends.wrappers import Chunked
