@@ -12,7 +12,6 @@ from types import ModuleType
 import keras
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from PIL import Image
 from skimage import data
 
@@ -64,15 +63,16 @@ def test_vgg16_with_real_convolutions(shared: Path) -> None:
 
 def test_cats_and_dogs_from_an_h5_file(shared: Path, tmp_path: Path, photo: Path) -> None:
     article = example("cats_dogs")
-    net = article.trained(shared / "cats_dogs" / "train", most=60, epochs=4)
-    x, y = article.read(shared / "cats_dogs" / "train", 60)
+    net = article.trained(shared / "cats_dogs" / "train", most=150, epochs=8)
+    x, y = article.read(shared / "cats_dogs" / "train", 150)
     # better than a constant on what it has seen: the file below holds a network that has learned something
-    assert net.evaluate(x, y, verbose=0, return_dict=True)["accuracy"] > 0.5
+    assert net.evaluate(x, y, verbose=0, return_dict=True)["accuracy"] > 0.6
     file = tmp_path / "cats_dogs.h5"
     net.save(file)
     options = ["--model", str(file), "--size", "150", "--scale", "1/255", "--labels", "cat,dog"]
-    done = CliRunner().invoke(main, ["explain", str(photo), *options, "--out", str(tmp_path / "maps")])
-    assert done.exit_code == 0, done.output
+    with pytest.raises(SystemExit) as stop:
+        main(["explain", str(photo), *options, "--out", str(tmp_path / "maps")])
+    assert stop.value.code in (0, None)
     record = json.loads((tmp_path / "maps" / "cat_grad_cam.json").read_text(encoding="utf-8"))
     assert record["layer"].startswith(("conv4", "pool4"))
     pixels = keras.utils.img_to_array(keras.utils.load_img(photo, target_size=(150, 150))) / 255
