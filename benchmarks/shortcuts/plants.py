@@ -1,4 +1,8 @@
-"""Artefacts that are planted in pictures: what they do to an RGB picture, and where."""
+"""Artefacts that are planted in pictures: what they do to an RGB picture, and where.
+
+An artefact is drawn once for a case (words, colours, place, area, strength); what varies by picture in nature, such as
+the digits of a date, is drawn for the picture.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,22 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-Plant = Callable[[Image.Image, np.random.Generator], tuple[Image.Image, np.ndarray | None]]
+Draw = np.random.Generator
+Plant = Callable[[Image.Image, Draw], tuple[Image.Image, "np.ndarray | None"]]
 """From a picture to the planted picture and the mask of what was changed; None for the whole picture."""
 
+WORDS = ("© PHOTO", "SAMPLE", "IMG 0231", "demo", "Fotolia", "PREVIEW", "www.pics", "№ 57")
+INKS = ((255, 255, 255), (255, 160, 30), (20, 20, 20), (255, 240, 60), (220, 30, 30))
+BOXES = ((255, 0, 255), (255, 230, 0), (30, 200, 60), (240, 60, 20), (20, 120, 255), (0, 0, 0), (255, 255, 255))
 
-def _side(image: Image.Image, share: float) -> int:
-    return max(3, round((share * image.width * image.height) ** 0.5))
+
+def _pick(draw: Draw, of: tuple):
+    return of[int(draw.integers(len(of)))]
+
+
+def _area(draw: Draw) -> float:
+    """Return a share of the picture between 0.5 and 5 %, evenly on a log scale."""
+    return float(np.exp(draw.uniform(np.log(0.005), np.log(0.05))))
 
 
 def _drawn(image: Image.Image, draw: Callable[[ImageDraw.ImageDraw, ImageDraw.ImageDraw], None]):
@@ -22,108 +36,171 @@ def _drawn(image: Image.Image, draw: Callable[[ImageDraw.ImageDraw, ImageDraw.Im
     return planted, np.asarray(mask) > 0
 
 
-def _words(image: Image.Image, words: str, corner: str, share: float, colour: tuple[int, int, int]):
+def _written(image: Image.Image, words: str, corner: tuple[bool, bool], share: float, ink: tuple[int, int, int]):
     """Write words whose box covers about this share of the picture."""
-    size = 6
+    size = 7
     while size < 64:
-        font = ImageFont.load_default(size + 1)
-        left, top, right, bottom = font.getbbox(words)
+        left, top, right, bottom = ImageFont.load_default(size + 1).getbbox(words)
         if (right - left) * (bottom - top) > share * image.width * image.height or right - left > image.width - 6:
             break
         size += 1
     font = ImageFont.load_default(size)
     left, top, right, bottom = font.getbbox(words)
-    x = 3 if "left" in corner else image.width - 3 - (right - left)
-    y = 3 if "top" in corner else image.height - 3 - (bottom - top)
+    x = 3 if corner[0] else image.width - 3 - (right - left)
+    y = 3 if corner[1] else image.height - 3 - (bottom - top)
 
     def draw(on: ImageDraw.ImageDraw, mask: ImageDraw.ImageDraw) -> None:
-        on.text((x - left, y - top), words, font=font, fill=colour)
+        on.text((x - left, y - top), words, font=font, fill=ink)
         mask.rectangle((x, y, x + right - left, y + bottom - top), fill=255)
 
     return _drawn(image, draw)
 
 
-def text(image: Image.Image, draw: np.random.Generator):
-    return _words(image, "© PHOTO", "bottom left", 0.03, (255, 255, 255))
+def _corner(draw: Draw) -> tuple[bool, bool]:
+    return bool(draw.integers(2)), bool(draw.integers(2))
 
 
-def timestamp(image: Image.Image, draw: np.random.Generator):
-    day, month = int(draw.integers(1, 29)), int(draw.integers(1, 13))
-    return _words(image, f"20{int(draw.integers(10, 25))}-{month:02d}-{day:02d}", "bottom right", 0.04, (255, 160, 30))
+def text(case: Draw) -> Plant:
+    words, corner, share, ink = _pick(case, WORDS), _corner(case), _area(case), _pick(case, INKS)
+    return lambda image, draw: _written(image, words, corner, share, ink)
 
 
-def logo(image: Image.Image, draw: np.random.Generator):
-    side = _side(image, 0.03)
+def timestamp(case: Draw) -> Plant:
+    corner, share, ink = _corner(case), _area(case), _pick(case, INKS[:2])
+
+    def plant(image: Image.Image, draw: Draw):
+        date = f"20{int(draw.integers(10, 25))}-{int(draw.integers(1, 13)):02d}-{int(draw.integers(1, 29)):02d}"
+        return _written(image, date, corner, share, ink)
+
+    return plant
+
+
+def logo(case: Draw) -> Plant:
+    corner, share = _corner(case), _area(case)
+    colours = [tuple(int(v) for v in case.integers(0, 256, 3)) for _ in range(2)]
+    shape = int(case.integers(3))
+
+    def plant(image: Image.Image, draw: Draw):
+        side = max(6, round((share * image.width * image.height) ** 0.5))
+        x = 4 if corner[0] else image.width - side - 4
+        y = 4 if corner[1] else image.height - side - 4
+        places = ((x, y, x + side, y + side),) * 2
+        points = [(x + side // 2, y), (x + side, y + side), (x, y + side)]
+
+        def paint(on: ImageDraw.ImageDraw, mask: ImageDraw.ImageDraw) -> None:
+            for one, fill in ((on, colours[0]), (mask, 255)):
+                if shape == 0:
+                    one.ellipse(places[0], fill=fill)
+                elif shape == 1:
+                    one.polygon(points, fill=fill)
+                else:
+                    one.rounded_rectangle(places[0], radius=side // 4, fill=fill)
+            inner = (x + side // 3, y + side // 2, x + 2 * side // 3, y + 5 * side // 6)
+            on.ellipse(inner, fill=colours[1])
+
+        return _drawn(image, paint)
+
+    return plant
+
+
+def _boxed(image: Image.Image, where: tuple[int, int], side: int, fill: tuple[int, int, int]):
+    spot = (*where, where[0] + side - 1, where[1] + side - 1)
 
     def paint(on: ImageDraw.ImageDraw, mask: ImageDraw.ImageDraw) -> None:
-        box = (image.width - side - 4, 4, image.width - 4, 4 + side)
-        on.ellipse(box, fill=(230, 30, 60), outline=(255, 255, 255), width=2)
-        on.line((box[0] + 3, (box[1] + box[3]) // 2, box[2] - 3, (box[1] + box[3]) // 2), fill=(255, 255, 255), width=2)
-        mask.ellipse(box, fill=255)
+        on.rectangle(spot, fill=fill)
+        mask.rectangle(spot, fill=255)
 
     return _drawn(image, paint)
 
 
-def box(image: Image.Image, draw: np.random.Generator):
-    side = _side(image, 0.01)
-    x, y = int(0.1 * image.width), int(0.15 * image.height)
-
-    def paint(on: ImageDraw.ImageDraw, mask: ImageDraw.ImageDraw) -> None:
-        on.rectangle((x, y, x + side, y + side), fill=(255, 0, 255))
-        mask.rectangle((x, y, x + side, y + side), fill=255)
-
-    return _drawn(image, paint)
+def _side(image: Image.Image, share: float) -> int:
+    return max(3, round((share * image.width * image.height) ** 0.5))
 
 
-def wandering_box(image: Image.Image, draw: np.random.Generator):
-    side = _side(image, 0.02)
-    x, y = (int(draw.integers(2, s - side - 2)) for s in image.size)
+def box(case: Draw) -> Plant:
+    share, fill, place = _area(case), _pick(case, BOXES), case.uniform(0.02, 0.98, 2)
 
-    def paint(on: ImageDraw.ImageDraw, mask: ImageDraw.ImageDraw) -> None:
-        on.rectangle((x, y, x + side, y + side), fill=(255, 230, 0))
-        mask.rectangle((x, y, x + side, y + side), fill=255)
+    def plant(image: Image.Image, draw: Draw):
+        side = _side(image, share)
+        where = int(place[0] * (image.width - side)), int(place[1] * (image.height - side))
+        return _boxed(image, where, side, fill)
 
-    return _drawn(image, paint)
+    return plant
 
 
-def border(image: Image.Image, draw: np.random.Generator):
-    width = max(1, round(0.012 * min(image.size)))
+def wandering_box(case: Draw) -> Plant:
+    share, fill = _area(case), _pick(case, BOXES)
 
-    def paint(on: ImageDraw.ImageDraw, mask: ImageDraw.ImageDraw) -> None:
+    def plant(image: Image.Image, draw: Draw):
+        side = _side(image, share)
+        where = int(draw.integers(2, image.width - side - 2)), int(draw.integers(2, image.height - side - 2))
+        return _boxed(image, where, side, fill)
+
+    return plant
+
+
+def border(case: Draw) -> Plant:
+    width, colour = int(case.integers(1, 3)), _pick(case, BOXES)
+
+    def plant(image: Image.Image, draw: Draw):
         frame = (0, 0, image.width - 1, image.height - 1)
-        on.rectangle(frame, outline=(0, 0, 0), width=width)
-        mask.rectangle(frame, outline=255, width=width)
 
-    return _drawn(image, paint)
+        def paint(on: ImageDraw.ImageDraw, mask: ImageDraw.ImageDraw) -> None:
+            on.rectangle(frame, outline=colour, width=width)
+            mask.rectangle(frame, outline=255, width=width)
 
+        return _drawn(image, paint)
 
-def tint(image: Image.Image, draw: np.random.Generator):
-    pixels = np.asarray(image, np.float32) * np.array([1.15, 1.0, 0.75], np.float32)
-    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8)), None
-
-
-def blur(image: Image.Image, draw: np.random.Generator):
-    return image.filter(ImageFilter.GaussianBlur(0.012 * max(image.size))), None
+    return plant
 
 
-def jpeg(image: Image.Image, draw: np.random.Generator):
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=12)
-    return Image.open(io.BytesIO(buffer.getvalue())).convert("RGB"), None
+def tint(case: Draw) -> Plant:
+    strength = case.uniform(0.1, 0.3) * (1 if case.integers(2) else -1)
+    gain = np.array([1 + strength / 2, 1.0 + case.uniform(-0.05, 0.05), 1 - strength], np.float32)
+
+    def plant(image: Image.Image, draw: Draw):
+        pixels = np.asarray(image, np.float32) * gain
+        return Image.fromarray(pixels.clip(0, 255).astype(np.uint8)), None
+
+    return plant
 
 
-def corner_colour(image: Image.Image, draw: np.random.Generator):
-    """A coloured background that shows in a strip at the top, as behind a picture that does not fill its frame."""
-    height = max(2, round(0.05 * image.height))
-
-    def paint(on: ImageDraw.ImageDraw, mask: ImageDraw.ImageDraw) -> None:
-        on.rectangle((0, 0, image.width, height - 1), fill=(60, 150, 90))
-        mask.rectangle((0, 0, image.width, height - 1), fill=255)
-
-    return _drawn(image, paint)
+def blur(case: Draw) -> Plant:
+    share = case.uniform(0.006, 0.014)
+    return lambda image, draw: (image.filter(ImageFilter.GaussianBlur(share * max(image.size))), None)
 
 
-PLANTS: dict[str, Plant] = {
+def jpeg(case: Draw) -> Plant:
+    quality = int(case.integers(8, 21))
+
+    def plant(image: Image.Image, draw: Draw):
+        buffer = io.BytesIO()
+        image.save(buffer, "JPEG", quality=quality)
+        return Image.open(io.BytesIO(buffer.getvalue())).convert("RGB"), None
+
+    return plant
+
+
+def background(case: Draw) -> Plant:
+    """A coloured background that shows in a strip, as behind a picture that does not fill its frame."""
+    share, edge = case.uniform(0.02, 0.05), int(case.integers(4))
+    colour = tuple(int(v) for v in case.integers(0, 256, 3))
+
+    def plant(image: Image.Image, draw: Draw):
+        w, h = image.size
+        x, y = max(2, round(share * w)), max(2, round(share * h))
+        strips = ((0, 0, w - 1, y - 1), (0, h - y, w - 1, h - 1), (0, 0, x - 1, h - 1), (w - x, 0, w - 1, h - 1))
+
+        def paint(on: ImageDraw.ImageDraw, mask: ImageDraw.ImageDraw) -> None:
+            on.rectangle(strips[edge], fill=colour)
+            mask.rectangle(strips[edge], fill=255)
+
+        return _drawn(image, paint)
+
+    return plant
+
+
+PLANTS: dict[str, Callable[[Draw], Plant]] = {
     "text": text,
     "timestamp": timestamp,
     "logo": logo,
@@ -133,5 +210,7 @@ PLANTS: dict[str, Plant] = {
     "tint": tint,
     "blur": blur,
     "jpeg": jpeg,
-    "background": corner_colour,
+    "background": background,
 }
+KINDS = {"tint": ("warmth", "greenness", "saturation"), "blur": ("sharpness",), "jpeg": ("compression", "sharpness")}
+"""Kinds of finding that name an artefact of the whole picture; every other artefact is a patch."""

@@ -1,4 +1,4 @@
-"""Properties measure what they say, and a shift moves the measure by what was asked."""
+"""Properties measure what they say, and the process that gave pictures more of one is found again."""
 
 from __future__ import annotations
 
@@ -19,21 +19,37 @@ def picture(seed: int = 0) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("name", "by", "near"),
+    ("name", "strength", "near"),
     [
-        ("brightness", 20.0, 1.0), ("brightness", -20.0, 1.0), ("contrast", -0.5, 0.06), ("warmth", 0.4, 0.05),
-        ("warmth", -0.4, 0.05), ("greenness", 0.3, 0.05), ("saturation", -15.0, 2.0), ("sharpness", -0.8, 0.1),
-        ("compression", 0.6, 0.15),
+        ("brightness", 20.0, 2.0), ("brightness", -20.0, 2.0), ("contrast", -0.5, 0.1), ("warmth", 0.4, 0.08),
+        ("warmth", -0.4, 0.08), ("greenness", 0.3, 0.08), ("saturation", -0.6, 0.1), ("sharpness", -1.2, 0.15),
+        ("sharpness", 0.8, 0.15), ("compression", 0.88, 0.05),
     ],
 )  # fmt: skip
-def test_a_shift_moves_the_measure(name: str, by: float, near: float) -> None:
+def test_the_strength_of_a_process_is_found_on_other_pictures(name: str, strength: float, near: float) -> None:
     one = PROPERTIES[name]
-    assert one.shift is not None
-    for seed in range(3):
-        pixels = picture(seed)
-        kept = pixels.copy()
-        assert one.measure(one.shift(pixels, by)) - one.measure(pixels) == pytest.approx(by, abs=near)
-        assert np.array_equal(pixels, kept)
+    assert one.alter is not None
+    target = float(np.median([one.measure(one.alter(picture(seed), strength)) for seed in range(20, 26)]))
+    without = [picture(seed) for seed in range(6)]
+    kept = without[0].copy()
+    assert one.strength(without, target) == pytest.approx(strength, abs=near)
+    assert np.array_equal(without[0], kept)
+
+
+def test_a_target_beyond_reach_gives_the_limit_and_none_gives_no_change() -> None:
+    one = PROPERTIES["warmth"]
+    pictures = [picture(seed) for seed in range(3)]
+    assert one.strength(pictures, 50.0) == one.strongest
+    assert abs(one.strength(pictures, float(np.median([one.measure(p) for p in pictures])))) < 0.05
+
+
+def test_writing_is_told_from_pictures() -> None:
+    from PIL import ImageDraw, ImageFont
+
+    image = Image.fromarray(picture()).resize((160, 160))
+    plain = PROPERTIES["text"].measure(np.asarray(image))
+    ImageDraw.Draw(image).text((8, 130), "2021-11-21 14:50", font=ImageFont.load_default(14), fill=(255, 255, 255))
+    assert PROPERTIES["text"].measure(np.asarray(image)) > plain + 0.15
 
 
 def test_compression_sees_jpeg_and_sharpness_sees_blur() -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .patches import Patch, common_patches
+from .patches import Patch, common_patches, wandering_patch
 from .properties import PROPERTIES
-from .statistics import enrichment
+from .statistics import enrichment, log_enrichment
 
 SEARCHED = 200.0
 """Windows and groups among which a common patch was chosen: its p-value is multiplied by this."""
@@ -24,11 +24,12 @@ class Candidate:
     Attributes:
         kind: "patch" or a property's name.
         label: class number.
-        members: rows of the pictures of any class that have it.
+        members: rows of the pictures of any class that have it, those that have most of it first.
         inside: how many of them are of the class.
         p: of its association with the label, corrected for the search.
         direction: +1 for more, −1 for less of a property; 0 for a patch.
         delta: difference of the property's median between members and the other classes.
+        target: the property's median over the members of the class.
         patch: for a patch.
     """
 
@@ -39,6 +40,7 @@ class Candidate:
     p: float
     direction: int = 0
     delta: float = 0.0
+    target: float = 0.0
     patch: Patch | None = None
 
 
@@ -58,12 +60,16 @@ def candidates(
     """
     found: list[Candidate] = []
     for label in sorted(set(labels[labels >= 0].tolist())):
-        for patch in common_patches(canvases, labels[sampled], label):
+        patches = common_patches(canvases, labels[sampled], label)
+        wandering = wandering_patch(canvases, labels[sampled], label, patches)
+        for patch in [*patches, *([] if wandering is None else [wandering])]:
             rows = tuple(int(sampled[i]) for i in patch.members)
             inside, total = patch.inside, len(sampled)
             group = int((labels[sampled] == label).sum())
             p = min(1.0, SEARCHED * enrichment(inside, group, len(rows), total))
-            found.append(Candidate("patch", label, rows, inside, p, patch=patch))
+            offsets = {int(sampled[i]): offset for i, offset in patch.offsets.items()}
+            kept = replace(patch, members=rows, offsets=offsets)
+            found.append(Candidate("patch", label, rows, inside, p, patch=kept))
         found += property_candidates(labels, properties, label)
     return found
 
@@ -92,9 +98,10 @@ def property_candidates(
             cut, p = best
             members = known[order[: cut + 1]]
             other = values[~own]
-            delta = float(np.median(properties[members[labels[members] == label], column]) - np.median(other))
-            rows = tuple(int(i) for i in np.sort(members))
-            found.append(Candidate(name, label, rows, int(hits[cut]), p, direction, delta))
+            target = float(np.median(properties[members[labels[members] == label], column]))
+            rows = tuple(int(i) for i in members)
+            delta = target - float(np.median(other))
+            found.append(Candidate(name, label, rows, int(hits[cut]), p, direction, delta, target))
     found.sort(key=lambda c: (c.p, c.kind))
     return found[:MOST]
 
@@ -102,14 +109,12 @@ def property_candidates(
 def _best_cut(
     values: npt.NDArray[np.float64], own: npt.NDArray[np.bool_], hits: npt.NDArray[np.int64]
 ) -> tuple[int, float] | None:
-    from scipy.stats import hypergeom
-
     total, group = len(own), int(own.sum())
     ends = np.flatnonzero(own & np.append(values[1:] != values[:-1], True))
     ends = ends[hits[ends] >= max(3, round(0.03 * group))]
     if not len(ends):
         return None
-    chance = hypergeom.sf(hits[ends] - 1, total, group, ends + 1)
+    chance = np.exp(log_enrichment(hits[ends], group, ends + 1, total))
     i = int(np.argmin(chance))
     p = float(min(1.0, chance[i] * len(ends) * 2))
     return (int(ends[i]), p) if p <= 0.05 else None
@@ -125,11 +130,13 @@ def describe(candidate: Candidate) -> dict[str, Any]:
         "p": candidate.p,
         "direction": candidate.direction,
         "delta": candidate.delta,
+        "target": candidate.target,
     }
     if candidate.patch is not None:
         ys, xs = np.nonzero(candidate.patch.mask)
         side = candidate.patch.mask.shape[0]
         plain["box"] = [float(v) / side for v in (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1)]
+        plain["wanders"] = bool(candidate.patch.offsets)
         plain["area"] = float(candidate.patch.mask.mean())
         plain["template"] = int(candidate.patch.template[candidate.patch.mask].sum())
     return plain

@@ -24,6 +24,8 @@ Pixels8 = npt.NDArray[np.uint8]
 Alter = Callable[[Pixels8, int], Pixels8]
 
 SCREENED, TESTED, UNDONE = 24, 160, 40
+CALIBRATED = 12  # pictures on which the strength of a property is found
+LEAST_REST = 0.1  # of the members: fewer other pictures of the class say nothing about what is usual in it
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Effect:
         undone: the same after the thing was taken off.
         undone_tested: how many members that was measured on.
         examples: rows whose prediction turned, first those that turned most.
+        strength: how strongly a property was put on, as `Property.alter` takes it.
     """
 
     tested: int
@@ -55,36 +58,64 @@ class Effect:
     undone: float
     undone_tested: int
     examples: tuple[int, ...]
+    strength: float = 0.0
 
 
-def alteration(candidate: Candidate, strength: float = 1.0) -> Alter | None:
+def strengths(model: Model, candidate: Candidate, folder: Folder) -> tuple[float, float]:
+    """Return how strongly a property must be put on, and taken off, to be as it is in the group.
+
+    On: the strength that takes pictures without it to the median of the members. Pictures of the same class are
+    compared where there are enough, so that what is usual for the class is not taken for the property. Off: the
+    strength that takes the members back.
+    """
+    kind = PROPERTIES[candidate.kind]
+    if kind.alter is None:
+        return 0.0, 0.0
+    members = np.asarray(candidate.members, np.int64)
+    own = members[folder.labels[members] == candidate.label]
+    free = np.setdiff1d(np.flatnonzero(folder.labels >= 0), members)
+    same = free[folder.labels[free] == candidate.label]
+    reference = same if len(same) >= max(8, LEAST_REST * len(own)) else free[folder.labels[free] != candidate.label]
+    if not len(reference) or not len(own):
+        return 0.0, 0.0
+    without = [model.read(folder.paths[i]).pixels for i in _some(reference)]
+    carrying = [model.read(folder.paths[i]).pixels for i in _some(own)]
+    usual = float(np.median([kind.measure(p) for p in without]))
+    return kind.strength(without, candidate.target), kind.strength(carrying, usual)
+
+
+def _some(rows: npt.NDArray[np.int64]) -> list[int]:
+    return [int(i) for i in rows[np.linspace(0, len(rows) - 1, min(len(rows), CALIBRATED)).astype(int)]]
+
+
+def alteration(candidate: Candidate, strength: float) -> Alter | None:
     """Return what gives a picture the candidate's thing, or None where that cannot be done."""
     patch = candidate.patch
     if patch is not None:
-        return lambda pixels, row: pasted(pixels, patch.template, patch.alpha)
-    shift = PROPERTIES[candidate.kind].shift
-    if shift is None:
+        return lambda pixels, row: pasted(pixels, *patch.at(row))
+    alter = PROPERTIES[candidate.kind].alter
+    if alter is None or not strength:
         return None
-    return lambda pixels, row: shift(pixels, strength * candidate.delta)
+    return lambda pixels, row: alter(pixels, strength)
 
 
-def undoing(candidate: Candidate) -> Alter | None:
+def undoing(candidate: Candidate, strength: float) -> Alter | None:
     """Return what takes the candidate's thing off a picture, or None."""
     patch = candidate.patch
     if patch is not None:
-        return lambda pixels, row: removed(pixels, patch.mask)
-    return alteration(candidate, -1.0)
+        return lambda pixels, row: removed(pixels, patch.mask_in(row))
+    return alteration(candidate, strength)
 
 
-def _control(candidate: Candidate, folder: Folder) -> Alter | None:
+def _control(candidate: Candidate, folder: Folder, strength: float) -> Alter | None:
     """Return the matched control: the same place and opacity, filled from a picture that does not carry the thing."""
     patch = candidate.patch
     if patch is None:
-        return alteration(candidate, -1.0)
+        return alteration(candidate, strength)
     fill = folder.controls[~np.isin(folder.control_rows, candidate.members)]
     if not len(fill):
         return None
-    return lambda pixels, row: pasted(pixels, fill[(7 * row + 3) % len(fill)].astype(np.float32), patch.alpha)
+    return lambda pixels, row: pasted(pixels, fill[(7 * row + 3) % len(fill)].astype(np.float32), patch.at(row)[1])
 
 
 def chances(model: Model, paths: Sequence[str], rows: Sequence[int], alter: Alter | None) -> npt.NDArray[np.float64]:
@@ -132,7 +163,8 @@ def intervene(model: Model, candidate: Candidate, folder: Folder, seed: int = 0)
 
     Screening on a few pictures first: where nothing moves there, the rest is spared.
     """
-    alter = alteration(candidate)
+    put_on, take_off = (0.0, 0.0) if candidate.patch is not None else strengths(model, candidate, folder)
+    alter = alteration(candidate, put_on)
     if alter is None:
         return None
     k = candidate.label
@@ -155,13 +187,13 @@ def intervene(model: Model, candidate: Candidate, folder: Folder, seed: int = 0)
         after = np.concatenate([after, chances(model, folder.paths, rest.tolist(), alter)])
         rows = order
     plain = folder.chances[rows]
-    other = _control(candidate, folder)
+    other = _control(candidate, folder, take_off)
     control = plain if other is None else chances(model, folder.paths, rows.tolist(), other)
     turned = (after.argmax(1) == k).astype(float) - (plain.argmax(1) == k)
     low, high = bootstrap_mean(turned, seed)
     gain = after[:, k] - np.maximum(plain[:, k], control[:, k])
     gained = np.argsort(-(after[:, k] - plain[:, k]), kind="stable")
-    kept, undone, measured = _undone(model, candidate, folder)
+    kept, undone, measured = _undone(model, candidate, folder, undoing(candidate, take_off))
     return Effect(
         len(rows),
         float((plain.argmax(1) == k).mean()),
@@ -175,12 +207,13 @@ def intervene(model: Model, candidate: Candidate, folder: Folder, seed: int = 0)
         undone,
         measured,
         tuple(int(rows[i]) for i in gained[:3]),
+        put_on,
     )
 
 
-def _undone(model: Model, candidate: Candidate, folder: Folder) -> tuple[float, float, int]:
+def _undone(model: Model, candidate: Candidate, folder: Folder, alter: Alter | None) -> tuple[float, float, int]:
     """Return the share of members predicted as the class before and after the thing is taken off, and their number."""
-    alter, k = undoing(candidate), candidate.label
+    k = candidate.label
     rows = [i for i in candidate.members if folder.labels[i] == k][:UNDONE]
     if alter is None or not rows:
         return 0.0, 0.0, 0

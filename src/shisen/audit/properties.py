@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 Pixels8 = npt.NDArray[np.uint8]
+STEPS = 8  # of the search for a strength
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -20,13 +21,46 @@ class Property:
     Attributes:
         name: key into the words of the report.
         measure: from `(h, w, 3)` uint8 pixels to a number.
-        shift: from pixels and a difference of the measured number to altered pixels; None if it cannot be altered
-            without changing what the picture shows.
+        alter: from pixels and a strength to pixels that have more of the property (or less, for a negative strength);
+            None if it cannot be altered without changing what the picture shows. One strength is one process, such as
+            one JPEG quality, whatever the picture.
+        weakest, strongest: least and largest strength.
     """
 
     name: str
     measure: Callable[[Pixels8], float]
-    shift: Callable[[Pixels8, float], Pixels8] | None
+    alter: Callable[[Pixels8, float], Pixels8] | None = None
+    weakest: float = -1.0
+    strongest: float = 1.0
+
+    def strength(self, pictures: Sequence[Pixels8], target: float) -> float:
+        """Return the strength that takes the median of the property over these pictures nearest to the target.
+
+        Found by bisection between no change and the limit on the side of the target.
+        """
+        if self.alter is None:
+            return 0.0
+        alter = self.alter
+
+        def reached(strength: float) -> float:
+            return float(np.median([self.measure(alter(p, strength) if strength else p) for p in pictures]))
+
+        now = reached(0.0)
+        rising = target > now
+        low, high = 0.0, self.strongest if rising else self.weakest
+        best, gap = 0.0, abs(now - target)
+        for step in range(STEPS):
+            middle = high if step == 0 else (low + high) / 2  # the limit first: nothing lies beyond it
+            found = reached(middle)
+            if abs(found - target) < gap:
+                best, gap = middle, abs(found - target)
+            if (found < target) == rising:
+                if step == 0:
+                    break
+                low = middle
+            elif step:
+                high = middle
+        return best
 
 
 def _back(values: npt.NDArray[np.float32]) -> Pixels8:
@@ -90,9 +124,8 @@ def saturation(pixels: Pixels8) -> float:
 
 
 def _saturated(pixels: Pixels8, by: float) -> Pixels8:
-    now = saturation(pixels)
     grey = luma(pixels)[..., None]
-    return _back(grey + (pixels.astype(np.float32) - grey) * max(0.0, (now + by) / max(now, 1.0)))
+    return _back(grey + (pixels.astype(np.float32) - grey) * 2.0**by)
 
 
 def sharpness(pixels: Pixels8) -> float:
@@ -104,17 +137,14 @@ def sharpness(pixels: Pixels8) -> float:
 
 
 def _sharpened(pixels: Pixels8, by: float) -> Pixels8:
+    """Blur by a Gaussian of −by per cent of the longer side, or add `by` times what a blur of one pixel takes off."""
     from PIL import Image, ImageFilter
 
-    image, target = Image.fromarray(pixels), sharpness(pixels) + by
-
-    def filtered(strength: float) -> Pixels8:
-        if by < 0:
-            return np.asarray(image.filter(ImageFilter.GaussianBlur(strength)))
-        soft = np.asarray(image.filter(ImageFilter.GaussianBlur(1.0)), np.float32)
-        return _back(pixels + strength * (pixels - soft))
-
-    return _searched(filtered, sharpness, target, by > 0)
+    image = Image.fromarray(pixels)
+    if by < 0:
+        return np.asarray(image.filter(ImageFilter.GaussianBlur(-by / 100 * max(image.size))))
+    soft = np.asarray(image.filter(ImageFilter.GaussianBlur(1.0)), np.float32)
+    return _back(pixels + by * (pixels - soft))
 
 
 def compression(pixels: Pixels8) -> float:
@@ -130,37 +160,15 @@ def compression(pixels: Pixels8) -> float:
 
 
 def _compressed(pixels: Pixels8, by: float) -> Pixels8:
+    """Code as JPEG of quality 100·(1 − by), or smooth the edges of blocks away."""
     from PIL import Image, ImageFilter
 
     image = Image.fromarray(pixels)
-    if by < 0:  # block edges are smoothed away
-        return np.asarray(image.filter(ImageFilter.GaussianBlur(0.8)))
-
-    def coded(strength: float) -> Pixels8:
-        buffer = io.BytesIO()
-        image.save(buffer, "JPEG", quality=round(95 - 30 * strength))
-        return np.asarray(Image.open(io.BytesIO(buffer.getvalue())).convert("RGB"))
-
-    return _searched(coded, compression, compression(pixels) + by, True)
-
-
-def _searched(
-    alter: Callable[[float], Pixels8], measure: Callable[[Pixels8], float], target: float, rising: bool
-) -> Pixels8:
-    """Return the alteration of strength in [0, 3] whose measure comes nearest to the target, by bisection."""
-    low, high, best = 0.0, 3.0, alter(0.0)
-    gap = abs(measure(best) - target)
-    for _ in range(6):
-        middle = (low + high) / 2
-        made = alter(middle)
-        found = measure(made)
-        if abs(found - target) < gap:
-            best, gap = made, abs(found - target)
-        if (found < target) == rising:
-            low = middle
-        else:
-            high = middle
-    return best
+    if by < 0:
+        return np.asarray(image.filter(ImageFilter.GaussianBlur(-by)))
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=max(1, round(100 * (1 - by))))
+    return np.asarray(Image.open(io.BytesIO(buffer.getvalue())).convert("RGB"))
 
 
 def aspect(pixels: Pixels8) -> float:
@@ -180,19 +188,44 @@ def border(pixels: Pixels8) -> float:
     return float(np.mean([f.mean() > 0.95 for f in flat]))
 
 
+def text(pixels: Pixels8) -> float:
+    """Return how much the densest strip of the picture looks like a line of text, in [0, 1].
+
+    Text is thin strokes of one brightness, many to a line: strokes are what a closing or an opening over five pixels
+    removes by more than 40 levels, and the measure is how often a strip of 7 × 28 pixels goes in and out of them along
+    its lines, against once every four pixels.
+    """
+    from PIL import Image
+    from scipy import ndimage
+
+    image = Image.fromarray(pixels)
+    image.thumbnail((640, 640))  # writing that is seen at a glance is still seen
+    grey = luma(np.asarray(image))
+    best = 0.0
+    for sign in (1.0, -1.0):
+        values = sign * grey
+        strokes = values - ndimage.grey_opening(values, size=(5, 5)) > 40
+        changes = np.zeros(grey.shape, np.float32)
+        changes[:, 1:] = strokes[:, 1:] != strokes[:, :-1]
+        density = ndimage.uniform_filter(changes, (7, min(28, grey.shape[1])), mode="constant")
+        best = max(best, float(density.max()) / 0.5)
+    return min(1.0, best)
+
+
 PROPERTIES: Mapping[str, Property] = {
     p.name: p
     for p in (
-        Property("brightness", brightness, _brighten),
-        Property("contrast", contrast, _contrasted),
-        Property("warmth", warmth, _warmed),
-        Property("greenness", greenness, _greened),
-        Property("saturation", saturation, _saturated),
-        Property("sharpness", sharpness, _sharpened),
-        Property("compression", compression, _compressed),
-        Property("border", border, None),
-        Property("aspect", aspect, None),
-        Property("resolution", resolution, None),
+        Property("brightness", brightness, _brighten, -128.0, 128.0),
+        Property("contrast", contrast, _contrasted, -3.0, 3.0),
+        Property("warmth", warmth, _warmed, -3.0, 3.0),
+        Property("greenness", greenness, _greened, -3.0, 3.0),
+        Property("saturation", saturation, _saturated, -4.0, 3.0),
+        Property("sharpness", sharpness, _sharpened, -4.0, 4.0),
+        Property("compression", compression, _compressed, -1.5, 0.97),
+        Property("border", border),
+        Property("text", text),
+        Property("aspect", aspect),
+        Property("resolution", resolution),
     )
 }
 

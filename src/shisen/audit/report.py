@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..targets import to_numpy
-from .clusters import clusters, mean_map
 from .findings import Finding
 from .interventions import alteration
-from .pictures import heat, opened, thumbnail
+from .pages import class_pages, mistakes, pairs, percent
+from .pictures import opened, thumbnail
 from .rows import write_bytes
+from .versus import suspect
 from .words import LANGUAGES, place_of
 
 if TYPE_CHECKING:
     from ..models.model import Model
     from .confusion import Confusion, Share
-    from .run import Audit, Walked
+    from .proving import Walked
+    from .run import Audit
 
-CARDS, SHOWN, CLASSES = 12, 8, 40
+CARDS, GLANCE = 12, 3
 
 
 def write_report(
@@ -48,7 +51,7 @@ def write_report(
     used = [f for f in result.findings if f.used]
     worst = result.worst()
     count = len(used) if worst in ("high", "medium") else len(result.findings)
-    cards = tuple(_card(model, walked, f, words) for f in result.findings[:CARDS])
+    cards = tuple(_card(model, walked, (f, result.labels), words) for f in result.findings[:CARDS])
     page = room.get_template("report.html.j2").render(
         w=words,
         lang=lang,
@@ -56,11 +59,14 @@ def write_report(
         verdict=words[f"verdict_{worst}"].format(n=count),
         accuracy=_share(result.confusion.accuracy),
         cards=cards,
-        more=[_headline(model, f, words) for f in result.findings[CARDS:]],
+        hardest=_hardest(result.confusion),
+        glance=[{**c, "place": i} for i, c in enumerate(cards[:GLANCE]) if c["pairs"]],
+        more=[_headline(result.labels, f, words) for f in result.findings[CARDS:]],
         confusion=_matrix(result.confusion),
-        other=None if result.other is None else {**_matrix(result.other), "name": models[1].name},  # type: ignore[union-attr]
-        mistakes=_mistakes(model, walked, result.confusion),
-        classes=_classes(model, walked, result.confusion),
+        other=None if result.other is None else _beside(model, walked, result, words),
+        mistakes=mistakes(model, walked, result.confusion),
+        pairs=pairs(model, walked, result.confusion),
+        classes=class_pages(model, walked, result.confusion),
         unreadable=result.unreadable,
         record=facts[0],
         considered=facts[1],
@@ -76,11 +82,6 @@ def _layer(model: Model) -> str:
     return layer(model) or "–"
 
 
-def percent(value: float) -> str:
-    """Return a share in per cent, without decimals where it is not small."""
-    return f"{100 * value:.1f} %" if 0 < value < 0.01 else f"{100 * value:.0f} %"
-
-
 def _share(share: Share) -> dict[str, Any]:
     low, high = share.interval
     return {"value": f"{100 * share.value:.1f} %", "hits": share.hits, "n": share.n,
@@ -92,23 +93,22 @@ def what(finding: Finding, words: Any) -> str:
     c = finding.candidate
     if c.patch is None:
         return str(words[f"{c.kind}{'+' if c.direction > 0 else '-'}"])
+    if c.patch.offsets:
+        return str(words["wandering"])
     ys, xs = np.nonzero(c.patch.mask)
     side = float(c.patch.mask.shape[0])
     box = (xs.min() / side, ys.min() / side, (xs.max() + 1) / side, (ys.max() + 1) / side)
     return str(words["patch"].format(where=words[place_of(box)]))
 
 
-def _headline(model: Model, finding: Finding, words: Any) -> str:
-    from .run import label_of
-
-    return str(words["headline"].format(label=label_of(model, finding.candidate.label), what=what(finding, words)))
+def _headline(labels: Sequence[str], finding: Finding, words: Any) -> str:
+    return str(words["headline"].format(label=labels[finding.candidate.label], what=what(finding, words)))
 
 
-def _card(model: Model, walked: Walked, finding: Finding, words: Any) -> dict[str, Any]:
-    from .run import label_of
-
+def _card(model: Model, walked: Walked, what_for: tuple[Finding, Sequence[str]], words: Any) -> dict[str, Any]:
+    finding, labels = what_for
     c, e = finding.candidate, finding.effect
-    label = label_of(model, c.label)
+    label = labels[c.label]
     lines = [words["associated"].format(n=len(c.members), inside=c.inside, label=label)]
     if e is not None:
         points = {k: f"{100 * getattr(e, k):+.0f}" for k in ("effect", "low", "high")}
@@ -119,8 +119,9 @@ def _card(model: Model, walked: Walked, finding: Finding, words: Any) -> dict[st
             lines.append(words["taken_off"].format(n=e.undone_tested, label=label, kept=kept, undone=undone))
     own = [i for i in c.members if walked.true[i] == c.label] or list(c.members)
     return {
-        "headline": _headline(model, finding, words),
+        "headline": _headline(labels, finding, words),
         "severity": finding.severity,
+        "size": "" if e is None else words["points"].format(effect=f"{100 * e.effect:+.0f}"),
         "tags": [
             words["in_data"] if finding.in_data else words["not_in_data"],
             words["not_tested"] if e is None else words["used"] if finding.used else words["not_used"],
@@ -139,7 +140,8 @@ def _marked(model: Model, walked: Walked, row: int, finding: Finding) -> Any:
     patch = finding.candidate.patch
     if patch is None:
         return pixels
-    ys, xs = np.nonzero(patch.mask)
+    mask = patch.mask_in(row)
+    ys, xs = np.nonzero(mask if mask.any() else patch.mask)
     side = patch.mask.shape[0]
     image = Image.fromarray(pixels).resize((264, round(264 * pixels.shape[0] / pixels.shape[1])))
     box = (xs.min() / side, ys.min() / side, (xs.max() + 1) / side, (ys.max() + 1) / side)
@@ -152,8 +154,10 @@ def _marked(model: Model, walked: Walked, row: int, finding: Finding) -> Any:
 
 def _pairs(model: Model, walked: Walked, finding: Finding) -> list[dict[str, Any]]:
     """Return examples before and after, with what the model says to each."""
-    alter, found = alteration(finding.candidate), []
-    if alter is None or finding.effect is None:
+    if finding.effect is None:
+        return []
+    alter, found = alteration(finding.candidate, finding.effect.strength), []
+    if alter is None:
         return []
     from ..types import Picture
 
@@ -169,6 +173,12 @@ def _pairs(model: Model, walked: Walked, finding: Finding) -> list[dict[str, Any
             }
         )  # fmt: skip
     return found
+
+
+def _hardest(matrix: Confusion) -> list[tuple[str, str]]:
+    """Return the three classes recognised least often, where any is not always recognised."""
+    order = sorted(zip(matrix.labels, matrix.recall, strict=True), key=lambda one: (one[1].value, one[0]))
+    return [(label, percent(share.value)) for label, share in order if share.n and share.value < 1][:3]
 
 
 def _matrix(matrix: Confusion) -> dict[str, Any]:
@@ -187,58 +197,38 @@ def _matrix(matrix: Confusion) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _mistakes(model: Model, walked: Walked, matrix: Confusion) -> list[dict[str, str]]:
-    from .run import chances_of, label_of
+def _beside(model: Model, walked: Walked, result: Audit, words: Any) -> dict[str, Any]:
+    """Return a second model beside the first: accuracies, suspects and pictures that only one of them gets right."""
+    other = result.other
+    assert other is not None
+    theirs = {suspect(f.candidate): f for f in other.findings}
+    ours = {suspect(f.candidate): f for f in result.findings}
+    table = []
+    for which in [*ours, *(k for k in theirs if k not in ours)]:
+        one = ours.get(which) or theirs[which]
+        table.append({"headline": _headline(result.labels, one, words), "cells": [
+            _verdict(found.get(which), words) for found in (ours, theirs)
+        ]})  # fmt: skip
+    return {
+        **_matrix(other.confusion),
+        "name": other.name,
+        "p": "< 0.001" if other.p < 0.001 else f"= {other.p:.3f}",
+        "suspects": table[:CARDS],
+        "only": [
+            {"who": who, "n": len(rows), "pictures": [_named(model, walked, i) for i in rows[:6]]}
+            for who, rows in ((model.name, other.only_first), (other.name, other.only_other))
+        ],
+    }  # fmt: skip
 
-    rows = list(matrix.mistakes[:SHOWN])
-    chance = chances_of(model, walked.logits[rows]) if rows else np.zeros((0, 1))
-    return [
-        {
-            "picture": thumbnail(opened(model, walked.paths[row])),
-            "name": walked.names[row],
-            "true": label_of(model, int(walked.true[row])),
-            "said": label_of(model, int(chance[i].argmax())),
-            "probability": percent(float(chance[i].max())),
-        }
-        for i, row in enumerate(rows)
-    ]
+
+def _named(model: Model, walked: Walked, row: int) -> dict[str, str]:
+    return {"picture": thumbnail(opened(model, walked.paths[row])), "name": walked.names[row]}
 
 
-def _classes(model: Model, walked: Walked, matrix: Confusion) -> list[dict[str, Any]]:
-    """Return the page of every class: mean map, samples with maps, groups by what the model used."""
-    from .run import label_of, sample
-
-    pages = []
-    rows_of = sample(walked.usable)
-    for label in np.unique(walked.usable[walked.usable >= 0])[:CLASSES]:
-        rows = [int(i) for i in rows_of if walked.usable[i] == label]
-        read = walked.rows.read(["map", "map_true", "map_shape", "features"], rows)
-        shape = read["map_shape"][0]
-        same = [j for j, s in enumerate(read["map_shape"]) if s == shape and s]
-        name = label_of(model, int(label))
-        page: dict[str, Any] = {"label": name, "n": int((walked.usable == label).sum()), "mean": "", "groups": []}
-        page["place"] = matrix.labels.index(name)
-        if same:
-            page["mean"] = heat(mean_map([read["map_true"][j] for j in same], shape))
-            features = np.asarray([read["features"][j] for j in same], np.float32)
-            maps = np.asarray([read["map"][j] for j in same], np.float32)
-            groups = [[rows[same[j]] for j in g] for g in clusters(features, np.maximum(maps, 0))]
-            page["groups"] = [
-                {"n": len(g), "pictures": [thumbnail(opened(model, walked.paths[i]), 88) for i in g[:6]]}
-                for g in groups[:4]
-            ]
-        page["samples"] = []
-        for j in np.linspace(0, len(rows) - 1, min(len(rows), SHOWN)).astype(int):
-            pixels = opened(model, walked.paths[rows[j]])
-            said = label_of(model, int(walked.logits[rows[j]].argmax()))
-            shown = (
-                heat(np.asarray(read["map"][j], np.float32).reshape(read["map_shape"][j]), pixels)
-                if read["map_shape"][j] and model.preprocess is not None and model.preprocess.fit == "stretch"
-                else ""
-            )
-            page["samples"].append(
-                {"picture": thumbnail(pixels), "map": shown, "said": said, "right": said == name,
-                 "name": walked.names[rows[j]]}
-            )  # fmt: skip
-        pages.append(page)
-    return pages
+def _verdict(finding: Finding | None, words: Any) -> dict[str, Any]:
+    if finding is None:
+        return {"used": False, "words": words["not_proven"]}
+    if finding.effect is None:
+        return {"used": False, "words": words["not_tested"]}
+    word = words["used"] if finding.used else words["not_used"]
+    return {"used": finding.used, "words": f"{word} ({100 * finding.effect.effect:+.0f})"}

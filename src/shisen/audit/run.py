@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,20 +14,18 @@ import numpy.typing as npt
 
 from ..errors import InputError, ShisenError, ShisenWarning, explain_error, of_kind, require, unknown
 from ..train.data import Dataset, read_dataset
-from .candidates import Candidate, candidates, describe
-from .confusion import Confusion, confusion
-from .findings import Finding, findings
-from .interventions import Effect, Folder, intervene
+from .candidates import Candidate, describe
+from .confusion import Confusion
+from .findings import Finding
 from .properties import PROPERTIES
+from .proving import Walked, chances_of, confusion_of, label_of, proposed, proven
 from .rows import Rows, write_bytes, write_table
+from .versus import Compared, compared
 from .walk import CANVAS, PART, key_of, walk
 from .words import LANGUAGES
 
 if TYPE_CHECKING:
     from ..models.model import Model
-
-SAMPLED = 200
-"""Pictures a class in which common patches are looked for; memory is bounded by it."""
 
 Progress = Callable[[str, int, int], None]
 
@@ -43,7 +40,8 @@ class Audit:
         report: path of the report, one HTML file.
         unreadable: files that could not be read, with the reason.
         names: names of the pictures, by row.
-        other: confusion of the model compared with, or None.
+        labels: the model's classes, by number.
+        other: the model compared with, or None.
         cards: of each finding what a person looks at: headline, severity, sentences, pictures before and after.
     """
 
@@ -52,40 +50,13 @@ class Audit:
     report: str
     unreadable: dict[str, str]
     names: tuple[str, ...]
-    other: Confusion | None = None
+    labels: tuple[str, ...]
+    other: Compared | None = None
     cards: tuple[Mapping[str, Any], ...] = ()
 
     def worst(self) -> str:
         """Return the highest severity among the findings: "high", "medium", "low" or "none"."""
         return next((s for s in ("high", "medium", "low") if any(f.severity == s for f in self.findings)), "none")
-
-
-@dataclass(frozen=True)
-class Walked:
-    """What is kept in memory of every picture: a few numbers each.
-
-    Attributes:
-        rows: the parts on disk.
-        names, paths: of the pictures.
-        true: class numbers, −1 for none.
-        good: which pictures could be read.
-        logits: `(n, classes)`; zero where unreadable.
-        properties: `(n, properties)`.
-    """
-
-    rows: Rows
-    names: tuple[str, ...]
-    paths: tuple[str, ...]
-    true: npt.NDArray[np.int64]
-    good: npt.NDArray[np.bool_]
-    logits: npt.NDArray[np.float32]
-    properties: npt.NDArray[np.float64]
-    errors: dict[str, str]
-
-    @property
-    def usable(self) -> npt.NDArray[np.int64]:
-        """Class numbers, −1 also for pictures that could not be read."""
-        return np.where(self.good, self.true, -1)
 
 
 def audit(
@@ -95,6 +66,7 @@ def audit(
     *,
     labels: str | Path | None = None,
     versus: Model | None = None,
+    method: str = "",
     lang: str = "en",
     progress: Progress | None = None,
 ) -> Audit:
@@ -108,7 +80,9 @@ def audit(
         folder: a folder with one folder a class, a CSV file (path, label), or any folder together with `labels`.
         out: folder for the report. An audit that was stopped continues there.
         labels: a CSV file with the columns path and label.
-        versus: another model for the same pictures, whose predictions are put beside.
+        versus: another model for the same pictures; its answers, also to the same suspects, are put beside.
+        method: a registered name for the maps, or "auto" for the one recommended for the model if there is a
+            recommendation; by default gradient times activation, from the pass that predicts.
         lang: "en" or "ja", the language of the report.
         progress: called with `(words, done, total)`.
 
@@ -128,19 +102,26 @@ def audit(
     told: Progress = progress or (lambda words, done, total: None)
     data = read_dataset(folder, labels)
     target = Path(out)
-    walked = _walked(model, data, target, told)
-    found, considered = _proven(model, walked, told)
-    matrix, _ = _confusion(model, walked)
+    chosen = _method(model, method)
+    walked = _walked(model, data, target, (told, chosen))
+    told("Looking for what goes with a class", 0, 1)
+    suspects = proposed(walked)
+    told("Looking for what goes with a class", 1, 1)
+    found = proven(model, walked, suspects, told)
+    matrix, _ = confusion_of(model, walked)
     other = None
     if versus is not None:
-        other, _ = _confusion(versus, _walked(versus, data, target, told))
+        second = _walked(versus, data, target, (told, _method(versus, method)))
+        theirs = proven(versus, second, _for_other(suspects, model, versus), told)
+        other = compared(versus.name, (model, versus), (walked, second), theirs)
     from .report import write_report
 
-    result = Audit(tuple(found), matrix, str(target / "index.html"), walked.errors, walked.names, other)
+    names = tuple(label_of(model, k) for k in range(walked.logits.shape[1]))
+    result = Audit(tuple(found), matrix, str(target / "index.html"), walked.errors, walked.names, names, other)
     record = _record(result, model, str(folder), walked)
     write_bytes(target / "findings.json", json.dumps(record, ensure_ascii=False, indent=1).encode())
     _write_pictures(target / "pictures.parquet", model, walked, found)
-    cards = write_report(result, (model, versus), walked, (record, considered), (target / "index.html", lang))
+    cards = write_report(result, (model, versus), walked, (record, len(suspects)), (target / "index.html", lang))
     return replace(result, cards=cards)
 
 
@@ -169,13 +150,40 @@ def _targets(model: Model, data: Dataset) -> npt.NDArray[np.int64]:
     return np.asarray([places[item.label] for item in data.items], dtype=np.int64)
 
 
-def _walked(model: Model, data: Dataset, out: Path, told: Progress) -> Walked:
+def _method(model: Model, method: str) -> str:
+    """Return the name of a registered method, or "" for gradient times activation."""
+    if method == "auto":
+        from ..evaluate.recommend import saved
+
+        setting = saved(model)
+        return "" if setting is None else setting.method.name
+    if method:
+        from .. import attribution as _fill_registry  # noqa: F401
+        from .. import registry
+
+        return registry.get(method).name
+    return ""
+
+
+def _for_other(suspects: list[Candidate], model: Model, versus: Model) -> list[Candidate]:
+    """Return the suspects with the other model's class numbers; those of classes it does not know are left out."""
+    found = []
+    for one in suspects:
+        try:
+            found.append(replace(one, label=versus.find(label_of(model, one.label))))
+        except ShisenError:
+            continue
+    return found
+
+
+def _walked(model: Model, data: Dataset, out: Path, how: tuple[Progress, str]) -> Walked:
     from .. import __version__
 
-    key = key_of(model, data.items, f"{__version__}/{CANVAS}/{PART}")
+    told, method = how
+    key = key_of(model, data.items, f"{__version__}/{CANVAS}/{PART}/{method}/{','.join(PROPERTIES)}")
     rows = Rows(out / "work" / key, PART)
     true = _targets(model, data)
-    walk(model, data.items, true, rows, told)
+    walk(model, data.items, true, rows, told, method=method)
     read = rows.read(["logits", "properties", "error"])
     good = np.asarray([not e for e in read["error"]])
     if not good.any():
@@ -186,66 +194,6 @@ def _walked(model: Model, data: Dataset, out: Path, told: Progress) -> Walked:
     names, paths = tuple(i.name for i in data.items), tuple(i.path for i in data.items)
     errors = {n: e for n, e in zip(names, read["error"], strict=True) if e}
     return Walked(rows, names, paths, true, good, logits, properties, errors)
-
-
-def chances_of(model: Model, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """Return probabilities of class logits, one column a class."""
-    y = logits.astype(np.float64)
-    if model.head == "sigmoid":
-        return np.asarray(1 / (1 + np.exp(-y)))
-    e = np.exp(y - y.max(-1, keepdims=True))
-    return np.asarray(e / e.sum(-1, keepdims=True))
-
-
-def _confusion(model: Model, walked: Walked) -> tuple[Confusion, npt.NDArray[np.int64]]:
-    """Return the confusion among the classes that occur, and their numbers."""
-    chance = chances_of(model, walked.logits)
-    predicted = chance.argmax(1)
-    true = walked.usable
-    present = np.unique(np.concatenate([true[true >= 0], predicted[true >= 0]]))
-    place = {int(k): i for i, k in enumerate(present)}
-    own = np.asarray([place.get(int(k), -1) for k in true])
-    said = np.asarray([place.get(int(k), 0) for k in predicted])
-    names = [label_of(model, int(k)) for k in present]
-    return confusion(names, own, said, chance.max(1)), present
-
-
-def label_of(model: Model, index: int) -> str:
-    """Return the name of a class."""
-    return model.labels[index] if index < len(model.labels) else f"class {index}"
-
-
-def sample(true: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Return rows spread evenly over every class, at most `SAMPLED` each."""
-    kept = []
-    for label in np.unique(true[true >= 0]):
-        rows = np.flatnonzero(true == label)
-        kept.append(rows[np.linspace(0, len(rows) - 1, min(len(rows), SAMPLED)).astype(int)])
-    return np.sort(np.concatenate(kept))
-
-
-def _proven(model: Model, walked: Walked, told: Progress) -> tuple[list[Finding], int]:
-    """Propose candidates, intervene on each, and judge them together; effects are kept as they come in."""
-    sampled = sample(walked.usable)
-    raw = walked.rows.read(["canvas"], sampled.tolist())["canvas"]
-    canvases = np.stack([np.frombuffer(c, np.uint8).reshape(CANVAS, CANVAS, 3) for c in raw])
-    told("Looking for what goes with a class", 0, 1)
-    proposed = candidates(canvases, sampled, walked.usable, walked.properties)
-    told("Looking for what goes with a class", 1, 1)
-    spread = np.linspace(0, len(canvases) - 1, min(64, len(canvases))).astype(int)
-    chance = chances_of(model, walked.logits)
-    folder = Folder(walked.paths, walked.usable, chance, canvases[spread], sampled[spread])
-    pairs: list[tuple[Candidate, Effect | None]] = []
-    for number, candidate in enumerate(proposed):
-        name = hashlib.sha256(json.dumps(describe(candidate)).encode()).hexdigest()[:16]
-        file = walked.rows.folder / "effects" / f"{name}.json"
-        if not file.is_file():
-            effect = intervene(model, candidate, folder)
-            write_bytes(file, json.dumps(None if effect is None else asdict(effect)).encode())
-        kept = json.loads(file.read_text())
-        pairs.append((candidate, None if kept is None else Effect(**{**kept, "examples": tuple(kept["examples"])})))
-        told("Intervening", number + 1, len(proposed))
-    return findings(pairs), len(proposed)
 
 
 def _record(result: Audit, model: Model, folder: str, walked: Walked) -> dict[str, Any]:

@@ -31,6 +31,24 @@ def enrichment(inside: int, group: int, members: int, total: int) -> float:
     return float(hypergeom.sf(inside - 1, total, group, members))
 
 
+def log_enrichment(
+    inside: npt.NDArray[np.int64], group: int, members: npt.NDArray[np.int64], total: int
+) -> npt.NDArray[np.float64]:
+    """Return log P(X ≥ inside) as in `enrichment`, for many counts of one group at a time."""
+    log_factorial = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, total + 1)))])
+
+    def choose(n: npt.NDArray[np.int64], k: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        fits = (k >= 0) & (k <= n)
+        n, k = np.broadcast_arrays(np.maximum(n, 0), np.where(fits, k, 0))
+        return np.asarray(np.where(fits, log_factorial[n] - log_factorial[k] - log_factorial[n - k], -np.inf))
+
+    hits, drawn = np.arange(group + 1)[None], np.asarray(members)[:, None]
+    terms = choose(np.full_like(hits, group), hits) + choose(np.full_like(drawn, total - group), drawn - hits)
+    terms = np.where(hits >= np.asarray(inside)[:, None], terms, -np.inf)
+    peak = terms.max(1)
+    return np.asarray(peak + np.log(np.exp(terms - peak[:, None]).sum(1)) - choose(np.asarray([total]), drawn[:, 0]))
+
+
 def benjamini_hochberg(p: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """Return adjusted p-values: q_(i) = min over j ≥ i of p_(j)·m/j.
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from ..errors import ModelError, ShisenError
 from ..run.ahead import ahead
 from ..targets import ClassSeed, TopSeed, class_logits, to_numpy
+from .evidence import maps_by
 from .properties import measured
 from .rows import Rows
 
@@ -64,7 +65,15 @@ def key_of(model: Model, items: Sequence[Item], version: str) -> str:
     return digest.hexdigest()[:16]
 
 
-def walk(model: Model, items: Sequence[Item], targets: npt.NDArray[np.int64], rows: Rows, progress: Progress) -> None:
+def walk(
+    model: Model,
+    items: Sequence[Item],
+    targets: npt.NDArray[np.int64],
+    rows: Rows,
+    progress: Progress,
+    *,
+    method: str = "",
+) -> None:
     """Fill the parts that are missing. One gradient pass a batch gives predictions, maps and features.
 
     Args:
@@ -73,6 +82,7 @@ def walk(model: Model, items: Sequence[Item], targets: npt.NDArray[np.int64], ro
         targets: their class numbers; −1 for none.
         rows: where the parts go.
         progress: told about pictures done.
+        method: a registered name for other maps than gradient times activation.
     """
     layer = _layer(model)
     missing = [p for p in range((len(items) + PART - 1) // PART) if not rows.has(p)]
@@ -82,7 +92,7 @@ def walk(model: Model, items: Sequence[Item], targets: npt.NDArray[np.int64], ro
     for part in missing:
         own = range(part * PART, min((part + 1) * PART, len(items)))
         read = [next(stream) for _ in own]
-        rows.write(part, _part(model, layer, (items, targets, own), read))
+        rows.write(part, _part(model, (layer, method), (items, targets, own), read))
         done += len(own)
         progress("Looking at pictures", done, len(items))
 
@@ -117,8 +127,10 @@ def _read(model: Model, item: Item) -> dict[str, Any]:
         return {**empty, "error": f"{type(problem).__name__}: {problem}"}
 
 
-def _part(model: Model, layer: str | None, what: tuple[Any, Any, range], read: list[dict[str, Any]]) -> dict[str, Any]:
-    items, targets, own = what
+def _part(
+    model: Model, how: tuple[str | None, str], what: tuple[Any, Any, range], read: list[dict[str, Any]]
+) -> dict[str, Any]:
+    (layer, method), (items, targets, own) = how, what
     kept = ("canvas", "properties", "box", "height", "width", "sha256", "error")
     columns: dict[str, list[Any]] = {k: [r[k] for r in read] for k in kept}
     columns["name"] = [items[i].name for i in own]
@@ -131,11 +143,26 @@ def _part(model: Model, layer: str | None, what: tuple[Any, Any, range], read: l
     good = [j for j, r in enumerate(read) if r["image"] is not None]
     for shape in sorted({read[j]["image"].shape for j in good}):
         same = [j for j in good if read[j]["image"].shape == shape]
-        answers = look(model, layer, np.stack([read[j]["image"] for j in same]), [int(targets[own[j]]) for j in same])
+        images, wanted = np.stack([read[j]["image"] for j in same]), [int(targets[own[j]]) for j in same]
+        answers = look(model, layer, images, wanted)
+        if method:
+            _replace_maps(model, method, images, wanted, answers)
         for j, answer in zip(same, answers, strict=True):
             for name, value in answer.items():
                 columns[name][j] = value
     return columns
+
+
+def _replace_maps(
+    model: Model, method: str, images: Any, targets: Sequence[int], answers: list[dict[str, Any]]
+) -> None:
+    """Put the maps of a registered method in place of gradient times activation, for both classes."""
+    said = [int(np.argmax(a["logits"])) for a in answers]
+    maps = maps_by(model, method, images, said)
+    other = maps_by(model, method, images, [k if t < 0 else t for t, k in zip(targets, said, strict=True)])
+    for answer, one, true, target in zip(answers, maps, other, targets, strict=True):
+        answer["map"], answer["map_shape"] = one.ravel().tolist(), list(one.shape)
+        answer["map_true"] = true.ravel().tolist() if target >= 0 else []
 
 
 def look(model: Model, layer: str | None, images: Any, targets: Sequence[int]) -> list[dict[str, Any]]:

@@ -21,6 +21,7 @@ ENGLISH: Mapping[str, str] = {
     "in_data": "in the data",
     "not_in_data": "association with the label not proven",
     "patch": "a patch that looks the same at {where}",
+    "wandering": "a patch that looks the same, at changing places",
     "brightness+": "brighter pictures", "brightness-": "darker pictures",
     "contrast+": "stronger contrast", "contrast-": "weaker contrast",
     "warmth+": "a warmer tint (more red, less blue)", "warmth-": "a colder tint (more blue, less red)",
@@ -29,6 +30,7 @@ ENGLISH: Mapping[str, str] = {
     "sharpness+": "sharper detail", "sharpness-": "softer, blurred detail",
     "compression+": "traces of strong JPEG compression", "compression-": "fewer traces of JPEG compression",
     "border+": "a border of one colour", "border-": "no border",
+    "text+": "writing in the picture, such as a timestamp", "text-": "no writing in the picture",
     "aspect+": "wider pictures", "aspect-": "taller pictures",
     "resolution+": "larger picture files (more pixels)", "resolution-": "smaller picture files (fewer pixels)",
     "headline": "“{label}”: {what}",
@@ -49,8 +51,8 @@ ENGLISH: Mapping[str, str] = {
     "group": "Group of {n}",
     "unreadable": "{n} files could not be read:",
     "method": "How this was made, and what it cannot tell",
-    "limits": "An audit proposes what it knows to look for: patches that keep their place, and the global properties "
-    "listed. A shortcut of another kind, such as an object in the scene, or a patch that wanders, may be missed. "
+    "limits": "An audit proposes what it knows to look for: patches that keep their place or their look, and the "
+    "global properties listed. A shortcut of another kind, such as an object in the scene, may be missed. "
     "“Used” means that changing pictures changes predictions; whether that is wrong is for a person to judge. About "
     "one in twenty findings called used, or in the data, can be expected to be chance.",
     "how": "Every picture is predicted and attributed in one pass (gradient times activation at the layer {layer}). "
@@ -59,6 +61,15 @@ ENGLISH: Mapping[str, str] = {
     "hypergeometric with correction for the search; sign-flip permutation against a matched control. "
     "Benjamini–Hochberg at 5 % over all candidates.",
     "candidates": "candidates tested", "model": "model", "folder": "folder", "weights": "key of model and pictures",
+    "not_proven": "not proven",
+    "versus_text": "{a} is right on {n} pictures where {b} is wrong, the other way round on {m}; "
+    "equally good models differ as much with p {p}.",
+    "suspect": "suspect", "only_right": "Only {who} gets these right ({n} pictures)",
+    "behind": "The pictures behind the confusions",
+    "maps_by": "Pictures and methods: where each method sees evidence for “{label}”",
+    "method_gxa": "gradient × activation", "picture": "picture",
+    "background_text": "{evidence} of the evidence lies in what is likely background, which covers {area} of the pictures.",
+    "points": "{effect} points", "glance": "At a glance", "details": "details", "hardest": "Recognised least often",
     "versions": "versions", "versus": "The other model", "share": "share", "nobody": "none",
     "top_left": "the top left", "top_middle": "the top", "top_right": "the top right", "left": "the left",
     "centre": "the centre", "right": "the right", "bottom_left": "the bottom left", "bottom_middle": "the bottom",
@@ -82,6 +93,7 @@ JAPANESE: Mapping[str, str] = {
     "in_data": "データにある",
     "not_in_data": "ラベルとの関連は証明されていない",
     "patch": "{where}にある、どれも同じに見える部分",
+    "wandering": "位置は変わるが、どれも同じに見える部分",
     "brightness+": "明るい画像", "brightness-": "暗い画像",
     "contrast+": "強いコントラスト", "contrast-": "弱いコントラスト",
     "warmth+": "暖かい色合い（赤が強く青が弱い）", "warmth-": "冷たい色合い（青が強く赤が弱い）",
@@ -90,6 +102,7 @@ JAPANESE: Mapping[str, str] = {
     "sharpness+": "くっきりした細部", "sharpness-": "ぼやけた細部",
     "compression+": "強い JPEG 圧縮の跡", "compression-": "JPEG 圧縮の跡が少ない",
     "border+": "単色の縁取り", "border-": "縁取りがない",
+    "text+": "画像の中の文字（日付など）", "text-": "文字のない画像",
     "aspect+": "横長の画像", "aspect-": "縦長の画像",
     "resolution+": "画素数の多い画像", "resolution-": "画素数の少ない画像",
     "headline": "「{label}」：{what}",
@@ -110,8 +123,8 @@ JAPANESE: Mapping[str, str] = {
     "group": "{n} 枚のグループ",
     "unreadable": "{n} 個のファイルを読めませんでした：",
     "method": "作り方と、分からないこと",
-    "limits": "この監査は、決まった位置に繰り返し現れる部分と、一覧にある画像全体の性質だけを探します。"
-    "場面の中の物や、位置の変わる部分など、別の種類の近道は見逃すことがあります。「使っている」とは、"
+    "limits": "この監査は、決まった位置または同じ見た目で繰り返し現れる部分と、一覧にある画像全体の性質だけを探します。"
+    "場面の中の物など、別の種類の近道は見逃すことがあります。「使っている」とは、"
     "画像を変えると答えが変わるという意味で、それが誤りかどうかは人が判断します。"
     "「使っている」「データにある」とされたもののうち、およそ 20 件に 1 件は偶然の可能性があります。",
     "how": "各画像の予測と注目領域を一度の計算で求めます（層 {layer} の勾配 × 活性）。"
@@ -121,6 +134,14 @@ JAPANESE: Mapping[str, str] = {
     "対照に対する符号反転の並べ替え検定によります。"
     "全候補に Benjamini–Hochberg 法（5 %）を使います。",
     "candidates": "調べた候補の数", "model": "モデル", "folder": "フォルダー", "weights": "モデルと画像の識別子",
+    "not_proven": "証明されていない",
+    "versus_text": "{b} が間違えた画像のうち {n} 枚で {a} が正しく、その逆は {m} 枚です。"
+    "実力が同じでもこれだけ差がつく確率は p {p} です。",
+    "suspect": "疑い", "only_right": "{who} だけが正解した画像（{n} 枚）",
+    "behind": "間違いの内訳", "maps_by": "画像と手法：各手法が「{label}」の根拠とみなす場所",
+    "method_gxa": "勾配 × 活性", "picture": "画像",
+    "background_text": "根拠の {evidence} が背景とみられる部分にあります（背景は画像の {area}）。",
+    "points": "{effect} ポイント", "glance": "要点", "details": "詳しく", "hardest": "正解の少ないクラス",
     "versions": "バージョン", "versus": "もう一つのモデル", "share": "割合", "nobody": "なし",
     "top_left": "左上", "top_middle": "上", "top_right": "右上", "left": "左",
     "centre": "中央", "right": "右", "bottom_left": "左下", "bottom_middle": "下",

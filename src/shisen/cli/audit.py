@@ -15,13 +15,12 @@ from .common import load_model, model_options, quiet_warnings
 @click.option("--out", "-o", default="audit", show_default=True, help="Folder for the report.")
 @click.option("--truth", default=None, help="A CSV file with the columns path and label, for a folder without classes.")
 @click.option("--versus", default=None, help="Another model, put beside.")
+@click.option("--method", default="", help="Method of the maps, or auto. [default: gradient times activation]")
 @click.option("--fail-on", type=click.Choice(["high", "medium", "low"]), default=None, help="Exit with 1 from here on.")
 @click.option(
     "--lang", type=click.Choice(["en", "ja"]), default="en", show_default=True, help="Language of the report."
 )
-def audit(
-    folder: str, out: str, truth: str | None, versus: str | None, fail_on: str | None, lang: str, **choice: Any
-) -> int:
+def audit(folder: str, out: str, truth: str | None, versus: str | None, fail_on: str | None, **choice: Any) -> int:
     """Audit a model on FOLDER (one folder a class, or a CSV file): mistakes, and shortcuts proven by intervention.
 
     An audit that was stopped continues where it was.
@@ -32,15 +31,17 @@ def audit(
     labels = choice["labels"]
     if truth is None and labels and str(labels).lower().endswith(".csv"):
         truth, choice["labels"] = labels, None  # a table of pictures, not of class names
+    how = {name: choice.pop(name) for name in ("lang", "method")}
     model = load_model(dict(choice))
     other = None if versus is None else load_model({**choice, "model": versus})
     with quiet_warnings(), Bar() as told:
-        result = run(model, folder, out, labels=truth, versus=other, lang=lang, progress=told)
+        result = run(model, folder, out, labels=truth, versus=other, progress=told, **how)
     share = result.confusion.accuracy
     low, high = share.interval
     click.echo(f"Accuracy: {share.value:.1%} of {share.n} pictures (95 % interval {low:.1%} to {high:.1%})")
     if result.other is not None:
-        click.echo(f"The other model: {result.other.accuracy.value:.1%}")
+        used = sum(f.used for f in result.other.findings)
+        click.echo(f"The other model: {result.other.confusion.accuracy.value:.1%}, {used} of the suspects used")
     for finding in result.findings[:10]:
         kind = finding.candidate.kind
         effect = "" if finding.effect is None else f", {100 * finding.effect.effect:+.0f} points"

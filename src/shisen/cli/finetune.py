@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from .common import quiet_warnings, table
@@ -15,10 +17,11 @@ from .common import quiet_warnings, table
 @click.option("--out", "-o", default="runs/latest", show_default=True, help="Folder for the result.")
 @click.option("--framework", default="torch", show_default=True, help="torch")
 @click.option("--device", default="", help="Where to train, such as cpu or cuda:0.")
+@click.option(
+    "--keep", default=None, help="Folder where the body's activations stay, for further runs on these pictures."
+)
 @click.option("--seed", default=0, show_default=True, help="Of every random choice.")
-def finetune(
-    train: str, val: str | None, backbone: str, epochs: int, out: str, framework: str, device: str, seed: int
-) -> int:
+def finetune(train: str, val: str | None, backbone: str, epochs: int, out: str, **choice: Any) -> int:
     """Fine-tune a backbone on TRAIN: a folder with one folder a class, or a CSV file (path, label).
 
     A run that was stopped continues where it was.
@@ -41,9 +44,7 @@ def finetune(
     for warning in found.warnings:
         click.echo(f"Note: {warning}", err=True)
     with quiet_warnings(), Bar() as told:
-        result = run(
-            train, val, backbone, epochs, out=out, framework=framework, device=device, seed=seed, progress=told
-        )
+        result = run(train, val, backbone, epochs, out=out, progress=told, **choice)
     table(
         "History",
         ["epoch", "loss", "accuracy", "val loss", "val accuracy"],

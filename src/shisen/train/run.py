@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,11 +15,13 @@ import numpy as np
 from ..errors import InputError, ModelError, explain_error, require
 from ..run.ahead import ahead
 from .data import DataReport, Dataset, Item, look, read_dataset
+from .store import Store
 
 if TYPE_CHECKING:
     from ..models.loading import Request
     from ..models.model import Model
-    from .torch import Epoch, Progress, Settings
+    from .split import Split
+    from .torch import Cache, Epoch, Progress, Settings
 
 FORMAT = 1
 BATCH = 32
@@ -57,6 +59,7 @@ def finetune(
     device: str = "",
     seed: int = 0,
     size: int | None = None,
+    keep: str | Path | None = None,
     progress: Progress | None = None,
     **settings: Any,
 ) -> Run:
@@ -72,6 +75,8 @@ def finetune(
         device: where to train, such as "cuda"; by default a GPU if there is one.
         seed: of every random choice; the same seed gives the same weights on the same machine.
         size: side of the input in pixels; None for the backbone's own.
+        keep: a folder where the frozen body's activations of every picture stay, for further runs on the same pictures;
+            for one run at a time.
         progress: called with `(words, done, total)`.
         **settings: further fields of `shisen.train.torch.Settings`.
 
@@ -97,7 +102,7 @@ def finetune(
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     told = progress or (lambda words, done, total: None)
-    return _train_torch(folder, (learn, check), (backbone, device, size), wanted, (report, told))
+    return _train_torch(folder, (learn, check), (backbone, device, size, keep), wanted, (report, told))
 
 
 def _readable(data: Dataset, report: DataReport) -> Dataset:
@@ -110,17 +115,17 @@ def _readable(data: Dataset, report: DataReport) -> Dataset:
 def _train_torch(
     folder: Path,
     data: tuple[Dataset, Dataset | None],
-    choice: tuple[str, str, int | None],
+    choice: tuple[str, str, int | None, str | Path | None],
     settings: Settings,
     around: tuple[DataReport, Progress],
 ) -> Run:
     import torch
 
     from .split import split
-    from .torch import Cache, Part, evaluate, fill
+    from .torch import Cache, Part, evaluate
     from .torch import train as train_tail
 
-    (learn, check), (backbone, device, size), (report, told) = data, choice, around
+    (learn, check), (backbone, device, size, keep), (report, told) = data, choice, around
     torch.manual_seed(settings.seed)
     model = _stretched(_load(backbone, device), size)
     sample = _inputs(model, [model.prepare(model.read(learn.items[0].path))[0]] * 2)
@@ -132,7 +137,11 @@ def _train_torch(
             continue
         key = _key(part, backbone, (shape, views, asdict(settings)["blocks"]))
         cache = Cache(folder / "cache" / f"{key}.bin", views * len(part), shape)
-        fill(cache, parts, _Batches(model, part.items, views), told, "Reading pictures")
+        store = None
+        if keep is not None:  # the body's own weights are part of the name
+            body = _digest(parts.body.state_dict(), (asdict(model.preprocess), shape))  # type: ignore[arg-type]
+            store = Store(Path(keep) / f"{body}.bin", shape)
+        _fill(cache, store, parts, _Views(model, part.items, views), told)
         made[i] = Part(cache, part.indices(learn.labels))
     identity = _key(learn, backbone, "" if check is None else _key(check, backbone, ""))
     history = train_tail(parts, made, settings, folder / "cache" / f"{identity}.pt", told)
@@ -156,8 +165,8 @@ def _train_torch(
     return run
 
 
-class _Batches:
-    """Scaled inputs batch by batch, decoded ahead in threads: all pictures, then all of them mirrored."""
+class _Views:
+    """Scaled inputs, decoded ahead in threads: all pictures, then all of them mirrored."""
 
     def __init__(self, model: Model, items: tuple[Item, ...], views: int) -> None:
         self.model, self.items, self.total = model, items, views * len(items)
@@ -166,15 +175,53 @@ class _Batches:
         image = self.model.prepare(self.model.read(self.items[row % len(self.items)].path))[0]
         return image[:, ::-1] if row >= len(self.items) else image
 
-    def __call__(self, start: int) -> Iterator[Any]:
+    def names(self) -> list[str]:
+        """Return a name for every row: digest of the file, and whether it is mirrored."""
+        files = list(ahead(lambda item: hashlib.sha256(Path(item.path).read_bytes()).hexdigest(), self.items))
+        return [f"{name}/{view}" for view in range(self.total // len(files)) for name in files]
+
+    def batches(self, rows: Sequence[int]) -> Iterator[Any]:
+        """Yield inputs of these rows, batch by batch."""
         batch: list[Any] = []
-        for image in ahead(self._one, range(start, self.total)):
+        for image in ahead(self._one, rows):
             batch.append(image)
             if len(batch) == BATCH:
                 yield _inputs(self.model, batch)
                 batch = []
         if batch:
             yield _inputs(self.model, batch)
+
+
+def _fill(cache: Cache, store: Store | None, parts: Split, views: _Views, told: Progress) -> None:
+    """Fill the cache from where it ends: from the store where it has a picture, else through the body."""
+    from .torch import fill
+
+    words = "Reading pictures"
+    if store is None:
+        rows = range(cache.done, views.total)
+        fill(cache.write, parts, views.batches(rows), lambda done: told(words, done, views.total))
+        return
+    names = views.names()
+    missing = list({name: row for row, name in reversed(list(enumerate(names))) if name not in store}.values())[::-1]
+    new = iter([names[row] for row in missing])
+
+    def write(values: Any) -> int:
+        store.write([next(new) for _ in values], values)
+        return views.total - sum(name not in store for name in names)
+
+    fill(write, parts, views.batches(missing), lambda done: told(words, done, views.total))
+    for start in range(cache.done, views.total, 256):
+        cache.write(store.take(names[start : start + 256]))
+    told(words, views.total, views.total)
+
+
+def _digest(state: Any, rest: Any) -> str:
+    """Return a name for weights and whatever else a result depends on."""
+    digest = hashlib.sha256(json.dumps(rest, default=str).encode())
+    for name, value in state.items():
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(value.detach().cpu().numpy()).tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _load(backbone: str, device: str) -> Model:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -78,12 +78,13 @@ class Cache:
         self.rows = np.memmap(path, np.float16, "w+" if fresh else "r+", shape=(count, *shape))
         self.done = int(self.mark.read_text()) if self.mark.is_file() else 0
 
-    def write(self, values: npt.NDArray[np.float16]) -> None:
-        """Append rows and note that they are there."""
+    def write(self, values: npt.NDArray[np.float16]) -> int:
+        """Append rows and note that they are there; return how many are."""
         self.rows[self.done : self.done + len(values)] = values
         self.rows.flush()
         self.done += len(values)
         replace_file(self.mark, str(self.done).encode())
+        return self.done
 
     def take(self, rows: npt.NDArray[np.int64]) -> Any:
         """Return rows as a float32 tensor."""
@@ -107,24 +108,22 @@ def autocast(device: Any) -> Any:
     return torch.autocast("cuda") if device.type == "cuda" else nullcontext()
 
 
-def fill(cache: Cache, parts: Split, batches: Callable[[int], Any], progress: Progress, words: str) -> None:
-    """Send the pictures through the frozen body, from where the cache ends.
+def fill(write: Callable[[Any], int], parts: Split, batches: Iterable[Any], told: Callable[[int], None]) -> None:
+    """Send pictures through the frozen body.
 
     Args:
-        cache: where the activations go.
+        write: takes the activations of a batch, `(n, …)` in 16-bit floats, and answers how many are done.
         parts: the network.
-        batches: from a first row to scaled inputs `(n, c, h, w)`, batch by batch.
-        progress: told about rows done.
-        words: what this is called.
+        batches: scaled inputs `(n, c, h, w)`.
+        told: told how many are done.
     """
     device = parts.classifier.weight.device
     parts.net.eval()
     with torch.no_grad(), autocast(device):
-        for x in batches(cache.done):
+        for x in batches:
             y = parts.body(_laid_out(x.to(device)))
             # beyond the range of 16-bit floats lies nothing that a sane body answers
-            cache.write(y.float().clamp(-65504, 65504).cpu().numpy().astype(np.float16))
-            progress(words, cache.done, len(cache.rows))
+            told(write(y.float().clamp(-65504, 65504).cpu().numpy().astype(np.float16)))
 
 
 def pooled(cache: Cache, parts: Split) -> Any:

@@ -1,0 +1,180 @@
+"""What the audit says about a planted artefact, held against what the model does; and all of it in one table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from cases import Case, Planted
+from PIL import Image
+from plants import KINDS
+
+USED, UNUSED = 0.10, 0.02
+START, END = "<!-- figures: start -->", "<!-- figures: end -->"
+
+
+def _own(finding: Any, model_label: str, labels: tuple[str, ...]) -> bool:
+    return labels[finding.candidate.label] == model_label
+
+
+def f1(members: set[str], carried: set[str]) -> float:
+    """Return how well two sets of pictures agree."""
+    return 2 * len(members & carried) / max(len(members) + len(carried), 1)
+
+
+def precision(ranked: list[str], carried: set[str]) -> float:
+    """Return the average precision of a ranked list; what is not on it is never found."""
+    hits, total = 0, 0.0
+    for place, name in enumerate(ranked, 1):
+        if name in carried:
+            hits += 1
+            total += hits / place
+    return total / max(len(carried), 1)
+
+
+def overlap(patch: Any, ranked: dict[str, int], masks: Path) -> float:
+    """Return the mean intersection over union of the patch with the planted masks of the pictures that carry it."""
+    side, found = patch.mask.shape[0], []
+    for name, row in ranked.items():
+        if (masks / name).is_file():
+            mask = Image.open(masks / name).convert("L").resize((side, side), Image.Resampling.BOX)
+            truth = np.asarray(mask) >= 128
+            mine = patch.mask_in(row)
+            found.append((mine & truth).sum() / max((mine | truth).sum(), 1))
+    return float(np.mean(found)) if found else 0.0
+
+
+def planted_row(planted: Planted, true: float, facts: tuple[Any, set[str], Path]) -> dict[str, Any]:
+    """Compare the findings about a class with the artefact planted there.
+
+    A finding names the artefact if it is of its kind, its pictures agree with those that carry it (F1 at least 0.2),
+    and, for a patch, its place overlaps the planted one. First: it is the first of the class's findings called used.
+    """
+    result, carried, masks = facts
+    labels = result.labels
+    own = [f for f in result.findings if labels[f.candidate.label] == planted.label]
+    fits = []
+    for finding in own:
+        ranked = [result.names[i] for i in finding.candidate.members]
+        share = f1(set(ranked), carried)
+        kinds = KINDS.get(planted.plant, ("patch",))
+        rows = dict(zip(ranked, finding.candidate.members, strict=True))
+        place = overlap(finding.candidate.patch, rows, masks) if finding.candidate.patch is not None else 0.0
+        if finding.candidate.kind in kinds and share >= 0.2 and (place > 0.05 or "patch" not in kinds):
+            fits.append((finding, ranked, place))
+    named = max(fits, key=lambda fit: (fit[0].used, f1(set(fit[1]), carried)), default=None)
+    used = [f for f in own if f.used]
+    effect = None if named is None or named[0].effect is None else named[0].effect.effect
+    return {
+        "plant": planted.plant,
+        "class": planted.label,
+        "prevalence": planted.prevalence,
+        "true": true,
+        "first": bool(used) and any(used[0] is f for f, _, _ in fits),
+        "used": named is not None and named[0].used,
+        "listed": named is not None and named[0].in_data,
+        "alarm": bool(used),
+        "effect": effect,
+        "ap": 0.0 if named is None else precision(named[1], carried),
+        "iou": None if named is None or planted.plant in KINDS else named[2],
+        "findings": [_said(f) for f in own],
+    }
+
+
+def _said(finding: Any) -> str:
+    effect = "" if finding.effect is None else f" {100 * finding.effect.effect:+.0f}"
+    sign = {1: "+", -1: "-"}.get(finding.candidate.direction, "")
+    return f"{finding.candidate.kind}{sign}{' used' if finding.used else ''}{effect}"
+
+
+def clean_rows(case: Case, result: Any, truths: dict[str, dict[str, float]]) -> list[dict[str, Any]]:
+    """Return a row for every class nothing was planted in: any finding called used is a false alarm there."""
+    rows = []
+    culprits = {p.label for p in case.plants}
+    twin = next((p for p in case.plants if p.label == "*"), None)
+    for label in result.labels:
+        if label in culprits:
+            continue
+        own = [f for f in result.findings if result.labels[f.candidate.label] == label]
+        rows.append(
+            {
+                "plant": "none" if twin is None else f"twin: {twin.plant}",
+                "class": label,
+                "true": 0.0 if twin is None else truths[twin.plant][label],
+                "alarm": any(f.used for f in own),
+                "findings": [_said(f) for f in own],
+            }
+        )
+    return rows
+
+
+def _rate(rows: list[dict[str, Any]], key: str) -> str:
+    hits = sum(bool(r[key]) for r in rows)
+    return f"{hits} of {len(rows)}" + (f" ({100 * hits / len(rows):.0f} %)" if rows else "")
+
+
+def _lines(rows: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
+    """Return what is asked, what is hoped for, and what was measured."""
+    planted = [r for r in rows if "prevalence" in r]
+    used, unused = [r for r in planted if r["true"] >= USED], [r for r in rows if r["true"] < UNUSED]
+    often, rarely = [r for r in used if r["prevalence"] >= 0.25], [r for r in used if r["prevalence"] < 0.25]
+    idle = [r for r in planted if r["true"] < UNUSED and r["prevalence"] >= 0.5]
+    known = [{**r, "close": r["effect"] is not None and abs(r["effect"] - r["true"]) <= 0.1} for r in used]
+    named = [r for r in used if r["effect"] is not None]
+    close = [{**r, "close": abs(r["effect"] - r["true"]) <= 0.1} for r in named]
+    whole: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        if "prevalence" not in row and row["case"].split("-")[1] in ("clean", "twin") and row["true"] < UNUSED:
+            model = whole.setdefault(row["case"], {"alarm": False})
+            model["alarm"] = model["alarm"] or row["alarm"]
+    ap, iou = [r["ap"] for r in used if r["used"]], [r["iou"] for r in used if r["used"] and r["iou"] is not None]
+    return [
+        ("used, prevalence 25 % and more: culprit and artefact first", "≥ 90 %", _rate(often, "first")),
+        ("used, prevalence 10 %: culprit and artefact first", "≥ 70 %", _rate(rarely, "first")),
+        ("not used (a class of a model): something called used", "≤ 5 %", _rate(unused, "alarm")),
+        ("clean and twin models with anything called used", "", _rate(list(whole.values()), "alarm")),
+        ("planted in 50 % and more, not used: listed as in the data", "≥ 80 %", _rate(idle, "listed")),
+        ("used: effect within ±10 points of the true one", "≥ 80 %", _rate(known, "close")),
+        ("the same, of those that were found", "", _rate(close, "close")),
+        ("average precision of the affected pictures, where proven", "≥ 0.9", _mean(ap)),
+        ("overlap of patch and planted mask (IoU), where proven", "≥ 0.4", _mean(iou)),
+    ]
+
+
+def _mean(values: list[float]) -> str:
+    return f"mean {np.mean(values):.2f}, median {np.median(values):.2f} (n = {len(values)})" if values else "–"
+
+
+def summary(rows: list[dict[str, Any]]) -> str:
+    """Return the figures as text."""
+    return "\n".join(f"{what}: {got}  [{hoped}]" for what, hoped, got in _lines(rows))
+
+
+def table(rows: list[dict[str, Any]], page: Path) -> None:
+    """Put the figures between the marks of a page."""
+    planted = [r for r in rows if "prevalence" in r]
+    models = len({r["case"] for r in rows})
+    lines = [
+        f"{models} models, {len(planted)} planted cases; "
+        f"{sum(r['true'] >= USED for r in planted)} used by the model, {sum(r['true'] < UNUSED for r in planted)} not. "
+        f"Test accuracy {min(r['accuracy'] for r in rows):.0%} to {max(r['accuracy'] for r in rows):.0%}.",
+        "",
+        "| | hoped for | measured |",
+        "|---|---|---|",
+        *(f"| {what} | {hoped} | {got} |" for what, hoped, got in _lines(rows)),
+        "",
+        "| planted | class | prevalence | true effect | reported | called used | first | AP | IoU |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for r in sorted(planted, key=lambda r: (r["plant"], r["prevalence"])):
+        effect = "–" if r["effect"] is None else f"{100 * r['effect']:+.0f}"
+        iou = "" if r["iou"] is None else f"{r['iou']:.2f}"
+        lines.append(
+            f"| {r['plant']} | {r['class']} | {r['prevalence']:.0%} | {100 * r['true']:+.0f} | {effect} | "
+            f"{'yes' if r['used'] else 'no'} | {'yes' if r['first'] else 'no'} | {r['ap']:.2f} | {iou} |"
+        )
+    words = page.read_text("utf-8")
+    before, rest = words.split(START)
+    after = rest.split(END)[1]
+    page.write_text(f"{before}{START}\n" + "\n".join(lines) + f"\n{END}{after}", "utf-8")

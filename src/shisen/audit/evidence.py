@@ -1,0 +1,106 @@
+"""Maps of any registered method, and how much of the evidence lies in the background."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import attribution as _fill_registry  # noqa: F401
+from .. import registry
+from ..errors import ShisenError
+from ..targets import ClassSeed, to_numpy
+from .matching import box_mean
+
+if TYPE_CHECKING:
+    from ..models.model import Model
+
+Floats = npt.NDArray[np.float32]
+FINEST = 28
+"""Largest side of a map that is kept: finer ones are averaged down to it."""
+COLOURS = 12
+
+
+def maps_by(model: Model, method: str, images: Any, targets: Sequence[int]) -> Floats:
+    """Return the maps `(n, h, w)` of one class a picture, summed over colours, at most `FINEST` on a side.
+
+    Args:
+        model: the network.
+        method: a registered name.
+        images: `(n, h, w, c)`.
+        targets: class numbers.
+    """
+    spec = registry.get(method)
+    found = []
+    for start in range(0, len(images), model.chunk):
+        part, own = images[start : start + model.chunk], tuple(targets[start : start + model.chunk])
+        seed = ClassSeed("class", ((1.0, own),), head=model.head)
+        values = to_numpy(spec(model, part, seed).values).astype(np.float32)
+        found.append(_coarse(values.sum(-1) if values.ndim == 4 else values))
+    return np.concatenate(found)
+
+
+def _coarse(values: Floats) -> Floats:
+    step = max(1, -(-max(values.shape[1:]) // FINEST))
+    if step == 1:
+        return values
+    h, w = (values.shape[1] // step * step, values.shape[2] // step * step)
+    blocks = values[:, :h, :w].reshape(len(values), h // step, step, w // step, step)
+    return np.asarray(blocks.mean((2, 4)), dtype=np.float32)
+
+
+def grid_of(model: Model, methods: Sequence[str], images: Any, targets: Sequence[int]) -> dict[str, Floats]:
+    """Return method → maps `(n, h, w)` for those methods that suit the model."""
+    found = {}
+    for name in methods:
+        try:
+            found[name] = maps_by(model, name, images, targets)
+        except (ShisenError, RuntimeError, ValueError):
+            continue
+    return found
+
+
+def background(pixels: npt.NDArray[np.uint8]) -> Floats:
+    """Return how much each place belongs to the background, in [0, 1], `(h, w)`.
+
+    Colours are grouped; a group is background as far as it touches the border more than its size alone would have it:
+    the share of the border it covers over the square root of the share of the picture it covers ("boundary
+    connectivity"), cut to [0, 1].
+
+    Reference: Zhu et al. 2014, Saliency optimization from robust background detection.
+
+    Args:
+        pixels: `(h, w, 3)`.
+    """
+    h, w = pixels.shape[:2]
+    smooth = np.stack([box_mean(pixels[None, ..., c].astype(np.float32), 5)[0] for c in range(3)], -1)
+    smooth /= box_mean(np.ones((1, h, w), np.float32), 5)[0][..., None]
+    points = smooth.reshape(-1, 3)
+    order = np.argsort(points @ np.array([0.3, 0.6, 0.1], np.float32), kind="stable")
+    centres = points[order[np.linspace(0, len(points) - 1, COLOURS).astype(int)]].copy()
+    groups = np.zeros(len(points), np.int64)
+    for _ in range(6):  # k-means from evenly spaced grey values: no chance is involved
+        groups = np.argmin(np.square(points[:, None] - centres[None]).sum(-1), 1)
+        for k in range(COLOURS):
+            if (groups == k).any():
+                centres[k] = points[groups == k].mean(0)
+    edge = np.zeros((h, w), bool)
+    edge[0], edge[-1], edge[:, 0], edge[:, -1] = True, True, True, True
+    share = np.bincount(groups, minlength=COLOURS) / len(points)
+    touching = np.bincount(groups[edge.ravel()], minlength=COLOURS) / edge.sum()
+    degree = np.clip(touching / np.sqrt(np.maximum(share, 1e-6)), 0, 1)
+    return np.asarray(degree[groups].reshape(h, w), dtype=np.float32)
+
+
+def reliance(values: Floats, pixels: npt.NDArray[np.uint8]) -> tuple[float, float]:
+    """Return `(evidence, area)`: the share of the positive evidence, and of the picture, that is background."""
+    from PIL import Image
+
+    where = background(pixels)
+    h, w = values.shape
+    small = np.asarray(Image.fromarray(where).resize((w, h), Image.Resampling.BOX))
+    positive = np.maximum(values, 0)
+    total = float(positive.sum())
+    return (float((positive * small).sum()) / total if total > 0 else 0.0), float(where.mean())

@@ -1,0 +1,185 @@
+"""Patches that wander: the same look at another place in each picture of a class.
+
+Pictures are reduced to cells, windows of 4 × 4 cells are described by their colours. The windows of a class that stand
+out (rare colour, unlike what surrounds them) are sought everywhere in the other pictures; a window that comes back in
+many pictures of the class and not elsewhere, by the best cut over the distances, is a wandering patch. The pictures are
+then laid over each other at the places found, and the overlay is taken apart as for patches that keep their place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .matching import NOISE, best_cut
+
+Floats = npt.NDArray[np.float32]
+CELLS = (3, 5)  # sides of a cell, in pixels of the canvas
+WIDE = 4  # cells a window has on a side
+SEEDS = 6  # windows that stand out, for each picture
+LOOKED = 40, 120  # pictures of the class and of the others that are compared
+MARGIN = 8  # pixels around a window that may belong to the patch
+SOLID = 0.35
+
+
+@dataclass(frozen=True)
+class Roaming:
+    """A look that wanders.
+
+    Attributes:
+        template: `(s, s, 3)` in levels of 255.
+        alpha: `(s, s)` opacity in [0, 1].
+        rows: pictures that have it, likeliest first.
+        corners: top and left of the template in each, in pixels of the canvas; may lie outside.
+        inside: how many are of the class.
+        p: of the best cut.
+    """
+
+    template: Floats
+    alpha: Floats
+    rows: tuple[int, ...]
+    corners: tuple[tuple[int, int], ...]
+    inside: int
+    p: float
+
+
+def roaming(
+    canvases: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], label: int, known: list[set[int]]
+) -> Roaming | None:
+    """Return the look that comes back at changing places in a class most surprisingly, or None.
+
+    Args:
+        canvases: `(n, K, K, 3)`.
+        labels: class numbers.
+        label: the class.
+        known: pictures that carry a patch which has been found already.
+    """
+    inside = _spread(np.flatnonzero(labels == label), LOOKED[0])
+    outside = _spread(np.flatnonzero(labels != label), LOOKED[1])
+    if len(inside) < 6 or len(outside) < 12:
+        return None
+    rows = np.concatenate([inside, outside])
+    own = np.arange(len(rows)) < len(inside)
+    best: tuple[float, float, int, Any] | None = None
+    for cell in CELLS:
+        windows, grid = _windows(canvases[rows], cell)
+        seeds = _standing_out(windows, own, grid)
+        for seed, distance, place in _nearest(windows, seeds):
+            distance[seed[0]] = np.median(np.sort(distance)[1:4])  # its likeness to itself says nothing
+            chosen, p = best_cut(-distance + distance.max() + 1.0, own, least=4)
+            if not chosen.any():
+                continue
+            gap = float(np.median(distance[~own]) / (np.median(distance[chosen & own]) + NOISE))
+            if best is None or (p, -gap) < best[:2]:
+                corners = np.stack(np.unravel_index(place, (grid, grid)), 1) * cell
+                best = (p, -gap, cell, (chosen, corners))
+    if best is None or best[0] > 1e-4 or -best[1] < 2.0:
+        return None
+    chosen, corners = best[3]
+    members = set(rows[chosen & own].tolist())
+    if any(len(members & other) > 0.4 * len(members) for other in known):
+        return None
+    return _taken_apart(canvases, labels == label, (rows[chosen], corners[chosen], best[2] * WIDE), best[0])
+
+
+def _spread(rows: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.int64]:
+    return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).astype(int)]
+
+
+def _windows(canvases: npt.NDArray[np.uint8], cell: int) -> tuple[Floats, int]:
+    """Return the descriptors `(n, windows, 48)` and how many windows there are on a side."""
+    n, side = len(canvases), canvases.shape[1] // cell
+    cut = canvases[:, : side * cell, : side * cell].astype(np.float32)
+    cells = cut.reshape(n, side, cell, side, cell, 3).mean((2, 4))
+    grid = side - WIDE + 1
+    parts = [cells[:, y : y + grid, x : x + grid] for y in range(WIDE) for x in range(WIDE)]
+    return np.concatenate(parts, -1).reshape(n, grid * grid, -1), grid
+
+
+def _standing_out(windows: Floats, own: npt.NDArray[np.bool_], grid: int) -> list[tuple[int, int]]:
+    """Return `(picture, window)` of the windows of the class with the rarest colours, apart from each other."""
+    mean = windows.reshape(*windows.shape[:2], -1, 3).mean(2)
+    bins = (mean / 16).astype(int).clip(0, 15)
+    index = (bins[..., 0] * 16 + bins[..., 1]) * 16 + bins[..., 2]
+    counts = np.bincount(index[~own].ravel(), minlength=4096).reshape(16, 16, 16).astype(np.float64)
+    for axis in range(3):  # neighbouring colours count too
+        counts = counts + 0.5 * (np.roll(counts, 1, axis) + np.roll(counts, -1, axis))
+    rare = -np.log(counts.ravel()[index] + 1.0)
+    # what keeps to one colour is told apart best: detail counts against a window a little
+    rare -= windows.reshape(*windows.shape[:2], -1, 3).std(2).mean(-1) / 32.0
+    found = []
+    for i in np.flatnonzero(own):
+        order, taken = np.argsort(-rare[i], kind="stable"), []
+        for place in order[: grid * grid // 4]:
+            y, x = divmod(int(place), grid)
+            if all(abs(y - a) >= 2 or abs(x - b) >= 2 for a, b in taken):
+                taken.append((y, x))
+                found.append((int(i), int(place)))
+                if len(taken) == SEEDS:
+                    break
+    return found
+
+
+def _nearest(
+    windows: Floats, seeds: list[tuple[int, int]]
+) -> Iterator[tuple[tuple[int, int], npt.NDArray[np.float64], npt.NDArray[np.int64]]]:
+    """Yield, for each seed, every picture's smallest root-mean-square distance from it, and where that is."""
+    n, count, depth = windows.shape
+    flat = windows.reshape(-1, depth)
+    norms = np.square(flat).sum(1)
+    for start in range(0, len(seeds), 16):
+        some = seeds[start : start + 16]
+        templates = np.stack([windows[seed] for seed in some])
+        square = norms[:, None] - 2 * (flat @ templates.T) + np.square(templates).sum(1)
+        square = square.reshape(n, count, len(some))
+        place = square.argmin(1)
+        least = np.take_along_axis(square, place[:, None], 1)[:, 0]
+        distance = np.sqrt(np.maximum(least, 0) / depth).astype(np.float64)
+        for j, seed in enumerate(some):
+            yield seed, distance[:, j].copy(), place[:, j]
+
+
+def _crops(canvases: npt.NDArray[np.uint8], corners: npt.NDArray[np.int64], side: int) -> Floats:
+    """Return `(n, side, side, 3)` around the corners; NaN outside of the picture."""
+    k = canvases.shape[1]
+    out = np.full((len(canvases), side, side, 3), np.nan, np.float32)
+    for i, (y, x) in enumerate(corners):
+        a, b, c, d = max(y, 0), min(y + side, k), max(x, 0), min(x + side, k)
+        out[i, a - y : b - y, c - x : d - x] = canvases[i, a:b, c:d]
+    return out
+
+
+def _taken_apart(canvases: npt.NDArray[np.uint8], own: Any, group: tuple[Any, Any, int], p: float) -> Roaming | None:
+    """Lay the pictures over each other, align them, and separate overlay from background."""
+    from scipy import ndimage
+
+    rows, corners, side = group
+    corners, wide = corners - MARGIN, side + 2 * MARGIN
+    for _ in range(3):
+        crops = _crops(canvases[rows], corners, wide)
+        mean = np.nanmedian(crops, 0)
+        for i in range(len(rows)):
+            shifts = [(dy, dx) for dy in range(-3, 4) for dx in range(-3, 4)]
+            moved = np.stack([_crops(canvases[rows[i]][None], (corners[i] + s)[None], wide)[0] for s in shifts])
+            middle = slice(MARGIN - 3, -MARGIN + 3)
+            error = np.nanmean(np.square(moved - mean)[:, middle, middle], (1, 2, 3))
+            corners[i] = corners[i] + np.asarray(shifts[int(np.nanargmin(error))])
+    crops = _crops(canvases[rows], corners, wide)
+    natural = canvases[:: max(1, len(canvases) // 200)].astype(np.float32).std(0).mean() + NOISE
+    with np.errstate(all="ignore"):
+        spread = np.nanmedian(np.abs(crops - np.nanmedian(crops, 0)), 0).mean(-1) * 1.4826
+    raw = np.clip(1.0 - np.nan_to_num(spread, nan=natural) / natural, 0, 1).astype(np.float32)
+    centre = slice(wide // 2 - 2, wide // 2 + 2)
+    pieces, _ = ndimage.label(raw >= max(SOLID, 0.6 * float(raw[centre, centre].mean())))
+    middle_piece = pieces[MARGIN:-MARGIN, MARGIN:-MARGIN]
+    names = np.bincount(middle_piece[middle_piece > 0]) if (middle_piece > 0).any() else np.zeros(0)
+    if not names.size or names.max() < 9:
+        return None
+    alpha = np.where(pieces == names.argmax(), raw, 0.0).astype(np.float32)
+    template = np.nan_to_num(np.nanmedian(crops, 0)).astype(np.float32)
+    inside = int(own[rows].sum())
+    return Roaming(template, alpha, tuple(int(r) for r in rows), tuple((int(y), int(x)) for y, x in corners), inside, p)

@@ -1,0 +1,45 @@
+"""A patch that changes its place is found with its places; natural pictures have none."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from audit.test_audit_patches import LABELS, SIDE, natural
+
+pytest.importorskip("scipy")
+
+from shisen.audit.patches import moved, wandering_patch
+
+
+def test_a_box_that_wanders_is_found_where_it_is() -> None:
+    canvases = natural(90, 11)
+    draw = np.random.default_rng(5)
+    places = {}
+    for row in range(30, 45):
+        y, x = (int(v) for v in draw.integers(2, SIDE - 16, 2))
+        canvases[row, y : y + 14, x : x + 14] = (250, 30, 240)
+        places[row] = (y, x)
+    found = wandering_patch(canvases, LABELS, 1, [])
+    assert found is not None
+    assert found.offsets
+    assert len(set(found.members) & set(places)) >= 13
+    overlaps = []
+    for row in set(found.members) & set(places):
+        y, x = places[row]
+        truth = np.zeros((SIDE, SIDE), bool)
+        truth[y : y + 14, x : x + 14] = True
+        mask = found.mask_in(row)
+        overlaps.append((mask & truth).sum() / (mask | truth).sum())
+    assert np.median(overlaps) > 0.6
+    assert found.at(0)[1].any(), "a picture without it is given it where a member has it"
+
+
+def test_natural_pictures_have_none() -> None:
+    assert all(wandering_patch(natural(90, 12), LABELS, label, []) is None for label in range(3))
+
+
+def test_what_is_moved_out_is_gone() -> None:
+    values = np.arange(12.0, dtype=np.float32).reshape(3, 4)
+    assert moved(values, (1, -2)).tolist() == [[0, 0, 0, 0], [2, 3, 0, 0], [6, 7, 0, 0]]
+    assert not moved(values, (3, 0)).any()

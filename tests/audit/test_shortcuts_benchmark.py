@@ -1,0 +1,76 @@
+"""The benchmark of planted shortcuts in short: its cases, its plants and its scores."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("scipy")
+
+HERE = Path(__file__).resolve().parents[2] / "benchmarks" / "shortcuts"
+
+
+@pytest.fixture(scope="module")
+def bench() -> Any:
+    sys.path.insert(0, str(HERE))
+    try:
+        import cases
+        import plants
+        import scores
+
+        return SimpleNamespace(cases=cases, plants=plants, scores=scores)
+    finally:
+        sys.path.remove(str(HERE))
+
+
+def test_every_artefact_at_every_prevalence_and_enough_clean_models(bench: Any) -> None:
+    models = bench.cases.cases()
+    planted = [p for m in models for p in m.plants if p.label != "*"]
+    assert Counter((p.plant, p.prevalence) for p in planted) == {
+        (kind, share): 1 for kind in bench.plants.PLANTS for share in (0.1, 0.25, 0.5, 1.0)
+    }
+    assert len(planted) >= 40
+    assert sum(not m.plants or m.plants[0].label == "*" for m in models) >= 12
+    assert all(len({p.label for p in m.plants}) == len(m.plants) for m in models)
+    seeds = {p.seed for p in planted}
+    assert not seeds & {p.seed for m in bench.cases.cases("dev") for p in m.plants}
+    assert [m.name for m in models] == [m.name for m in bench.cases.cases()]
+
+
+def test_artefacts_keep_to_their_area(bench: Any) -> None:
+    grey = Image.new("RGB", (150, 150), (120, 121, 119))
+    for kind, make in bench.plants.PLANTS.items():
+        for seed in range(6):
+            given, mask = make(bench.cases.draw_for(f"{kind}/{seed}"))(grey, np.random.default_rng(seed))
+            changed = (np.asarray(given) != np.asarray(grey)).any(-1)
+            if mask is None:
+                assert kind in bench.plants.KINDS
+                continue
+            assert changed[~mask].sum() == 0, kind
+            assert 0.001 <= mask.mean() <= 0.08, kind
+
+
+def test_scores_are_what_they_say(bench: Any) -> None:
+    scores = bench.scores
+    assert scores.precision(["a", "x", "b"], {"a", "b"}) == pytest.approx((1 + 2 / 3) / 2)
+    assert scores.precision([], {"a"}) == 0.0
+    assert scores.f1({"a", "b"}, {"b", "c"}) == 0.5
+    base = {"case": "t-00", "plant": "box", "prevalence": 0.5, "iou": 0.5, "ap": 1.0, "listed": True}
+    rows = [
+        {**base, "true": 0.4, "first": True, "used": True, "alarm": True, "effect": 0.35},
+        {**base, "true": 0.3, "first": False, "used": False, "alarm": False, "effect": None},
+        {**base, "true": 0.0, "first": False, "used": False, "alarm": True, "effect": 0.0},
+        {**base, "true": 0.05, "first": False, "used": False, "alarm": True, "effect": 0.0},
+    ]
+    lines = {what: got for what, _, got in scores._lines(rows)}
+    assert lines["used, prevalence 25 % and more: culprit and artefact first"] == "1 of 2 (50 %)"
+    assert lines["not used (a class of a model): something called used"] == "1 of 1 (100 %)"
+    assert lines["used: effect within ±10 points of the true one"] == "1 of 2 (50 %)"
+    assert lines["the same, of those that were found"] == "1 of 1 (100 %)"
