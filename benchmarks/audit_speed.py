@@ -3,8 +3,8 @@
     python -m benchmarks.audit_speed FOLDER [--model RUN] [--pictures 600] [--rounds 5]
 
 FOLDER has one folder a class. Without a run folder, a linear head is fitted on EfficientNet-Lite0 first (not timed).
-The map pass and plain inference read and scale the same pictures in the same way, by turns; the ratio is the median over
-the rounds. The audit runs in a process of its own, whose peak memory is reported.
+The map pass and plain inference read and scale the same pictures in the same way, by turns; the ratio is the median
+over the rounds. The audit runs in a process of its own, whose peak memory is reported.
 """
 
 from __future__ import annotations

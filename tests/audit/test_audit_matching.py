@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from shisen.audit.matching import apart, best_cut, gathered, likeness, matched
+from shisen.audit.matching import apart, gathered, likeness, matched
 from shisen.audit.statistics import log_enrichment
 
 OWN = np.arange(120) < 40
@@ -43,13 +43,6 @@ def test_the_one_that_stands_apart_least_decides() -> None:
     scores = np.concatenate([[8.0, 7.5, 7.0, 6.5], np.zeros(36), np.random.default_rng(1).normal(0, 1, 80)])
     chosen, _ = apart(scores, OWN)
     assert np.flatnonzero(chosen).tolist() == [0, 1, 2, 3]
-
-
-def test_the_best_cut_is_where_the_class_ends() -> None:
-    scores = np.concatenate([np.full(12, 5.0), np.full(28, 0.5), np.full(80, 1.0)])
-    chosen, p = best_cut(scores, OWN)
-    assert np.flatnonzero(chosen).tolist() == list(range(12))
-    assert p < 1e-5
 
 
 def test_log_enrichment_is_the_hypergeometric_tail() -> None:

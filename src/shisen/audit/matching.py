@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .statistics import log_enrichment
-
 Floats = npt.NDArray[np.float32]
 DETAIL = 9  # side of the local mean that is taken off
 HELD = 48.0  # levels to which detail is held, so that no edge outweighs all others
@@ -62,20 +60,6 @@ def matched(common: Floats, group: npt.NDArray[np.bool_]) -> npt.NDArray[np.floa
     scores = common[:, group].sum(1, dtype=np.float64)
     scores[group] = (scores[group] - np.diagonal(common)[group]) * k / max(k - 1, 1)
     return np.asarray(scores / k)
-
-
-def best_cut(scores: npt.NDArray[np.float64], own: npt.NDArray[np.bool_], least: int = 3) -> tuple[Any, float]:
-    """Return `(chosen, p)`: the pictures above the cut whose hypergeometric p-value is smallest, and that p-value."""
-    order = np.argsort(-scores, kind="stable")
-    hits = np.cumsum(own[order])
-    ends = np.flatnonzero(own[order] & (hits >= least) & (scores[order] > 0))
-    chosen = np.zeros(len(own), bool)
-    if not len(ends):
-        return chosen, 1.0
-    chance = log_enrichment(hits[ends], int(own.sum()), ends + 1, len(own))
-    i = int(np.argmin(chance))
-    chosen[order[: ends[i] + 1]] = True
-    return chosen, float(np.exp(chance[i]))
 
 
 def apart(scores: npt.NDArray[np.float64], own: npt.NDArray[np.bool_], least: int = 3) -> tuple[Any, float]:

@@ -112,7 +112,12 @@ def audit(
     other = None
     if versus is not None:
         second = _walked(versus, data, target, (told, _method(versus, method)))
-        theirs = proven(versus, second, _for_other(suspects, model, versus), told)
+        known = _for_other(suspects, model, versus)
+        numbers = {other.label: one.label for one, other in known}
+        theirs = [
+            replace(f, candidate=replace(f.candidate, label=numbers[f.candidate.label]))
+            for f in proven(versus, second, [other for _, other in known], told)
+        ]
         other = compared(versus.name, (model, versus), (walked, second), theirs)
     from .report import write_report
 
@@ -165,12 +170,12 @@ def _method(model: Model, method: str) -> str:
     return ""
 
 
-def _for_other(suspects: list[Candidate], model: Model, versus: Model) -> list[Candidate]:
-    """Return the suspects with the other model's class numbers; those of classes it does not know are left out."""
-    found = []
+def _for_other(suspects: list[Candidate], model: Model, versus: Model) -> list[tuple[Candidate, Candidate]]:
+    """Return each suspect beside itself with the other model's class number; classes it does not know are left out."""
+    found: list[tuple[Candidate, Candidate]] = []
     for one in suspects:
         try:
-            found.append(replace(one, label=versus.find(label_of(model, one.label))))
+            found.append((one, replace(one, label=versus.find(label_of(model, one.label)))))
         except ShisenError:
             continue
     return found
@@ -217,22 +222,36 @@ def _record(result: Audit, model: Model, folder: str, walked: Walked) -> dict[st
         "accuracy": {"hits": result.confusion.accuracy.hits, "n": result.confusion.accuracy.n},
         "confusion": asdict(result.confusion),
         "severity": result.worst(),
-        "findings": [
-            {
-                **describe(f.candidate),
-                "members": [walked.names[i] for i in f.candidate.members],
-                "class": label_of(model, f.candidate.label),
-                "in_data": f.in_data,
-                "used": f.used,
-                "q_data": f.q_data,
-                "q_used": f.q_used,
-                "severity": f.severity,
-                "effect": None if f.effect is None else asdict(f.effect),
-            }
-            for f in result.findings
-        ],
+        "findings": _plain(result.findings, result.labels, result.names),
+        "other": None
+        if result.other is None
+        else {
+            "name": result.other.name,
+            "accuracy": {"hits": result.other.confusion.accuracy.hits, "n": result.other.confusion.accuracy.n},
+            "only_first": [result.names[i] for i in result.other.only_first],
+            "only_other": [result.names[i] for i in result.other.only_other],
+            "p": result.other.p,
+            "findings": _plain(result.other.findings, result.labels, result.names),
+        },
         "versions": versions,
     }
+
+
+def _plain(found: Sequence[Finding], labels: Sequence[str], names: Sequence[str]) -> list[dict[str, Any]]:
+    return [
+        {
+            **describe(f.candidate),
+            "members": [names[i] for i in f.candidate.members],
+            "class": labels[f.candidate.label],
+            "in_data": f.in_data,
+            "used": f.used,
+            "q_data": f.q_data,
+            "q_used": f.q_used,
+            "severity": f.severity,
+            "effect": None if f.effect is None else asdict(f.effect),
+        }
+        for f in found
+    ]
 
 
 def _write_pictures(path: Path, model: Model, walked: Walked, found: list[Finding]) -> None:

@@ -24,7 +24,7 @@ class Compared:
     Attributes:
         name: of the other model.
         confusion: its predictions against the labels.
-        findings: what it makes of the same suspects.
+        findings: what it makes of the same suspects, with the class numbers of the first model.
         only_first, only_other: rows that only one of the two gets right, the surest first.
         p: of the two being equally often right, by the exact sign test on those rows.
     """

@@ -2,7 +2,7 @@
 
 Pictures are reduced to cells, windows of 4 × 4 cells are described by their colours. The windows of a class that stand
 out (rare colour, unlike what surrounds them) are sought everywhere in the other pictures; a window that comes back in
-many pictures of the class and not elsewhere, by the best cut over the distances, is a wandering patch. The pictures are
+many pictures of the class and not elsewhere is a wandering patch. The pictures are
 then laid over each other at the places found, and the overlay is taken apart as for patches that keep their place.
 """
 
@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .matching import NOISE, best_cut
+from .matching import NOISE, apart
+from .statistics import log_enrichment
 
 Floats = npt.NDArray[np.float32]
 CELLS = (3, 5)  # sides of a cell, in pixels of the canvas
@@ -23,7 +24,9 @@ WIDE = 4  # cells a window has on a side
 SEEDS = 6  # windows that stand out, for each picture
 LOOKED = 40, 120  # pictures of the class and of the others that are compared
 MARGIN = 8  # pixels around a window that may belong to the patch
-SOLID = 0.35
+SOLID = 0.35  # least opacity of a pixel of a patch
+NEARER = 2.0  # how much nearer members must be to each other's window than pictures of other classes
+LEVEL = 0.01  # of the association with the class; what is proposed by chance, the intervention refutes
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Roaming:
         rows: pictures that have it, likeliest first.
         corners: top and left of the template in each, in pixels of the canvas; may lie outside.
         inside: how many are of the class.
-        p: of the best cut.
+        p: of its association with the class, before correction for the search.
     """
 
     template: Floats
@@ -64,26 +67,30 @@ def roaming(
         return None
     rows = np.concatenate([inside, outside])
     own = np.arange(len(rows)) < len(inside)
-    best: tuple[float, float, int, Any] | None = None
+    best: tuple[float, int, Any, Any] | None = None
     for cell in CELLS:
         windows, grid = _windows(canvases[rows], cell)
-        seeds = _standing_out(windows, own, grid)
-        for seed, distance, place in _nearest(windows, seeds):
+        for seed, distance, place in _nearest(windows, _standing_out(windows, own, grid)):
             distance[seed[0]] = np.median(np.sort(distance)[1:4])  # its likeness to itself says nothing
-            chosen, p = best_cut(-distance + distance.max() + 1.0, own, least=4)
-            if not chosen.any():
+            chosen, strength = apart(-np.log(distance + NOISE), own, least=4)
+            if best is not None and strength <= best[0]:
                 continue
-            gap = float(np.median(distance[~own]) / (np.median(distance[chosen & own]) + NOISE))
-            if best is None or (p, -gap) < best[:2]:
-                corners = np.stack(np.unravel_index(place, (grid, grid)), 1) * cell
-                best = (p, -gap, cell, (chosen, corners))
-    if best is None or best[0] > 1e-4 or -best[1] < 2.0:
+            nearer = np.median(distance[~own]) / (np.median(distance[chosen & own]) + NOISE)
+            if nearer >= NEARER and _chance(chosen, own) <= LEVEL:
+                best = (strength, cell, chosen, np.stack(np.unravel_index(place, (grid, grid)), 1) * cell)
+    if best is None:
         return None
-    chosen, corners = best[3]
+    _, cell, chosen, corners = best
     members = set(rows[chosen & own].tolist())
     if any(len(members & other) > 0.4 * len(members) for other in known):
         return None
-    return _taken_apart(canvases, labels == label, (rows[chosen], corners[chosen], best[2] * WIDE), best[0])
+    group = (rows[chosen], corners[chosen], cell * WIDE)
+    return _taken_apart(canvases, labels == label, group, _chance(chosen, own))
+
+
+def _chance(chosen: npt.NDArray[np.bool_], own: npt.NDArray[np.bool_]) -> float:
+    counts = np.array([(chosen & own).sum()]), np.array([chosen.sum()])
+    return float(np.exp(log_enrichment(counts[0], int(own.sum()), counts[1], len(own))[0]))
 
 
 def _spread(rows: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.int64]:
@@ -113,7 +120,8 @@ def _standing_out(windows: Floats, own: npt.NDArray[np.bool_], grid: int) -> lis
     rare -= windows.reshape(*windows.shape[:2], -1, 3).std(2).mean(-1) / 32.0
     found = []
     for i in np.flatnonzero(own):
-        order, taken = np.argsort(-rare[i], kind="stable"), []
+        order = np.argsort(-rare[i], kind="stable")
+        taken: list[tuple[int, int]] = []
         for place in order[: grid * grid // 4]:
             y, x = divmod(int(place), grid)
             if all(abs(y - a) >= 2 or abs(x - b) >= 2 for a, b in taken):
@@ -144,12 +152,11 @@ def _nearest(
 
 
 def _crops(canvases: npt.NDArray[np.uint8], corners: npt.NDArray[np.int64], side: int) -> Floats:
-    """Return `(n, side, side, 3)` around the corners; NaN outside of the picture."""
-    k = canvases.shape[1]
-    out = np.full((len(canvases), side, side, 3), np.nan, np.float32)
+    """Return `(n, side, side, 3)` around the corners; beyond the picture its last pixels go on."""
+    k, places = canvases.shape[1], np.arange(side)
+    out = np.empty((len(canvases), side, side, 3), np.float32)
     for i, (y, x) in enumerate(corners):
-        a, b, c, d = max(y, 0), min(y + side, k), max(x, 0), min(x + side, k)
-        out[i, a - y : b - y, c - x : d - x] = canvases[i, a:b, c:d]
+        out[i] = canvases[i][np.clip(y + places, 0, k - 1)][:, np.clip(x + places, 0, k - 1)]
     return out
 
 
@@ -161,18 +168,17 @@ def _taken_apart(canvases: npt.NDArray[np.uint8], own: Any, group: tuple[Any, An
     corners, wide = corners - MARGIN, side + 2 * MARGIN
     for _ in range(3):
         crops = _crops(canvases[rows], corners, wide)
-        mean = np.nanmedian(crops, 0)
+        mean = np.median(crops, 0)
         for i in range(len(rows)):
             shifts = [(dy, dx) for dy in range(-3, 4) for dx in range(-3, 4)]
             moved = np.stack([_crops(canvases[rows[i]][None], (corners[i] + s)[None], wide)[0] for s in shifts])
             middle = slice(MARGIN - 3, -MARGIN + 3)
-            error = np.nanmean(np.square(moved - mean)[:, middle, middle], (1, 2, 3))
-            corners[i] = corners[i] + np.asarray(shifts[int(np.nanargmin(error))])
+            error = np.mean(np.square(moved - mean)[:, middle, middle], (1, 2, 3))
+            corners[i] = corners[i] + np.asarray(shifts[int(np.argmin(error))])
     crops = _crops(canvases[rows], corners, wide)
     natural = canvases[:: max(1, len(canvases) // 200)].astype(np.float32).std(0).mean() + NOISE
-    with np.errstate(all="ignore"):
-        spread = np.nanmedian(np.abs(crops - np.nanmedian(crops, 0)), 0).mean(-1) * 1.4826
-    raw = np.clip(1.0 - np.nan_to_num(spread, nan=natural) / natural, 0, 1).astype(np.float32)
+    spread = np.median(np.abs(crops - np.median(crops, 0)), 0).mean(-1) * 1.4826
+    raw = np.clip(1.0 - spread / natural, 0, 1).astype(np.float32)
     centre = slice(wide // 2 - 2, wide // 2 + 2)
     pieces, _ = ndimage.label(raw >= max(SOLID, 0.6 * float(raw[centre, centre].mean())))
     middle_piece = pieces[MARGIN:-MARGIN, MARGIN:-MARGIN]
@@ -180,6 +186,6 @@ def _taken_apart(canvases: npt.NDArray[np.uint8], own: Any, group: tuple[Any, An
     if not names.size or names.max() < 9:
         return None
     alpha = np.where(pieces == names.argmax(), raw, 0.0).astype(np.float32)
-    template = np.nan_to_num(np.nanmedian(crops, 0)).astype(np.float32)
+    template = np.median(crops, 0).astype(np.float32)
     inside = int(own[rows].sum())
     return Roaming(template, alpha, tuple(int(r) for r in rows), tuple((int(y), int(x)) for y, x in corners), inside, p)
