@@ -161,7 +161,7 @@ def _method(model: Model, method: str) -> str:
         from ..evaluate.recommend import saved
 
         setting = saved(model)
-        return "" if setting is None else setting.method.name
+        return "" if setting is None else setting.method
     if method:
         from .. import attribution as _fill_registry  # noqa: F401
         from .. import registry

@@ -57,7 +57,7 @@ def compared(
     together = int(first.sum() + other.sum())
     p = float(binomtest(int(first.sum()), together).pvalue) if together else 1.0
 
-    def ranked(rows: np.ndarray, by: np.ndarray) -> tuple[int, ...]:  # type: ignore[type-arg]
+    def ranked(rows: np.ndarray, by: np.ndarray) -> tuple[int, ...]:
         places = np.flatnonzero(rows)
         return tuple(int(i) for i in places[np.argsort(-by[places], kind="stable")])
 
