@@ -81,14 +81,15 @@ def share(values: Any, cell: int, shows: str) -> float:
     return float(inside.sum()) / total if total > 0 else 0.25
 
 
-def play(model: Any, games: list[tuple[Any, list[int]]], few: int) -> dict[str, dict[str, float]]:
+def play(model: Any, games: list[tuple[Any, list[int]]], few: int, names: list[str]) -> dict[str, dict[str, float]]:
     """Return method → layer → mean share."""
     shares: dict[tuple[str, str], list[float]] = {}
     for number, (picture, classes) in enumerate(games):
         batch = picture[None]
         seeds = [ClassSeed("cell", ((1.0, (k,)),)) for k in classes]
         shared = model.around(Shared(model.model, batch, seeds))
-        for name, method in METHODS.items():
+        for name in names:
+            method = METHODS[name]
             if name in LIGHT and number >= few:
                 continue
             for layer in LAYERS if method.layered else (None,):
@@ -134,13 +135,15 @@ def main() -> None:
     parser.add_argument("photos", type=Path)
     parser.add_argument("--collages", type=int, default=20)
     parser.add_argument("--few", type=int, default=4, help="collages for methods of many passes")
+    parser.add_argument("--methods", default="", help="divided by commas; all by default")
     parser.add_argument("--out", type=Path, default=None)
     parser.add_argument("--page", type=Path, default=None, help="a Markdown file")
     given = parser.parse_args()
     model = shisen.load("efficientnet_lite0")
     photos = recognised(given.photos, model, 0.9)
     print(f"{len(photos)} photos recognised with p > 0.9")
-    table = play(model, list(collages(photos, given.collages)), given.few)
+    names = given.methods.split(",") if given.methods else [n for n, m in METHODS.items() if m.needs != "attention"]
+    table = play(model, list(collages(photos, given.collages)), given.few, names)
     record = {"photos": len(photos), "collages": given.collages, "few": given.few, "options": LIGHT, "shares": table}
     if given.page:
         given.page.write_text(page(record), encoding="utf-8")
