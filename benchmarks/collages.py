@@ -1,6 +1,7 @@
 """The grid game: four photos in one picture, and how much of a map lies in the photo that was asked for.
 
     python -m benchmarks.collages PHOTOS [--collages 20] [--out collages.json] [--page docs/collages.md]
+    python -m benchmarks.collages PHOTOS --methods rise,lime --collages 2 --add collages.json …   # some at a time
 
 PHOTOS holds labels.csv (file, class_index) and the photos. Only photos that EfficientNet-Lite0 recognises with p > 0.9
 are used, four of different classes in a 2 × 2 grid of 448 pixels; each class is asked for once. The figure is the share
@@ -38,6 +39,8 @@ LIGHT: dict[str, dict[str, Any]] = {
     "occlusion": {"window": 64, "stride": 64},
 }
 """Fewer passes than the defaults, so that the table is made in minutes; said beside the figures."""
+ONCE = ("guided_grad_cam", "ablation_cam", "recipro_cam")
+"""Asked at `head` only: elsewhere they take a pass for each class, channel or place."""
 
 
 def recognised(folder: Path, model: Any, least: float) -> list[tuple[Any, int]]:
@@ -93,7 +96,7 @@ def play(model: Any, games: list[tuple[Any, list[int]]], few: int, names: list[s
             if name in LIGHT and number >= few:
                 continue
             for layer in LAYERS if method.layered else (None,):
-                if layer not in (None, "head") and (name in LIGHT or name == "guided_grad_cam"):
+                if layer not in (None, "head") and (name in LIGHT or name in ONCE):
                     continue
                 if name == "cam" and layer != "head":  # needs the map right in front of the pool
                     continue
@@ -105,6 +108,7 @@ def play(model: Any, games: list[tuple[Any, list[int]]], few: int, names: list[s
     table: dict[str, dict[str, float]] = {}
     for (name, layer), found in shares.items():
         table.setdefault(name, {})[layer] = round(mean(found), 3)
+        table[name]["questions"] = len(found)
         print(f"{name:24s} {layer:10s} {mean(found):.3f}  ({len(found)} questions)")
     return table
 
@@ -118,15 +122,15 @@ def page(record: dict[str, Any]) -> str:
         f"({record['photos']} photos) stand in one picture of 448 × 448; the class of each is asked for in turn. "
         f"The figure is the share of the map's positive evidence (for sensitivities: of its magnitude) that lies in "
         f"the right photo, "
-        f"mean over {record['collages']} collages, 0.25 by chance. Methods of many passes were asked with fewer passes "
-        f"than their defaults and on {record['few']} collages only: {record['options']}.",
+        f"mean over as many questions as the last column says, 0.25 by chance. `head.norm` is `head` before its ReLU6. "
+        f"Methods of many passes were asked with fewer passes than their defaults: {record['options']}.",
         "",
-        "| method | " + " | ".join(f"`{layer}`" for layer in LAYERS) + " | without a layer |",
-        "|---|" + "---|" * (len(LAYERS) + 1),
+        "| method | " + " | ".join(f"`{layer}`" for layer in LAYERS) + " | without a layer | questions |",
+        "|---|" + "---|" * (len(LAYERS) + 2),
     ]
     for name, shares in record["shares"].items():
         cells = [f"{shares[layer]:.3f}" if layer in shares else "" for layer in (*LAYERS, "")]
-        rows.append(f"| `{name}` | " + " | ".join(cells) + " |")
+        rows.append(f"| `{name}` | " + " | ".join(cells) + f" | {shares['questions']:.0f} |")
     return "\n".join(rows) + "\n"
 
 
@@ -136,6 +140,7 @@ def main() -> None:
     parser.add_argument("--collages", type=int, default=20)
     parser.add_argument("--few", type=int, default=4, help="collages for methods of many passes")
     parser.add_argument("--methods", default="", help="divided by commas; all by default")
+    parser.add_argument("--add", type=Path, default=None, help="a JSON file of an earlier run, to be continued")
     parser.add_argument("--out", type=Path, default=None)
     parser.add_argument("--page", type=Path, default=None, help="a Markdown file")
     given = parser.parse_args()
@@ -144,7 +149,9 @@ def main() -> None:
     print(f"{len(photos)} photos recognised with p > 0.9")
     names = given.methods.split(",") if given.methods else [n for n, m in METHODS.items() if m.needs != "attention"]
     table = play(model, list(collages(photos, given.collages)), given.few, names)
-    record = {"photos": len(photos), "collages": given.collages, "few": given.few, "options": LIGHT, "shares": table}
+    if given.add:
+        table = json.loads(given.add.read_text(encoding="utf-8"))["shares"] | table
+    record = {"photos": len(photos), "options": LIGHT, "shares": table}
     if given.page:
         given.page.write_text(page(record), encoding="utf-8")
     if given.out:
