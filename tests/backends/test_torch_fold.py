@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor, TimeoutError
 
 import numpy as np
 import pytest
 import torch
 
 from shisen.backends.torch import TorchClassifier
+from shisen.backends.torch_fold import folded, pairs
 from shisen.targets import ClassSeed
 
 SEED = ClassSeed("class 1", ((1.0, (1,)),))
@@ -135,6 +137,22 @@ def test_a_convolution_whose_output_is_used_twice_is_left_alone() -> None:
 
     plain, quick = both(Twice().eval())
     np.testing.assert_allclose(quick.activations(images()), plain.activations(images()), rtol=1e-5, atol=1e-5)
+
+
+def test_biases_asked_for_during_another_threads_forward_are_those_of_the_network_as_it_is() -> None:
+    module = net()
+    plain, quick = both(module)
+    quick.activations(images())
+    want = plain.biases(images())
+    with ThreadPoolExecutor(1) as pool:
+        with quick._lock, folded(pairs(module, quick._trace(None).calls), ()):
+            asked = pool.submit(quick.biases, images())
+            with pytest.raises(TimeoutError):
+                asked.result(timeout=0.5)
+        got = asked.result(timeout=30)
+    assert got.keys() == want.keys()
+    for name, value in want.items():
+        np.testing.assert_allclose(got[name], value)
 
 
 def test_only_networks_loaded_by_name_are_folded() -> None:

@@ -165,7 +165,9 @@ class TorchClassifier:
 
     def biases(self, images: Any) -> dict[str, Any]:
         """Return what every layer adds by itself, path → `(c,)`; see `torch_biases.biases`."""
-        return biases(self.net, self._trace(self._tensor(images)).calls, self.scaling)
+        calls = self._trace(self._tensor(images)).calls
+        with self._lock:  # another thread's forward may have folded weights in place
+            return biases(self.net, calls, self.scaling)
 
     def runs_tail_only(self, images: Any, at: str) -> bool:
         """Tell whether `replaced` with one image runs only what lies behind the point k-fold.
