@@ -221,8 +221,12 @@ def test_a_method_that_hardly_depends_on_the_weights_is_offered_with_a_caution(v
 def test_long_work_can_be_cancelled(visit: Any, desk: Any) -> None:
     alt(visit, "tiger cat")
     visit.get_by_role("tab", name="Trust").click()
+    box = visit.locator("#shisen-trust-methods input")
+    box.click()
+    visit.get_by_role("option", name="rise", exact=True).click()  # minutes, so that there is something to stop
+    box.press("Tab")
     visit.locator("#shisen-go-trust").click()
-    visit.wait_for_selector('#shisen-trust-status:has-text("Starting")', timeout=WAIT)
+    visit.wait_for_selector("#shisen-trust-status .shisen-note", timeout=WAIT)
     visit.locator("#shisen-stop-trust").click()
     visit.wait_for_selector('#shisen-trust-status:has-text("Stopped")', timeout=WAIT)
     assert visit.locator(".shisen-report").count() == 0

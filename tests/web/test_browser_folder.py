@@ -72,7 +72,7 @@ def test_methods_are_measured_with_progress_and_the_report_is_there_to_be_read_o
     look.locator("#shisen-trust-count input[type=number]").fill("6")
     look.locator("#shisen-trust-count input[type=number]").press("Tab")
     look.locator("#shisen-go-trust").click()
-    look.wait_for_selector("#shisen-trust-status progress", timeout=WAIT)
+    look.wait_for_selector("#shisen-trust-status .shisen-note", timeout=WAIT)
     look.wait_for_selector('#shisen-trust-status:has-text("6 pictures")', timeout=WAIT)
     report = look.frame_locator(".shisen-report")
     assert "Can these explanations be trusted?" in report.locator("h1").inner_text(timeout=WAIT)

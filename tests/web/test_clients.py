@@ -60,7 +60,8 @@ def test_eight_at_once_get_their_own_answers(served: Any, desk: Any, tmp_path: P
     assert desk._seen.bytes <= BUDGET
 
 
-def test_hostile_names_and_uploads_are_refused_with_a_message(served: Any, tmp_path: Path) -> None:
+def test_hostile_names_and_uploads_are_refused_with_a_message(served: Any, served_folder: Any, tmp_path: Path) -> None:
+    assert served_folder.local_url != served.local_url  # a second page of the same process takes no uploads away
     from gradio_client import handle_file
 
     client = client_of(served, tmp_path)

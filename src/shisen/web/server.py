@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def serve(
     if lang not in LANGUAGES:
         raise InputError(explain_error("lang must be 'en' or 'ja'.", repr(lang), "Leave it out for English."))
     work = tempfile.TemporaryDirectory(prefix="shisen_page_")
-    _quiet(work.name)
+    _quiet()
     try:
         import gradio as gr  # noqa: F401
     except ImportError:
@@ -137,8 +138,14 @@ def check_host(host: str, auth: tuple[str, str] | None) -> None:
         )
 
 
-def _quiet(folder: str) -> None:
-    """Have the page's own framework send nothing anywhere, and keep its files in a folder that goes."""
+def _quiet() -> None:
+    """Have the page's own framework send nothing anywhere, and keep what is uploaded in a folder that goes."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-    os.environ["GRADIO_TEMP_DIR"] = str(Path(folder) / "uploads")
+    os.environ["GRADIO_TEMP_DIR"] = str(Path(_uploads().name) / "uploads")
+
+
+@cache
+def _uploads() -> tempfile.TemporaryDirectory[str]:
+    """Return the folder of the uploads, one a process: the framework asks the environment for it at every upload."""
+    return tempfile.TemporaryDirectory(prefix="shisen_uploads_")
