@@ -1,6 +1,6 @@
 """Every method against every metric on real photographs, with floors, written to docs/trust.md.
 
-    python -m benchmarks.trust PHOTOS --n 24 --confirm 60
+    python -m benchmarks.trust PHOTOS --choose 76 --confirm 76 --n 76 --slow 8
 
 The work is kept in runs/trust, so that a stopped run goes on, and a larger one builds on a smaller one.
 """
@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 
 import shisen
-from shisen.evaluate.checks import check_sanity
+from shisen.evaluate.checks import verdict_words
 from shisen.evaluate.harness import evaluate
 from shisen.evaluate.scores import Scores, arrow
 from shisen.evaluate.settings import Setting
+from shisen.evaluate.statistics import bootstrap
+from shisen.run.memory import keep_freed_memory
 
 FLOORS = ("random", "random_patches", "centre", "constant", "edges")
 FUSED = ("head", "blocks.4.2")
@@ -39,12 +43,22 @@ LAYERS = (
 )
 FAST = (
     "grad_cam",
-    "grad_cam_pp",
+    "cam",
     "xgrad_cam",
-    "hires_cam@blocks.6.0",
+    "hires_cam",
+    "grad_cam_pp",
     "layer_cam",
-    "hires_cam@head+blocks.4.2",
+    "recipro_cam",
+    "ablation_cam",
     "eigen_cam",
+    "eigen_grad_cam",
+    "grad_cam@head.norm",
+    "grad_cam_pp@head.norm",
+    "layer_cam@head.norm",
+    "grad_cam@blocks.6.0",
+    "hires_cam@blocks.6.0",
+    "hires_cam@head+blocks.4.2",
+    "full_grad",
     "gradient",
     "input_x_gradient",
     "guided_backprop",
@@ -55,11 +69,12 @@ SLOW = (
     "grad_cam",
     "smooth_grad",
     "integrated_gradients",
-    "recipro_cam",
-    "ablation_cam",
+    "smooth_grad_cam_pp",
     "occlusion",
     "score_cam",
     "rise",
+    "lime",
+    "kernel_shap",
 )
 ORDERED = ("insertion_deletion", "adcc", "average_drop", "increase", "complexity", "sparseness")
 MARK = "<!-- what follows is written by benchmarks/trust.py -->"
@@ -88,6 +103,61 @@ def chosen(scores: Scores) -> str:
     return max((m for m in scores.methods if m not in scores.floors), key=of)
 
 
+def layers(measure: Any, given: Any, choosing: Sequence[str], confirming: Sequence[str]) -> list[str]:
+    """Choose a setting on one half of the pictures and confirm it on the other."""
+    first = measure(choosing[: given.choose], LAYERS, ORDERED[:3], floors=("random",), options=HALVED)
+    name = chosen(first)
+    winner = next(s for s in LAYERS if s.name == name)
+    second = measure(confirming[: given.confirm], [LAYERS[0], winner], ORDERED, floors=("random", "centre"))
+    return [
+        "## Which layer, which variant",
+        "",
+        f"EfficientNet-Lite0, {first.facts['n']} photos (the choosing half), curves of 8 steps.",
+        "",
+        *markdown(first),
+        "",
+        "## The recommended setting, confirmed",
+        "",
+        f"`{name}` came out best above. On {second.facts['n']} other photos, which played no part in the choice, "
+        "with curves of 16 steps:",
+        "",
+        *markdown(second),
+        "",
+        *(f"* {d.sentence}" for d in second.differences if d.method == name),
+        "",
+    ]
+
+
+def sanity(measure: Any, given: Any, choosing: Sequence[str]) -> list[str]:
+    """Compare maps with those of networks whose weights are shuffled, every method."""
+    fast = [m for m in FAST if "+" not in m]
+    parts = [
+        measure(choosing[: given.sane], fast, ["weight_randomisation"], floors=("edges",)),
+        measure(choosing[: given.sane_slow], SLOW[1:], ["weight_randomisation"], floors=()),
+    ]
+    lines = [
+        "## Sanity: do the maps depend on the weights?",
+        "",
+        "Rank correlation of |map| with those of copies of the network whose weights are shuffled from the answer "
+        "downwards. A map is said to depend on the weights if the upper end of the interval lies below 0.5, and not to "
+        "if the lower end reaches it.",
+        "",
+        "| method | photos | a tenth of the layers | four tenths | all | mean | verdict |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for scores in parts:
+        for name in scores.methods:
+            found = bootstrap(np.asarray([r.value for r in scores.of(name, "weight_randomisation").values()]))
+            stages = " | ".join(f"{v:.2f}" for v in scores.curve(name, "weight_randomisation"))
+            shown = f"*{name}* (floor)" if name in scores.floors else name
+            words = verdict_words(found)
+            words = words if words == "depends on the weights" else f"**{words}**"
+            lines.append(
+                f"| {shown} | {found.n} | {stages} | {found.value:.2f} [{found.low:.2f}, {found.high:.2f}] | {words} |"
+            )
+    return [*lines, ""]
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run what is missing and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -96,83 +166,47 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--slow", type=int, default=4, help="pictures of the methods that need many passes")
     parser.add_argument("--choose", type=int, default=16, help="pictures on which the setting is chosen")
     parser.add_argument("--confirm", type=int, default=60, help="other pictures on which it is confirmed")
-    parser.add_argument("--stages", default="choose,confirm,table,sanity,slow")
+    parser.add_argument("--sane", type=int, default=8, help="pictures of the sanity check")
+    parser.add_argument("--sane-slow", type=int, default=3, help="the same for methods that need many passes")
+    parser.add_argument("--stages", default="choose,table,slow,sanity", help="those not named are left as they are")
     parser.add_argument("--out", type=Path, default=Path("runs/trust"))
     parser.add_argument("--page", type=Path, default=Path("docs/trust.md"))
     given = parser.parse_args(arguments)
+    keep_freed_memory()  # as the command line does
     model = shisen.load("efficientnet_lite0").chunked(8)
     photos = sorted(str(p) for p in given.photos.glob("*.jpg"))
     order = np.random.default_rng(0).permutation(len(photos))
     choosing, confirming = ([photos[i] for i in order[k::2]] for k in (0, 1))
-    stages = given.stages.split(",")
     start = perf_counter()
-    parts: list[str] = []
 
-    first = evaluate(
-        model, choosing[: given.choose], LAYERS, ORDERED[:2], floors=("random",), options=HALVED, out=given.out
-    )
-    name = chosen(first)
-    winner = next(s for s in LAYERS if s.name == name)
-    print(first.table(), f"\nchosen: {name}, {perf_counter() - start:.0f} s", flush=True)
-    parts += [
-        "## Which layer, which variant",
-        "",
-        f"{first.facts['n']} photos (the choosing half), 8 steps.",
-        "",
-        *markdown(first),
-        "",
-    ]
-    if "confirm" in stages:
-        second = evaluate(
-            model, confirming[: given.confirm], [LAYERS[0], winner], ORDERED, floors=("random", "centre"), out=given.out
-        )
-        print(second.table(), f"\n{perf_counter() - start:.0f} s", flush=True)
-        parts += [
-            "## The recommended setting, confirmed",
-            "",
-            f"`{name}` came out best above. On {second.facts['n']} other photos, which played no part in the choice:",
-            "",
-            *markdown(second),
-            "",
-            *(f"* {d.sentence}" for d in second.differences if d.method == name),
-            "",
-        ]
-    if "table" in stages:
-        third = evaluate(model, choosing[: given.n], FAST, ORDERED, floors=FLOORS, out=given.out)
-        print(third.table(), f"\n{perf_counter() - start:.0f} s", flush=True)
-        parts += ["## Methods of a few passes", "", f"{third.facts['n']} photos.", "", *markdown(third), ""]
-    if "sanity" in stages:
-        found = check_sanity(model, choosing[:6], [m for m in FAST if "+" not in m])
-        print(*found, sep="\n", flush=True)
-        parts += [
-            "## Sanity: do the maps depend on the weights?",
-            "",
-            "6 photos; rank correlation of |map| with those of copies of the network whose weights are shuffled from "
-            "the answer downwards: a tenth, four tenths, all of the layers; mean of the three.",
-            "",
-            "| method | rank correlation | SSIM | verdict |",
-            "|---|---|---|---|",
-            *(
-                f"| {v.method} | {v.likeness.value:.2f} [{v.likeness.low:.2f}, {v.likeness.high:.2f}] "
-                f"| {v.ssim:.2f} | {v.words} |"
-                for v in found
-            ),
-            "",
-        ]
-    if "slow" in stages:
-        slow = evaluate(
-            model,
-            choosing[: given.slow],
-            SLOW,
-            ORDERED,
-            floors=("random",),
-            options={"rise": {"masks": 500}, "smooth_grad": {"n": 25}} if False else None,
-            out=given.out,
-        )
-        print(slow.table(), f"\n{perf_counter() - start:.0f} s", flush=True)
-        parts += ["## Methods of many passes", "", f"{slow.facts['n']} photos.", "", *markdown(slow), ""]
-    words, _, _ = given.page.read_text(encoding="utf-8").partition(MARK)
-    given.page.write_text(words + MARK + "\n\n" + "\n".join(parts), encoding="utf-8")
+    def measure(pictures: Sequence[str], methods: Sequence[Any], metrics: Sequence[str], **more: Any) -> Scores:
+        found = evaluate(model, pictures, methods, metrics, out=given.out, **more)
+        print(found.table(), f"\n{perf_counter() - start:.0f} s", flush=True)
+        return found
+
+    def table(title: str, methods: Sequence[str], n: int, floors: Sequence[str]) -> list[str]:
+        found = measure(choosing[:n], methods, ORDERED, floors=floors)
+        return [f"## {title}", "", f"{found.facts['n']} photos, curves of 16 steps.", "", *markdown(found), ""]
+
+    work = {
+        "choose": partial(layers, measure, given, choosing, confirming),
+        "table": partial(table, "Methods of a few passes", FAST, given.n, FLOORS),
+        "slow": partial(table, "Methods of many passes", SLOW, given.slow, ("random",)),
+        "sanity": partial(sanity, measure, given, choosing),
+    }
+    for stage in given.stages.split(","):
+        lines = work[stage]()
+        given.page.write_text(replaced(given.page.read_text(encoding="utf-8"), lines), encoding="utf-8")
+
+
+def replaced(page: str, lines: Sequence[str]) -> str:
+    """Return the page with its sections of the same titles replaced by these; new ones go to the end."""
+    words, _, rest = page.partition(MARK)
+    old = {part.split("\n")[0]: part for part in rest.strip().split("\n## ")} if rest.strip() else {}
+    old = {title.removeprefix("## "): text.removeprefix("## ") for title, text in old.items()}
+    new = {part.split("\n")[0]: part for part in "\n".join(lines).removeprefix("## ").strip().split("\n## ")}
+    whole = {**old, **new}
+    return words + MARK + "\n\n" + "\n\n".join(f"## {text.strip()}" for text in whole.values()) + "\n"
 
 
 if __name__ == "__main__":

@@ -60,7 +60,7 @@ def test_the_split_into_batches_changes_nothing(chunk: int) -> None:
 def test_forwards_are_shared_between_metrics() -> None:
     net, pictures = model(), spots(2)
 
-    def passes(metrics: list[str], methods: list[str]) -> int:
+    def passes(metrics: list[str], methods: list[Any]) -> int:
         count = Passes()
         evaluate(net.around(Watched(net.model, count)), pictures, methods, metrics, floors=())
         return count.total
@@ -69,8 +69,9 @@ def test_forwards_are_shared_between_metrics() -> None:
     assert passes(["insertion_deletion", "insertion", "deletion"], ["grad_cam"]) == once
     # identity, answers, maps; per picture 2 × 15 in between and the two fills once for both methods
     assert once == 1 + 2 + 2 + 2 * (30 + 2)
-    twice = passes(["insertion_deletion"], ["grad_cam", "layer_cam"])
-    assert twice == once + 2 * 30  # the second method shares the gradient and the fills
+    # here layer_cam is the same map, and removes the same pixels; the gradient's order is another one
+    assert passes(["insertion_deletion"], ["grad_cam", "layer_cam"]) == once
+    assert once < passes(["insertion_deletion"], ["grad_cam", "gradient"]) <= once + 2 + 2 * 30
     assert passes(["average_drop", "increase", "adcc"], ["grad_cam"]) == 1 + 2 + 2 + 2 * (1 + 1)
 
 

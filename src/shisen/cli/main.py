@@ -66,6 +66,10 @@ def main(args: list[str] | None = None) -> None:
     """Run the command line; exit code 0 done, 1 done with failures listed, 2 wrong usage."""
     words = sys.argv[1:] if args is None else args
     from ..errors import InputError, ShisenError
+    from ..run.memory import keep_freed_memory
+
+    if args is None:  # this process is ours
+        keep_freed_memory()
 
     debug = "--debug" in words
     words = [w for w in words if w != "--debug"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from inspect import isgenerator
 from typing import Any
 
@@ -31,12 +31,14 @@ class Ask:
     """Images `(k, h, w, c)` whose logits `(k, classes)` are wanted.
 
     `key` names a question that other metrics may ask too, so that it travels once: about the same map, or, with
-    `shared`, about the same picture whatever the map.
+    `shared`, about the same picture whatever the map. `rows` names every single image among all images that are made
+    of this picture, so that maps of one order, which remove the same pixels, ask once.
     """
 
     images: Image
     key: str = ""
     shared: bool = False
+    rows: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,12 @@ class Case:
         """`(h, w)` in [0, 1]: the positive part of the heat, min–max scaled; see `normalised`."""
         return normalised(self.heat)
 
+    @cached_property
+    def ranks(self) -> npt.NDArray[np.int64]:
+        """Flat pixel numbers, the highest heat first, equal ones as drawn for the picture; see `fills.order`."""
+        drawn = _drawn(self.seed, self.heat.size)
+        return np.asarray(drawn[np.argsort(-self.heat.ravel()[drawn], kind="stable")])
+
     @property
     def chance(self) -> float:
         """Probability of the class for the image."""
@@ -131,7 +139,7 @@ class Case:
 
     def rng(self, purpose: str) -> np.random.Generator:
         """Return the generator of this picture for one purpose, the same for all maps of the picture."""
-        return np.random.default_rng([self.seed, zlib.crc32(purpose.encode())])
+        return _generator(self.seed, purpose)
 
     def blended(self, keep: npt.NDArray[Any], fill: npt.NDArray[Any]) -> Image:
         """Return keep · image + (1 − keep) · fill, for keep `(h, w)` or `(k, h, w)` in [0, 1]."""
@@ -139,10 +147,28 @@ class Case:
         blend = share * self.image + (1.0 - share) * fill  # exact at 0 and 1
         return np.asarray(blend, dtype=np.float32)
 
+    def composed(self, keep: npt.NDArray[np.bool_], fill: Image) -> Image:
+        """Return the image where `keep` `(k, h, w)` says so, else the fill `(h, w, c)`; as `blended`, but quicker."""
+        pixel = np.dtype((np.void, self.image.itemsize * self.image.shape[2]))  # a pixel moves as one piece
+        one, other = (np.ascontiguousarray(x, dtype=self.image.dtype).view(pixel)[..., 0] for x in (self.image, fill))
+        return np.where(keep, one, other).view(self.image.dtype).reshape(*keep.shape, -1)
+
     @cached_property
     def black(self) -> Image:
         """The image that the network sees as zero everywhere."""
         return np.broadcast_to(np.asarray(self.zero, dtype=np.float32), self.image.shape).copy()
+
+
+def _generator(seed: int, purpose: str) -> np.random.Generator:
+    return np.random.default_rng([seed, zlib.crc32(purpose.encode())])
+
+
+@lru_cache(maxsize=16)
+def _drawn(seed: int, pixels: int) -> npt.NDArray[np.int64]:
+    """Return the order in which equal pixels of a picture fall: of falling draws, equal draws as they are stored."""
+    order = np.argsort(-_generator(seed, "ties").random(pixels), kind="stable")
+    order.flags.writeable = False
+    return order
 
 
 def heat(values: npt.NDArray[Any], shows: str, size: tuple[int, int]) -> Map:

@@ -19,6 +19,12 @@ from .statistics import Interval, bootstrap
 ALIKE = 0.5
 """A mean rank correlation from which on a map is said not to depend on the weights."""
 
+WORDS = {
+    True: "depends on the weights",
+    False: "does not depend on the weights",
+    None: "unclear: more pictures are needed",
+}
+
 SLOW = ("score_cam", "ablation_cam", "recipro_cam", "rise", "occlusion", "lime", "kernel_shap")
 
 
@@ -41,11 +47,7 @@ class Verdict:
     @property
     def words(self) -> str:
         """The verdict in words."""
-        return {
-            True: "depends on the weights",
-            False: "does not depend on the weights",
-            None: "unclear: more pictures are needed",
-        }[self.passed]
+        return WORDS[self.passed]
 
 
 def check_sanity(
@@ -98,6 +100,11 @@ def verdict(likeness: Interval) -> bool | None:
     if high < ALIKE:
         return True
     return False if low >= ALIKE else None
+
+
+def verdict_words(likeness: Interval) -> str:
+    """Return the verdict in words."""
+    return WORDS[verdict(likeness)]
 
 
 def patterns(model: Model, n: int, random_state: int) -> list[Any]:

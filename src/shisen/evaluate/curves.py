@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError, explain_error
+from .cache import digest
 from .case import Ask, Case, Outcome, Steps
 from .fills import filled, kept, order
 from .metrics import metric
@@ -34,8 +35,12 @@ def _curve(case: Case, fill: str, steps: int, removing: bool) -> Steps:
     middle = np.zeros(0)
     if len(counts):
         keep = kept(order(case), counts, case.size)
+        keep = keep if removing else ~keep
         name = f"curve {fill} {steps} {'deletion' if removing else 'insertion'}"
-        middle = case.chances((yield Ask(case.blended(keep if removing else ~keep, empty), name)))
+        images = case.composed(keep, empty)
+        # the same pixels of the same picture kept: the same image, whichever map or method has asked for it
+        rows = tuple(f"{fill} {digest(np.packbits(one))}" for one in keep)
+        middle = case.chances((yield Ask(images, name, rows=rows)))
     ends = ([case.chance], last) if removing else (last, [case.chance])
     curve = np.concatenate([ends[0], middle, ends[1]])
     return Outcome(area(curve), tuple(float(v) for v in curve))

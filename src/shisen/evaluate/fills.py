@@ -55,8 +55,7 @@ def order(case: Case) -> npt.NDArray[np.int64]:
     The draw is shared by all maps of the picture, so a constant map is removed exactly like the map of the draws
     itself, which is a random map: neither gains anything from where its pixels happen to be stored.
     """
-    draw = case.rng("ties").random(case.heat.size)
-    return np.lexsort((-draw, -case.heat.ravel().astype(np.float64)))
+    return case.ranks
 
 
 def kept(ranks: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], size: tuple[int, int]) -> npt.NDArray[np.bool_]:

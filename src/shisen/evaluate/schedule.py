@@ -49,6 +49,10 @@ class _Question:
     def rows(self) -> int:
         return len(self.request.images)
 
+    def name(self, row: int) -> Hashable | None:
+        """Return what a single image is called among those of all pictures, or None."""
+        return (self.first.picture, self.request.rows[row]) if self.request.rows else None
+
 
 class Schedule:
     """Drives tasks; see `run`.
@@ -66,6 +70,7 @@ class Schedule:
         self._asks: list[_Question] = []
         self._explains: dict[Hashable, list[_Question]] = {}
         self._memory: dict[Hashable, Any] = {}
+        self._answers: dict[Hashable, Any] = {}
         self._open: dict[Hashable, _Question] = {}
         self._alive = 0
         self._finished: list[tuple[Hashable, Outcome]] = []
@@ -138,27 +143,41 @@ class Schedule:
             self._advance(task, reply)
 
     def _ask(self) -> None:
-        """Fill one batch with questions, oldest first, and hand out the answers."""
+        """Fill one batch with questions, oldest first, and hand out the answers; equal images travel once."""
         shape = self._asks[0].request.images.shape[1:]
-        taken: list[tuple[_Question, int, int]] = []
-        room = self._chunk
+        images: list[Any] = []
+        names: dict[Hashable, int] = {}
+        taken: list[tuple[_Question, list[Any]]] = []
         for question in self._asks:
-            if room == 0:
+            if question.request.images.shape[1:] != shape:
+                continue
+            places: list[Any] = []
+            for row in range(question.asked, question.rows):
+                name = question.name(row)
+                if name in self._answers:
+                    places.append(self._answers[name])
+                    continue
+                if name not in names and len(images) == self._chunk:
+                    break
+                place = names.get(name) if name is not None else None
+                if place is None:
+                    place = len(images)
+                    images.append(question.request.images[row])
+                    if name is not None:
+                        names[name] = place
+                places.append(place)
+            taken.append((question, places))
+            if len(images) == self._chunk:
                 break
-            if question.request.images.shape[1:] == shape:
-                end = min(question.rows, question.asked + room)
-                taken.append((question, question.asked, end))
-                room -= end - question.asked
-        logits = np.asarray(self._scores(np.concatenate([q.request.images[a:b] for q, a, b in taken])))
-        row = 0
-        for question, start, end in taken:
-            question.parts.append(logits[row : row + end - start])
-            question.asked = end
-            row += end - start
-        ready = [q for q, _, _ in taken if q.asked == q.rows]
+        logits = np.asarray(self._scores(np.stack(images))) if images else np.zeros((0, 0))
+        for question, places in taken:
+            question.parts += [logits[p] if isinstance(p, int) else p for p in places]
+            question.asked += len(places)
+        self._answers.update({name: logits[place] for name, place in names.items()})
         self._asks = [q for q in self._asks if q.asked < q.rows]
-        for question in ready:
-            self._answered(question, np.concatenate(question.parts))
+        for question, _ in taken:
+            if question.asked == question.rows:
+                self._answered(question, np.stack(question.parts))
 
     def _make_maps(self, kind: Hashable) -> None:
         """Explain the images of one setting's questions together."""
