@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from shisen.attribution.resample import blur, resize, spread
+from shisen.attribution.resample import blur, one_thread, resize, spread
 
 
 @pytest.mark.parametrize("size", [(5, 7), (8, 8), (24, 10), (3, 4), (1, 30)])
@@ -39,3 +39,24 @@ def test_blur_keeps_a_constant_and_spreads_a_point_by_its_deviation() -> None:
     at = np.arange(61) - 30
     assert spot.sum() == pytest.approx(1.0, rel=1e-4)
     assert (spot.sum(axis=1) * at**2).sum() == pytest.approx(16.0, rel=1e-3)
+
+
+def test_products_of_numpy_keep_to_one_thread_and_the_number_is_put_back_after_the_last() -> None:
+    control = pytest.importorskip("threadpoolctl")
+
+    def threads() -> set[int]:
+        return {p["num_threads"] for p in control.threadpool_info() if p["user_api"] == "blas"}
+
+    before = threads()
+    array = np.zeros((1, 2, 2), np.float32)
+    first, second = one_thread(array), one_thread(array)
+    first.__enter__()
+    second.__enter__()
+    assert threads() == {1}
+    first.__exit__(None, None, None)  # the one that came first leaves first, as two visitors of a page may
+    assert threads() == {1}
+    second.__exit__(None, None, None)
+    assert threads() == before
+    with pytest.raises(ZeroDivisionError), one_thread(array):
+        raise ZeroDivisionError
+    assert threads() == before

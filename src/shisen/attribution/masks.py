@@ -16,7 +16,7 @@ from .cam import positive
 from .fills import filling
 from .fused import several_layers
 from .objective import as_score, on_device, settled
-from .resample import bilinear
+from .resample import bilinear, one_thread
 
 VARIANTS = ("paper", "increase")
 
@@ -130,9 +130,11 @@ def _masks(maps: Array, size: tuple[int, ...], chunk: int) -> Iterator[Array]:
     colours = xp.permute_dims(like(np.repeat(bilinear(maps.shape[2], width), depth, axis=0), maps), (1, 0))
     for start in range(0, maps.shape[0], chunk):
         some = maps[start : start + chunk, ...]
-        rows = tall @ some
-        large = rows @ xp.permute_dims(wide, (1, 0))
-        low = xp.min(large, axis=(1, 2), keepdims=True)
-        span = xp.max(large, axis=(1, 2), keepdims=True) - low
-        scaled = (rows - low) / xp.where(span > 0, span, xp.ones_like(span))  # columns sum to one: before or after
-        yield xp.reshape(scaled @ colours, (some.shape[0], height, width, depth))
+        with one_thread(maps):
+            rows = tall @ some
+            large = rows @ xp.permute_dims(wide, (1, 0))
+            low = xp.min(large, axis=(1, 2), keepdims=True)
+            span = xp.max(large, axis=(1, 2), keepdims=True) - low
+            scaled = (rows - low) / xp.where(span > 0, span, xp.ones_like(span))  # columns sum to one: before or after
+            masks = scaled @ colours
+        yield xp.reshape(masks, (some.shape[0], height, width, depth))

@@ -16,7 +16,7 @@ from ..types import Array, Classifier, Maps, Seed
 from .averaged import portions
 from .fills import Eraser
 from .objective import on_device, settled_on
-from .resample import bilinear, separable
+from .resample import bilinear, one_thread, separable
 
 VARIANTS = ("centred", "paper")
 
@@ -208,7 +208,8 @@ class Grids:
         """Return the masks with these numbers, `(r, h, w)` in [0, 1], in the pictures' kind of array."""
         left, right = (self._cut(axis, run) for axis in (0, 1))
         grids = like(self.grids[run.start : run.stop], images)
-        return like(left, images) @ grids @ like(np.ascontiguousarray(right.transpose(0, 2, 1)), images)
+        with one_thread(grids):
+            return like(left, images) @ grids @ like(np.ascontiguousarray(right.transpose(0, 2, 1)), images)
 
     def _cut(self, axis: int, run: range) -> npt.NDArray[np.float32]:
         """Return the enlarging matrix of each mask, `(r, side, cells)`, cut at its shift."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache
+from threading import Lock
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +16,41 @@ from ..targets import like
 from ..types import Array
 
 Matrix = npt.NDArray[np.float32]
+_lock, _held, _inside = Lock(), ExitStack(), 0
+
+
+@contextmanager
+def one_thread(array: Array) -> Iterator[None]:
+    """Keep products of NumPy arrays on one thread; other kinds of array are left alone.
+
+    After a product NumPy's idle threads spin for milliseconds, on the cores that the network's next forward needs.
+    The number of threads is the process's, so it is put back when the last of several callers leaves.
+    """
+    global _inside
+    limiter = _blas() if isinstance(array, np.ndarray) else None
+    if limiter is None:
+        yield
+        return
+    with _lock:
+        if _inside == 0:
+            _held.enter_context(limiter.limit(limits=1))
+        _inside += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _inside -= 1
+            if _inside == 0:
+                _held.close()
+
+
+@lru_cache(maxsize=1)
+def _blas() -> Any:
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:
+        return None
+    return ThreadpoolController().select(user_api="blas")
 
 
 @lru_cache(maxsize=256)
@@ -52,12 +91,13 @@ def separable(maps: Array, rows: Matrix, columns: Matrix) -> Array:
     """Return rows · map · columnsᵀ for maps `(n, h, w)` or `(n, h, w, c)`, channel by channel."""
     xp = array_namespace(maps)
     left, right = like(rows, maps), like(columns, maps)
-    if maps.ndim == 3:
-        return left @ maps @ xp.permute_dims(right, (1, 0))
-    n, h, w, c = maps.shape
-    tall = left @ xp.reshape(maps, (n, h, w * c))
-    wide = xp.reshape(tall, (n * left.shape[0], w, c))
-    return xp.reshape(right @ wide, (n, left.shape[0], right.shape[0], c))
+    with one_thread(maps):
+        if maps.ndim == 3:
+            return left @ maps @ xp.permute_dims(right, (1, 0))
+        n, h, w, c = maps.shape
+        tall = left @ xp.reshape(maps, (n, h, w * c))
+        wide = xp.reshape(tall, (n * left.shape[0], w, c))
+        return xp.reshape(right @ wide, (n, left.shape[0], right.shape[0], c))
 
 
 def resize(maps: Array, size: tuple[int, int]) -> Array:
