@@ -160,3 +160,26 @@ def test_only_networks_loaded_by_name_are_folded() -> None:
 
     assert shisen.load("efficientnet_lite0").network.folds
     assert not shisen.wrap(net()).network.folds
+
+
+class Looking(torch.nn.Module):
+    """A convolution with its normalisation, and attention among its places."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.norm = torch.nn.Conv2d(3, 8, 4, stride=4), torch.nn.BatchNorm2d(8)
+        self.attn = torch.nn.MultiheadAttention(8, 2, batch_first=True)
+        self.top = torch.nn.Linear(8, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        tokens = self.norm(self.stem(x)).flatten(2).transpose(1, 2)
+        return self.top(self.attn(tokens, tokens, tokens)[0].mean(1))
+
+
+def test_the_comparison_before_the_first_fold_is_not_taken_for_attention() -> None:
+    torch.manual_seed(0)
+    plain, quick = both(Looking().eval())
+    (want,), (got,) = plain.attentions(images()), quick.attentions(images())
+    assert quick._pairs
+    assert got.path == want.path
+    torch.testing.assert_close(got.values, want.values)

@@ -327,6 +327,9 @@ class TorchClassifier:
             return {}
         if self._pairs is None:
             found = pairs(self.net, traced.calls)
+            if not found:
+                self._pairs = found
+                return found
             noise = torch.rand(1, *x.shape[1:], generator=torch.Generator().manual_seed(0)).to(x.device)
             with torch.no_grad():
                 plain = self._select(self.net(self._network_input(noise))).float()

@@ -192,8 +192,10 @@ def attentions(
         One `Attention` a layer, in forward order; none where the network has no attention.
     """
     x = model._tensor(images)
-    calls = model._trace(x).calls
+    traced = model._trace(x)
+    calls = traced.calls
     with model._lock, borrowed(model.net), ExitStack() as stack:
+        model._foldable(traced, x)  # compares two forwards the first time, which must not be recorded
         where = _Where()
         where.watch(model.net, stack)
         mode = _Attentions(where, x.shape[0], seed is not None)
