@@ -72,14 +72,27 @@ def test_the_page_holds_every_map_and_nothing_from_elsewhere(
     found = shisen.attention(model, picture)
     page = found.save(tmp_path / "heads.html").read_text(encoding="utf-8")
     assert not re.search(r"(src|href)=[\"'](?!data:)", page)
-    data = np.frombuffer(base64.b64decode(re.search(r'data = bytes\("([^"]+)"\)', page)[1]), np.uint8)
-    tops = np.frombuffer(base64.b64decode(re.search(r'bytes\("([^"]+)"\)\.buffer', page)[1]), "<f4")
-    maps = data.reshape(3, 6, 25, 24) * tops.reshape(3, 6, 25, 1) / 255
-    np.testing.assert_allclose(maps[:, :4, 0], found.seen_from(found.values).reshape(3, 4, 24), atol=2e-3)
-    np.testing.assert_allclose(
-        maps[1, 2, 1 + 7], found.values[1, 2, 1 + 7, 1:], atol=2e-3
-    )  # seen from the eighth place
-    np.testing.assert_allclose(maps[2, 5, 0], found.rollout[2, 0, 1:], atol=2e-3)
+    sheets = json.loads(re.search(r"sheets = (\[.+?\]), words", page)[1])
+    assert [(s["grid"], s["heads"], s["near"]) for s in sheets] == [([4, 6], 4, 24)] * 3
+
+    def maps(layer: int, name: str) -> np.ndarray:
+        levels, tops = (base64.b64decode(sheets[layer][k]) for k in (name, f"{name}s"))
+        return np.frombuffer(levels, np.uint8).reshape(6, -1, 24) * np.frombuffer(tops, "<f4").reshape(6, -1, 1) / 255
+
+    first = np.stack([maps(i, "first") for i in range(3)])[:, :, 0]
+    np.testing.assert_allclose(first[:, :4], found.seen_from(found.values).reshape(3, 4, 24), atol=2e-3)
+    np.testing.assert_allclose(first[2, 5], found.rollout[2, 0, 1:], atol=2e-3)
+    np.testing.assert_allclose(maps(1, "own")[2, 7], found.values[1, 2, 1 + 7, 1:], atol=2e-3)  # from the eighth place
+
+
+def test_a_page_too_large_holds_what_is_shown_first(
+    model: shisen.Model, picture: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("jinja2")
+    monkeypatch.setattr("shisen.features.heads_page.MOST", 1000)
+    page = shisen.attention(model, picture).save(tmp_path / "heads.html").read_text(encoding="utf-8")
+    assert "asks = false" in page
+    assert '"own": ""' in page
 
 
 def test_other_suffixes_and_networks_are_refused(model: shisen.Model, picture: np.ndarray, tmp_path: Path) -> None:

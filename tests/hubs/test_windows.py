@@ -14,7 +14,7 @@ from torch.nn import functional  # noqa: E402
 import shisen  # noqa: E402
 from shisen.attribution.attention import on_grid  # noqa: E402
 from shisen.backends.torch import TorchClassifier  # noqa: E402
-from shisen.errors import InputError, ModelError  # noqa: E402
+from shisen.errors import ModelError  # noqa: E402
 from shisen.registry import get  # noqa: E402
 from shisen.targets import ClassSeed  # noqa: E402
 from shisen.types import Attention  # noqa: E402
@@ -167,5 +167,27 @@ def test_the_sheet_shows_what_each_place_receives(tmp_path: Any) -> None:
     assert (sheet[-30, 3 * 116 + 200 :] < 250).any()  # four heads in the last row …
     assert found.save(tmp_path / "heads.png").exists()
     assert (tmp_path / "heads.json").exists()
-    with pytest.raises(InputError, match=r"heads\.png"):
-        found.save(tmp_path / "heads.html")
+
+
+def test_the_page_asks_from_any_place_within_its_window(tmp_path: Any) -> None:
+    pytest.importorskip("jinja2")
+    from shisen.features.heads_page import sheets_of
+
+    model = shisen.wrap(swin(), preprocess=shisen.Preprocess((32, 64)), name="tiny swin")
+    picture = np.random.default_rng(0).integers(0, 255, (32, 64, 3), dtype=np.uint8)
+    found = shisen.attention(model, picture)
+    sheets = sheets_of(found)
+    assert [(s.grid, s.heads, s.first.shape, s.own.shape) for s in sheets[1:3]] == [
+        ((8, 16), 2, (3, 128), (3, 128, 16)),
+        ((4, 8), 4, (5, 32), (5, 32, 16)),
+    ]
+    layer = model.attentions(model.prepare(model.read(picture))[0][None])[1]
+    place = 5 * 16 + 7
+    window, query = map(int, np.argwhere(layer.places == place)[0])
+    heads = layer.values.reshape(8, 2, 16, 16)[window]
+    sheet = sheets[1]
+    np.testing.assert_array_equal(sheet.members[sheet.window[place]], layer.places[window])
+    np.testing.assert_allclose(sheet.own[:2, place], heads[:, query], atol=1e-6)
+    np.testing.assert_allclose(sheet.own[2, place], heads[:, query].mean(0), atol=1e-6)
+    np.testing.assert_array_equal(sheet.first[:2].reshape(2, 8, 16), found.maps[1])
+    assert "注意</title>" in found.save(tmp_path / "heads.html", lang="ja").read_text(encoding="utf-8")

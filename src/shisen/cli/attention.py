@@ -20,7 +20,8 @@ from .common import load_model, model_options, pictures_of, quiet_warnings
     type=click.Path(path_type=Path),
     help="A picture (.png, .jpg, .webp), or a page with sliders (.html).",
 )
-def attention(picture: str, out: Path, **choice: Any) -> None:
+@click.option("--lang", type=click.Choice(["en", "ja"]), default="en", show_default=True, help="Of the page.")
+def attention(picture: str, out: Path, lang: str, **choice: Any) -> None:
     """Show where every head of every layer looks in one PICTURE, and the rollout through all of them.
 
     In networks with windows (Swin, MaxViT): what each place receives within its window; there is no rollout.
@@ -35,7 +36,7 @@ def attention(picture: str, out: Path, **choice: Any) -> None:
     model = load_model(choice)
     with quiet_warnings():
         found = verb(model, source)
-        written = found.save(out)
+        written = found.save(out, lang)
     told = found.manifest()
     heads = told["heads"] if isinstance(told["heads"], int) else f"{min(told['heads'])} to {max(told['heads'])}"
     click.echo(f"{source}: {len(found.layers)} layers × {heads} heads, seen from the {told['read by']} → {written}")

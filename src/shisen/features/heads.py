@@ -74,18 +74,13 @@ class Heads:
         own = [f"head {i + 1}" for i in range(heads.shape[1])]
         return tabled(small(self.picture, self.frame), self.layers, rows, own, ["mean", "rollout"], colormap, alpha)
 
-    def save(self, path: str | Path) -> Path:
-        """Write the sheet with its manifest (.png, .jpg, .webp), or a page with sliders (.html).
+    def save(self, path: str | Path, lang: str = "en") -> Path:
+        """Write the sheet with its manifest (.png, .jpg, .webp), or a page with sliders (.html) in English or Japanese.
 
         Raises:
-            InputError: for another suffix.
+            InputError: for another suffix or language.
         """
-        target = Path(path)
-        if target.suffix.lower() == ".html":
-            from .heads_page import write
-
-            return write(self, target)
-        return save_picture(self.sheet(), target, self.manifest())
+        return _saved(self, Path(path), lang)
 
     def manifest(self) -> dict[str, Any]:
         """Return what a reader needs to make the sheet again."""
@@ -111,6 +106,8 @@ class WindowHeads:
         layers: the attention's paths, in forward order.
         maps: one `(heads, h, w)` a layer: what each place receives from the places of its window, 1 on average where
             windows are full; the grid and the number of heads differ from stage to stage.
+        values: one `(windows, heads, places, places)` a layer, rows summing to 1.
+        places: one `(windows, places)` a layer: where each lies in the flattened grid; −1 for padding.
         model: the network's name.
     """
 
@@ -118,6 +115,8 @@ class WindowHeads:
     frame: Frame
     layers: tuple[str, ...]
     maps: tuple[Map, ...]
+    values: tuple[Map, ...]
+    places: tuple[npt.NDArray[np.int64], ...]
     model: str
 
     def sheet(self, colormap: str = "inferno", alpha: float = 0.65) -> Image.Image:
@@ -129,21 +128,13 @@ class WindowHeads:
         own = [f"head {i + 1}" for i in range(max(len(maps) for maps in self.maps))]
         return tabled(small(self.picture, self.frame), self.layers, rows, own, ["mean"], colormap, alpha)
 
-    def save(self, path: str | Path) -> Path:
-        """Write the sheet with its manifest (.png, .jpg, .webp).
+    def save(self, path: str | Path, lang: str = "en") -> Path:
+        """Write the sheet with its manifest (.png, .jpg, .webp), or a page with sliders (.html) in English or Japanese.
 
         Raises:
-            InputError: for another suffix.
+            InputError: for another suffix or language.
         """
-        if Path(path).suffix.lower() == ".html":
-            raise InputError(
-                explain_error(
-                    "The page with sliders needs one grid and one number of heads in all layers.",
-                    f"{self.model}, with windows and stages",
-                    "Write a picture instead: --out heads.png.",
-                )
-            )
-        return save_picture(self.sheet(), path, self.manifest())
+        return _saved(self, Path(path), lang)
 
     def manifest(self) -> dict[str, Any]:
         """Return what a reader needs to make the sheet again."""
@@ -158,10 +149,34 @@ class WindowHeads:
         }
 
 
+def _saved(heads: Heads | WindowHeads, path: Path, lang: str) -> Path:
+    if path.suffix.lower() == ".html":
+        from .heads_page import write
+
+        return write(heads, path, lang)
+    return save_picture(heads.sheet(), path, heads.manifest())
+
+
 def _received(layer: Attention) -> Map:
     """Return what each place receives, `(heads, h, w)`: the sum over the queries of its window."""
     places: Map = to_numpy(on_grid(layer.values.sum(-2), layer))[0].astype(np.float32)
     return places
+
+
+def _in_windows(layer: Attention) -> Map:
+    """Return `(windows, heads, queries, keys)` of the first picture."""
+    values: Map = to_numpy(layer.values)[0].astype(np.float32)
+    return values.reshape(layer.windows, -1, *values.shape[1:])
+
+
+def _cut(layer: Attention) -> npt.NDArray[np.int64]:
+    """Return `(windows, keys)`: where each lies; a layer with one window for the whole picture has them in order."""
+    if layer.places is not None:
+        return np.asarray(layer.places, np.int64)
+    count = layer.grid[0] * layer.grid[1]
+    where = np.full((1, layer.values.shape[-1]), -1, np.int64)
+    where[0, layer.prefix : layer.prefix + count] = np.arange(count)
+    return where
 
 
 def small(picture: Picture, frame: Frame) -> npt.NDArray[np.uint8]:
@@ -215,7 +230,7 @@ def attention(model: Model, picture: Any) -> Heads | WindowHeads:
 
     Returns:
         `Heads`: `.sheet()` for a picture, `.save("heads.png")` or `.save("heads.html")` for files. `WindowHeads` for a
-        network whose attention is within windows: the same, without rollout and without a page.
+        network whose attention is within windows: the same, without rollout.
 
     Raises:
         ModelError: for networks without attention; the message names methods that suit them.
@@ -225,7 +240,15 @@ def attention(model: Model, picture: Any) -> Heads | WindowHeads:
     image, frame = model.prepare(opened)
     found = ask(model, image[None])
     if any(layer.windows > 1 for layer in found) and all(layer.grid[0] for layer in found):
-        return WindowHeads(opened, frame, tuple(a.path for a in found), tuple(map(_received, found)), model.name)
+        return WindowHeads(
+            opened,
+            frame,
+            tuple(layer.path for layer in found),
+            tuple(map(_received, found)),
+            tuple(map(_in_windows, found)),
+            tuple(_cut(layer) for layer in found),
+            model.name,
+        )
     layers = among_all_places(found)
     values = [to_numpy(layer.values)[0].astype(np.float32) for layer in layers]
     if len({v.shape for v in values}) > 1:
