@@ -27,13 +27,12 @@ def one_thread(array: Array) -> Iterator[None]:
     The number of threads is the process's, so it is put back when the last of several callers leaves.
     """
     global _inside
-    limiter = _blas() if isinstance(array, np.ndarray) else None
-    if limiter is None:
+    if not isinstance(array, np.ndarray):
         yield
         return
     with _lock:
         if _inside == 0:
-            _held.enter_context(limiter.limit(limits=1))
+            _held.enter_context(_blas().limit(limits=1))
         _inside += 1
     try:
         yield
@@ -46,10 +45,8 @@ def one_thread(array: Array) -> Iterator[None]:
 
 @lru_cache(maxsize=1)
 def _blas() -> Any:
-    try:
-        from threadpoolctl import ThreadpoolController
-    except ImportError:
-        return None
+    from threadpoolctl import ThreadpoolController
+
     return ThreadpoolController().select(user_api="blas")
 
 

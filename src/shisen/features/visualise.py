@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..attribution.resample import one_thread
 from ..errors import InputError, ShisenError, explain_error, unknown
 from ..targets import to_numpy
 from ..types import Classifier
@@ -210,13 +211,15 @@ def _modern(hill: _Hill, recipe: Recipe, start: _Start, told: Callable[[int, flo
     for step in range(recipe.steps):
         coarse = step < recipe.coarse * recipe.steps and recipe.kind != "pixel" and start.size >= 64
         side = start.size // 2 if coarse else start.size
-        planes = parameters.planes(p, side)
         still = step >= (1 - recipe.still) * recipe.steps
         moved = recipe.wobble.draw(rng, side) if recipe.wobble and not still else None
-        seen = planes if moved is None else moved.apply(planes, 0.5)
+        with one_thread(p):
+            planes = parameters.planes(p, side)
+            seen = planes if moved is None else moved.apply(planes, 0.5)
         scores, slope = hill.slope(np.ascontiguousarray(seen.transpose(0, 2, 3, 1)))
         back = np.ascontiguousarray(slope.transpose(0, 3, 1, 2))
-        p = adam.step(p, parameters.pull(p, planes, back if moved is None else moved.adjoint(back)))
+        with one_thread(p):
+            p = adam.step(p, parameters.pull(p, planes, back if moved is None else moved.adjoint(back)))
         history.append(scores)
         told(step, float(scores.mean()))
     return parameters.planes(p, start.size).transpose(0, 2, 3, 1), np.stack(history)
