@@ -1,9 +1,14 @@
-"""Time of 100 pictures × 8 gradient methods × deletion + insertion + ADCC, beside one-at-a-time code and Quantus.
+"""Time of pictures × 8 gradient methods × deletion + insertion + ADCC, beside plain code and beside Quantus.
 
-    python -m benchmarks.evaluate_speed PHOTOS --pictures 4 [--quantus PYTHON]
+    python -m benchmarks.evaluate_speed PHOTOS --pictures 8 [--quantus 64] [--whole]
 
-Each party does the same figures on the same pictures in the same run; times are scaled to 100 pictures. PYTHON is an
-interpreter that has Quantus, torch and shisen's requirements; the Quantus part runs there.
+Every party works in a process of its own on the same pictures, one after the other, round by round; its figures are
+compared with ours. "plain" is what a script does: the network as it is, one picture and one step a forward, each
+map made once (benchmarks/evaluate_plain.py). Quantus gets our maps; it knows deletion only (as pixel flipping), so a
+second flipping of the same cost stands for insertion, and nothing for ADCC. Its steps count values of pixels, three a
+pixel, in portions that must divide the number of pixels: 12 steps are the nearest to our 16, and its time is taken
+times 16/12. It works on batches of pictures, 64 unless told otherwise, so it is given that many, with one method, and
+its time is multiplied by the number of methods.
 """
 
 from __future__ import annotations
@@ -13,21 +18,22 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
-from time import perf_counter, process_time
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 
 import shisen
 from shisen.backends.wrappers import Passes, Watched
-from shisen.evaluate.adcc import correlation, harmonic
-from shisen.evaluate.case import heat, normalised
+from shisen.evaluate.case import heat
 from shisen.evaluate.fills import blurred
 from shisen.evaluate.harness import evaluate
 from shisen.registry import METHODS
+from shisen.run.memory import keep_freed_memory
 from shisen.targets import to_numpy
+
+from .evaluate_plain import Plain, figures
 
 METHODS_TIMED = (
     "grad_cam",
@@ -41,143 +47,132 @@ METHODS_TIMED = (
 )
 METRICS_TIMED = ("deletion", "insertion", "adcc")
 STEPS = 16
+QUANTUS_STEPS = 12
+CHUNK = 8
+
+Found = dict[str, Any]
+"""Seconds, pictures, passes of the network, and figures by "picture method metric"."""
 
 
-class Clock:
-    """Wall-clock and processor seconds since it was made."""
-
-    def __init__(self) -> None:
-        self._wall, self._processor = perf_counter(), process_time()
-
-    def read(self) -> tuple[float, float]:
-        """Return (wall, processor) seconds."""
-        return perf_counter() - self._wall, process_time() - self._processor
-
-
-def together(model: Any, photos: Sequence[str]) -> dict[str, float]:
+def with_shisen(photos: Sequence[str]) -> Found:
     """Time the harness."""
+    model = shisen.load("efficientnet_lite0").chunked(CHUNK)
+    evaluate(model, photos[:1], METHODS_TIMED, METRICS_TIMED, floors=())  # the first pass traces the network
     passes = Passes()
-    clock = Clock()
-    evaluate(model.around(Watched(model.model, passes)), photos, METHODS_TIMED, METRICS_TIMED, floors=())
-    wall, processor = clock.read()
-    return {"wall": wall, "processor": processor, "passes": passes.total}
+    start = perf_counter()
+    scores = evaluate(model.around(Watched(model.model, passes)), photos, METHODS_TIMED, METRICS_TIMED, floors=())
+    seconds = perf_counter() - start
+    values = {f"{Path(r.source).name} {r.method} {r.metric}": r.value for r in scores.rows}
+    return {"seconds": seconds, "pictures": len(photos), "passes": passes.total, "values": values}
 
 
-def one_at_a_time(model: Any, photos: Sequence[str]) -> dict[str, float]:
-    """Time plain code: for each metric, picture and method a map, and forwards of one picture."""
-    passes = Passes()
-    watched = model.around(Watched(model.model, passes))
-    clock = Clock()
-    for metric in METRICS_TIMED:
-        for photo in photos:
-            for method in METHODS_TIMED:
-                picture = watched.read(photo)
-                image = watched.prepare(picture)[0]
-                _plain(watched, picture, image, metric, method)
-    wall, processor = clock.read()
-    return {"wall": wall, "processor": processor, "passes": passes.total}
+def with_plain(photos: Sequence[str]) -> Found:
+    """Time plain code."""
+    model = shisen.load("efficientnet_lite0")
+    plain = Plain(model.network.net)
+    values = {}
+    seconds = 0.0
+    for place, photo in enumerate([photos[0], *photos]):  # the first one twice, to warm up
+        start = perf_counter()
+        image = model.prepare(model.read(photo))[0]
+        index = int(plain.chances(image).argmax())
+        found = figures(plain, image, blurred(image, 5.0, 5), index, METHODS_TIMED, STEPS)
+        seconds += perf_counter() - start if place else 0.0
+        values.update({f"{Path(photo).name} {m} {k}": v for (m, k), v in found.items()})
+    return {"seconds": seconds, "pictures": len(photos), "passes": None, "values": values}
 
 
-def _plain(model: Any, picture: Any, image: Any, metric: str, method: str) -> float:
-    e = shisen.explain(model, picture, method)
-    index = e.target.indices[0]
-
-    def chance(x: Any) -> float:
-        logits = to_numpy(model.activations(x[None]))[0]
-        odds = np.exp(logits - logits.max())
-        return float(odds[index] / odds.sum())
-
-    shows = METHODS[method].shows
-    own = heat(e.values, shows, image.shape[:2])
-    zero = np.full_like(image, 127 / 255)
-    if metric == "adcc":
-        mask = normalised(own)
-        through = zero + mask[:, :, None] * (image - zero)
-        drop = max(0.0, 1.0 - chance(through) / chance(image))
-        again = shisen.explain(model, np.rint(through * 255).astype(np.uint8), method, target=index)
-        other = normalised(heat(again.values, shows, image.shape[:2]))
-        return harmonic((1 + correlation(mask, other)) / 2, 1.0 - float(mask.mean()), 1.0 - drop)
-    order = np.argsort(-own.ravel(), kind="stable")
-    fill = zero if metric == "deletion" else blurred(image, 5.0, 5)
-    shown = (image if metric == "deletion" else fill).reshape(-1, 3).copy()
-    put = (fill if metric == "deletion" else image).reshape(-1, 3)
-    values = [chance(shown.reshape(image.shape))]
-    bounds = np.rint(np.linspace(0, len(order), STEPS + 1)).astype(int)
-    for a, b in pairwise(bounds):
-        shown[order[a:b]] = put[order[a:b]]
-        values.append(chance(shown.reshape(image.shape)))
-    return float(np.mean(values))
-
-
-def with_quantus(photos: Sequence[str]) -> dict[str, float]:
-    """Time Quantus' pixel flipping to zero and to the blurred picture with our own maps, which it is given."""
+def with_quantus(photos: Sequence[str]) -> Found:
+    """Time Quantus' pixel flipping to zero, twice, for one method's maps, which it is given."""
     import quantus
     import torch
 
     model = shisen.load("efficientnet_lite0")
-    net = model.network.net
+    net = Plain(model.network.net).net
     images = np.stack([model.prepare(model.read(p))[0] for p in photos])
-    scaled = ((images * 255 - 127) / 128).transpose(0, 3, 1, 2).astype(np.float32)
+    scaled = np.ascontiguousarray(((images * 255 - 127) / 128).transpose(0, 3, 1, 2).astype(np.float32))
     labels = to_numpy(model.activations(images)).argmax(axis=1)
-    clock = Clock()
-    for method in METHODS_TIMED:
-        shows = METHODS[method].shows
-        maps = [heat(shisen.explain(model, p, method).values, shows, images.shape[1:3]) for p in photos]
-        for baseline in ("black", "blur"):
-            metric = quantus.PixelFlipping(
-                features_in_step=scaled[0].size // STEPS,
-                perturb_baseline=0.0 if baseline == "black" else "mean",
-                normalise=False,
-                abs=False,
-                disable_warnings=True,
-                display_progressbar=False,
+    maps = [heat(e.values, METHODS["grad_cam"].shows, images.shape[1:3]) for e in shisen.explain(model, list(photos))]
+    flipping = quantus.PixelFlipping(
+        features_in_step=scaled[0].size // QUANTUS_STEPS,
+        perturb_baseline=0.0,
+        normalise=False,
+        abs=False,
+        disable_warnings=True,
+        display_progressbar=False,
+    )
+    start = perf_counter()
+    with torch.no_grad():
+        for _ in range(2):
+            flipping(
+                model=net, x_batch=scaled, y_batch=labels, a_batch=np.stack(maps)[:, None], softmax=True, device="cpu"
             )
-            with torch.no_grad():
-                metric(
-                    model=net,
-                    x_batch=scaled,
-                    y_batch=labels,
-                    a_batch=np.stack(maps)[:, None],
-                    softmax=True,
-                    device="cpu",
-                    batch_size=32,
-                )
-    wall, processor = clock.read()
-    return {"wall": wall, "processor": processor, "passes": float("nan")}
+    seconds = (perf_counter() - start) * len(METHODS_TIMED) * STEPS / QUANTUS_STEPS
+    return {"seconds": seconds, "pictures": len(photos), "passes": None, "values": {}}
+
+
+PARTIES = {"shisen": with_shisen, "plain": with_plain, "Quantus": with_quantus}
+
+
+def run(party: str, folder: Path, pictures: int, kept: bool) -> Found:
+    """Let a party work in its own process."""
+    words = [sys.executable, "-m", "benchmarks.evaluate_speed", str(folder), "--party", party]
+    words += ["--pictures", str(pictures), *(["--kept"] if kept else [])]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.stderr[-2000:])
+    found: Found = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def compared(ours: Found, theirs: Found) -> str:
+    """Say how far the figures of two parties lie apart."""
+    own, other = ours["values"], theirs["values"]
+    apart = {k: abs(own[k] - other[k]) / (100 if k.endswith("adcc") else 1) for k in own if k in other}
+    if not apart:
+        return "see evaluate_parity"
+    worst = max(apart, key=lambda k: apart[k])
+    return f"{len(apart)} figures, median difference {np.median(list(apart.values())):.1e}, largest {apart[worst]:.1e}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Time all parties and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("photos", type=Path)
-    parser.add_argument("--pictures", type=int, default=4)
-    parser.add_argument("--chunk", type=int, default=8)
-    parser.add_argument("--quantus", default="")
-    parser.add_argument("--inside-quantus", action="store_true")
+    parser.add_argument("--pictures", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--quantus", type=int, default=0, help="pictures for Quantus; it must be installed")
+    parser.add_argument("--kept", action="store_true", help="let the parties keep freed memory, as our commands do")
+    parser.add_argument("--whole", action="store_true", help="only time shisen")
+    parser.add_argument("--party", default="", choices=("", *PARTIES))
     given = parser.parse_args(arguments)
     photos = sorted(str(p) for p in given.photos.glob("*.jpg"))[: given.pictures]
-    if given.inside_quantus:
-        print(json.dumps(with_quantus(photos)))
+    if given.party:
+        if given.kept:
+            keep_freed_memory()
+        print(json.dumps(PARTIES[given.party](photos)))
         return
-    model = shisen.load("efficientnet_lite0").chunked(given.chunk)
-    evaluate(model, photos[:1], METHODS_TIMED[:1], ("deletion",), floors=())  # the first pass traces the network
-    found = {"shisen": together(model, photos), "one at a time": one_at_a_time(model, photos)}
-    if given.quantus:
-        words = [given.quantus, "-m", "benchmarks.evaluate_speed", str(given.photos), "--inside-quantus"]
-        words += ["--pictures", str(given.pictures)]
-        done = subprocess.run(words, capture_output=True, text=True, check=False)
-        if done.returncode == 0:
-            found["Quantus (deletion and insertion only)"] = json.loads(done.stdout.splitlines()[-1])
-        else:
-            print(done.stderr[-2000:], file=sys.stderr)
-    print(f"{given.pictures} pictures, scaled to 100; {len(METHODS_TIMED)} methods; {', '.join(METRICS_TIMED)}")
-    print("| | passes | minutes | processor minutes | times shisen (wall, processor) |\n|---|---|---|---|---|")
-    ours = found["shisen"]
-    for name, f in found.items():
-        scale = 100 / given.pictures
-        wall, processor = (f[k] * scale / 60 for k in ("wall", "processor"))
-        ratios = f"{f['wall'] / ours['wall']:.1f}, {f['processor'] / ours['processor']:.1f}"
-        print(f"| {name} | {f['passes'] * scale:.0f} | {wall:.1f} | {processor:.1f} | {ratios} |")
+    jobs: list[tuple[str, str, int, bool]] = [("shisen, as the command runs", "shisen", given.pictures, True)]
+    if not given.whole:
+        jobs += [("shisen, as a library", "shisen", given.pictures, False)]
+        jobs += [("plain", "plain", given.pictures, given.kept)]
+        if given.quantus:
+            jobs += [("Quantus, deletion and insertion only", "Quantus", given.quantus, given.kept)]
+    minutes: dict[str, list[float]] = {}
+    found: dict[str, Found] = {}
+    for _ in range(given.rounds):
+        for title, party, pictures, kept in jobs:
+            found[title] = run(party, given.photos, pictures, kept)
+            minutes.setdefault(title, []).append(found[title]["seconds"] / found[title]["pictures"] * 100 / 60)
+            print(f"{title}: {minutes[title][-1]:.2f} minutes per 100 pictures", flush=True)
+    ours = jobs[0][0]
+    print(f"\n{given.pictures} pictures, scaled to 100; {len(METHODS_TIMED)} methods; {', '.join(METRICS_TIMED)}")
+    print("| | passes | minutes | times ours | figures beside ours |\n|---|---|---|---|---|")
+    for title, own in minutes.items():
+        ratio = float(np.median(np.asarray(own) / np.asarray(minutes[ours])))
+        passes = found[title]["passes"]
+        count = "" if passes is None else f"{passes * 100 / found[title]['pictures']:.0f}"
+        print(f"| {title} | {count} | {np.median(own):.1f} | {ratio:.1f} | {compared(found[ours], found[title])} |")
 
 
 if __name__ == "__main__":

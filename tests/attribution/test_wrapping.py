@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from shisen.attribution.augmented import augmented
 from shisen.attribution.resample import resize
 from shisen.attribution.tail import is_affine
 from shisen.backends.torch import TorchClassifier
+from shisen.backends.wrappers import Passes, Watched
 from shisen.errors import InputError, ModelError, UnknownName
 from shisen.registry import METHODS, get
 from shisen.targets import ClassSeed, to_numpy
@@ -69,6 +71,31 @@ def test_augmented_maps_are_means_of_maps_laid_back(model: TorchClassifier) -> N
     found = get(augmented("grad_cam", scales=(1.0, 1.5)))(model, x, SEED)
     np.testing.assert_allclose(to_numpy(found.values), want, atol=1e-6)
     assert found.notes["copies"] == 4
+
+
+def test_an_augmented_map_may_follow_another_score_with_another_extent(model: TorchClassifier) -> None:
+    x = nets.pictures()
+    rather = replace(SEED, score="log_probability")
+    want = to_numpy(get("grad_cam")(model, x, rather).values)
+    found = get(augmented("grad_cam", flip=False, score="log_probability", power=0.5))(model, x, SEED)
+    np.testing.assert_allclose(to_numpy(found.values), np.sqrt(want), rtol=1e-5)
+    assert not np.allclose(want, maps("grad_cam", model, x))
+    assert found.notes == {"copies": 1, "score": "log_probability", "power": 0.5}
+    signed = maps(augmented("input_x_gradient", flip=False, power=0.5), model, x)
+    plain = maps("input_x_gradient", model, x)
+    np.testing.assert_allclose(signed, np.sign(plain) * np.sqrt(np.abs(plain)), rtol=1e-5)
+    with pytest.raises(InputError, match="power"):
+        augmented("gradient", power=0.0)
+    with pytest.raises(InputError, match="log_probability"):
+        augmented("gradient", score="odds")
+
+
+@pytest.mark.parametrize("name", ["grad_cam", "hires_cam", "layer_cam"])
+def test_fused_layers_take_one_pass(name: str, model: TorchClassifier) -> None:
+    x = nets.pictures()
+    count = Passes()
+    get(name)(Watched(model, count), x, SEED, layer=["act1", "act2"])
+    assert count.rows == {"gradients": len(x)}
 
 
 def test_an_augmented_method_keeps_its_options_and_drops_claims_it_cannot_hold() -> None:

@@ -11,7 +11,7 @@ import torch
 import shisen
 from evaluate.nets import model, spots
 from shisen.errors import InputError
-from shisen.evaluate.candidates import block_ends, candidates
+from shisen.evaluate.candidates import block_ends, candidates, stage_ends
 from shisen.evaluate.recommend import recommend, recommended, saved, saved_at
 from shisen.evaluate.settings import Setting
 from shisen.types import Layer
@@ -129,3 +129,16 @@ def test_candidates_of_the_built_in_network() -> None:
     assert "hires_cam@blocks.6.0" in names
     assert "hires_cam@head+blocks.4.2" in names
     assert "hires_cam@head+blocks.4.2+blocks.2.1 (flipped, ×1, 1.5)" in names
+    stages = "head+blocks.6.0+blocks.5.3+blocks.4.2+blocks.3.2+blocks.2.1"
+    assert f"hires_cam@{stages} (log probability)" in names
+    assert f"hires_cam@{stages} (flipped, ×1, 1.5, log probability, power 0.85)" in names
+
+
+def test_stages_end_where_the_shape_changes() -> None:
+    def at(path: str, side: int, channels: int) -> Layer:
+        return Layer(path, "Block", (side, side, channels))
+
+    default = at("head", 7, 64)
+    ends = [at("d.1", 7, 32), at("d.0", 7, 32), at("c.0", 14, 32), at("b.0", 28, 8), at("a.1", 56, 4), at("a.0", 56, 4)]
+    assert stage_ends(ends, default) == ["d.1", "c.0", "b.0"]
+    assert stage_ends([at("d.1", 7, 64), *ends[2:]], default) == ["c.0", "b.0"]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
 from array_api_compat import array_namespace
 
+from ..backends.wrappers import Shared, Wrapper
 from ..errors import InputError, explain_error
 from ..types import Array, Classifier, Maps
 from .resample import resize
@@ -30,7 +31,8 @@ def several_layers(function: Callable[..., Any]) -> Callable[..., Any]:
         layers = list(layer)
         if not layers:
             raise InputError(explain_error("A list of layers must name at least one.", layer, "See model.layers."))
-        parts = [run(model, images, seed, layer=one, **options) for one in layers]
+        together = model if isinstance(model, Shared) else Together(model, images, seed, layers)
+        parts = [run(together, images, seed, layer=one, **options) for one in layers]
         if len(parts) == 1:
             return parts[0]
         size = max((tuple(p.values.shape[1:3]) for p in parts), key=lambda s: s[0] * s[1])
@@ -41,6 +43,35 @@ def several_layers(function: Callable[..., Any]) -> Callable[..., Any]:
         return Maps(total / len(parts), {**notes, "fused": "mean of maps, each a share of its largest value"})
 
     return run
+
+
+class Together(Wrapper):
+    """Answer for the gradients of several layers from one pass.
+
+    Args:
+        model: the classifier asked.
+        images: the pictures in hand; whatever else is sent passes through.
+        seed: the objective.
+        layers: where the gradients will be asked for, one after the other.
+    """
+
+    def __init__(self, model: Classifier, images: Array, seed: Any, layers: Sequence[str]) -> None:
+        super().__init__(model)
+        self._images, self._seed, self._layers = images, seed, tuple(layers)
+        self._found: dict[str, tuple[Any, Any]] = {}
+
+    def _like(self, model: Classifier) -> Classifier:
+        return Together(model, self._images, self._seed, self._layers)
+
+    def gradients(
+        self, images: Array, seed: Any, at: str = "logits", wrt: str | Sequence[str] = "input"
+    ) -> tuple[Any, Any]:
+        if images is not self._images or seed is not self._seed or at != "logits" or wrt not in self._layers:
+            return self.model.gradients(images, seed, at, wrt)
+        if not self._found:
+            values, slopes = self.model.gradients(images, seed, at, self._layers)
+            self._found = {one: (v, g) for one, v, g in zip(self._layers, values, slopes, strict=True)}
+        return self._found[str(wrt)]
 
 
 def shares(maps: Array) -> Array:

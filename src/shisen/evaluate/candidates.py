@@ -11,6 +11,17 @@ from ..types import Classifier, Layer
 from .settings import Setting
 
 COPIES: dict[str, Any] = {"flip": True, "scales": (1.0, 1.5)}
+RATHER: dict[str, Any] = {"flip": False, "score": "log_probability"}
+"""Why this class rather than the others: the gradient of the log-probability."""
+
+FINEST = 4
+"""Layers of more than this times the side of the default layer's map are too near to the pixels to fuse."""
+
+
+def stage_ends(ends: list[Layer], default: Layer) -> list[str]:
+    """Return, of block ends with the nearest first, those behind which resolution or channels change."""
+    last = [a for a, b in zip(ends, [default, *ends], strict=False) if a.shape != b.shape]
+    return [p.path for p in last if p.shape[0] <= FINEST * default.shape[0]]
 
 
 def block_ends(layers: tuple[Layer, ...], default: str) -> list[Layer]:
@@ -45,17 +56,22 @@ def candidates(model: Classifier) -> list[Setting]:
         return [Setting(m) for m in names if m in METHODS]
     layers = model.layers
     ends = block_ends(layers, default)
-    shape = next(p.shape for p in layers if p.path == default)
+    point = next(p for p in layers if p.path == default)
     near = [p.path for p in ends[:1]]
-    finer = [p.path for p in ends if p.shape[0] > shape[0]][:1]
-    finest = [p.path for p in ends if p.shape[0] >= 4 * shape[0]][:1]
+    finer = [p.path for p in ends if p.shape[0] > point.shape[0]][:1]
+    finest = [p.path for p in ends if p.shape[0] >= FINEST * point.shape[0]][:1]
     wanted = [Setting("grad_cam"), Setting("layer_cam")]
     wanted += [Setting(m, path) for path in near for m in ("grad_cam", "hires_cam")]
     fused: list[tuple[str, ...]] = [(default, path) for path in finer]
     fused += [(default, path, *finest) for path in finer if finest]
-    wanted += [Setting("hires_cam", points) for points in fused]
     wanted += [Setting("layer_cam", points) for points in fused[:1]]
-    wanted += [Setting("hires_cam", points, augment=COPIES) for points in fused]
+    every = (default, *stage_ends(ends, point))
+    fused += [every] if len(every) > 1 and every not in fused else []
     if not fused:
-        wanted += [Setting("hires_cam", path, augment=COPIES) for path in near]
+        wanted += [Setting("hires_cam", path, augment=a) for path in near for a in (RATHER, {**RATHER, **COPIES})]
+    for points in fused:
+        wanted += [Setting("hires_cam", points, augment=a) for a in ({}, RATHER)]
+    for points in fused[-2:]:
+        wanted += [Setting("hires_cam", points, augment=a) for a in (COPIES, {**RATHER, **COPIES})]
+    wanted += [Setting("hires_cam", points, augment={**RATHER, **COPIES, "power": 0.85}) for points in fused[-2:]]
     return [s for s in wanted if s.method in METHODS]

@@ -22,7 +22,8 @@ class Setting:
         method: a registered method or a floor.
         layer: a point, several points that the method fuses, or None for the model's default.
         options: of the method.
-        augment: "flip" and "scales", to average the maps of flipped and scaled copies; empty for none.
+        augment: "flip", "scales", "score" and "power" of `attribution.augmented`: averages over copies of the picture,
+            another score of the class, another extent of the map; empty for none.
         label: how the setting is called; composed if empty.
     """
 
@@ -40,11 +41,17 @@ class Setting:
         layer = self.layer if self.layer is None or isinstance(self.layer, str) else "+".join(self.layer)
         words = ", ".join(f"{k}={v}" for k, v in self.options.items())
         if self.augment:
-            scales = ", ".join(f"{x:g}" for x in self.augment.get("scales", (1.0,)))
-            words = ", ".join(
-                w for w in (words, "flipped" if self.augment.get("flip", True) else "", f"×{scales}") if w
-            )
+            words = ", ".join([*([words] if words else []), *self._copies()])
         return self.method + (f"@{layer}" if layer else "") + (f" ({words})" if words else "")
+
+    def _copies(self) -> list[str]:
+        own = self.augment
+        scales = tuple(own.get("scales", (1.0,)))
+        flipped = own.get("flip", True)
+        words = ["flipped"] if flipped else []
+        words += [f"×{', '.join(f'{x:g}' for x in scales)}"] if flipped or scales != (1.0,) else []
+        words += [str(own["score"]).replace("_", " ")] if own.get("score") else []
+        return words + ([f"power {own['power']:g}"] if own.get("power", 1.0) != 1.0 else [])
 
     @property
     def floor(self) -> bool:
