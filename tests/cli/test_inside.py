@@ -50,6 +50,11 @@ def test_grids_of_chosen_layers(desk: Path) -> None:
         run("activations", "photos/p0.png", *MODEL, "--layers", "[01]", "--scaling", "article", "--out", "grids") == 0
     )
     assert sorted(p.name for p in (desk / "grids").iterdir()) == ["0.png", "1.png", "contact_sheet.png"]
+    words = ("activations", "photos/p0.png", *MODEL, "--layers", "1")
+    assert run(*words, "--scale", "layer", "--out", "a") == run(*words, "--scaling", "layer", "--out", "b") == 0
+    assert (desk / "a" / "1.png").read_bytes() == (desk / "b" / "1.png").read_bytes()
+    assert run(*words, "--out", "c") == 0
+    assert (desk / "a" / "1.png").read_bytes() != (desk / "c" / "1.png").read_bytes()
 
 
 def test_one_channel_lies_over_the_picture_and_ranked_and_html(desk: Path) -> None:

@@ -9,6 +9,8 @@ import click
 
 from .common import finish, load_model, model_options, pictures_of, progress, quiet_warnings, target_of
 
+SCALINGS = ("channel", "layer", "article")
+
 
 @click.command()
 @click.argument("pictures", nargs=-1, required=True)
@@ -16,10 +18,10 @@ from .common import finish, load_model, model_options, pictures_of, progress, qu
 @click.option("--layers", "-l", "paths", multiple=True, help="A layer or a pattern such as 'block3*'; may be repeated.")
 @click.option(
     "--scaling",
-    type=click.Choice(["channel", "layer", "article"]),
+    type=click.Choice(SCALINGS),
     default="channel",
     show_default=True,
-    help="Each channel by its own extremes, by those of the layer, or by mean and deviation.",
+    help="Each channel by its own extremes, by those of the layer, or by mean and deviation. Also as --scale.",
 )
 @click.option("--order", type=click.Choice(["index", "strength"]), default="index", show_default=True)
 @click.option("--per-row", default=16, show_default=True, type=click.IntRange(min=1), help="Channels a row.")
@@ -37,6 +39,8 @@ def activations(pictures: tuple[str, ...], paths: tuple[str, ...], out: Path, **
     from ..features.activations import activations as verb
 
     drawing = {k: choice.pop(k) for k in ("scaling", "order", "per_row", "channels", "ranked", "target", "html")}
+    if choice["scale"] in SCALINGS:  # the word that comes to mind first, beside a factor for pixel values
+        drawing["scaling"], choice["scale"] = choice["scale"], None
     sources = pictures_of(pictures)
     model = load_model(choice)
     failures: list[tuple[str, str]] = []
