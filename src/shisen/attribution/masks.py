@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from ..types import Array, Classifier, Maps, Seed
 from .cam import positive
 from .fills import filling
 from .fused import several_layers
+from .mask_weights import bounded, estimated, limits, together
 from .objective import as_score, on_device, settled
 from .resample import bilinear, one_thread
 
@@ -39,6 +41,8 @@ def score_cam(
     variant: str = "paper",
     max_channels: int | None = None,
     fill: str | float = 0.0,
+    tolerance: float | None = None,
+    passes: int | None = None,
 ) -> Maps:
     """Score-CAM: channels weighted by what the network says to the picture seen through them.
 
@@ -58,10 +62,16 @@ def score_cam(
         max_channels: use only so many channels, those that vary most over the places (standard deviation).
         fill: what a masked pixel becomes: a level in pixel values, "grey", "mean" or "blur"; 0 multiplies the
             picture by the mask.
+        tolerance: leave out masks as long as no place of the map can be further off than this share of the map's
+            largest value, whatever their scores are: a probability lies between 0 and 1. None asks all.
+        passes: ask only so many masks, those that tell most about the map, and estimate the weights of the others
+            from them, by kriging. 64 is a good number. None asks all.
 
     Returns:
         `(n, h', w')`, ≥ 0, in units of probability times activation. The note `channels` counts those used, `masks`
-        the passes they took.
+        the passes they took. With `tolerance` the note `bound` is how far off the map is at most, as a share of its
+        largest value; with `passes` the note `foretold` is the correlation of the scores asked with what is
+        estimated of each from the others.
 
     Reference:
         Wang et al. 2020. No softmax over channels, which the paper's text has and the authors' code has not.
@@ -70,31 +80,75 @@ def score_cam(
         raise InputError(explain_error(f"variant must be one of {', '.join(VARIANTS)}.", repr(variant), "Use 'paper'."))
     if max_channels is not None and max_channels < 1:
         raise InputError(explain_error("max_channels must be at least 1.", max_channels, "Leave it out for all."))
+    _check(tolerance, passes)
     seed = as_score(settled(model, images, seed), "probability")
     a = model.activations(images, layer)
     images = on_device(model, images)
     xp = array_namespace(a)
     base = filling(images, fill)
-    rows, used, passes = [], [], 0
-    empty = seed.value(model.activations(base)) if variant == "increase" else None
+    rows: list[Array] = []
+    notes: dict[str, list[float]] = {"channels": [], "masks": []}
+    empty = to_numpy(seed.value(model.activations(base))) if variant == "increase" else np.zeros(images.shape[0])
     for i in range(images.shape[0]):
-        own = seed.take(np.asarray([i]))
         channels = _worth_asking(a[i, ...], max_channels)
-        maps, which = _distinct(to_numpy(a[i, ...])[..., channels])
-        covered = images[i, ...] - base[i, ...] if fill else images[i, ...]
-        found = [
-            own.value(model.activations(mask * covered + base[i, ...] if fill else mask * covered))
-            for mask in _masks(like(maps, a), tuple(images.shape[1:]), model.chunk)
-        ]
+        own = to_numpy(a[i, ...])[..., channels]
+        maps, which = _distinct(own)
+        one = None if fill == 0 else base[i, ...]
+        asking = _Asking(model, images[i, ...], one, seed.take(np.asarray([i])), maps, float(empty[i]))
         weights = np.zeros(a.shape[-1], np.float32)
-        if found:
-            asked = to_numpy(xp.concat(found, axis=0) - (0.0 if empty is None else empty[i]))
-            weights[channels] = asked[which]
-            passes += len(asked)
+        kinds: npt.NDArray[np.floating]
+        if not len(maps):
+            kinds, more = np.zeros(0), {"bound": 0.0} if tolerance is not None else {"foretold": 1.0} if passes else {}
+        elif tolerance is not None:
+            low, high = limits(asking.seed)
+            sums = together(own, which, len(maps))
+            kinds, bound = bounded(sums, asking, (low - empty[i], high - empty[i]), tolerance, model.chunk)
+            more = {"bound": bound}
+        elif passes is not None:
+            kinds, foretold = estimated(maps, together(own, which, len(maps)), asking, passes)
+            more = {"foretold": foretold}
+        else:
+            kinds, more = asking(np.arange(len(maps))), {}
+        weights[channels] = kinds[which]
         rows.append(like(weights, a))
-        used.append(int(channels.size))
+        for name, value in {"channels": channels.size, "masks": asking.count, **more}.items():
+            notes.setdefault(name, []).append(value)
     weighted = xp.stack(rows)[:, None, None, :] * a
-    return Maps(positive(xp.sum(weighted, axis=-1)), {"channels": used, "masks": passes})
+    return Maps(positive(xp.sum(weighted, axis=-1)), notes)
+
+
+def _check(tolerance: float | None, passes: int | None) -> None:
+    if tolerance is not None and passes is not None:
+        raise InputError(
+            explain_error("tolerance and passes exclude each other.", f"{tolerance} and {passes}", "Give one of them.")
+        )
+    if (passes is not None and passes < 2) or (tolerance is not None and not 0.0 <= tolerance < 1.0):
+        raise InputError(
+            explain_error(
+                "passes must be at least 2, and tolerance at least 0 and below 1.",
+                f"passes {passes}, tolerance {tolerance}",
+                "Try passes=64 or tolerance=0.05.",
+            )
+        )
+
+
+class _Asking:
+    """What the network says to one picture seen through masks, and how many it was asked about."""
+
+    def __init__(self, model: Classifier, image: Array, base: Array | None, seed: Any, maps: Any, empty: float) -> None:
+        self.model, self.base, self.seed, self.maps, self.empty = model, base, seed, maps, empty
+        self.covered = image if base is None else image - base
+        self.count = 0
+
+    def __call__(self, which: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
+        """Return the scores under the masks with these numbers, less that of the picture with nothing left."""
+        found = []
+        some = like(self.maps[which], self.covered)
+        for mask in _masks(some, tuple(self.covered.shape), self.model.chunk):
+            seen = mask * self.covered if self.base is None else mask * self.covered + self.base
+            found.append(self.seed.value(self.model.activations(seen)))
+        self.count += len(which)
+        return np.asarray(to_numpy(array_namespace(found[0]).concat(found, axis=0)) - np.float32(self.empty))
 
 
 def _worth_asking(a: Array, limit: int | None) -> npt.NDArray[np.int64]:
