@@ -7,7 +7,7 @@ from typing import Any
 
 from .comparison import Comparison, compare
 from .errors import InputError, ShisenWarning, explain_error
-from .explaining import explain_each
+from .explaining import explain_each, saved_each
 from .explanation import Failure
 from .models.model import Model
 from .registry import METHODS
@@ -90,4 +90,4 @@ def explain(
     return found if many_targets else found[0]
 
 
-__all__ = ["Comparison", "compare", "explain", "explain_each", "methods"]
+__all__ = ["Comparison", "compare", "explain", "explain_each", "methods", "saved_each"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -90,6 +91,28 @@ def explain_each(
                 raise
             for r in batch:  # one picture must not lose its neighbours
                 yield from _alone(shown, spec, r, common if seeds is None else seeds[r.place], layer, options, problem)
+
+
+def saved_each(
+    results: Iterable[Explanation | Failure], places: Iterable[Path], *, depth: int = 8, **drawing: Any
+) -> Iterator[tuple[Explanation | Failure, Path | None]]:
+    """Draw and write explanations in threads, while the network makes the next ones; order is kept.
+
+    Args:
+        results: from `explain_each`.
+        places: where each goes, as many as results.
+        depth: how many may wait, which bounds memory.
+        **drawing: style, colormap, alpha, colour_bar, as in `Explanation.save`.
+
+    Yields:
+        each result with the file written, None for a failure.
+    """
+
+    def save(item: tuple[Explanation | Failure, Path]) -> tuple[Explanation | Failure, Path | None]:
+        result, place = item
+        return result, None if isinstance(result, Failure) else result.save(place, **drawing)
+
+    yield from ahead(save, zip(results, places, strict=True), depth=depth)
 
 
 def _alone(

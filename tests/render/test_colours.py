@@ -63,3 +63,10 @@ def test_tables_are_shared_and_cannot_be_written():
     assert colours.table("inferno") is colours.table("inferno")
     with pytest.raises(ValueError, match="read-only"):
         colours.table("inferno")[0] = 1
+
+
+def test_the_default_map_is_matplotlibs_without_matplotlib() -> None:
+    import matplotlib
+
+    want = np.rint(np.asarray(matplotlib.colormaps["jet"](np.linspace(0, 1, 256)))[:, :3] * 255).astype(np.uint8)
+    np.testing.assert_array_equal(colours.table("jet"), want)

@@ -85,7 +85,7 @@ def explain(
     Every picture is written with a JSON file beside it that says how it was made.
     """
     from .. import registry
-    from ..api import explain_each
+    from ..api import explain_each, saved_each
     from ..explanation import Failure
 
     drawing = {k: choice.pop(k) for k in ("style", "colormap", "alpha", "colour_bar")}
@@ -107,21 +107,21 @@ def explain(
     done = 0
     with quiet_warnings():
         found = explain_each(model, sources, spec, target=target_of(target), layer=layer, score=score, **own)
-        for source, place, result in progress(
-            zip(sources, places, found, strict=True), len(sources), f"Explaining with {spec.name}"
+        written = saved_each(found, places, depth=2 * model.chunk, **drawing)
+        for source, (result, file) in progress(
+            zip(sources, written, strict=True), len(sources), f"Explaining with {spec.name}"
         ):
             if isinstance(result, Failure):
                 failures.append((source, result.error))
                 continue
-            written = result.save(place, **drawing)
             done += 1
-            click.echo(line(source, result, written))
+            click.echo(line(source, result, file))
             if result.warning:
                 click.echo(f"  Note: {result.warning}", err=True)
     return finish(failures, done)
 
 
-def line(source: str, result: Any, written: Path) -> str:
+def line(source: str, result: Any, written: Path | None) -> str:
     """Say in one line what the network saw, what was explained, and where the picture is."""
     answer = ""
     if result.predictions:

@@ -18,6 +18,12 @@ DIVERGING = {"piyg", "prgn", "brbg", "puor", "rdgy", "rdbu", "rdylbu", "rdylgn",
     "vanimo",
 }
 
+JET = (  # the level of red, green and blue at points between cold and hot
+    ((0.0, 0.0), (0.35, 0.0), (0.66, 1.0), (0.89, 1.0), (1.0, 0.5)),
+    ((0.0, 0.0), (0.125, 0.0), (0.375, 1.0), (0.64, 1.0), (0.91, 0.0), (1.0, 0.0)),
+    ((0.0, 0.5), (0.11, 1.0), (0.34, 1.0), (0.65, 0.0), (1.0, 0.0)),
+)
+
 
 @lru_cache(maxsize=32)
 def table(name: str) -> Bytes:
@@ -26,6 +32,8 @@ def table(name: str) -> Bytes:
     Raises:
         UnknownName: if matplotlib knows no such map; the message carries the nearest names.
     """
+    if name == "jet":
+        return _jet()
     import matplotlib
 
     if name not in matplotlib.colormaps:
@@ -33,6 +41,21 @@ def table(name: str) -> Bytes:
         raise unknown("colour map", name, known, "Every name may end in '_r' to be reversed.")
     colours = np.asarray(matplotlib.colormaps[name](np.linspace(0.0, 1.0, 256)))[:, :3]
     out = np.rint(colours * 255.0).astype(np.uint8)
+    out.setflags(write=False)
+    return out
+
+
+def _jet() -> Bytes:
+    """Return the default map without matplotlib, whose import takes longer than a forward; lines between points."""
+    at = 255.0 * np.linspace(0.0, 1.0, 256)
+    levels = []
+    for points in JET:
+        x, y = np.asarray(points).T * np.asarray([[255.0], [1.0]])
+        right = np.clip(np.searchsorted(x, at), 1, len(x) - 1)  # the order of operations is matplotlib's, to the bit
+        share = (at - x[right - 1]) / (x[right] - x[right - 1])
+        levels.append(share * (y[right] - y[right - 1]) + y[right - 1])
+    out = np.stack(levels, axis=1)
+    out = np.rint(out * 255.0).astype(np.uint8)
     out.setflags(write=False)
     return out
 
@@ -48,10 +71,10 @@ def index(scaled: npt.NDArray[np.floating]) -> Bytes:
     Rounding and clipping are monotone and happen before the conversion to eight bits, so a larger value never
     gets a smaller index and nothing wraps round.
     """
-    level = np.nan_to_num(np.asarray(scaled, dtype=np.float32), nan=0.0)
-    np.clip(level, 0.0, 1.0, out=level)
+    level = np.fmax(np.asarray(scaled, dtype=np.float32), np.float32(0.0))  # fmax takes the number beside NaN
+    np.minimum(level, np.float32(1.0), out=level)
     level *= np.float32(255.0)
-    return np.rint(level, out=level).astype(np.uint8)
+    return np.asarray(np.rint(level, out=level), dtype=np.uint8)
 
 
 def colour(scaled: npt.NDArray[np.floating], name: str = "jet") -> Bytes:

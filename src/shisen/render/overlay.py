@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,13 @@ import numpy.typing as npt
 from PIL import Image
 
 from ..errors import InputError, explain_error, unknown
-from .colours import Bytes, centred, colour, table
+from .colours import Bytes, centred, colour, index, table
 from .legend import badge
 
 STYLES = ("blend", "mask", "heatmap", "contour")
 
-BAND = 1_000_000  # pixels worked on at a time, so that temporaries stay small beside the picture
+BAND = 32_768  # pixels worked on at a time: temporaries stay in the processor's cache, and no fresh memory is asked for
+SAMPLE = 1_000_000  # pixels that are enough to estimate a percentile
 UNSEEN = 0.6  # light of picture parts that the network did not look at
 UNLIT = 0.12  # light that `mask` leaves where there is no evidence, so that the place can be recognised
 NOWHERE = 72  # grey of the same places in `heatmap`
@@ -121,14 +123,13 @@ def overlay(
         )
     if not 0.0 <= alpha <= 1.0:
         raise InputError(explain_error("alpha must lie between 0 and 1.", alpha, "0.4 suits most pictures."))
-    table(colormap)  # an unknown name is answered before any work
+    shares = table(colormap) * np.float32(alpha)  # an unknown name is answered before any work
     out = np.empty_like(picture)
     low, high = _stretch(values) if style == "mask" else (0.0, 1.0)
     for rows in _bands(picture.shape[0], picture.shape[1]):
         part, warm = picture[rows], values[rows]
         if style == "blend":
-            tint = colour(centred(warm, colormap), colormap)
-            out[rows] = _mix(part, tint, alpha)
+            out[rows] = _mix(part, np.take(shares, index(centred(warm, colormap)), axis=0), alpha)
         elif style == "mask":
             out[rows] = _lit(part, warm, low, high)
         elif style == "heatmap":
@@ -137,11 +138,14 @@ def overlay(
             out[rows] = part
         away = np.isnan(warm)
         if away.any():
-            light = np.float32(UNLIT if style == "mask" else UNSEEN)
-            out[rows][away] = NOWHERE if style == "heatmap" else (part[away] * light).astype(np.uint8)
+            dark = (
+                np.uint8(NOWHERE)
+                if style == "heatmap"
+                else np.take(_dimmed(UNLIT if style == "mask" else UNSEEN), part)
+            )
+            np.copyto(out[rows], dark, where=np.repeat(away, 3, axis=1).reshape(part.shape))  # in one run: far faster
     image = Image.fromarray(out)
-    strongest = float(np.nanmax(np.abs(values), initial=0.0))
-    if strongest == 0.0:
+    if not ((values > 0.0) | (values < 0.0)).any():  # NaN is neither
         return badge(image, "no evidence")
     if style == "contour":
         from .contour import draw_contours
@@ -155,9 +159,15 @@ def _bands(height: int, width: int) -> Iterator[slice]:
     return (slice(start, start + step) for start in range(0, height, step))
 
 
-def _mix(picture: Bytes, tint: Bytes, alpha: float) -> Bytes:
+@lru_cache(maxsize=4)
+def _dimmed(light: float) -> Bytes:
+    """Return what each of the 256 levels becomes at this light."""
+    return np.asarray(np.arange(256) * np.float32(light), dtype=np.uint8)
+
+
+def _mix(picture: Bytes, share: npt.NDArray[np.float32], alpha: float) -> Bytes:
     mixed = picture * np.float32(1.0 - alpha)
-    mixed += tint * np.float32(alpha)
+    mixed += share
     return np.asarray(np.rint(mixed, out=mixed), dtype=np.uint8)
 
 
@@ -169,7 +179,7 @@ def _lit(picture: Bytes, heat: npt.NDArray[np.float32], low: float, high: float)
 
 def _stretch(heat: npt.NDArray[np.float32]) -> tuple[float, float]:
     """Return the values between which `mask` goes from dark to light: the 10th and 90th percentile of the map."""
-    stride = max(1, int(np.ceil(np.sqrt(heat.size / BAND))))
+    stride = max(1, int(np.ceil(np.sqrt(heat.size / SAMPLE))))
     sample = heat[::stride, ::stride]
     sample = np.maximum(sample[np.isfinite(sample)], 0.0)
     top = max(float(np.nanmax(heat, initial=0.0)), 0.0)

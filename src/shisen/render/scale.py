@@ -15,6 +15,7 @@ Map = npt.NDArray[np.float32]
 FINE = 64 * 64  # a map with more cells than this speaks of single pixels
 SENSITIVITY_PERCENTILE = 99.5
 FLAT = 1e-6  # a range below this share of the largest value is rounding, not evidence about place
+SINGLE = 200_000  # products of a size that BLAS does in one thread: waking others costs more, and they have work
 SAMPLE = 1_000_000  # pixels that are enough to estimate a percentile
 
 
@@ -112,11 +113,12 @@ def place(values: npt.NDArray[np.generic], frame: Frame) -> Map:
     rows_first = high * w * (h + wide) <= wide * h * (w + high)
     one: Map = down @ array if rows_first else down
     two: Map = across.T if rows_first else array @ across.T
-    if (high, wide) == frame.picture:
-        whole: Map = np.matmul(one, two)
-        return whole
-    placed = np.zeros(frame.picture, dtype=np.float32)
-    np.matmul(one, two, out=placed[rows, columns])
+    whole = (high, wide) == frame.picture
+    placed = np.empty(frame.picture, np.float32) if whole else np.zeros(frame.picture, np.float32)
+    inside = placed[rows, columns]
+    step = max(1, SINGLE // max(1, two.size))
+    for start in range(0, high, step):
+        np.matmul(one[start : start + step], two, out=inside[start : start + step])
     return placed
 
 

@@ -1,0 +1,109 @@
+"""Many pictures: Grad-CAM with pictures written, beside decoding and plain inference alone, on the same photos.
+
+    python -m benchmarks.folder FOLDER [--n 500] [--format png]
+
+The photos of the folder are repeated up to `n`. Plain: every photo is decoded and resized in two threads ahead of the
+network, which answers in batches in `torch.inference_mode`; nothing is drawn. Ours: `shisen explain`'s way from file to
+file. Both are taken in turns in portions of 50, and the ratio is that of the medians of the portions. Memory is
+looked at after every portion.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import tempfile
+import warnings
+from itertools import cycle, islice
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+import shisen
+from shisen.api import explain_each, saved_each
+from shisen.models.sources import find_pictures
+from shisen.run.ahead import ahead
+
+PORTION = 50
+
+
+def resident() -> float:
+    """Return the memory of this process now, in MiB."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 2**20
+
+
+def plain(model: Any, photos: list[str]) -> None:
+    """Decode, resize and classify with Pillow and torch only; the network is the one that shisen loads, as it is."""
+    net, scaling = model.network.net, model.network.scaling
+    size = model.preprocess.sides
+
+    def decoded(photo: str) -> Any:
+        image = Image.open(photo).convert("RGB").resize(size[::-1], Image.Resampling.BICUBIC)
+        return np.asarray(image, np.float32) / np.float32(255)
+
+    scale, shift = (torch.tensor(v, dtype=torch.float32) for v in (scaling.scale, scaling.shift))
+    images = ahead(decoded, photos, depth=2 * model.chunk)
+    with torch.inference_mode():
+        while some := list(islice(images, model.chunk)):
+            batch = torch.from_numpy(np.stack(some)) * scale + shift
+            net(batch.permute(0, 3, 1, 2).contiguous()).softmax(-1).topk(5)
+
+
+def ours(model: Any, photos: list[str], out: Path, suffix: str) -> None:
+    """Explain every photo with Grad-CAM and write the picture and its manifest."""
+    places = [out / f"{i}{suffix}" for i in range(len(photos))]
+    for result, file in saved_each(explain_each(model, photos), places, depth=2 * model.chunk):
+        if not result or file is None:
+            raise SystemExit(f"Not explained: {result}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder")
+    parser.add_argument("--n", type=int, default=500)
+    parser.add_argument("--format", choices=["png", "jpg", "webp"], default="png")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--out", type=Path, default=None, help="a JSON file")
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    warnings.simplefilter("ignore")
+    model = shisen.load("efficientnet_lite0", device="cpu")
+    photos = list(islice(cycle(find_pictures([given.folder])), given.n))
+    portions = [photos[i : i + PORTION] for i in range(0, len(photos), PORTION)]
+    times: dict[str, list[float]] = {"plain": [], "ours": []}
+    memory = []
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder)
+        plain(model, portions[0][:8])
+        ours(model, portions[0][:8], out, f".{given.format}")
+        for portion in portions:
+            start = perf_counter()
+            plain(model, portion)
+            middle = perf_counter()
+            ours(model, portion, out, f".{given.format}")
+            times["plain"].append((middle - start) / len(portion))
+            times["ours"].append((perf_counter() - middle) / len(portion))
+            memory.append(resident())
+    found = {
+        "pictures": len(photos),
+        "format": given.format,
+        "plain, pictures a second": 1 / median(times["plain"]),
+        "ours, pictures a second": 1 / median(times["ours"]),
+        "share of the throughput": median(p / o for p, o in zip(times["plain"], times["ours"], strict=True)),
+        "memory after each portion, MiB": [round(m) for m in memory],
+    }
+    for name, value in found.items():
+        print(f"{name}: {value:.3g}" if isinstance(value, float) else f"{name}: {value}")
+    if given.out:
+        given.out.write_text(json.dumps(found, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
