@@ -74,8 +74,12 @@ class RewiredReLU(TorchDispatchMode):  # type: ignore[misc]
 def vector_jacobian(outputs: Any, inputs: Any, cotangent: Any, rule: str | None, keep: bool) -> tuple[Any, ...]:
     """Return the gradients of <cotangent, outputs> by each of `inputs`, under a ReLU rule if one is given."""
 
+    # of one number: given a cotangent of its own, torch imports SymPy to compare shapes, a third of a second
+    with torch.enable_grad():
+        score = (outputs * cotangent).sum()
+
     def run() -> tuple[Any, ...]:
-        found = torch.autograd.grad(outputs, inputs, cotangent, retain_graph=keep, allow_unused=True)
+        found = torch.autograd.grad(score, inputs, retain_graph=keep, allow_unused=True)
         return tuple(torch.zeros_like(i) if g is None else g for i, g in zip(inputs, found, strict=True))
 
     if rule is None:

@@ -141,11 +141,14 @@ def quiet_warnings() -> Iterator[None]:
 
 def progress(items: Iterable[T], total: int, words: str) -> Iterator[T]:
     """Yield the items with a progress bar on the terminal; silent when the output is not one."""
+    if total < 2:
+        yield from items
+        return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
-    if total < 2 or not console.is_terminal:
+    if not console.is_terminal:
         yield from items
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
