@@ -79,6 +79,7 @@ def build(b: Build) -> None:
                 buttons=["download", "fullscreen"],
                 visible=i == 0,
                 elem_id=f"shisen-comparison-{i}",
+                elem_classes="shisen-figure",
             )
             for i in range(2 * len(networks))
         ]

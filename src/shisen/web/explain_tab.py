@@ -31,21 +31,50 @@ def build(b: Build) -> Any:
     import gradio as gr
 
     with gr.Row(equal_height=False):
-        with gr.Column(scale=6, min_width=280, elem_classes="shisen-card"):
-            view = gr.HTML(elem_id="shisen-view")
-            with gr.Row(elem_classes="shisen-step"):
-                back = b.part(gr.Button, {"value": "previous"}, size="sm", elem_id="shisen-previous")
-                on = b.part(gr.Button, {"value": "next"}, size="sm", elem_id="shisen-next")
-            status = gr.HTML(elem_id="shisen-status")
-            summary = gr.HTML(elem_id="shisen-summary")
-            b.part(gr.Markdown, {"value": "answers"})
-            with gr.Row(elem_classes="shisen-answers"):
-                answers = [gr.Button("–", elem_id=f"shisen-answer-{i}", size="sm") for i in range(TOP)]
-            with gr.Row():
-                png = b.part(gr.Button, {"value": "png"}, variant="primary", elem_id="shisen-png")
-                record = b.part(gr.Button, {"value": "json"}, elem_id="shisen-json")
-            redraw, stop = (gr.Button(k, elem_id=f"shisen-{k}", visible="hidden") for k in ("redraw", "stop-explain"))
-            files = [gr.DownloadButton(k, elem_id=f"shisen-file-{k}", visible="hidden") for k in ("png", "json")]
+        with gr.Column(scale=6, min_width=280):
+            with gr.Column(elem_classes="shisen-card"):
+                view = gr.HTML(elem_id="shisen-view")
+                with gr.Row(elem_classes="shisen-step"):
+                    back = b.part(gr.Button, {"value": "previous"}, size="sm", elem_id="shisen-previous")
+                    on = b.part(gr.Button, {"value": "next"}, size="sm", elem_id="shisen-next")
+                status = gr.HTML(elem_id="shisen-status")
+                summary = gr.HTML(elem_id="shisen-summary")
+                b.part(gr.Markdown, {"value": "answers"})
+                with gr.Row(elem_classes="shisen-answers"):
+                    answers = [gr.Button("–", elem_id=f"shisen-answer-{i}", size="sm") for i in range(TOP)]
+                with gr.Row():
+                    png = b.part(gr.Button, {"value": "png"}, variant="primary", elem_id="shisen-png")
+                    record = b.part(gr.Button, {"value": "json"}, elem_id="shisen-json")
+                redraw, stop = (
+                    gr.Button(k, elem_id=f"shisen-{k}", visible="hidden") for k in ("redraw", "stop-explain")
+                )
+                files = [gr.DownloadButton(k, elem_id=f"shisen-file-{k}", visible="hidden") for k in ("png", "json")]
+            with gr.Column(elem_classes="shisen-card"):
+                style = b.part(
+                    gr.Radio,
+                    {"label": "style", "choices": lambda lang: choices(STYLES, lang)},
+                    value="blend",
+                    elem_id="shisen-style",
+                )
+                with gr.Row():
+                    colormap = b.part(
+                        gr.Dropdown,
+                        {"label": "colormap"},
+                        choices=list(COLORMAPS),
+                        value="jet",
+                        min_width=120,
+                        elem_id="shisen-colormap",
+                    )
+                    alpha = b.part(
+                        gr.Slider,
+                        {"label": "alpha"},
+                        minimum=0,
+                        maximum=1,
+                        step=0.05,
+                        value=0.4,
+                        min_width=140,
+                        elem_id="shisen-strength",
+                    )
         with gr.Column(scale=4, min_width=280):
             with gr.Column(elem_classes="shisen-card"):
                 upload = b.part(gr.File, {"label": "upload"}, type="filepath", height=96, elem_id="shisen-upload")
@@ -98,32 +127,6 @@ def build(b: Build) -> Any:
                 score = b.part(
                     gr.Radio, {"label": "score", "choices": lambda lang: choices(SCORES, lang)}, value="logit"
                 )
-            with gr.Column(elem_classes="shisen-card"):
-                style = b.part(
-                    gr.Radio,
-                    {"label": "style", "choices": lambda lang: choices(STYLES, lang)},
-                    value="blend",
-                    elem_id="shisen-style",
-                )
-                with gr.Row():
-                    colormap = b.part(
-                        gr.Dropdown,
-                        {"label": "colormap"},
-                        choices=list(COLORMAPS),
-                        value="jet",
-                        min_width=120,
-                        elem_id="shisen-colormap",
-                    )
-                    alpha = b.part(
-                        gr.Slider,
-                        {"label": "alpha"},
-                        minimum=0,
-                        maximum=1,
-                        step=0.05,
-                        value=0.4,
-                        min_width=140,
-                        elem_id="shisen-strength",
-                    )
     with b.part(gr.Accordion, {"label": "again"}, open=False, elem_classes="shisen-card"):
         line = b.part(gr.Code, {"label": "command"}, language="shell", lines=1, interactive=False, wrap_lines=True)
         lines = b.part(gr.Code, {"label": "python"}, language="python", lines=1, interactive=False, wrap_lines=True)

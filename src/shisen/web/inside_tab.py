@@ -7,16 +7,18 @@ from typing import Any
 
 from ..errors import InputError
 from ..features.heads import attention
+from ..features.heads_page import page as sliders
 from ..features.visualise import RECIPES, filters
 from .building import NETWORK, QUICK, Build, handed, handed_each, how_far, safely
 from .desk import Chosen
 from .jobs import Far
-from .view import note
+from .view import framed, note
 from .words import Said, choices, say
 
 ORDERS = ("strength", "index")
 SCALES = ("channel", "layer")
 MOST = 64  # filters made at a time
+CARRIED = 10_000_000  # bytes of attention sent to the browser; beyond, nothing can be asked from a place
 
 
 def build(b: Build) -> None:
@@ -38,6 +40,12 @@ def layers_of(b: Build) -> tuple[list[str], str | None]:
     return points, b.desk.default.path if b.desk.default else next(iter(points), None)
 
 
+def middle_of(points: list[str]) -> str | None:
+    """Return the end of a block at about 60 % of the way; what lies deeper often does not answer to noise at all."""
+    ends = [p for p in points if any(other.startswith(f"{p}.") for other in points)] or points
+    return ends[len(ends) * 3 // 5] if ends else None
+
+
 def image(b: Build, says: str, name: str) -> Any:
     """Add a picture that can be taken away and looked at in full."""
     import gradio as gr
@@ -50,6 +58,7 @@ def image(b: Build, says: str, name: str) -> Any:
         format="png",
         buttons=["download", "fullscreen"],
         elem_id=name,
+        elem_classes="shisen-figure",
     )
 
 
@@ -104,7 +113,8 @@ def patterns(b: Build) -> None:
     """Add the pictures that channels of a layer like best."""
     import gradio as gr
 
-    points, first = layers_of(b)
+    points, _ = layers_of(b)
+    first = middle_of(points)
     with gr.Column(elem_classes="shisen-card"):
         b.part(gr.Markdown, {"value": "filters_help"})
         with gr.Row():
@@ -173,12 +183,15 @@ def heads(b: Build) -> None:
             return
         go = b.part(gr.Button, {"value": "go_attention"}, variant="primary", elem_id="shisen-go-attention")
     with gr.Column(elem_classes="shisen-card"):
+        one = gr.HTML(elem_id="shisen-heads")
+        b.part(gr.Markdown, {"value": "attention"})
         sheet = image(b, "attention", "shisen-attention")
 
-    def looked(chosen: Chosen, lang: str) -> Any:
-        return attention(b.desk.model, b.desk.picture(chosen)).sheet()
+    def looked(chosen: Chosen, lang: str) -> list[Any]:
+        found = attention(b.desk.model, b.desk.picture(chosen))
+        return [framed(sliders(found, lang, CARRIED), say("one_head", lang)), found.sheet()]
 
-    go.click(safely(looked), [b.chosen, b.lang], sheet, show_progress_on=sheet, **NETWORK)
+    go.click(safely(looked), [b.chosen, b.lang], [one, sheet], show_progress_on=[one, sheet], **NETWORK)
 
 
 def read_channels(text: str, lang: str) -> list[int]:

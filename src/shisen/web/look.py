@@ -93,10 +93,13 @@ CSS = """
 .shisen-scroll { overflow-x: auto; }
 .shisen-found table { border-collapse: collapse; font-size: .86rem; width: 100%; }
 .shisen-found caption { text-align: left; padding: 6px 0; color: var(--body-text-color-subdued); }
-.shisen-found th, .shisen-found td { text-align: right; padding: 4px 10px; border-bottom: 1px solid
-  var(--border-color-primary); font-variant-numeric: tabular-nums; }
+.shisen-found th, .shisen-found td { text-align: right; padding: 4px 10px; border: 0 !important; border-bottom: 1px solid
+  var(--border-color-primary) !important; font-variant-numeric: tabular-nums; }
 .shisen-found th:first-child, .shisen-found td:first-child { text-align: left; min-width: 170px;
   overflow-wrap: anywhere; }
+.block:has(> .html-container > .prose:empty) { display: none; }
+.shisen-figure .image-container { overflow-x: auto; padding-top: 30px; }
+#shisen-heads .shisen-report { height: 690px; border: 0; }
 .shisen-hidden { display: none !important; }
 #shisen-shelf .caption-label { display: none; }
 #shisen-shelf .grid-wrap { padding: 0 8px; }
@@ -110,5 +113,7 @@ footer { display: none !important; }
   .shisen-card { padding: 10px !important; }
   .tab-container button { padding: 0 9px !important; font-size: .88rem !important; }
   .gradio-container > .main { padding: 8px !important; }
+  .shisen-figure .image-container > button { min-width: 640px; }
+  #shisen-heads .shisen-report { height: 720px; }
 }
 """

@@ -70,6 +70,17 @@ SCRIPT = """
     const press = event.target.closest && event.target.closest('.shisen-press');
     if (press) document.querySelector(`#${press.dataset.press}`).click();
   });
+  // pictures of the page's own parts come without a name: they take that of their card, or of their tab
+  document.addEventListener('load', (event) => {
+    const image = event.target;
+    if (!image.matches || !image.matches('.shisen-figure img') || image.alt) return;
+    const headings = [...image.closest('.shisen-card').querySelectorAll('.prose')]
+      .filter((e) => e.innerText.trim() && e.compareDocumentPosition(image) & Node.DOCUMENT_POSITION_FOLLOWING);
+    const tab = [...document.querySelectorAll('[role=tab][aria-selected=true]')].pop();
+    image.alt = (headings.pop() || tab || document.querySelector('h1')).innerText.trim();
+    const button = image.closest('button');
+    if (button) button.setAttribute('aria-label', image.alt);
+  }, true);
   document.addEventListener('DOMContentLoaded', () => {
     new MutationObserver(put).observe(document.body, { childList: true, subtree: true });
   });

@@ -18,6 +18,8 @@ from .view import framed, note
 from .words import Said, say
 
 LEAST = 4  # pictures that a recommendation needs
+CLEAR = 6  # pictures with which signs alone can give p < 0.05: 2 / 2⁶ = 0.03
+SPOKEN = {"insertion_deletion": "insertion − deletion", "adcc": "ADCC"}
 
 
 def build(b: Build) -> None:
@@ -202,29 +204,36 @@ def recommended(b: Build) -> None:
 
 def grounds(found: Recommendation, lang: str) -> str:
     """Return a recommendation with its evidence: what was confirmed on other pictures, and all that was tried."""
-    own, default = found.setting, found.default
+    own, default, n = found.setting, found.default, int(found.facts.get("confirming", 0))
+
+    def name(words: str) -> str:
+        return words.replace("flipped", say("flipped", lang))
+
     words = say("recommended", lang) if own != default else say("recommended_default", lang)
-    head = words.format(name=own.name, model=found.facts.get("model", ""), tried=len(found.tried))
+    head = words.format(name=name(own.name), model=found.facts.get("model", ""), tried=len(found.tried))
     lines = [
         say("confirmed", lang).format(
-            metric=metric,
+            metric=SPOKEN.get(metric, metric),
             value=d.interval.value,
             low=d.interval.low,
             high=d.interval.high,
+            p=d.p,
             verdict=say(d.verdict.replace(" ", "_"), lang),
-            n=found.facts.get("confirming", 0),
+            n=n,
         )
         for metric, d in found.confirmed.items()
     ]
-    text = " ".join(found.explanation) if lang != "ja" else ""
+    one, two = (found.scores.score(own.name, metric).value for metric in SPOKEN)
+    text = say("reached", lang).format(n=n, one=one, two=two)
+    few = say("too_few", lang).format(n=n, least=CLEAR, all=2 * CLEAR) if lines and n < CLEAR else ""
     rows = "".join(
-        f"<tr><td>{escape(name)}</td><td>{count}</td><td>{one:.3f}</td><td>{two:.1f}</td></tr>"
-        for name, count, one, two in found.tried
+        f"<tr><td>{escape(name(setting))}</td><td>{count}</td><td>{one:.3f}</td><td>{two:.1f}</td></tr>"
+        for setting, count, one, two in found.tried
     )
     heads = "".join(f"<th scope='col'>{escape(h)}</th>" for h in say("tried_heads", lang).split("|"))
     return (
         f'<div class="shisen-found"><h3>{escape(head)}</h3><p>{escape(text)}</p>'
-        f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>"
+        f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>{note(few, 'warn')}"
         f'<div class="shisen-scroll"><table><caption>{escape(say("tried", lang))}</caption>'
         f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div></div>"
     )

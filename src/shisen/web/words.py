@@ -136,8 +136,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "filters": ("What the channels like best", "チャンネルが最も好む画像"),
     "climbing": ("Steps", "ステップ"),
     "attention_help": (
-        "Where every head of every layer looks in the picture chosen under Explain; at the right mean and rollout.",
-        "「説明」タブで選んだ画像で、各層の各ヘッドが見ている場所です。右端は平均と rollout です。",
+        "Where every head of every layer looks in the picture chosen under Explain: one at a time with sliders, then all.",
+        "「説明」タブで選んだ画像で、各層の各ヘッドが見ている場所です。スライダーで 1 つずつ、その下にすべてを示します。",
     ),
     "no_attention": (
         "This network has no attention. With a transformer, such as `--model timm:vit_tiny_patch16_224`, every head is "
@@ -147,6 +147,7 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "go_attention": ("Show attention", "注意を表示"),
     "attention": ("Layers × heads", "層 × ヘッド"),
+    "one_head": ("One head, chosen with sliders", "スライダーで選ぶ 1 つのヘッド"),
     "inside_help": (
         "What every channel of a layer answers to the picture chosen under Explain.",
         "「説明」タブで選んだ画像に対する、層の各チャンネルの反応です。",
@@ -201,10 +202,19 @@ WORDS: dict[str, tuple[str, str]] = {
         "{model} には {name} のままで十分です（{tried} 設定中、より良いと確認されたものはありません）。",
     ),
     "confirmed": (
-        "{metric} against the default on {n} other pictures: {value:+.3g} (95 % interval {low:+.3g} to {high:+.3g}): "
-        "{verdict}",
-        "別の {n} 枚での既定との差 {metric}: {value:+.3g}（95 % 区間 {low:+.3g} ～ {high:+.3g}）: {verdict}",
+        "{metric} against the default on {n} other pictures: {value:+.3g} (95 % interval {low:+.3g} to {high:+.3g}, "
+        "p = {p:.2g}): {verdict}",
+        "別の {n} 枚での既定との差 {metric}: {value:+.3g}（95 % 区間 {low:+.3g} ～ {high:+.3g}、p = {p:.2g}）: {verdict}",
     ),
+    "reached": (
+        "On {n} other pictures: insertion − deletion {one:.3f}, ADCC {two:.1f} %.",
+        "別の {n} 枚での値: insertion − deletion {one:.3f}、ADCC {two:.1f} %。",
+    ),
+    "too_few": (
+        "{n} pictures are too few to confirm anything: a clear difference needs at least {least}, so {all} in the folder.",
+        "{n} 枚では何も確かめられません。明確な差を示すには少なくとも {least} 枚（フォルダー全体で {all} 枚）が必要です。",
+    ),
+    "flipped": ("flipped", "左右反転"),
     "better": ("better", "良い"),
     "worse": ("worse", "悪い"),
     "different": ("different", "異なる"),
