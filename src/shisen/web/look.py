@@ -93,8 +93,8 @@ CSS = """
 .shisen-scroll { overflow-x: auto; }
 .shisen-found table { border-collapse: collapse; font-size: .86rem; width: 100%; }
 .shisen-found caption { text-align: left; padding: 6px 0; color: var(--body-text-color-subdued); }
-.shisen-found th, .shisen-found td { text-align: right; padding: 4px 10px; border: 0 !important; border-bottom: 1px solid
-  var(--border-color-primary) !important; font-variant-numeric: tabular-nums; }
+.shisen-found th, .shisen-found td { text-align: right; padding: 4px 10px; border: 0 !important;
+  border-bottom: 1px solid var(--border-color-primary) !important; font-variant-numeric: tabular-nums; }
 .shisen-found th:first-child, .shisen-found td:first-child { text-align: left; min-width: 170px;
   overflow-wrap: anywhere; }
 .block:has(> .html-container > .prose:empty) { display: none; }
