@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 import json
 import os
 import sys
@@ -162,16 +161,3 @@ def test_versions_name_only_the_frameworks_that_are_loaded(monkeypatch):
     assert set(files.versions()) == {"python", "shisen", "numpy", "pillow"}
     monkeypatch.setitem(sys.modules, "keras", SimpleNamespace(__version__="3.9"))
     assert files.versions()["keras"] == "3.9"
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (9, 1), (37, 53), (300, 451), (2, 100_000)])
-def test_a_png_of_our_own_is_read_as_what_was_written(shape: tuple[int, int]) -> None:
-    rng = np.random.default_rng(0)
-    noise = rng.integers(0, 256, (*shape, 3), dtype=np.uint8)
-    smooth = (np.add.outer(np.arange(shape[0]), np.arange(shape[1]))[..., None] + np.arange(3)).astype(np.uint8)
-    for pixels in (noise, smooth, np.full_like(noise, 255)):
-        file = io.BytesIO(files.png(pixels))
-        image = Image.open(file)
-        image.verify()  # the check sums
-        np.testing.assert_array_equal(np.asarray(Image.open(file)), pixels)
-        assert image.mode == "RGB"
