@@ -67,7 +67,11 @@ def content(scores: Scores, lang: str = "en") -> dict[str, Any]:
         "legend": [(m, COLOURS[i % len(COLOURS)], m in scores.floors) for i, m in enumerate(scores.methods)],
         "by": judged_by(scores),
         "examples": examples(scores),
-        "agreement": [(a, b, f"{r:.2f}", f"{s:.2f}") for (a, b), (r, s) in scores.agreement.items()],
+        "agreement": [
+            (a, b, f"{r:.2f}", f"{s:.2f}")
+            for (a, b), (r, s) in scores.agreement.items()
+            if a not in scores.floors or b not in scores.floors
+        ],
         "metrics": [(k, METRICS[k], _meaning(k, lang), _direction(k, words)) for k in scores.metrics],
         "failures": scores.failures,
     }
