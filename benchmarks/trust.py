@@ -151,10 +151,9 @@ def layers(measure: Any, given: Any, choosing: Sequence[str], confirming: Sequen
 def sanity(measure: Any, given: Any, choosing: Sequence[str]) -> list[str]:
     """Compare maps with those of networks whose weights are shuffled, every method."""
     fast = [m for m in FAST if "+" not in m]
-    parts = [
-        measure(choosing[: given.sane], fast, ["weight_randomisation"], floors=("edges",)),
-        measure(choosing[: given.sane_slow], SLOW[1:], ["weight_randomisation"], floors=()),
-    ]
+    parts = [measure(choosing[: given.sane], fast, ["weight_randomisation"], floors=("edges",))]
+    if given.sane_slow:
+        parts.append(measure(choosing[: given.sane_slow], SLOW[1:], ["weight_randomisation"], floors=()))
     lines = [
         "## Sanity: do the maps depend on the weights?",
         "",
@@ -187,7 +186,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--choose", type=int, default=16, help="pictures on which the setting is chosen")
     parser.add_argument("--confirm", type=int, default=60, help="other pictures on which it is confirmed")
     parser.add_argument("--sane", type=int, default=8, help="pictures of the sanity check")
-    parser.add_argument("--sane-slow", type=int, default=3, help="the same for methods that need many passes")
+    parser.add_argument(
+        "--sane-slow", type=int, default=3, help="the same for methods that need many passes; 0 leaves them out"
+    )
     parser.add_argument("--stages", default="choose,table,slow,sanity", help="those not named are left as they are")
     parser.add_argument("--out", type=Path, default=Path("runs/trust"))
     parser.add_argument("--page", type=Path, default=Path("docs/trust.md"))
