@@ -213,9 +213,25 @@ def score_cam(rounds: int, channels: int) -> dict[str, Any]:
     return {f"{channels} channels, by {best}": table(times, best)}
 
 
+def score_cam_fast(rounds: int, passes: int = 64) -> dict[str, Any]:
+    """Score-CAM from few passes beside as many plain masked forwards, four at a time."""
+    setting = Setting(1, photograph())
+    masks = torch.rand(passes, 1, 224, 224)
+
+    def plain() -> None:
+        with torch.no_grad():
+            for i in range(0, passes, 4):
+                setting.net(setting.x * masks[i : i + 4])
+
+    base = f"{passes} masked forwards"
+    things: Things = {base: plain, f"score_cam, passes={passes}": setting.ours("score_cam", passes=passes)}
+    return {f"{passes} passes": table(in_turns(things, rounds), base)}
+
+
 PARTS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "cams": lambda a: cams(a.rounds, a.batches),
     "smooth_grad": lambda a: smooth_grad(max(2, a.rounds // 2), a.draws),
+    "score_cam_fast": lambda a: score_cam_fast(max(3, a.rounds // 2)),
     "score_cam": lambda a: score_cam(max(1, a.rounds // 8), a.channels),
 }
 
