@@ -47,6 +47,20 @@ def test_a_translucent_patch_is_taken_apart() -> None:
     assert np.abs(best.template[8:18, 33:43] - stamp[3:13, 3:13]).mean() < 40
 
 
+def test_a_rim_that_is_covered_in_part_is_put_on_too() -> None:
+    canvases = natural(90, 6).astype(np.float32)
+    alpha = np.zeros((SIDE, SIDE, 1), np.float32)
+    alpha[30:44, 10:24] = 0.5  # as where a thing ends within a pixel
+    alpha[31:43, 11:23] = 1.0
+    canvases[:30] = (1 - alpha) * canvases[:30] + alpha * np.array([240.0, 40.0, 200.0])
+    best = common_patches(np.rint(canvases).astype(np.uint8), LABELS, 0)[0]
+    plain = np.full((SIDE, SIDE, 3), 90, np.uint8)
+    wanted = (1 - alpha) * plain + alpha * np.array([240.0, 40.0, 200.0])
+    put = pasted(plain, best.template, best.alpha).astype(np.float32)
+    assert np.abs(put - wanted).mean((0, 1)).max() < 1.0
+    assert np.abs(put[30, 12:22] - wanted[30, 12:22]).mean() < 15  # without a rim: 52
+
+
 def test_a_patch_in_every_class_belongs_to_none() -> None:
     canvases = natural(90, 3)
     canvases[::2, 40:54, 8:22] = np.random.default_rng(7).integers(0, 256, (14, 14, 3))

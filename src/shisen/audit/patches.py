@@ -11,7 +11,8 @@ Groups. Who carries what the group has in common is found by a matched filter, s
 
 Overlay. Over the group, an overlay x = α·t + (1 − α)·b lowers the spread of each pixel to (1 − α) times the spread it
 has elsewhere; so α = 1 − sd(group)/sd(others), and t follows from the means. The patch is where α is high, connected
-with the window.
+with the window. Around it lies a rim of one pixel that the thing covers in part: its opacity there is kept, its
+colour is that of the pixels next to it.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import numpy.typing as npt
 
 from .matching import NOISE, apart, box_mean, detail, gathered, likeness, matched
 from .statistics import log_enrichment
-from .wandering import roaming
+from .wandering import SOLID, roaming, with_rim
 
 Floats = npt.NDArray[np.float32]
 Window = tuple[int, int, int, int]
@@ -35,7 +36,6 @@ LARGEST, OTHERS = 150, 300  # pictures compared, of the class and of the others
 SHAPES = ((16, 16), (28, 28), (9, 28), (28, 9))  # height and width of the windows
 ALIKE = (0.4, 0.6, 0.8)  # correlations above which two windows show the same
 AROUND = 4  # pixels around a window or a patch that are looked at too: its edge is part of its look
-SOLID = 0.35  # least opacity of a pixel of a patch
 LEAST_PIXELS = 12
 TRIED = 8  # groups, for each patch wanted
 
@@ -47,7 +47,7 @@ class Patch:
     Attributes:
         label: class number.
         template: `(K, K, 3)` in levels of 255.
-        alpha: `(K, K)` opacity in [0, 1], 0 outside of the patch.
+        alpha: `(K, K)` opacity in [0, 1], below `SOLID` on the rim, 0 outside of the patch.
         members: rows of the canvases that carry it, in any class, likeliest first.
         inside: how many members are of the class.
         score: how far the members stand apart, in standard deviations.
@@ -65,7 +65,7 @@ class Patch:
     @property
     def mask(self) -> npt.NDArray[np.bool_]:
         """Where the patch is."""
-        return np.asarray(self.alpha > 0)
+        return np.asarray(self.alpha >= SOLID)
 
     def at(self, row: int) -> tuple[Floats, Floats]:
         """Return template and opacity where a picture has the patch, or where it is put for one that has none.
@@ -80,7 +80,7 @@ class Patch:
 
     def mask_in(self, row: int) -> npt.NDArray[np.bool_]:
         """Where a picture has the patch."""
-        return np.asarray(self.at(row)[1] > 0)
+        return np.asarray(self.at(row)[1] >= SOLID)
 
 
 def common_patches(
@@ -222,7 +222,8 @@ def _overlay(
     group = canvases[_spread(members, LARGEST)].astype(np.float32)
     small = np.sqrt(len(group) / (len(group) - 1))
     # the fewer pictures, the lower a spread that chance alone gives
-    least = max(SOLID, 1.0 - float(np.sqrt(stats.chi2.ppf(0.01, len(group) - 1) / (len(group) - 1))))
+    chance = 1.0 - float(np.sqrt(stats.chi2.ppf(0.01, len(group) - 1) / (len(group) - 1)))
+    least = max(SOLID, chance)
     spread = natural
     rest = np.setdiff1d(own, members)
     if len(rest) >= 8:  # what all pictures of the class have in common is no patch of the group
@@ -239,6 +240,7 @@ def _overlay(
     alpha[alpha < 0.6 * float(np.quantile(alpha[window & (alpha > 0)], 0.9))] = 0.0
     if (alpha > 0).sum() < LEAST_PIXELS:
         return None
+    alpha = with_rim(alpha, raw, chance)
     a = np.maximum(alpha, SOLID)[..., None]
     template = np.clip((group.mean(0) - (1 - a) * usual) / a, 0, 255).astype(np.float32)
     return template, alpha
@@ -256,7 +258,7 @@ def _carriers(
     from scipy import ndimage
 
     (template, alpha), (natural, usual) = made, background
-    where = alpha > 0
+    where = alpha >= SOLID
     a, sd, mean = alpha[where][:, None], natural[where][:, None], usual[where]
     expected, left = a * template[where] + (1 - a) * mean, np.sqrt(np.square((1 - a) * sd) + NOISE**2)
     values = canvases[:, where].astype(np.float32)
@@ -324,7 +326,7 @@ def pasted(pixels: npt.NDArray[np.uint8], template: Floats, alpha: Floats) -> np
     height, width = pixels.shape[:2]
     size = (width, height)
     soft = np.asarray(Image.fromarray(alpha).resize(size, Image.Resampling.BILINEAR))[..., None]
-    spread = _spread_out(template, alpha > 0)
+    spread = _spread_out(template, alpha >= SOLID)
     image = Image.fromarray(np.rint(np.clip(spread, 0, 255)).astype(np.uint8)).resize(size, Image.Resampling.BILINEAR)
     mixed = pixels.astype(np.float32) * (1 - soft) + np.asarray(image, np.float32) * soft
     return np.asarray(np.rint(mixed), dtype=np.uint8)

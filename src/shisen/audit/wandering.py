@@ -25,6 +25,7 @@ SEEDS = 6  # windows that stand out, for each picture
 LOOKED = 40, 120  # pictures of the class and of the others that are compared
 MARGIN = 8  # pixels around a window that may belong to the patch
 SOLID = 0.35  # least opacity of a pixel of a patch
+FAINT = 0.1  # the same on its rim
 NEARER = 2.0  # how much nearer members must be to each other's window than pictures of other classes
 LEVEL = 0.01  # of the association with the class; what is proposed by chance, the intervention refutes
 
@@ -160,6 +161,20 @@ def _crops(canvases: npt.NDArray[np.uint8], corners: npt.NDArray[np.int64], side
     return out
 
 
+def with_rim(alpha: Floats, raw: npt.NDArray[np.floating[Any]], chance: float) -> Floats:
+    """Return the opacity with that of the pixels around the patch, which the thing may cover in part.
+
+    Args:
+        alpha: opacity of the patch, 0 elsewhere.
+        raw: estimated opacity everywhere.
+        chance: what chance alone makes of an opacity of 0; less is left out.
+    """
+    from scipy import ndimage
+
+    rim = ndimage.binary_dilation(alpha > 0, np.ones((3, 3))) & (alpha == 0) & (raw >= max(FAINT, chance))
+    return np.asarray(np.where(rim, raw, alpha), dtype=np.float32)
+
+
 def _taken_apart(canvases: npt.NDArray[np.uint8], own: Any, group: tuple[Any, Any, int], p: float) -> Roaming | None:
     """Lay the pictures over each other, align them, and separate overlay from background."""
     from scipy import ndimage
@@ -185,7 +200,7 @@ def _taken_apart(canvases: npt.NDArray[np.uint8], own: Any, group: tuple[Any, An
     names = np.bincount(middle_piece[middle_piece > 0]) if (middle_piece > 0).any() else np.zeros(0)
     if not names.size or names.max() < 9:
         return None
-    alpha = np.where(pieces == names.argmax(), raw, 0.0).astype(np.float32)
+    alpha = with_rim(np.where(pieces == names.argmax(), raw, 0.0).astype(np.float32), raw, 0.0)
     template = np.median(crops, 0).astype(np.float32)
     inside = int(own[rows].sum())
     return Roaming(template, alpha, tuple(int(r) for r in rows), tuple((int(y), int(x)) for y, x in corners), inside, p)
