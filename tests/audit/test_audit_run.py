@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import shisen
+from shisen.errors import UnknownName
 
 pytest.importorskip("torch")
 pytest.importorskip("pyarrow")
@@ -90,11 +91,59 @@ def test_maps_of_a_mean_and_linear_head_add_up_to_the_score(tmp_path: Path) -> N
         assert sum(answer["features"]) * h * w == pytest.approx(max(answer["logits"]), rel=1e-2)
 
 
+def test_the_maps_are_those_of_the_method(tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    from shisen.audit.evidence import maps_by
+
+    pictures, model = toy.folder(tmp_path / "pictures", each=8), toy.model(True)
+    found = {}
+    for method in ("", "gradient"):
+        shisen.audit(model, pictures, tmp_path / "out", method=method)
+        folders = {p.parent for p in (tmp_path / "out" / "work").glob("*/part-*.parquet")}
+        new = next(iter(folders - set(found)))  # other maps are other work
+        found[new] = pq.read_table(new / "part-000000.parquet", columns=["name", "map", "map_shape", "logits"])
+    rows = list(found.values())[1].to_pydict()
+    file = pictures / rows["name"][0]
+    image = model.prepare(model.read(str(file)))[0][None]
+    wanted = maps_by(model, "gradient", image, [int(np.argmax(rows["logits"][0]))])
+    assert rows["map_shape"][0] == list(wanted.shape[1:])
+    assert np.allclose(rows["map"][0], wanted.ravel(), atol=1e-5)
+    with pytest.raises(UnknownName):
+        shisen.audit(model, pictures, tmp_path / "out", method="no such method")
+
+
+def test_two_models_are_put_side_by_side_on_the_same_suspects(tmp_path: Path) -> None:
+    from shisen.audit.versus import suspect
+
+    pictures = toy.folder(tmp_path / "pictures")
+    honest = toy.model(False)
+    honest.name = "honest"
+    result = shisen.audit(toy.model(True), pictures, tmp_path / "out", versus=honest)
+    assert result.other is not None
+    assert result.other.name == "honest"
+    theirs = {suspect(f.candidate): f for f in result.other.findings}
+    stamp = result.findings[0]
+    assert stamp.used
+    assert not theirs[suspect(stamp.candidate)].used
+    assert not any(f.used for f in result.other.findings if f.candidate.kind == "patch")
+    truth = [name.split("/")[0] for name in result.names]
+    for rows in (result.other.only_first, result.other.only_other):
+        assert all(truth[i] in ("cold", "warm") for i in rows)
+    first, other = result.confusion.accuracy.hits, result.other.confusion.accuracy.hits
+    assert first - other == len(result.other.only_first) - len(result.other.only_other)
+    record = json.loads((tmp_path / "out" / "findings.json").read_text("utf-8"))
+    assert record["other"]["name"] == "honest"
+    assert [f["used"] for f in record["findings"]] == [f.used for f in result.findings]
+    assert "honest" in (tmp_path / "out" / "index.html").read_text("utf-8")
+
+
 SCRIPT = """
 import sys
 sys.path.insert(0, {tests!r})
 from audit import toy
 import shisen
+from shisen.errors import UnknownName
 shisen.audit(toy.model(True), sys.argv[1], sys.argv[2])
 """
 
