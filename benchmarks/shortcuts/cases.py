@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import numpy as np
 from plants import PLANTS, Plant
@@ -47,7 +48,7 @@ def draw_for(name: str) -> np.random.Generator:
 
 
 def cases(which: str = "scored") -> list[Case]:
-    """Return the models of a set in random order, so that any first few are a fair spread."""
+    """Return the models of a set in random order, planted ones and others by turns: any first few are a fair spread."""
     draw = draw_for(f"shortcuts/{which}")
     grid = [(plant, prevalence) for plant in PLANTS for prevalence in PREVALENCES]
     grid = [grid[i] for i in draw.permutation(len(grid))]
@@ -65,4 +66,7 @@ def cases(which: str = "scored") -> list[Case]:
         prevalence = PREVALENCES[1 + number % 3]
         twin = Planted(kinds[number], "*", prevalence, f"{which}/twin/{number}")
         found.append(Case(f"{which}-twin-{number}", (twin,), 200 + number))
-    return [found[i] for i in draw.permutation(len(found))]
+    mixed = [found[i] for i in draw.permutation(len(found))]
+    own = [case for case in mixed if case.seed < 100]
+    rest = [case for case in mixed if case.seed >= 100]
+    return [case for pair in zip_longest(own, rest) for case in pair if case is not None]

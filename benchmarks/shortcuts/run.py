@@ -59,23 +59,30 @@ def train(case: Case, cache: Path) -> float:
     return time.perf_counter() - start
 
 
-def effects(model: Any, folder: Path, planted: Planted) -> dict[str, float]:
-    """Return, for every class, the change of the share of pictures of other classes that are predicted as it."""
-    plant, answers, own = planted.make(), [], []
-    for file in sorted(folder.glob("*/*")):
+def answers(model: Any, files: list[Path], plant: Any = None) -> Any:
+    """Return the number of the class that is predicted for each picture, with a plant put on it or without."""
+    said, batch = [], []
+    for i, file in enumerate(files):
         image = Image.open(file).convert("RGB")
-        given, _ = plant(image, draw_for(f"{file.parent.name}/{file.name}"))
-        answers.append([model.prepare(model.read(one))[0] for one in (image, given)])
-        own.append(model.find(file.parent.name))
-    images = np.asarray(answers)
-    said = [
-        np.concatenate([np.asarray(model.activations(images[i : i + 50, j])).argmax(1) for i in range(0, len(own), 50)])
-        for j in range(2)
-    ]
-    found = {}
+        if plant is not None:
+            image, _ = plant(image, draw_for(f"{file.parent.name}/{file.name}"))
+        batch.append(model.prepare(model.read(image))[0])
+        if len(batch) == 50 or i == len(files) - 1:
+            said += np.asarray(model.activations(np.stack(batch))).argmax(1).tolist()
+            batch = []
+    return np.asarray(said)
+
+
+def effects(model: Any, folder: Path, planted: Planted, plain: dict[Path, Any]) -> dict[str, float]:
+    """Return, for every class, the change of the share of pictures of other classes that are predicted as it."""
+    files = sorted(folder.glob("*/*"))
+    own = np.asarray([model.find(file.parent.name) for file in files])
+    if folder not in plain:
+        plain[folder] = answers(model, files)
+    given, found = answers(model, files, planted.make()), {}
     for k, label in enumerate(model.labels):
-        other = np.asarray(own) != k
-        found[label] = float((said[1][other] == k).mean() - (said[0][other] == k).mean())
+        other = own != k
+        found[label] = float((given[other] == k).mean() - (plain[folder][other] == k).mean())
     return found
 
 
@@ -84,10 +91,12 @@ def run_case(case: Case, cache: Path) -> list[dict[str, Any]]:
     home = cache / "cases" / case.name
     carried = json.loads((home / "test.json").read_text())
     model = shisen.load(str(home / "run"))
-    truths = {
-        p.plant: kept(home / f"truth-{p.plant}.json", lambda p=p: effects(model, cache / "test", p))
-        for p in case.plants
-    }
+    truths, plain = {}, {}
+    for p in case.plants:  # on the pictures that are audited; where all classes carry it, on plain ones
+        folder = cache / "test" if p.label == "*" else home / "test"
+        truths[p.plant] = kept(
+            home / f"true-{p.plant}.json", lambda p=p, folder=folder: effects(model, folder, p, plain)
+        )
     start = time.perf_counter()
     result = shisen.audit(model, home / "test", home / "audit")
     seconds = time.perf_counter() - start
@@ -109,7 +118,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--set", default="scored", help="scored, or another name for other draws")
     parser.add_argument("--first", type=int, default=None, help="only so many models, in their random order")
-    parser.add_argument("--only", choices=("train", "audit"), default=None, help="audit: what has been trained")
+    parser.add_argument("--only", choices=("train", "audit", "table"), default=None, help="of what is there already")
     parser.add_argument("--table", type=Path, default=None, help="page whose figures are replaced")
     choice = parser.parse_args()
     for part in ("train", "test"):
@@ -119,7 +128,8 @@ def main() -> None:
     for case in chosen:
         home = choice.cache / "cases" / case.name
         home.mkdir(parents=True, exist_ok=True)
-        if choice.only == "audit" and not (home / "train-seconds.json").is_file():
+        needed = {"audit": "train-seconds.json", "table": f"rows-{code()}.json"}.get(choice.only or "", "")
+        if not (home / needed).exists():
             continue
         took = kept(home / "train-seconds.json", lambda case=case: train(case, choice.cache))
         if choice.only == "train":
@@ -134,7 +144,7 @@ def main() -> None:
     (choice.cache / f"scores-{choice.set}.json").write_text(json.dumps(rows, indent=1))
     print(summary(rows))
     if choice.table is not None:
-        table(rows, choice.table)
+        table(rows, choice.table, len(cases(choice.set)))
 
 
 if __name__ == "__main__":

@@ -151,12 +151,12 @@ def summary(rows: list[dict[str, Any]]) -> str:
     return "\n".join(f"{what}: {got}  [{hoped}]" for what, hoped, got in _lines(rows))
 
 
-def table(rows: list[dict[str, Any]], page: Path) -> None:
+def table(rows: list[dict[str, Any]], page: Path, models_in_all: int) -> None:
     """Put the figures between the marks of a page."""
     planted = [r for r in rows if "prevalence" in r]
     models = len({r["case"] for r in rows})
     lines = [
-        f"{models} models, {len(planted)} planted cases; "
+        f"{models} of {models_in_all} models, {len(planted)} planted cases; "
         f"{sum(r['true'] >= USED for r in planted)} used by the model, {sum(r['true'] < UNUSED for r in planted)} not. "
         f"Test accuracy {min(r['accuracy'] for r in rows):.0%} to {max(r['accuracy'] for r in rows):.0%}.",
         "",
