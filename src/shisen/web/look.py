@@ -100,6 +100,8 @@ CSS = """
 .block:has(> .html-container > .prose:empty) { display: none; }
 .shisen-figure .image-container { overflow-x: auto; padding-top: 30px; }
 #shisen-heads .shisen-report { height: 690px; border: 0; }
+.main.app { max-width: 1240px !important; padding: 16px 24px !important; }
+[data-testid=status-tracker]:has(.error) { display: none !important; }
 .shisen-hidden { display: none !important; }
 #shisen-shelf .caption-label { display: none; }
 #shisen-shelf .grid-wrap { padding: 0 8px; }
@@ -112,7 +114,7 @@ footer { display: none !important; }
 @media (max-width: 640px) {
   .shisen-card { padding: 10px !important; }
   .tab-container button { padding: 0 9px !important; font-size: .88rem !important; }
-  .gradio-container > .main { padding: 8px !important; }
+  .main.app { padding: 8px !important; }
   .shisen-figure .image-container > button { min-width: 640px; }
   #shisen-heads .shisen-report { height: 720px; }
 }
