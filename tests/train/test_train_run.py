@@ -63,7 +63,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def backbone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shisen.train.run._load", lambda name, device: build())
+    monkeypatch.setattr("shisen.train.run._load", lambda name, framework, device: build())
     monkeypatch.setattr("shisen.models.loading.load_built_in", lambda name, request: build())
 
 
@@ -159,12 +159,12 @@ def test_the_head_solves_its_own_problem() -> None:
 
 
 def test_stopping_early_needs_patience() -> None:
-    from shisen.train.torch import _stale
+    from shisen.train.settings import stale
 
     history = [[e, 0.0, 0.0, loss, 0.0] for e, loss in enumerate([1.0, 0.5, 0.6, 0.7, 0.8])]
-    assert _stale(history, 3)
-    assert not _stale(history[:4], 3)
-    assert not _stale([*history[:4], [4, 0.0, 0.0, 0.4, 0.0]], 3)
+    assert stale(history, 3)
+    assert not stale(history[:4], 3)
+    assert not stale([*history[:4], [4, 0.0, 0.0, 0.4, 0.0]], 3)
 
 
 @pytest.mark.slow

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
 from .common import quiet_warnings, table
+
+WRITTEN = ("shisen.json", "weights.safetensors", "model.keras", "history.png", "confusion.png")
 
 
 @click.command()
@@ -15,7 +18,7 @@ from .common import quiet_warnings, table
 @click.option("--backbone", default="efficientnet_lite0", show_default=True, help="Name of the network to start from.")
 @click.option("--epochs", default=5, show_default=True, type=click.IntRange(min=0), help="0 trains the head only.")
 @click.option("--out", "-o", default="runs/latest", show_default=True, help="Folder for the result.")
-@click.option("--framework", default="torch", show_default=True, help="torch")
+@click.option("--framework", default="torch", show_default=True, help="torch or keras.")
 @click.option("--device", default="", help="Where to train, such as cpu or cuda:0.")
 @click.option(
     "--keep", default=None, help="Folder where the body's activations stay, for further runs on these pictures."
@@ -64,7 +67,8 @@ def finetune(train: str, val: str | None, backbone: str, epochs: int, out: str, 
         ]
         for n, true, predicted in sorted(pairs, key=lambda p: -p[0])[:3]:
             click.echo(f"  {n} × {true} taken for {predicted}")
-    click.echo(f"Wrote {result.folder}: shisen.json, weights.safetensors, history.png, confusion.png")
+    written = [name for name in WRITTEN if (Path(result.folder) / name).is_file()]
+    click.echo(f"Wrote {result.folder}: {', '.join(written)}")
     return 0
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .torch import Epoch
+    from .settings import Epoch
 
 
 def history_figure(history: Sequence[Epoch], path: Path) -> None:
@@ -55,7 +55,7 @@ def confusion_figure(counts: Sequence[Sequence[int]], labels: Sequence[str], pat
 def _save(figure: Any, path: Path) -> None:
     import io
 
-    from .torch import replace_file
+    from .cache import replace_file
 
     buffer = io.BytesIO()
     # no version or date inside: equal figures are equal files

@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import shutil
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import InputError, ModelError, explain_error, require
+from ..errors import InputError, ModelError, ShisenWarning, explain_error, require, unknown
 from ..run.ahead import ahead
+from .cache import Cache, replace_file
 from .data import DataReport, Dataset, Item, look, read_dataset
+from .settings import Epoch, Part, Progress, Settings, Trainer
 from .store import Store
 
 if TYPE_CHECKING:
     from ..models.loading import Request
     from ..models.model import Model
-    from .split import Split
-    from .torch import Cache, Epoch, Progress, Settings
 
 FORMAT = 1
 BATCH = 32
+FRAMEWORKS = ("torch", "keras")
 
 
 @dataclass(frozen=True)
@@ -71,14 +74,14 @@ def finetune(
         backbone: a name for `load`, of a network that ends in a linear classifier.
         epochs: passes with the last blocks and their batch normalisation trained; 0 trains the head only.
         out: the folder for the result. A run that was stopped continues there.
-        framework: "torch".
+        framework: "torch" or "keras"; a name such as "keras:MobileNetV2" says it by itself.
         device: where to train, such as "cuda"; by default a GPU if there is one.
         seed: of every random choice; the same seed gives the same weights on the same machine.
         size: side of the input in pixels; None for the backbone's own.
         keep: a folder where the frozen body's activations of every picture stay, for further runs on the same pictures;
             for one run at a time.
         progress: called with `(words, done, total)`.
-        **settings: further fields of `shisen.train.torch.Settings`.
+        **settings: further fields of `shisen.train.settings.Settings`.
 
     Returns:
         A `Run`; `shisen.load(out)` gives the model.
@@ -87,12 +90,11 @@ def finetune(
         InputError: for sources without labelled pictures, or classes that do not fit.
         ModelError: for a backbone that cannot be fine-tuned.
     """
-    if framework != "torch":
-        raise InputError(explain_error("finetune() trains in torch.", repr(framework), "Use framework='torch'."))
-    try:
-        from .torch import Settings
-    except ImportError as problem:
-        raise require("torch", "torch", "finetune()") from problem
+    if framework not in FRAMEWORKS:
+        raise unknown("framework", framework, FRAMEWORKS)
+    if backbone.startswith("keras:"):
+        framework = "keras"
+    _need("torch" if framework == "torch" else "keras")
     wanted = Settings(epochs=epochs, seed=seed, **settings)
     learn = read_dataset(train)
     check = None if val is None else read_dataset(val)
@@ -102,7 +104,13 @@ def finetune(
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     told = progress or (lambda words, done, total: None)
-    return _train_torch(folder, (learn, check), (backbone, device, size, keep), wanted, (report, told))
+    return _train(folder, (learn, check), (framework, backbone, device, size, keep), wanted, (report, told))
+
+
+def _need(framework: str) -> None:
+    for package in (framework, *(("safetensors",) if framework == "torch" else ("scipy",))):
+        if importlib.util.find_spec(package) is None:
+            raise require(package, "train", "finetune()")
 
 
 def _readable(data: Dataset, report: DataReport) -> Dataset:
@@ -112,43 +120,34 @@ def _readable(data: Dataset, report: DataReport) -> Dataset:
     return Dataset(data.root, items, data.labels)
 
 
-def _train_torch(
+def _train(
     folder: Path,
     data: tuple[Dataset, Dataset | None],
-    choice: tuple[str, str, int | None, str | Path | None],
+    choice: tuple[str, str, str, int | None, str | Path | None],
     settings: Settings,
     around: tuple[DataReport, Progress],
 ) -> Run:
-    import torch
-
-    from .split import split
-    from .torch import Cache, Part, evaluate
-    from .torch import train as train_tail
-
-    (learn, check), (backbone, device, size, keep), (report, told) = data, choice, around
-    torch.manual_seed(settings.seed)
-    model = _stretched(_load(backbone, device), size)
-    sample = _inputs(model, [model.prepare(model.read(learn.items[0].path))[0]] * 2)
-    parts = split(model.network.net, sample.to(_home(model.network.net)), len(learn.labels), settings.blocks)
-    shape = tuple(parts.body(sample.to(_home(parts.net))).shape[1:])
+    (learn, check), (framework, backbone, device, size, keep), (report, told) = data, choice, around
+    model = _stretched(_load(backbone, framework, device), size)
+    trainer = _trainer(framework, model, learn, settings)
     made: list[Part | None] = [None, None]
     for i, (part, views) in enumerate(((learn, 1 + settings.flip), (check, 1))):
         if part is None:
             continue
-        key = _key(part, backbone, (shape, views, asdict(settings)["blocks"]))
-        cache = Cache(folder / "cache" / f"{key}.bin", views * len(part), shape)
+        key = _key(part, backbone, (framework, trainer.shape, views, asdict(settings)["blocks"]))
+        cache = Cache(folder / "cache" / f"{key}.bin", views * len(part), trainer.shape)
         store = None
         if keep is not None:  # the body's own weights are part of the name
-            body = _digest(parts.body.state_dict(), (asdict(model.preprocess), shape))  # type: ignore[arg-type]
-            store = Store(Path(keep) / f"{body}.bin", shape)
-        _fill(cache, store, parts, _Views(model, part.items, views), told)
+            body = _digest(trainer.frozen(), (asdict(model.preprocess), trainer.shape))  # type: ignore[arg-type]
+            store = Store(Path(keep) / f"{body}.bin", trainer.shape)
+        _fill(cache, store, trainer, _Views(model, part.items, views), told)
         made[i] = Part(cache, part.indices(learn.labels))
-    identity = _key(learn, backbone, "" if check is None else _key(check, backbone, ""))
-    history = train_tail(parts, made, settings, folder / "cache" / f"{identity}.pt", told)
+    identity = _key(learn, backbone, (framework, "" if check is None else _key(check, backbone, "")))
+    history = trainer.train(made, settings, folder / "cache" / identity, told)
     counts = np.zeros((0, 0), np.int64)
     accuracy = float("nan")
     if made[1] is not None:
-        logits = evaluate(parts, made[1].cache, np.arange(len(made[1].targets)))
+        logits = trainer.evaluate(made[1])
         counts = np.zeros((len(learn.labels), len(learn.labels)), np.int64)
         np.add.at(counts, (made[1].targets, logits.argmax(1)), 1)
         accuracy = float(np.trace(counts) / counts.sum())
@@ -160,9 +159,24 @@ def _train_torch(
         tuple(tuple(int(v) for v in row) for row in counts),
         report,
     )
-    _write(run, model, {"backbone": backbone, "settings": asdict(settings)}, (learn, check))
+    made_by = {"framework": framework, "backbone": backbone, "settings": asdict(settings)}
+    _write(run, model, trainer, made_by, (learn, check))
     shutil.rmtree(folder / "cache")
     return run
+
+
+def _trainer(framework: str, model: Model, learn: Dataset, settings: Settings) -> Trainer:
+    sample = np.stack([model.prepare(model.read(learn.items[0].path))[0]] * 2)
+    if framework == "keras":
+        from .keras import KerasTrainer
+
+        return KerasTrainer(model, sample, len(learn.labels), settings)
+    import torch
+
+    from .torch import TorchTrainer
+
+    torch.manual_seed(settings.seed)
+    return TorchTrainer(model, sample, len(learn.labels), settings)
 
 
 class _Views:
@@ -181,53 +195,49 @@ class _Views:
         return [f"{name}/{view}" for view in range(self.total // len(files)) for name in files]
 
     def batches(self, rows: Sequence[int]) -> Iterator[Any]:
-        """Yield inputs of these rows, batch by batch."""
+        """Yield pictures `(n, h, w, 3)` in [0, 1] of these rows, batch by batch."""
         batch: list[Any] = []
         for image in ahead(self._one, rows):
             batch.append(image)
             if len(batch) == BATCH:
-                yield _inputs(self.model, batch)
+                yield np.stack(batch)
                 batch = []
         if batch:
-            yield _inputs(self.model, batch)
+            yield np.stack(batch)
 
 
-def _fill(cache: Cache, store: Store | None, parts: Split, views: _Views, told: Progress) -> None:
+def _fill(cache: Cache, store: Store | None, trainer: Trainer, views: _Views, told: Progress) -> None:
     """Fill the cache from where it ends: from the store where it has a picture, else through the body."""
-    from .torch import fill
-
     words = "Reading pictures"
     if store is None:
-        rows = range(cache.done, views.total)
-        fill(cache.write, parts, views.batches(rows), lambda done: told(words, done, views.total))
+        for images in views.batches(range(cache.done, views.total)):
+            told(words, cache.write(trainer.body(images)), views.total)
         return
     names = views.names()
     missing = list({name: row for row, name in reversed(list(enumerate(names))) if name not in store}.values())[::-1]
     new = iter([names[row] for row in missing])
-
-    def write(values: Any) -> int:
+    for images in views.batches(missing):
+        values = trainer.body(images)
         store.write([next(new) for _ in values], values)
-        return views.total - sum(name not in store for name in names)
-
-    fill(write, parts, views.batches(missing), lambda done: told(words, done, views.total))
+        told(words, views.total - sum(name not in store for name in names), views.total)
     for start in range(cache.done, views.total, 256):
         cache.write(store.take(names[start : start + 256]))
     told(words, views.total, views.total)
 
 
-def _digest(state: Any, rest: Any) -> str:
+def _digest(state: Iterable[tuple[str, Any]], rest: Any) -> str:
     """Return a name for weights and whatever else a result depends on."""
     digest = hashlib.sha256(json.dumps(rest, default=str).encode())
-    for name, value in state.items():
+    for name, value in state:
         digest.update(name.encode())
-        digest.update(np.ascontiguousarray(value.detach().cpu().numpy()).tobytes())
+        digest.update(np.ascontiguousarray(value).tobytes())
     return digest.hexdigest()[:16]
 
 
-def _load(backbone: str, device: str) -> Model:
+def _load(backbone: str, framework: str, device: str) -> Model:
     from ..models.loading import load
 
-    return load(backbone, framework="torch" if ":" not in backbone else "", device=device)
+    return load(backbone, framework=framework if ":" not in backbone else "", device=device)
 
 
 def _stretched(model: Model, size: int | None) -> Model:
@@ -239,20 +249,6 @@ def _stretched(model: Model, size: int | None) -> Model:
     return model.with_preprocess(model.preprocess.with_size(size, "stretch"))
 
 
-def _home(net: Any) -> Any:
-    return next(net.parameters()).device
-
-
-def _inputs(model: Model, images: list[Any]) -> Any:
-    """Return pictures as the torch network itself takes them: scaled, `(n, c, h, w)`."""
-    import torch
-
-    scaling = model.preprocess.scaling()  # type: ignore[union-attr]
-    x = torch.from_numpy(np.stack(images))
-    x = x * x.new_tensor(scaling.scale) + x.new_tensor(scaling.shift)
-    return (x.flip(-1) if scaling.reverse else x).permute(0, 3, 1, 2)
-
-
 def _key(part: Dataset, backbone: str, rest: Any) -> str:
     """Return a name for cached work that changes when pictures, classes, backbone or settings change."""
     digest = hashlib.sha256(json.dumps([backbone, rest], default=str).encode())
@@ -262,17 +258,15 @@ def _key(part: Dataset, backbone: str, rest: Any) -> str:
     return digest.hexdigest()[:16]
 
 
-def _write(run: Run, model: Model, made: dict[str, Any], data: tuple[Dataset, Dataset | None]) -> None:
+def _write(
+    run: Run, model: Model, trainer: Trainer, made: dict[str, Any], data: tuple[Dataset, Dataset | None]
+) -> None:
     """Write weights, figures and, last, the record that makes the folder a run."""
-    from safetensors.torch import save
-
     from .. import __version__
     from .figures import confusion_figure, history_figure
-    from .torch import replace_file
 
     folder = Path(run.folder)
-    weights = save({k: v.detach().cpu().contiguous() for k, v in model.network.net.state_dict().items()})
-    replace_file(folder / "weights.safetensors", weights)
+    trainer.save(folder)
     history_figure(run.history, folder / "history.png")
     if run.confusion:
         shown = {"labels": list(run.labels), "accuracy": run.accuracy, "counts": [list(row) for row in run.confusion]}
@@ -287,7 +281,7 @@ def _write(run: Run, model: Model, made: dict[str, Any], data: tuple[Dataset, Da
         "history": [asdict(epoch) for epoch in run.history],
         "accuracy": run.accuracy,
         "data": {**asdict(run.data), "sources": [None if d is None else d.root for d in data]},
-        "sha256": {"weights.safetensors": hashlib.sha256(weights).hexdigest()},
+        "sha256": {trainer.weights: hashlib.sha256((folder / trainer.weights).read_bytes()).hexdigest()},
     }
     replace_file(folder / "shisen.json", _json(record))
 
@@ -311,16 +305,15 @@ def load_run(name: str, request: Request) -> Model:
     Raises:
         ModelError: for a folder that is incomplete or altered.
     """
-    from ..models.loading import load, wrap
+    from ..models.loading import wrap
     from ..models.preprocess import Preprocess
-    from ..models.torch_files import load_weights
-    from .split import with_classes
 
     folder = Path(name).expanduser()
     try:
         record = json.loads((folder / "shisen.json").read_text("utf-8"))
-        content = (folder / "weights.safetensors").read_bytes()
-        labels, backbone, expected = record["labels"], record["backbone"], record["sha256"]["weights.safetensors"]
+        ((weights, expected),) = record["sha256"].items()
+        content = (folder / Path(weights).name).read_bytes()
+        labels, backbone = record["labels"], record["backbone"]
         settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in record["preprocess"].items()}
     except (OSError, ValueError, KeyError) as problem:
         raise ModelError(
@@ -332,11 +325,28 @@ def load_run(name: str, request: Request) -> Model:
                 "The weights must be those the run wrote.", f"other bytes in {name!r}", "Run `shisen finetune` again."
             )
         )
-    net = load(backbone, framework="torch" if ":" not in backbone else "", device=request.device).network.net
-    with_classes(net, len(labels))
-    load_weights(net, folder / "weights.safetensors")
-    net.eval()
+    file = folder / Path(weights).name
+    net = _torch_net(backbone, len(labels), (file, request)) if file.suffix != ".keras" else _keras_net(file, request)
     return wrap(net, preprocess=Preprocess(**settings), labels=labels, name=folder.name)
+
+
+def _torch_net(backbone: str, classes: int, saved: tuple[Path, Request]) -> Any:
+    from ..models.torch_files import load_weights
+    from .split import with_classes
+
+    file, request = saved
+    net = _load(backbone, "torch", request.device).network.net
+    with_classes(net, classes)
+    load_weights(net, file)
+    return net.eval()
+
+
+def _keras_net(file: Path, request: Request) -> Any:
+    from ..models.keras_files import load_file
+
+    with warnings.catch_warnings():  # the run knows how pixels are scaled
+        warnings.simplefilter("ignore", ShisenWarning)
+        return load_file(str(file), replace(request, weights=None, output=None)).network.net
 
 
 __all__ = ["Run", "finetune", "load_run"]

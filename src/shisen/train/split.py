@@ -11,8 +11,7 @@ import torch
 from torch import nn
 
 from ..errors import ModelError, explain_error
-
-TRAINED_SHARE = 7 / 16  # of the blocks; EfficientNet-Lite0 and ResNet-50 have sixteen
+from .settings import TRAINED_SHARE
 
 
 @dataclass(frozen=True)

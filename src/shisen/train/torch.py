@@ -4,98 +4,83 @@ from __future__ import annotations
 
 import io
 import math
-import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch.nn import functional as F
 
-from .split import Split
+from .cache import Cache, replace_file
+from .settings import Epoch, Part, Progress, Settings, figures, rate_at, stale
+from .split import Split, split
 
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done, and how much there is."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to train.
-
-    Attributes:
-        epochs: passes over the pictures with the last blocks trained.
-        blocks: number of last blocks to train; None for 7 of 16, 0 for the linear head only.
-        rate: highest learning rate of the last blocks, on a cosine after a short rise.
-        batch: pictures a step.
-        decay: weight decay.
-        smoothing: label smoothing.
-        patience: epochs without a better validation loss after which training stops.
-        flip: whether mirrored pictures are shown too.
-        seed: of every random choice.
-    """
-
-    epochs: int = 5
-    blocks: int | None = None
-    rate: float = 5e-4
-    batch: int = 32
-    decay: float = 1e-2
-    smoothing: float = 0.1
-    patience: int = 3
-    flip: bool = True
-    seed: int = 0
+if TYPE_CHECKING:
+    from ..models.model import Model
 
 
-@dataclass(frozen=True)
-class Epoch:
-    """Figures of one epoch; epoch 0 is the linear head on the frozen body. NaN where there is no validation."""
-
-    epoch: int
-    loss: float
-    accuracy: float
-    val_loss: float
-    val_accuracy: float
-
-
-class Cache:
-    """The body's activations of many pictures in a file of 16-bit floats, made once, continued after a stop.
+class TorchTrainer:
+    """A torch backbone cut in two; see `settings.Trainer`.
 
     Args:
-        path: the file; its progress is kept beside it.
-        count: number of rows.
-        shape: of one row.
+        model: from `load`, with the preprocessing of the run.
+        sample: two pictures `(2, h, w, 3)` in [0, 1].
+        classes: number of classes.
+        settings: how many blocks to train, and the seed.
+
+    Raises:
+        ModelError: for a network without a linear classifier.
     """
 
-    def __init__(self, path: Path, count: int, shape: tuple[int, ...]) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.path, self.mark = path, path.with_suffix(".done")
-        fresh = not (path.is_file() and path.stat().st_size == 2 * count * math.prod(shape))
-        if fresh:
-            self.mark.unlink(missing_ok=True)
-        self.rows = np.memmap(path, np.float16, "w+" if fresh else "r+", shape=(count, *shape))
-        self.done = int(self.mark.read_text()) if self.mark.is_file() else 0
+    weights = "weights.safetensors"
 
-    def write(self, values: npt.NDArray[np.float16]) -> int:
-        """Append rows and note that they are there; return how many are."""
-        self.rows[self.done : self.done + len(values)] = values
-        self.rows.flush()
-        self.done += len(values)
-        replace_file(self.mark, str(self.done).encode())
-        return self.done
+    def __init__(self, model: Model, sample: npt.NDArray[np.float32], classes: int, settings: Settings) -> None:
+        self.scaling = model.preprocess.scaling()  # type: ignore[union-attr]
+        self.net = model.network.net
+        self.home = next(self.net.parameters()).device
+        x = self._inputs(sample).to(self.home)
+        self.parts = split(self.net, x, classes, settings.blocks)
+        self.shape = tuple(self.parts.body(x).shape[1:])
 
-    def take(self, rows: npt.NDArray[np.int64]) -> Any:
-        """Return rows as a float32 tensor."""
-        return torch.from_numpy(np.asarray(self.rows[rows], dtype=np.float32))
+    def _inputs(self, images: npt.NDArray[np.float32]) -> Any:
+        """Return pictures as the network itself takes them: scaled, `(n, c, h, w)`."""
+        x = torch.from_numpy(images)
+        x = x * x.new_tensor(self.scaling.scale) + x.new_tensor(self.scaling.shift)
+        return (x.flip(-1) if self.scaling.reverse else x).permute(0, 3, 1, 2)
 
+    def body(self, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float16]:
+        """Return the frozen body's activations of pictures `(n, h, w, 3)` in [0, 1]."""
+        self.net.eval()
+        with torch.no_grad(), autocast(self.home):
+            y = self.parts.body(_laid_out(self._inputs(images).to(self.home)))
+        # beyond the range of 16-bit floats lies nothing that a sane body answers
+        return np.asarray(y.float().clamp(-65504, 65504).cpu().numpy().astype(np.float16))
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(content)
-    os.replace(partial, path)
+    def frozen(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+        """Yield the body's weights by name."""
+        for name, value in self.parts.body.state_dict().items():
+            yield name, value.detach().cpu().numpy()
+
+    def train(
+        self, data: Sequence[Part | None], settings: Settings, checkpoint: Path, progress: Progress
+    ) -> list[Epoch]:
+        """Train the head, then the last blocks; see `train`."""
+        return train(self.parts, data, settings, checkpoint.with_suffix(".pt"), progress)
+
+    def evaluate(self, part: Part) -> npt.NDArray[np.float32]:
+        """Return the logits of every picture."""
+        return evaluate(self.parts, part.cache, np.arange(len(part.targets)))
+
+    def save(self, folder: Path) -> None:
+        """Write the weights."""
+        from safetensors.torch import save
+
+        state = {k: v.detach().cpu().contiguous() for k, v in self.net.state_dict().items()}
+        replace_file(folder / self.weights, save(state))
 
 
 def _laid_out(x: Any) -> Any:
@@ -108,24 +93,6 @@ def autocast(device: Any) -> Any:
     return torch.autocast("cuda") if device.type == "cuda" else nullcontext()
 
 
-def fill(write: Callable[[Any], int], parts: Split, batches: Iterable[Any], told: Callable[[int], None]) -> None:
-    """Send pictures through the frozen body.
-
-    Args:
-        write: takes the activations of a batch, `(n, …)` in 16-bit floats, and answers how many are done.
-        parts: the network.
-        batches: scaled inputs `(n, c, h, w)`.
-        told: told how many are done.
-    """
-    device = parts.classifier.weight.device
-    parts.net.eval()
-    with torch.no_grad(), autocast(device):
-        for x in batches:
-            y = parts.body(_laid_out(x.to(device)))
-            # beyond the range of 16-bit floats lies nothing that a sane body answers
-            told(write(y.float().clamp(-65504, 65504).cpu().numpy().astype(np.float16)))
-
-
 def pooled(cache: Cache, parts: Split) -> Any:
     """Return what the classifier is given for every row, `(rows, c)`."""
     device, found = parts.classifier.weight.device, []
@@ -133,7 +100,7 @@ def pooled(cache: Cache, parts: Split) -> Any:
     with torch.no_grad():
         for start in range(0, len(cache.rows), 64):
             rows = np.arange(start, min(start + 64, len(cache.rows)))
-            x = _laid_out(cache.take(rows).to(device))
+            x = _laid_out(torch.from_numpy(cache.take(rows)).to(device))
             found.append(parts.features(x).float().cpu())
     return torch.cat(found)
 
@@ -174,27 +141,9 @@ def evaluate(parts: Split, cache: Cache, rows: npt.NDArray[np.int64]) -> npt.NDA
     parts.net.eval()
     with torch.no_grad():
         for start in range(0, len(rows), 64):
-            x = _laid_out(cache.take(rows[start : start + 64]).to(device))
+            x = _laid_out(torch.from_numpy(cache.take(rows[start : start + 64])).to(device))
             found.append(parts.tail(x).float().cpu().numpy())
     return np.concatenate(found)
-
-
-def figures(logits: npt.NDArray[np.float32], targets: npt.NDArray[np.int64]) -> tuple[float, float]:
-    """Return mean cross-entropy and accuracy."""
-    y, t = torch.from_numpy(logits), torch.from_numpy(targets)
-    return float(F.cross_entropy(y, t)), float((y.argmax(1) == t).float().mean())
-
-
-@dataclass(frozen=True)
-class Part:
-    """Cached activations and classes; `views` rows a picture, the pictures of one view together."""
-
-    cache: Cache
-    targets: npt.NDArray[np.int64]
-
-    @property
-    def views(self) -> int:
-        return len(self.cache.rows) // len(self.targets)
 
 
 def train(
@@ -241,7 +190,7 @@ def train(
         state = {"epoch": -1, "history": [], "best": None, "settings": asdict(settings)}
         _close_epoch(parts, optimiser, state, (head, check), checkpoint)
     for epoch in range(state["epoch"] + 1, settings.epochs + 1):
-        if _stale(state["history"], settings.patience):
+        if stale(state["history"], settings.patience):
             break
         learned = _one_epoch(parts, optimiser, learn, settings, (epoch, steps, total))
         _close_epoch(parts, optimiser, state, (learned, check), checkpoint)
@@ -269,11 +218,10 @@ def _one_epoch(
     losses, hits, seen = 0.0, 0, 0
     for step in range(steps):
         now = ((epoch - 1) * steps + step) / total
-        rise = min(1.0, (now + 1 / total) / 0.1)
         for group in optimiser.param_groups:
-            group["lr"] = settings.rate * rise * 0.5 * (1 + math.cos(math.pi * now))
+            group["lr"] = rate_at(settings, now, 1 / total)
         rows = order[step * settings.batch : (step + 1) * settings.batch]
-        x = learn.cache.take(views[rows] * len(order) + rows).to(device)
+        x = torch.from_numpy(learn.cache.take(views[rows] * len(order) + rows)).to(device)
         with torch.enable_grad(), autocast(device):
             y = parts.tail(_laid_out(x))
             t = torch.from_numpy(learn.targets[rows]).to(device)
@@ -315,11 +263,4 @@ def _close_epoch(
     replace_file(checkpoint, buffer.getvalue())
 
 
-def _stale(history: list[list[float]], patience: int) -> bool:
-    losses = [row[3] for row in history]
-    if any(math.isnan(v) for v in losses) or len(losses) <= patience:
-        return False
-    return min(losses[-patience:]) >= min(losses[:-patience])
-
-
-__all__ = ["Cache", "Epoch", "Part", "Progress", "Settings", "Split", "fill", "train"]
+__all__ = ["TorchTrainer", "train"]
