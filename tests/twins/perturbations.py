@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, product
 from math import factorial
 from typing import Any
 
@@ -110,3 +110,47 @@ def painted(values: Any, pieces: Any) -> Values:
     for piece in range(pieces.max() + 1):
         out[pieces == piece] = values[piece] / (pieces == piece).sum()
     return out
+
+
+def rise_expected(net: Any, image: Any, k: int, cells: int, p: float) -> Values:
+    """The expectation of RISE's map, Cov(y, M) / p, over every grid and every shift that there is."""
+    image = np.asarray(image, dtype=np.float64)
+    h, w = image.shape[:2]
+    sides = [-(-h // cells), -(-w // cells)]
+    size = ((cells + 1) * sides[0], (cells + 1) * sides[1])
+    total, masses, mean, weights = np.zeros((h, w)), np.zeros((h, w)), 0.0, 0.0
+    for grid in product((0.0, 1.0), repeat=cells * cells):
+        chance = p ** sum(grid) * (1 - p) ** (len(grid) - sum(grid))
+        one = torch.tensor(grid, dtype=torch.float32).reshape(1, 1, cells, cells)
+        large = torch.nn.functional.interpolate(one, size, mode="bilinear", align_corners=False)[0, 0].numpy()
+        for i, j in product(range(sides[0]), range(sides[1])):
+            mask = large[i : i + h, j : j + w].astype(np.float64)
+            y = logit(net, image * mask[:, :, None], k)
+            total, masses = total + chance * y * mask, masses + chance * mask
+            mean, weights = mean + chance * y, weights + chance
+    return np.asarray((total - mean / weights * masses) / weights / p)
+
+
+def rise_regression(masks: Any, scores: Any, cells: int, p: float, ratios: Any) -> Values:
+    """The posterior mean of Cov(y, M) / p when all pixels' weights are normal with one variance: the dual formula.
+
+    The likelihood is that of the scores with their mean projected out, written with matrices of masks by masks.
+    """
+    n, (h, w) = len(masks), masks[0].shape
+    m = (np.stack(masks).reshape(n, -1) - p) / np.sqrt(p * (1 - p))
+    contrasts = np.linalg.svd(np.eye(n) - 1 / n)[0][:, : n - 1]  # an orthonormal basis of what sums to zero
+    x, y = contrasts.T @ m, contrasts.T @ np.asarray(scores)
+    best, weights = np.inf, np.zeros(h * w)
+    for t in ratios * (n - 1) / np.trace(x @ x.T):
+        cov = np.eye(n - 1) + t * x @ x.T
+        loss = (n - 1) * np.log(y @ np.linalg.solve(cov, y)) + np.linalg.slogdet(cov)[1]
+        if loss < best:
+            best, weights = loss, t * x.T @ np.linalg.solve(cov, y)
+    between = []
+    for length in (h, w):
+        side = -(-length // cells)
+        unit = torch.eye(cells)[:, None, :]
+        large = torch.nn.functional.interpolate(unit, (cells + 1) * side, mode="linear", align_corners=False)[:, 0]
+        cuts = [large[:, s : s + length].numpy().T.astype(np.float64) for s in range(side)]
+        between.append(np.mean([cut @ cut.T for cut in cuts], axis=0))
+    return np.asarray(np.sqrt((1 - p) / p) * (between[0] @ weights.reshape(h, w) @ between[1]))

@@ -3,7 +3,7 @@
 # isort: off
 from . import gradient, averaged
 from . import cam, cam_weights, cam_eigen, cam_tail, masks, full_gradient
-from . import perturbation, surrogate
+from . import perturbation, rise, surrogate
 from . import augmented
 from . import attention
 # isort: on
@@ -20,5 +20,6 @@ __all__ = [
     "gradient",
     "masks",
     "perturbation",
+    "rise",
     "surrogate",
 ]

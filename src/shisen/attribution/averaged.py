@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
@@ -14,22 +14,38 @@ from array_api_compat import array_namespace
 
 from ..errors import InputError, explain_error
 from ..registry import method
-from ..targets import like
+from ..targets import like, to_numpy
 from ..types import Array, Classifier, Maps, Seed
 from .fills import filling
+from .halves import HALF, agreement, checked_stop, due, half_of
 from .objective import on_device, settled, settled_on
 
 LEVELS = 2**16
 STATISTICS = ("mean", "square", "variance")
 
 
-def portions(model: Classifier, images: Array, count: int) -> Iterator[range]:
-    """Yield the numbers 0 … count − 1 in runs of so many that the copies of the batch fit the model's chunk."""
+def portions(model: Classifier, images: Array, count: int, *, pairs: bool = False, within: int = 0) -> Iterator[range]:
+    """Yield the numbers 0 … count − 1 in runs of so many that the copies of the batch fit the model's chunk.
+
+    Args:
+        model: the network.
+        images: the batch, `(n, h, w, c)`.
+        count: how many numbers.
+        pairs: never part 2i and 2i + 1, even if two do not fit.
+        within: no run reaches over a multiple of this; 0 for no such bound.
+    """
     if count < 1:
         raise InputError(explain_error("n must be at least 1.", count, "More draws give calmer maps."))
     step = max(1, model.chunk // int(images.shape[0]))
-    for start in range(0, count, step):
-        yield range(start, min(start + step, count))
+    if pairs:
+        step = max(2, step - step % 2)
+    start = 0
+    while start < count:
+        stop = min(start + step, count)
+        if within:
+            stop = min(stop, (start // within + 1) * within)
+        yield range(start, stop)
+        start = stop
 
 
 @lru_cache(maxsize=1)
@@ -74,13 +90,16 @@ class Noise:
                 last = draw
             yield draws
 
-    def gradients(self, model: Classifier, images: Array, seed: Any, wrt: str = "input") -> Iterator[Array]:
-        """Yield the gradients at `wrt` of noisy copies, `(r, n, ...)` run by run."""
+    def gradients(
+        self, model: Classifier, images: Array, seed: Any, wrt: str = "input", runs: Iterable[range] | None = None
+    ) -> Iterator[Array]:
+        """Yield the gradients at `wrt` of noisy copies, `(r, n, ...)` run by run, in runs that fit or those given."""
         xp = array_namespace(images)
         low = xp.min(images, axis=(1, 2, 3), keepdims=True)
         deviation = self.spread * (xp.max(images, axis=(1, 2, 3), keepdims=True) - low)
         shape = tuple(images.shape)
-        for draws in self.draws(shape[1:], portions(model, images, self.n)):
+        runs = portions(model, images, self.n) if runs is None else runs
+        for draws in self.draws(shape[1:], iter(runs)):
             copies = deviation[None, ...] * like(draws, images)[:, None, ...]
             copies += images[None, ...]
             slopes = model.gradients(xp.reshape(copies, (-1, *shape[1:])), seed, wrt=wrt)[1]
@@ -105,7 +124,8 @@ def smooth_grad(
     statistic: str = "mean",
     random_state: int = 0,
     antithetic: bool = False,
-) -> Array:
+    stop: float | None = None,
+) -> Maps:
     """Gradient averaged over noisy copies of the picture.
 
     values = mean_i ∂y/∂x (x + ε_i), ε ~ N(0, (spread · (max x − min x))²)
@@ -114,15 +134,20 @@ def smooth_grad(
         model: the network.
         images: `(n, h, w, c)`, pixels in [0, 1].
         seed: the objective; "the top class" is the one of the unaltered picture.
-        n: number of noisy copies.
+        n: number of noisy copies; with `stop`, the most there may be.
         spread: deviation of the noise, as a share of each picture's range.
         statistic: "mean"; "square", the mean of squared gradients (Hooker et al. 2019); "variance" over the
             copies (VarGrad, Adebayo et al. 2018). The last two are ≥ 0, in squared units.
         random_state: seed of the noise, which is drawn for one picture and shared across the batch.
-        antithetic: draw noise in pairs of opposite sign.
+        antithetic: draw noise in pairs of opposite sign, x + ε and x − ε: what is odd in ε drops out of the mean.
+        stop: None, or the correlation at which to stop, such as 0.95: that to be expected between these values and
+            others of as many copies, from those of two halves of the copies (Spearman–Brown: 2 r / (1 + r)). It is
+            looked at every 32 copies, for each picture on its own.
 
     Returns:
-        `(n, h, w, c)`, in units of the score per unit of pixel value, signed for "mean".
+        `(n, h, w, c)`, in units of the score per unit of pixel value, signed for "mean". With `stop` there are notes,
+        one entry a picture: `passes`, the number of copies asked, and `agreement`, the correlation reached, which is
+        below `stop` if n came first.
 
     Reference:
         Smilkov, Thorat, Kim, Viégas, Wattenberg 2017. Copies may leave [0, 1], as in the paper's code.
@@ -131,23 +156,88 @@ def smooth_grad(
         raise InputError(
             explain_error(f"statistic must be one of {', '.join(STATISTICS)}.", repr(statistic), "Use 'mean'.")
         )
+    checked_stop(stop)
     seed = settled(model, images, seed)
     images = on_device(model, images)
-    xp = array_namespace(images)
     noise = Noise(n, spread, random_state, antithetic)
-    total: Any = 0.0
-    squares: Any = 0.0
-    centre: Any = None  # squares are taken around the first gradient, so that their difference keeps its digits
-    for slopes in noise.gradients(model, images, seed):
-        if statistic == "variance":
-            centre = slopes[0, ...] if centre is None else centre
-            slopes = slopes - centre[None, ...]
-        total = total + xp.sum(slopes, axis=0)
-        if statistic != "mean":
-            squares = squares + xp.sum(slopes * slopes, axis=0)
-    if statistic == "mean":
-        return total / n
-    return squares / n if statistic == "square" else xp.maximum(squares / n - (total / n) ** 2, xp.zeros_like(total))
+    if stop is None:
+        sums = Slopes(statistic)
+        for slopes in noise.gradients(model, images, seed):
+            sums.add(slopes)
+        return Maps(sums.values())
+    found = [
+        _until(model, images[i : i + 1, ...], seed.take(np.asarray([i])), noise, (statistic, stop))
+        for i in range(images.shape[0])
+    ]
+    values = array_namespace(images).concat([one for one, _, _ in found], axis=0)
+    return Maps(values, {"passes": [count for _, count, _ in found], "agreement": [r for _, _, r in found]})
+
+
+class Slopes:
+    """Sums of gradients and what is made of them: "mean", "square" or "variance", as in `smooth_grad`."""
+
+    def __init__(self, statistic: str) -> None:
+        self.statistic = statistic
+        self.count = 0
+        self.total: Any = 0.0
+        self.squares: Any = 0.0
+        self.centre: Any = None  # squares are taken around the first gradient: their difference keeps its digits
+
+    def add(self, slopes: Array) -> None:
+        """Take in gradients `(r, n, ...)`."""
+        xp = array_namespace(slopes)
+        self.count += slopes.shape[0]
+        if self.statistic == "variance":
+            self.centre = slopes[0, ...] if self.centre is None else self.centre
+            slopes = slopes - self.centre[None, ...]
+        self.total = self.total + xp.sum(slopes, axis=0)
+        if self.statistic != "mean":
+            self.squares = self.squares + xp.sum(slopes * slopes, axis=0)
+
+    def merged(self, other: Slopes) -> Slopes:
+        """Return the sums over the gradients of both, which have the same centre."""
+        both = Slopes(self.statistic)
+        both.count, both.centre = self.count + other.count, self.centre
+        both.total, both.squares = self.total + other.total, self.squares + other.squares
+        return both
+
+    def values(self) -> Array:
+        """Return the statistic, `(n, ...)`."""
+        mean = self.total / self.count
+        if self.statistic == "mean":
+            return mean
+        if self.statistic == "square":
+            return self.squares / self.count
+        xp = array_namespace(mean)
+        return xp.maximum(self.squares / self.count - mean**2, xp.zeros_like(mean))
+
+
+def _until(
+    model: Classifier, image: Array, seed: Any, noise: Noise, aim: tuple[str, float]
+) -> tuple[Array, int, float]:
+    """Return the values of one picture, from how many copies, and the correlation reached.
+
+    Args:
+        model: the network.
+        image: `(1, h, w, c)`.
+        seed: the objective.
+        noise: what is added, and how often at most.
+        aim: the statistic, and the correlation at which to stop.
+    """
+    statistic, stop = aim
+    halves = Slopes(statistic), Slopes(statistic)
+    runs = list(portions(model, image, noise.n, within=HALF))
+    count, reached = 0, 0.0
+    for run, slopes in zip(runs, noise.gradients(model, image, seed, runs=runs), strict=True):
+        if count == 0 and statistic == "variance":
+            halves[0].centre = halves[1].centre = slopes[0, ...]
+        halves[half_of(run)].add(slopes)
+        count = run.stop
+        if due(run, noise.n, 2 * HALF):
+            reached = agreement(*(to_numpy(half.values()) for half in halves))
+            if reached >= stop:
+                break
+    return halves[0].merged(halves[1]).values(), count, reached
 
 
 @method(

@@ -1,0 +1,218 @@
+"""RISE: random masks and the score of what they leave visible."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+from array_api_compat import array_namespace
+
+from ..errors import InputError, explain_error
+from ..registry import method
+from ..targets import like, to_numpy
+from ..types import Array, Classifier, Maps, Seed
+from .averaged import portions
+from .fills import Eraser
+from .grids import Balanced, Grids
+from .halves import HALF, agreement, checked_stop, due, half_of
+from .mask_regression import Regression
+from .objective import on_device, settled_on
+from .perturbation import seen_through
+
+VARIANTS = ("centred", "paper")
+MASKS = {"paper": Grids, "balanced": Balanced}
+ESTIMATES = ("mean", "regression")
+FIRST = 128  # masks before the first look at the halves
+
+
+@method(
+    family="perturbation",
+    unit="{score}",
+    passes="n + 1",
+    linear=True,
+    needs="activations",
+    paper="Petsiuk, Das, Saenko: RISE, 2018",
+)
+def rise(
+    model: Classifier,
+    images: Array,
+    seed: Seed,
+    *,
+    n: int = 1000,
+    cells: int = 7,
+    p: float = 0.5,
+    masks: str = "paper",
+    estimate: str = "mean",
+    stop: float | None = None,
+    variant: str = "centred",
+    random_state: int = 0,
+    fill: str | float = 0.0,
+) -> Maps:
+    """RISE: the mean score of the picture seen through random masks that leave a place visible.
+
+    values = Σ_i (y_i − ȳ) · M_i / (n p), y_i the score of fill + (x − fill) · M_i
+
+    Masks are random grids of `cells` × `cells` zeros and ones, enlarged bilinearly by one cell more than the
+    picture and cut at a random shift. They are made one portion at a time on the network's device and are the
+    same for all pictures. With masks="balanced", estimate="regression" half as many give about the same map.
+
+    Args:
+        model: the network.
+        images: `(n, h, w, c)`, pixels in [0, 1].
+        seed: the objective; "the top class" is the one of the unaltered picture.
+        n: number of masks; with `stop`, the most there may be.
+        cells: cells of the grid along each side.
+        p: probability that a cell is visible.
+        masks: "paper" draws cells and shifts independently; "balanced" shows every cell in a share p of the masks,
+            spreads the shifts evenly and, with p = 0.5, asks each mask and its complement (n must then be even).
+        estimate: "mean" as above; "regression" solves for the map with the same expectation, Cov(y, M) / p, allowing
+            for which masks came: nearer to the map of many masks, and pulled towards zero where they tell little.
+        stop: None, or the correlation at which to stop, such as 0.95: that to be expected between this map and
+            another of as many masks, from those of two halves of the masks (Spearman–Brown: 2 r / (1 + r)). It
+            is looked at every 32 masks from the 128th on, for each picture on its own.
+        variant: "centred" as above; "paper" does not subtract the mean score ȳ, which adds the same large value
+            nearly everywhere: the paper draws between the smallest and largest value, where it drops out.
+        random_state: seed of the grids and shifts.
+        fill: what a masked pixel becomes; 0 multiplies the picture by the mask, as the paper does.
+
+    Returns:
+        `(n, h, w)`, signed, in units of the score: how much more the network scores when the place is visible.
+        Notes, one entry a picture: `uncertainty` is the mean standard error of the map (as if masks were independent,
+        for the mean); with `stop`, `passes` is the number of masks asked and `agreement` the correlation reached,
+        which is below `stop` if n came first. Halves of balanced masks are less balanced than the whole, so that the
+        mean over them agrees better than that.
+
+    Reference:
+        Petsiuk, Das, Saenko 2018, with probabilities as scores: ask for score="probability" to do the same.
+    """
+    for name, value, known in (
+        ("variant", variant, VARIANTS),
+        ("masks", masks, MASKS),
+        ("estimate", estimate, ESTIMATES),
+    ):
+        if value not in known:
+            raise InputError(explain_error(f"{name} must be one of {', '.join(known)}.", repr(value), "Use the first."))
+    if not (0 < p < 1 and cells >= 1 and n >= 2):
+        raise InputError(
+            explain_error("Need 0 < p < 1, cells ≥ 1 and n ≥ 2.", f"p {p}, cells {cells}, n {n}", "Try p=0.5, cells=7.")
+        )
+    if estimate == "regression" and variant != "centred":
+        raise InputError(
+            explain_error(
+                "A regression takes the mean score out.", f"variant={variant!r}", "Leave variant out, or use the mean."
+            )
+        )
+    checked_stop(stop)
+    logits = model.activations(images)
+    seed = settled_on(seed, logits)
+    images = on_device(model, images)
+    # scores are taken around that of the whole picture, so that sums keep their digits
+    around = seed.value(logits)
+    plan = MASKS[masks](tuple(images.shape[1:3]), cells, p, n, random_state)
+
+    def ask(rows: slice, own: Any) -> tuple[Solver, dict[str, Any]]:
+        solvers: list[Solver] = [
+            Mean(plan, variant, around[rows]) if estimate == "mean" else Regression(plan) for _ in range(2)
+        ]
+        part = images[rows, ...]
+        runs = list(portions(model, part, n, pairs=plan.pairs, within=HALF if stop else 0))
+        scored = ((run, keep, y - around[rows]) for run, keep, y in _scored(model, Eraser(part, fill), plan, own, runs))
+        return _gathered(scored, solvers, n, stop)
+
+    if stop is None and estimate == "mean":
+        whole, _ = ask(slice(0, images.shape[0]), seed)
+        values, uncertainty = whole.solved()
+        return Maps(values, {"uncertainty": uncertainty})
+    # each picture stops, or is solved for, on its own
+    found = [ask(slice(i, i + 1), seed.take(np.asarray([i]))) for i in range(images.shape[0])]
+    solved = [solver.solved() for solver, _ in found]
+    values = array_namespace(images).concat([like(to_numpy(values), images) for values, _ in solved], axis=0)
+    notes = {name: [note[name] for _, note in found] for name in found[0][1]}
+    return Maps(values, {"uncertainty": [float(u[0]) for _, u in solved], **notes})
+
+
+class Solver(Protocol):
+    """What gathers scores under masks, and makes the map of them."""
+
+    def add(self, run: range, keep: Array, change: Array) -> None:
+        """Take in masks `(r, h, w)` with these numbers and the scores under them, `(r, m)`."""
+
+    def merged(self, other: Any) -> Any:
+        """Return what holds all that both hold."""
+
+    def solved(self) -> tuple[Array, Array]:
+        """Return the maps `(m, h, w)` and their standard errors `(m,)`."""
+
+
+class Mean:
+    """Σ_i (y_i − ȳ) · M_i / (n p), from sums.
+
+    Args:
+        plan: the masks.
+        variant: as in `rise`.
+        around: what was taken off the scores, `(m,)`.
+    """
+
+    def __init__(self, plan: Grids, variant: str, around: Array) -> None:
+        self.plan, self.variant, self.around = plan, variant, around
+        self.count = 0
+        self.sums: tuple[Any, ...] = (0.0, 0.0, 0.0, 0.0)  # Σ y M, Σ M, Σ y, Σ y²
+
+    def add(self, run: range, keep: Array, change: Array) -> None:
+        xp = array_namespace(change)
+        flat = xp.reshape(keep, (keep.shape[0], -1))
+        new = (
+            xp.permute_dims(change, (1, 0)) @ flat,
+            xp.sum(flat, axis=0)[None, :],
+            xp.sum(change, axis=0),
+            xp.sum(change**2, axis=0),
+        )
+        self.count += len(run)
+        self.sums = tuple(a + b for a, b in zip(self.sums, new, strict=True))
+
+    def merged(self, other: Mean) -> Mean:
+        both = Mean(self.plan, self.variant, self.around)
+        both.count = self.count + other.count
+        both.sums = tuple(a + b for a, b in zip(self.sums, other.sums, strict=True))
+        return both
+
+    def solved(self) -> tuple[Array, Array]:
+        n, p = self.count, self.plan.p
+        xp = array_namespace(self.around)
+        weighted, masses, total, squares = self.sums
+        mean = total / n
+        offset = mean if self.variant == "centred" else -self.around
+        values = (weighted - offset[:, None] * masses) / (n * p)
+        spread = xp.sqrt(xp.maximum(squares / n - mean**2, xp.zeros_like(mean)))
+        return xp.reshape(values, (-1, *self.plan.size)), spread * float(np.sqrt((1 - p) / (p * n)))
+
+
+Scored = tuple[range, Array, Array]
+"""Numbers of masks, the masks `(r, h, w)`, and the scores of the m pictures under them, `(r, m)`."""
+
+
+def _scored(model: Classifier, eraser: Eraser, plan: Grids, seed: Any, runs: list[range]) -> Iterator[Scored]:
+    """Yield masks, run by run, with the scores under them."""
+    masks = (plan.masks(run, eraser.images) for run in runs)
+    for run, (keep, scores) in zip(runs, seen_through(model, eraser, masks, seed), strict=True):
+        yield run, keep, scores
+
+
+def _gathered(
+    scored: Iterator[Scored], solvers: list[Solver], n: int, stop: float | None
+) -> tuple[Solver, dict[str, Any]]:
+    """Return what has all scores, or those until two halves agree, and the notes about it."""
+    if stop is None:
+        for run, keep, change in scored:
+            solvers[0].add(run, keep, change)
+        return solvers[0], {}
+    reached = 0.0
+    for run, keep, change in scored:
+        solvers[half_of(run)].add(run, keep, change)
+        if due(run, n, FIRST):
+            reached = agreement(*(to_numpy(solver.solved()[0]) for solver in solvers))
+            if reached >= stop:
+                break
+    both = solvers[0].merged(solvers[1])
+    return both, {"passes": run.stop, "agreement": reached}
