@@ -18,7 +18,9 @@ from PIL import Image
 import shisen
 from shisen.errors import InputError, PictureError, ShisenError
 from shisen.registry import METHODS
-from shisen.web.asking import Ask
+from shisen.web.asking import Ask, Drawing, Start
+from shisen.web.desk import Chosen, Desk
+from shisen.web.drawings import Drawings, drawing_address, rank_address
 from shisen.web.guard import POLICY, Guard
 from shisen.web.inside_tab import read_channels
 from shisen.web.jobs import Exports, Far, Jobs
@@ -311,3 +313,33 @@ def test_the_command_refuses_an_open_address_before_it_loads_anything(capsys: py
         main(["serve", "--host", "0.0.0.0", "--model", "no such model"])
     assert stop.value.code == 2
     assert "Add --auth user:password" in capsys.readouterr().err
+
+
+def test_another_likely_class_of_a_quick_method_comes_the_short_way_and_is_asked_once(shelf: Shelf) -> None:
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    body = (torch.nn.Conv2d(3, 6, 3), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+    net = torch.nn.Sequential(*body, torch.nn.Linear(6, 4)).eval()
+    desk = Desk(shisen.wrap(net, preprocess=shisen.Preprocess(size=(12, 12)), labels=list("wxyz")), shelf, Start("net"))
+
+    async def page(scope: Any, receive: Any, send: Any) -> None:
+        raise AssertionError("asked for something that is not here")
+
+    def fetched(address: str, **query: str) -> tuple[int, str, bytes]:
+        given = {"style": "blend", "colormap": "jet", "alpha": "0.4", **query}
+        return Drawings(page, desk).answer(f"/{address.split('?')[0]}", given)
+
+    chosen = Chosen("a.png")
+    seen = desk.explain(chosen, Ask(layer="0"))
+    second = seen.whole.predictions[1].index
+    status, kind, body = fetched(rank_address(seen), place="1")
+    assert (status, kind, desk.asked) == (200, "image/jpeg", 2)
+    other = desk.explain(chosen, Ask(a=second, layer="0"))
+    assert desk.asked == 2
+    assert other.whole.target.indices == (second,)
+    assert body == fetched(drawing_address(other, Drawing()))[2]
+    for wrong in ({"place": "9"}, {"place": "x"}, {}, {"place": "1", "style": "no such"}):
+        assert fetched(rank_address(seen), **wrong)[0] == 400
+    slow = desk.explain(chosen, Ask(method="occlusion"))
+    assert rank_address(slow) == ""
+    assert fetched(f"shisen/{slow.token}/rank", place="1")[0] == 404

@@ -58,6 +58,11 @@ class Ask:
         return negative(self.a) if self.against else self.a
 
     @property
+    def quick(self) -> bool:
+        """Whether the answer takes a pass or two through the network, whatever is asked about."""
+        return get(self.method).passes.isdigit()
+
+    @property
     def arguments(self) -> dict[str, Any]:
         """The keyword arguments of `shisen.explain`."""
         layer = self.layer if get(self.method).layered else None

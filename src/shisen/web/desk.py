@@ -53,10 +53,10 @@ class Chosen:
 
 
 class Seen:
-    """An explanation, and the same at the size of the page, so that drawing it again is quick."""
+    """An explanation, what it answers, and the same at the size of the page, so that drawing it again is quick."""
 
-    def __init__(self, whole: Explanation) -> None:
-        self.whole = whole
+    def __init__(self, whole: Explanation, chosen: Chosen, ask: Ask) -> None:
+        self.whole, self.chosen, self.ask = whole, chosen, ask
         self.token = secrets.token_urlsafe(16)
 
     @cached_property
@@ -155,7 +155,8 @@ class Desk:
             with self._turn(key):  # another visitor may ask the same meanwhile
                 found = self._seen.get(key)
                 if found is None:
-                    found = Seen(api.explain(watched(self.model, step), picture, **ask.arguments))
+                    whole = api.explain(watched(self.model, step), picture, **ask.arguments)
+                    found = Seen(whole, chosen, ask)
                     self._seen.put(key, found)
                     with self._counting:
                         self.asked += 1
@@ -168,6 +169,12 @@ class Desk:
             if turn is None:
                 turn = self._asking[key] = _Turn()
         return turn.lock
+
+    def of_rank(self, seen: Seen, place: int) -> Seen:
+        """Answer the same question about the class that the network ranks at a place, 0 the likeliest."""
+        return self.explain(
+            seen.chosen, replace(seen.ask, a=seen.whole.predictions[place].index, b=None, against=False)
+        )
 
     def told(self, token: str) -> Seen | None:
         """Return what was told to a visitor under this name, as long as it is kept."""

@@ -31,6 +31,11 @@ def drawing_address(seen: Seen, drawing: Drawing) -> str:
     return f"{PLACE[1:]}{quote(seen.token)}/map?{urlencode(vars(drawing))}"
 
 
+def rank_address(seen: Seen) -> str:
+    """Return where the browser finds the map of another likely class, drawn; empty where that takes long."""
+    return f"{PLACE[1:]}{quote(seen.token)}/rank" if seen.ask.quick else ""
+
+
 def values_address(seen: Seen) -> str:
     """Return where the browser finds the values of the map."""
     return f"{PLACE[1:]}{quote(seen.token)}/values"
@@ -68,16 +73,18 @@ class Drawings:
         """Return status, media type and body."""
         token, _, what = path.removeprefix(PLACE).partition("/")
         seen = self.desk.told(token)
-        if seen is None or what not in ("picture", "map", "values"):
+        if seen is None or what not in ("picture", "map", "rank", "values") or (what == "rank" and not seen.ask.quick):
             return 404, "text/plain", b"Not here (any more).\n"
         if what == "values":
             return 200, "application/json", seen.values.encode()
         if what == "picture":
             return 200, "image/jpeg", jpeg(displayable(seen.shown.picture.pixels))
         try:
+            if what == "rank":
+                seen = self.desk.of_rank(seen, int(query["place"]))
             drawing = Drawing(query["style"], query["colormap"], float(query["alpha"]))
             return 200, "image/jpeg", jpeg(seen.shown.overlay(drawing.style, drawing.colormap, drawing.alpha))
-        except (ShisenError, KeyError, ValueError) as problem:
+        except (ShisenError, LookupError, ValueError) as problem:
             return 400, "text/plain; charset=utf-8", f"{problem}\n".encode()
 
 

@@ -6,7 +6,7 @@ from html import escape
 
 from .asking import Drawing
 from .desk import Seen
-from .drawings import drawing_address, picture_address, values_address
+from .drawings import drawing_address, picture_address, rank_address, values_address
 from .words import say
 
 
@@ -18,7 +18,8 @@ def both(seen: Seen, drawing: Drawing, lang: str) -> str:
     words = say("alt_overlay", lang).format(method=escape(whole.method), target=escape(whole.target.name), name=name)
     over = escape(drawing_address(seen, drawing))
     return (
-        f'<div class="shisen-view" data-values="{escape(values_address(seen))}">'
+        f'<div class="shisen-view" data-values="{escape(values_address(seen))}" '
+        f'data-rank="{escape(rank_address(seen))}">'
         f'<div class="shisen-frame" tabindex="0" role="group" aria-label="{escape(say("probe_help", lang))}" '
         f'style="aspect-ratio:{w}/{h};max-width:min(100%,calc(64vh*{w}/{h}))">'
         f'<img src="{escape(picture_address(seen))}" alt="{escape(say("alt_picture", lang))}: {name}">'
