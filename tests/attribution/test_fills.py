@@ -18,6 +18,11 @@ def test_levels() -> None:
     np.testing.assert_allclose(filling(x, "mean")[1, 3, 4], x[1].mean(axis=(0, 1)), rtol=1e-5)
 
 
+def test_the_mean_colour_of_a_large_picture_is_as_exact_as_its_pixels() -> None:
+    x = np.random.default_rng(0).random((1, 500, 400, 3), dtype=np.float32) * np.float32(0.1) + np.float32(0.8)
+    np.testing.assert_allclose(filling(x, "mean")[0, 0, 0], x.astype(float).mean(axis=(0, 1, 2)), rtol=1e-6)
+
+
 def test_blur_takes_the_edge_out_of_a_picture() -> None:
     x = np.zeros((1, 20, 20, 3), np.float32)
     x[:, :, 10:] = 1.0

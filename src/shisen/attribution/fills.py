@@ -34,7 +34,8 @@ def filling(images: Array, fill: str | float) -> Array:
     if not isinstance(level, str):
         return xp.zeros_like(images) + level
     if level == "mean":
-        return xp.zeros_like(images) + xp.mean(images, axis=(1, 2), keepdims=True)
+        rows = xp.mean(images, axis=2, keepdims=True)  # in two steps: NumPy adds a whole picture up with too few digits
+        return xp.zeros_like(images) + xp.mean(rows, axis=1, keepdims=True)
     if level == "blur":
         return blur(images, BLUR * max(images.shape[1:3]))
     raise unknown("fill", fill, FILLS)
