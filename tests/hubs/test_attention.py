@@ -191,6 +191,22 @@ def test_rollout_is_the_product_of_mixed_attentions() -> None:
     np.testing.assert_allclose(found.numpy(), np.stack(want), atol=1e-6)
 
 
+def test_where_places_are_averaged_beside_a_class_token_the_places_read() -> None:
+    net, x = small(global_pool="avg"), pictures()
+    model = TorchClassifier(net)
+    layers = model.attentions(x, SEED)
+    assert layers[-1].prefix == 1
+    rollout, relevance = np.eye(25)[None], np.eye(25)[None]
+    for layer in layers:
+        a, g = (np.asarray(v, np.float64) for v in (layer.values, layer.gradients))
+        rollout = (a.mean(1) / 2 + np.eye(25) / 2) @ rollout
+        relevance = relevance + np.maximum(a * g, 0).mean(1) @ relevance
+    for name, want in (("attention_rollout", rollout), ("chefer", relevance - np.eye(25))):
+        found = get(name)(model, x, SEED).values
+        np.testing.assert_allclose(found.numpy(), want[:, 1:, 1:].mean(1).reshape(2, 4, 6), rtol=1e-2)
+        assert not np.allclose(found.numpy(), want[:, 0, 1:].reshape(2, 4, 6), rtol=0.1, atol=0)
+
+
 def test_chefer_is_relevance_added_layer_by_layer() -> None:
     model, x = TorchClassifier(small()), pictures()
     layers = model.attentions(x, SEED)

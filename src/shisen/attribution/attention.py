@@ -10,7 +10,7 @@ from array_api_compat import array_namespace
 
 from ..errors import ModelError, explain_error, of_kind
 from ..registry import method
-from ..targets import like
+from ..targets import like, to_numpy
 from ..types import Array, Attention, Classifier, Maps, Seed
 
 OTHERS = "Use grad_cam, hires_cam, layer_cam, integrated_gradients or rise: they suit any network."
@@ -93,9 +93,18 @@ def _looking(rows: Array, layer: Attention) -> Array:
     xp = array_namespace(rows)
     h, w = layer.grid
     first = layer.prefix
-    # the answer is read from the class token, or from the mean of all places where there is none
-    row = rows[:, 0] if first else xp.mean(rows, axis=1)
+    # the answer is read from the class token, or from the mean of all places
+    row = rows[:, 0] if _class_token_reads(layer) else xp.mean(rows[:, first : first + h * w], axis=1)
     return xp.reshape(row[:, first : first + h * w], (rows.shape[0], h, w))
+
+
+def _class_token_reads(last: Attention) -> bool:
+    """Whether the answer depends on what the class token takes in; some networks carry one and average the places."""
+    if not last.prefix or last.gradients is None:
+        return bool(last.prefix)
+    h, w = last.grid
+    felt = np.abs(to_numpy(last.gradients)).sum(axis=(0, 1, 3))  # of each token that takes
+    return bool(felt[: last.prefix].sum() * h * w >= felt[last.prefix :].sum())
 
 
 def _identity(like_this: Array) -> Array:
@@ -119,12 +128,12 @@ def attention_rollout(model: Classifier, images: Array, seed: Seed, *, heads: st
     Args:
         model: a network with attention among all places.
         images: `(n, h, w, c)`, pixels in [0, 1].
-        seed: not used: the map is the same for every class.
+        seed: tells which tokens the answer is read from; the map is the same for every class.
         heads: "mean", "max" or "min" over the heads.
 
     Returns:
-        `(n, h', w')` on the grid of the tokens, ≥ 0; with the tokens that have no place, it sums to 1. Without a
-        class token the mean over all places reads.
+        `(n, h', w')` on the grid of the tokens, ≥ 0; with the tokens that have no place, it sums to 1. Where the answer
+        is not read from a class token the mean over all places reads.
 
     Raises:
         ModelError: for networks without attention, or with windows.
@@ -132,7 +141,7 @@ def attention_rollout(model: Classifier, images: Array, seed: Seed, *, heads: st
     Reference:
         Abnar, Zuidema 2020.
     """
-    layers = among_all_places(ask(model, images))
+    layers = among_all_places(ask(model, images, seed))
     xp = array_namespace(layers[0].values)
     fuse = {"mean": xp.mean, "max": xp.max, "min": xp.min}
     if heads not in fuse:
@@ -170,8 +179,8 @@ def chefer(model: Classifier, images: Array, seed: Seed) -> Array:
         ModelError: for networks without attention, or with windows.
 
     Reference:
-        Chefer, Gur, Wolf 2021 (self-attention rule). Without a class token the mean over all places reads, and the
-        identity that R begins with is left out.
+        Chefer, Gur, Wolf 2021 (self-attention rule). Where the answer is not read from a class token the mean over all
+        places reads, and the identity that R begins with is left out.
     """
     layers = among_all_places(ask(model, images, seed))
     xp = array_namespace(layers[0].values)

@@ -69,8 +69,6 @@ SCRIPT = """
   document.addEventListener('click', (event) => {
     const press = event.target.closest && event.target.closest('.shisen-press');
     if (press) document.querySelector(`#${press.dataset.press}`).click();
-    const answer = event.target.closest && event.target.closest('[id^=shisen-answer-]');
-    if (answer) shorter(answer.id.split('-').pop());
   });
   // a quick method's map of another class comes the short way, before all the words around it do
   const shorter = (place) => {
@@ -84,6 +82,10 @@ SCRIPT = """
     next.src = `${view.dataset.rank}?${how}`;
     next.decode().then(() => { if (over.isConnected) { drawnLast = next; over.replaceWith(next); } }, () => {});
   };
+  document.addEventListener('click', (event) => {
+    const answer = event.target.closest && event.target.closest('[id^=shisen-answer-]');
+    if (answer) shorter(answer.id.split('-').pop());
+  }, true);  // before the page's own work on the click
   // pictures of the page's own parts come without a name: they take that of their card, or of their tab
   document.addEventListener('load', (event) => {
     const image = event.target;
