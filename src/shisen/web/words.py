@@ -117,7 +117,7 @@ WORDS: dict[str, tuple[str, str]] = {
     # inside
     "tab_channels": ("Channels", "チャンネル"),
     "tab_filters": ("Filters", "フィルター"),
-    "tab_attention": ("Attention", "注意"),
+    "tab_attention": ("Attention", "アテンション"),
     "filters_help": (
         "Pictures made from noise that excite channels most; the network itself shows what it looks for.",
         "ノイズから作る、チャンネルを最も強く反応させる画像です。ネットワークが何を探しているかを示します。",
