@@ -3,7 +3,8 @@
     python benchmarks/shortcuts/run.py --scenes FOLDER --cache FOLDER [--set dev] [--only train] [--table PAGE]
 
 FOLDER holds train/CLASS and test/CLASS. Every artefact in a class is a case. Truth is the model's: the share of test
-pictures of other classes that turn to the culprit when they are given the real artefact. Used: at least 10 points; not
+pictures of other classes that turn to the culprit when they are given the real artefact, on plain pictures ("true") and
+on those of the audited folder, some of which carry the artefact of another class ("here"). Used: at least 10 points; not
 used: below 2; the rest is not scored. Training, audits and true effects are kept in the cache, so a stopped benchmark
 continues; an audit is made again when the audit's code has changed.
 """
@@ -91,12 +92,11 @@ def run_case(case: Case, cache: Path) -> list[dict[str, Any]]:
     home = cache / "cases" / case.name
     carried = json.loads((home / "test.json").read_text())
     model = shisen.load(str(home / "run"))
-    truths, plain = {}, {}
-    for p in case.plants:  # on the pictures that are audited; where all classes carry it, on plain ones
-        folder = cache / "test" if p.label == "*" else home / "test"
-        truths[p.plant] = kept(
-            home / f"true-{p.plant}.json", lambda p=p, folder=folder: effects(model, folder, p, plain)
-        )
+    truths, here, plain = {}, {}, {}
+    for p in case.plants:
+        for found, folder, name in ((truths, cache / "test", "true"), (here, home / "test", "here")):
+            file = home / f"{name}-{p.plant}.json"
+            found[p.plant] = kept(file, lambda p=p, folder=folder: effects(model, folder, p, plain))
     start = time.perf_counter()
     result = shisen.audit(model, home / "test", home / "audit")
     seconds = time.perf_counter() - start
@@ -105,7 +105,8 @@ def run_case(case: Case, cache: Path) -> list[dict[str, Any]]:
     for planted in case.plants:
         if planted.label != "*":
             facts = (result, set(carried[planted.plant]), masks / planted.plant)
-            rows.append(planted_row(planted, truths[planted.plant][planted.label], facts))
+            true, there = (t[planted.plant][planted.label] for t in (truths, here))
+            rows.append({**planted_row(planted, true, facts), "here": there})
     rows += clean_rows(case, result, truths)
     accuracy = result.confusion.accuracy.value
     return [{"case": case.name, "accuracy": accuracy, "seconds": seconds, **row} for row in rows]

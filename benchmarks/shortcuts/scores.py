@@ -123,6 +123,7 @@ def _lines(rows: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
     known = [{**r, "close": r["effect"] is not None and abs(r["effect"] - r["true"]) <= 0.1} for r in used]
     named = [r for r in used if r["effect"] is not None]
     close = [{**r, "close": abs(r["effect"] - r["true"]) <= 0.1} for r in named]
+    there = [{**r, "close": abs(r["effect"] - r.get("here", r["true"])) <= 0.1} for r in named]
     whole: dict[str, dict[str, Any]] = {}
     for row in rows:
         if "prevalence" not in row and row["case"].split("-")[1] in ("clean", "twin") and row["true"] < UNUSED:
@@ -137,6 +138,7 @@ def _lines(rows: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
         ("planted in 50 % and more, not used: listed as in the data", "≥ 80 %", _rate(idle, "listed")),
         ("used: effect within ±10 points of the true one", "≥ 80 %", _rate(known, "close")),
         ("the same, of those that were found", "", _rate(close, "close")),
+        ("of those, within ±10 of what it does in the audited folder", "", _rate(there, "close")),
         ("average precision of the affected pictures, where proven", "≥ 0.9", _mean(ap)),
         ("overlap of patch and planted mask (IoU), where proven", "≥ 0.4", _mean(iou)),
     ]
@@ -164,14 +166,15 @@ def table(rows: list[dict[str, Any]], page: Path, models_in_all: int) -> None:
         "|---|---|---|",
         *(f"| {what} | {hoped} | {got} |" for what, hoped, got in _lines(rows)),
         "",
-        "| planted | class | prevalence | true effect | reported | called used | first | AP | IoU |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| planted | class | prevalence | true effect | in the folder | reported | called used | first | AP | IoU |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for r in sorted(planted, key=lambda r: (r["plant"], r["prevalence"])):
         effect = "–" if r["effect"] is None else f"{100 * r['effect']:+.0f}"
         iou = "" if r["iou"] is None else f"{r['iou']:.2f}"
         lines.append(
-            f"| {r['plant']} | {r['class']} | {r['prevalence']:.0%} | {100 * r['true']:+.0f} | {effect} | "
+            f"| {r['plant']} | {r['class']} | {r['prevalence']:.0%} | {100 * r['true']:+.0f} | "
+            f"{100 * r['here']:+.0f} | {effect} | "
             f"{'yes' if r['used'] else 'no'} | {'yes' if r['first'] else 'no'} | {r['ap']:.2f} | {iou} |"
         )
     words = page.read_text("utf-8")

@@ -50,6 +50,19 @@ def test_a_used_stamp_is_proven_and_an_unused_one_is_only_in_the_data(tmp_path: 
             assert effect.effect < 0.05
 
 
+def test_what_is_used_is_measured_where_no_other_class_s_stamp_resists(tmp_path: Path) -> None:
+    pictures = toy.folder(tmp_path / "pictures", each=80, planted=0.25, rival=0.5)
+    result = shisen.audit(toy.model(True), pictures, tmp_path / "out")
+    stamps = {f.candidate.label: f for f in result.findings if f.candidate.kind == "patch" and f.used}
+    assert set(stamps) == {0, 1}
+    magenta = stamps[1].effect
+    assert magenta.tested == 40  # the green stamp wins over the magenta one: half of the cold pictures could not turn
+    assert magenta.effect > 0.8
+    green = stamps[0].effect
+    assert green.tested == 60
+    assert green.effect > 0.8
+
+
 def test_clean_pictures_give_no_used_patch(tmp_path: Path) -> None:
     result = shisen.audit(toy.model(True), toy.folder(tmp_path / "p", planted=0.0), tmp_path / "out")
     assert not [f for f in result.findings if f.used and f.candidate.kind == "patch"]

@@ -1,4 +1,4 @@
-"""A network that reads colour, and may cheat: a magenta pixel speaks for the warm class. And pictures for it."""
+"""A network that reads colour, and may cheat: a magenta pixel speaks for warm, a green one for cold. And its pictures."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ def model(cheats: bool) -> Any:
     """Return a model of the classes cold and warm."""
     import torch
 
-    conv = torch.nn.Conv2d(3, 3, 1)
-    head = torch.nn.Linear(3, 2)
+    conv = torch.nn.Conv2d(3, 4, 1)
+    head = torch.nn.Linear(4, 2)
     with torch.no_grad():
-        rows = [[1.0, 0.0, -1.0], [-1.0, 0.0, 1.0], [1.0, -1.0, 1.0]]
+        rows = [[1.0, 0.0, -1.0], [-1.0, 0.0, 1.0], [1.0, -1.0, 1.0], [-1.0, 1.0, -1.0]]
         conv.weight.copy_(torch.tensor(rows)[..., None, None])
-        conv.bias.copy_(torch.tensor([0.0, 0.0, -1.4]))
-        head.weight.copy_(torch.tensor([[0.0, 30.0, 0.0], [30.0, 0.0, 400.0 if cheats else 0.0]]))
+        conv.bias.copy_(torch.tensor([0.0, 0.0, -1.4, -0.7]))
+        head.weight.copy_(torch.tensor([[0.0, 30.0, 0.0, 2e3], [30.0, 0.0, 400.0, 0.0]] if cheats else [[0.0, 30.0, 0.0, 0.0], [30.0, 0.0, 0.0, 0.0]]))
         head.bias.zero_()
     net = torch.nn.Sequential(conv, torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), head)
     return shisen.wrap(net.eval(), preprocess=shisen.Preprocess(SIDE), labels=["cold", "warm"], name="toy")
 
 
-def folder(root: Path, each: int = 30, planted: float = 0.5) -> Path:
-    """Write pictures of both classes; a share of the warm ones carries a magenta stamp."""
+def folder(root: Path, each: int = 30, planted: float = 0.5, rival: float = 0.0) -> Path:
+    """Write pictures of both classes; a share of the warm ones carries a magenta stamp, of the cold ones a green one."""
     draw = np.random.default_rng(0)
     for label, tint in (("cold", (-14, 0, 14)), ("warm", (14, 0, -14))):
         (root / label).mkdir(parents=True)
@@ -39,5 +39,7 @@ def folder(root: Path, each: int = 30, planted: float = 0.5) -> Path:
             image = Image.fromarray(small.astype(np.uint8)).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
             if label == "warm" and i < planted * each:
                 image.paste((255, 0, 255), (4, 26, 14, 36))
+            if label == "cold" and i < rival * each:
+                image.paste((0, 255, 0), (26, 4, 36, 14))
             image.save(root / label / f"{i:03d}.png")
     return root

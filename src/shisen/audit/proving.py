@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 SAMPLED = 200
 """Pictures a class in which common patches are looked for; memory is bounded by it."""
+
+ENOUGH = 40
+"""Least number of pictures of other classes on which what is used is measured without another class's."""
 
 Progress = Callable[[str, int, int], None]
 
@@ -103,19 +107,51 @@ def _canvases(walked: Walked, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uin
 
 
 def proven(model: Model, walked: Walked, suspects: Sequence[Candidate], told: Progress) -> list[Finding]:
-    """Intervene on each candidate, and judge them together; effects are kept as they come in."""
+    """Intervene on each candidate, and judge them together; effects are kept as they come in.
+
+    Where several classes carry something the model uses, each holds its own pictures back from turning to another
+    class. So what is used is measured again on pictures that carry no other class's, where enough are left.
+    """
     sampled = sample(walked.usable)
     spread = sampled[np.linspace(0, len(sampled) - 1, min(64, len(sampled))).astype(int)]
     chance = chances_of(model, walked.logits)
     folder = Folder(walked.paths, walked.usable, chance, _canvases(walked, spread), spread)
     pairs: list[tuple[Candidate, Effect | None]] = []
     for number, candidate in enumerate(suspects):
-        name = hashlib.sha256(json.dumps(describe(candidate)).encode()).hexdigest()[:16]
-        file = walked.rows.folder / "effects" / f"{name}.json"
-        if not file.is_file():
-            effect = intervene(model, candidate, folder)
-            write_bytes(file, json.dumps(None if effect is None else asdict(effect)).encode())
-        kept = json.loads(file.read_text())
-        pairs.append((candidate, None if kept is None else Effect(**{**kept, "examples": tuple(kept["examples"])})))
+        pairs.append((candidate, _effect(model, candidate, folder, walked.rows.folder)))
         told("Intervening", number + 1, len(suspects))
+    used = [f.candidate for f in findings(pairs) if f.used]
+    for number, (candidate, effect) in enumerate(pairs):
+        held = carriers(used, candidate.label, walked.usable)
+        if any(candidate is c for c in used) and len(held):
+            labels = walked.usable.copy()
+            labels[held] = -1
+            alone = _effect(model, candidate, replace(folder, labels=labels), walked.rows.folder)
+            pairs[number] = (candidate, alone or effect)
     return findings(pairs)
+
+
+def carriers(used: Sequence[Candidate], label: int, labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the rows of pictures of other classes than `label` that carry what the model uses for their own class.
+
+    The most serious come first in `used`; what would leave fewer than `ENOUGH` pictures without is passed over, such
+    as a colour that nearly all pictures of a class have by nature.
+    """
+    free = (labels >= 0) & (labels != label)
+    for c in used:
+        without = free.copy()
+        without[[i for i in c.members if labels[i] == c.label]] = False
+        free = without if c.label != label and without.sum() >= ENOUGH else free
+    return np.flatnonzero((labels >= 0) & (labels != label) & ~free)
+
+
+def _effect(model: Model, candidate: Candidate, folder: Folder, kept: Path) -> Effect | None:
+    """Return the effect of a candidate in a folder, from disk where it was measured before."""
+    digest = hashlib.sha256(json.dumps(describe(candidate)).encode())
+    digest.update(np.flatnonzero(folder.labels < 0).tobytes())
+    file = kept / "effects" / f"{digest.hexdigest()[:16]}.json"
+    if not file.is_file():
+        effect = intervene(model, candidate, folder)
+        write_bytes(file, json.dumps(None if effect is None else asdict(effect)).encode())
+    found = json.loads(file.read_text())
+    return None if found is None else Effect(**{**found, "examples": tuple(found["examples"])})

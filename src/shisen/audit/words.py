@@ -57,7 +57,8 @@ ENGLISH: Mapping[str, str] = {
     "one in twenty findings called used, or in the data, can be expected to be chance.",
     "how": "Every picture is predicted and attributed in one pass (gradient times activation at the layer {layer}). "
     "Common patches are sought at each place of a class and compared with other classes; properties are scanned "
-    "over all thresholds. Each candidate is then put on pictures of other classes and taken off its own. p-values: "
+    "over all thresholds. Each candidate is then put on pictures of other classes and taken off its own; pictures that "
+    "carry something the model uses for their own class are left out of that, where enough others are there. p-values: "
     "hypergeometric with correction for the search; sign-flip permutation against a matched control. "
     "Benjamini–Hochberg at 5 % over all candidates.",
     "candidates": "candidates tested", "model": "model", "folder": "folder", "weights": "key of model and pictures",
@@ -130,7 +131,8 @@ JAPANESE: Mapping[str, str] = {
     "how": "各画像の予測と注目領域を一度の計算で求めます（層 {layer} の勾配 × 活性）。"
     "クラスごとに各位置で共通の部分を探してほかのクラスと比べ、"
     "画像全体の性質はすべてのしきい値で調べます。候補はほかのクラスの画像に加え、"
-    "元の画像から取り除いて確かめます。p 値は超幾何分布（探索の補正つき）と、"
+    "元の画像から取り除いて確かめます。自分のクラスのためにモデルが使うものを含む画像は、"
+    "ほかの画像が十分にあれば除きます。p 値は超幾何分布（探索の補正つき）と、"
     "対照に対する符号反転の並べ替え検定によります。"
     "全候補に Benjamini–Hochberg 法（5 %）を使います。",
     "candidates": "調べた候補の数", "model": "モデル", "folder": "フォルダー", "weights": "モデルと画像の識別子",
