@@ -4,9 +4,9 @@
 
 FOLDER holds train/CLASS and test/CLASS. Every artefact in a class is a case. Truth is the model's: the share of test
 pictures of other classes that turn to the culprit when they are given the real artefact, on plain pictures ("true") and
-on those of the audited folder, some of which carry the artefact of another class ("here"). Used: at least 10 points; not
-used: below 2; the rest is not scored. Training, audits and true effects are kept in the cache, so a stopped benchmark
-continues; an audit is made again when the audit's code has changed.
+on those of the audited folder, some of which carry the artefact of another class ("here"). Used: at least 10 points;
+not used: below 2; the rest is not scored. Training, audits and true effects are kept in the cache, so a stopped
+benchmark continues; an audit is made again when the audit's code has changed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A network that reads colour, and may cheat: a magenta pixel speaks for warm, a green one for cold. And its pictures."""
+"""A network that reads colour, and may cheat: magenta speaks for warm, green for cold. And its pictures."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ def model(cheats: bool) -> Any:
         rows = [[1.0, 0.0, -1.0], [-1.0, 0.0, 1.0], [1.0, -1.0, 1.0], [-1.0, 1.0, -1.0]]
         conv.weight.copy_(torch.tensor(rows)[..., None, None])
         conv.bias.copy_(torch.tensor([0.0, 0.0, -1.4, -0.7]))
-        head.weight.copy_(torch.tensor([[0.0, 30.0, 0.0, 2e3], [30.0, 0.0, 400.0, 0.0]] if cheats else [[0.0, 30.0, 0.0, 0.0], [30.0, 0.0, 0.0, 0.0]]))
+        magenta, green = (400.0, 2000.0) if cheats else (0.0, 0.0)
+        head.weight.copy_(torch.tensor([[0.0, 30.0, 0.0, green], [30.0, 0.0, magenta, 0.0]]))
         head.bias.zero_()
     net = torch.nn.Sequential(conv, torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), head)
     return shisen.wrap(net.eval(), preprocess=shisen.Preprocess(SIDE), labels=["cold", "warm"], name="toy")
 
 
 def folder(root: Path, each: int = 30, planted: float = 0.5, rival: float = 0.0) -> Path:
-    """Write pictures of both classes; a share of the warm ones carries a magenta stamp, of the cold ones a green one."""
+    """Write pictures of both classes; some warm ones carry a magenta stamp, some cold ones a green one."""
     draw = np.random.default_rng(0)
     for label, tint in (("cold", (-14, 0, 14)), ("warm", (14, 0, -14))):
         (root / label).mkdir(parents=True)
