@@ -198,7 +198,7 @@ def explain_batch(
             tuple(predictions[i]),
             model.name,
             seconds,
-            {"framework": model.framework, "source": model.source},
+            {"framework": model.framework, "source": model.source, "precision": model.precision},
         )
 
 

@@ -189,3 +189,18 @@ def test_two_hundred_damaged_files_lose_no_neighbour(run, photos: Path, tmp_path
     assert len(list((tmp_path / "maps").glob("*.npy"))) == may_load + 3
     for other in maps[1:]:
         np.testing.assert_allclose(other, maps[0], atol=1e-4 * np.abs(maps[0]).max())
+
+
+def test_fast_is_half_precision_and_says_so(run, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from shisen.backends import torch as adapter
+
+    monkeypatch.setattr(adapter, "half_of", lambda device: ("bfloat16", ""))
+    ran = run("explain", photos / "cat.png", "--fast", "--device", "cpu", "--out", tmp_path / "fast.png")
+    assert ran.code == 0
+    assert "bfloat16" in ran.err
+    assert json.loads((tmp_path / "fast.json").read_text())["model"]["precision"] == "bfloat16"
+    monkeypatch.setattr(adapter, "half_of", lambda device: ("", "this processor would be slower"))
+    ran = run("explain", photos / "cat.png", "--fast", "--device", "cpu", "--out", tmp_path / "plain.png")
+    assert ran.code == 0
+    assert "slower" in ran.err
+    assert json.loads((tmp_path / "plain.json").read_text())["model"]["precision"] == "float32"

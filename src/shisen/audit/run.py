@@ -214,7 +214,12 @@ def _record(result: Audit, model: Model, folder: str, walked: Walked) -> dict[st
             continue
     return {
         "format": 1,
-        "model": {"name": model.name, "framework": model.framework, "source": model.source},
+        "model": {
+            "name": model.name,
+            "framework": model.framework,
+            "source": model.source,
+            "precision": model.precision,
+        },
         "folder": folder,
         "key": walked.rows.folder.name,
         "pictures": len(walked.names),

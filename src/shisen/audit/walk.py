@@ -51,6 +51,8 @@ class _Heard:
 def key_of(model: Model, items: Sequence[Item], version: str) -> str:
     """Return a name for the work on these pictures with this model; it changes when either does."""
     digest = hashlib.sha256(f"{version}\0{model.name}\0{model.framework}\0{model.preprocess}\0".encode())
+    if model.precision != "float32":
+        digest.update(model.precision.encode())
     net = getattr(model.network, "net", None)
     if hasattr(net, "state_dict"):
         for name, value in net.state_dict().items():  # type: ignore[union-attr]

@@ -70,7 +70,7 @@ def _torch(adapter: Any, up_to: float, rng: np.random.Generator) -> Any:
                 with torch.no_grad():
                     parameter.copy_(torch.as_tensor(shuffled).to(parameter.device, parameter.dtype))
     twin = type(adapter)(net, adapter.scaling, adapter.output, adapter.size, adapter.head)
-    twin.chunk, twin.rule = adapter.chunk, adapter.rule
+    twin.chunk, twin.rule, twin.precision = adapter.chunk, adapter.rule, adapter.precision
     return twin
 
 

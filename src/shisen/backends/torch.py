@@ -13,8 +13,10 @@ import torch
 from ..errors import InputError, ModelError, explain_error
 from ..types import Attention, Layer, Scaling
 from .torch_biases import biases
+from .torch_chunk import first_chunk, guess_size
 from .torch_fold import Pair, folded, pairs
 from .torch_points import Call, Layout, as_layers, find_call, first_tensor, with_first
+from .torch_precision import cast, half_of, single
 from .torch_rewire import RULES, vector_jacobian
 from .torch_state import borrowed
 from .torch_trace import Squash, Trace, influential, trace
@@ -51,9 +53,10 @@ class TorchClassifier:
         self.net: Any = getattr(net, "_orig_mod", net)
         self.scaling = scaling
         self.output = output
-        self.size = size or _guess_size(self.net)
-        self.chunk = _chunk(self._device().type, self.size)
+        self.size = size or guess_size(self.net)
+        self.chunk = first_chunk(self._device().type, self.size)
         self.rule: str | None = None
+        self.precision = "float32"
         self._head = head
         self._traces: dict[tuple[int, ...], Trace] = {}
         self._tails: dict[tuple[str, tuple[int, ...]], bool] = {}
@@ -93,9 +96,26 @@ class TorchClassifier:
         """Return the same network with the "guided" or "deconvnet" rule at every ReLU in the backward pass."""
         if relu not in RULES:
             raise InputError(explain_error(f"relu must be one of {', '.join(RULES)}.", repr(relu), "Use 'guided'."))
+        return self._twin(rule=relu)
+
+    def fast(self) -> TorchClassifier:
+        """Return the same network, run in half precision; the network itself is not changed.
+
+        Passes whose gradient goes through ReLUs or other bends stay in float32, see `torch_precision`.
+
+        Raises:
+            ModelError: where half precision is not faster.
+        """
+        half, why = half_of(self._device())
+        if not half:
+            raise ModelError(
+                explain_error("--fast needs a device that is faster in half precision.", why, "Go on in float32.")
+            )
+        return self._twin(precision=half)
+
+    def _twin(self, **changes: Any) -> TorchClassifier:
         twin = TorchClassifier.__new__(TorchClassifier)
-        twin.__dict__.update(self.__dict__)
-        twin.rule = relu
+        twin.__dict__.update(self.__dict__, **changes)
         return twin
 
     # ---- the three calls
@@ -127,6 +147,7 @@ class TorchClassifier:
                 y = self._forward(x, ends=[at], starts=[p for p in points if p != "input"], leaves=leaves)[at]
             raw = [leaves[p][0] for p in points]
             grads = []
+            y = single(y)
             for i, one in enumerate(seeds):
                 cotangent = one(y.detach()).to(y.dtype)
                 if not y.requires_grad:  # the score does not depend on any of the points
@@ -161,7 +182,8 @@ class TorchClassifier:
         """Return the attention of every head, see `torch_attention.attentions`."""
         from .torch_attention import attentions
 
-        return attentions(self, images, seed, per_block=per_block)
+        whole = self if self.precision == "float32" else self._twin(precision="float32")
+        return attentions(whole, images, seed, per_block=per_block)
 
     def biases(self, images: Any) -> dict[str, Any]:
         """Return what every layer adds by itself, path → `(c,)`; see `torch_biases.biases`."""
@@ -183,10 +205,11 @@ class TorchClassifier:
     def _tail_allows(self, x: Any, at: str) -> bool:
         key = (at, tuple(x.shape[1:]))
         if key not in self._tails:
-            found = self._forward(x, ends=[at, "logits"])
+            whole = self._twin(precision="float32")  # rounding must not look like a dependence on the batch
+            found = whole._forward(x, ends=[at, "logits"])
             copies = torch.cat([found[at]] * 3)
             try:
-                again = self._forward(x, ends=["logits"], values={at: copies})["logits"]
+                again = whole._forward(x, ends=["logits"], values={at: copies})["logits"]
                 want = found["logits"].expand(3, *found["logits"].shape[1:])
                 scale = float(want.abs().max()) or 1.0
                 same = again.shape == want.shape and float((again - want).abs().max()) <= 1e-3 * scale
@@ -247,7 +270,16 @@ class TorchClassifier:
             )
         return found
 
-    def _forward(
+    def _forward(self, x: Any, ends: Sequence[str], **asked: Any) -> dict[str, Any]:
+        """Run the network as `_run` does; in float32 where a path around an altered point cannot change precision."""
+        try:
+            return self._run(x, ends, **asked)
+        except RuntimeError:
+            if self.precision == "float32":
+                raise
+            return self._twin(precision="float32")._run(x, ends, **asked)
+
+    def _run(
         self,
         x: Any,
         ends: Sequence[str],
@@ -262,7 +294,7 @@ class TorchClassifier:
         last = traced.default.path if traced.default else None
         bends = torch.is_grad_enabled() or any(p != last for p in starts)
         foldable = {} if bends else self._foldable(traced, x)
-        values = values or {}
+        half, values = self.precision != "float32", values or {}
         found: dict[str, Any] = {}
         wanted = {p: find_call(traced.calls, p) for p in (*ends, *starts, *values) if p != "logits"}
         by_module: dict[str, list[tuple[str, Call]]] = {}
@@ -278,6 +310,9 @@ class TorchClassifier:
                         continue
                     tensor = first_tensor(output)
                     layout = call.layout
+                    if half and (point in values or point in starts):  # behind here small differences count
+                        stack.enter_context(cast("float32", x.device))
+                        tensor = single(tensor)
                     if point in values:
                         tensor = layout.back(values[point], tensor)
                     if point in starts and leaves is not None:
@@ -302,6 +337,8 @@ class TorchClassifier:
                 handle = self.net.get_submodule(module).register_forward_hook(hook_for(module))
                 stack.callback(handle.remove)
             stack.enter_context(folded(foldable, by_module))
+            if half and not bends:
+                stack.enter_context(cast(self.precision, x.device))
             squash = stack.enter_context(Squash()) if traced.squashed else None
             try:
                 output = self._select(self.net(self._network_input(x)))
@@ -359,20 +396,3 @@ class TorchClassifier:
 
 def _every_class(y: Any) -> Any:
     return torch.linspace(0.5, 1.5, y[0].numel(), device=y.device, dtype=y.dtype).expand(len(y), -1).reshape(y.shape)
-
-
-def _chunk(device: str, size: tuple[int, int, int]) -> int:
-    """Return how many pictures to send at a time.
-
-    On a processor, feature maps beyond some 30 MB are mapped anew for every layer, and a batch of 32 pictures of
-    224 × 224 takes twice as long as eight batches of 4 (benchmarks/chunks.py).
-    """
-    return 32 if device != "cpu" else max(2, min(32, 4 * 224**2 // (size[0] * size[1])))
-
-
-def _guess_size(net: Any) -> tuple[int, int, int]:
-    """Guess an input `(h, w, c)` for a network that was wrapped without saying what it takes."""
-    for module in net.modules():
-        if isinstance(module, torch.nn.Conv2d):
-            return (224, 224, module.in_channels)
-    return (224, 224, 3)

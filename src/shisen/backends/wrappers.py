@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace
 
-from ..errors import InputError, explain_error
+from ..errors import InputError, ModelError, ShisenWarning, explain_error
 from ..types import Array, Attention, Classifier, Layer
 
 Watcher = Callable[[str, int], None]
@@ -55,6 +56,28 @@ class Wrapper:
 
     def rewired(self, relu: str) -> Classifier:
         return self._like(self.model.rewired(relu))
+
+    @property
+    def precision(self) -> str:
+        """In what the network computes: "float32", or "bfloat16" or "float16" after `fast`."""
+        return str(getattr(self.model, "precision", "float32"))
+
+    def fast(self) -> Any:
+        """Return the same classifier in half precision; itself, with a warning, where that would not be faster."""
+        quick = getattr(self.model, "fast", None)
+        try:
+            if quick is None:
+                raise ModelError(
+                    explain_error(
+                        "Half precision is for PyTorch networks.",
+                        f"one of {self.framework}, which goes on in float32",
+                        "Load the model in PyTorch if it is to be had there.",
+                    )
+                )
+            return self._like(quick())
+        except ModelError as problem:
+            warnings.warn(str(problem), ShisenWarning, stacklevel=2)
+            return self
 
     def _like(self, model: Classifier) -> Classifier:
         """Return the same wrapper around another classifier."""

@@ -55,7 +55,8 @@ def class_seed(indices: Sequence[int], head: str) -> ClassSeed:
 
 def identity(model: Model) -> str:
     """Return a digest of the network: its points and its answer to one fixed pattern."""
-    return digest(repr([(p.path, p.kind, p.shape) for p in model.layers]), np.round(probe(model), 1))
+    half = [model.precision] if model.precision != "float32" else []
+    return digest(repr([(p.path, p.kind, p.shape) for p in model.layers]), np.round(probe(model), 1), *half)
 
 
 def input_shape(model: Model) -> tuple[int, int, int]:

@@ -72,6 +72,7 @@ def load(
     preprocess: Any = None,
     labels: Any = None,
     output: Any = None,
+    fast: bool = False,
     trust: bool = False,
 ) -> Model:
     """Load a classifier by name or file, with the preprocessing and labels it was trained with.
@@ -85,6 +86,7 @@ def load(
         preprocess: a `Preprocess` or a framework's own preprocessing function, instead of the known one.
         labels: class names, or a file with them, instead of the known ones.
         output: key, index or function that selects the logits of a network with several outputs.
+        fast: half precision, where the network and the machine are faster with it; see `Model.fast`.
         trust: allow files that execute code when they are read.
 
     Returns:
@@ -101,7 +103,7 @@ def load(
     model = _configured(loader(text, request), request)
     if loader is not load_own and hasattr(model.network, "folds"):
         model.network.folds = True
-    return model
+    return model.fast() if fast else model
 
 
 def _loader(text: str) -> Loader:

@@ -63,6 +63,19 @@ class Model(Wrapper):
         inner = self.model.model if isinstance(self.model, Chunked) else self.model
         return self.around(Chunked(inner, size))
 
+    def fast(self) -> Model:
+        """Return the same model in half precision: bfloat16, or float16 on a GPU without it.
+
+        For networks of PyTorch on a GPU, or on a processor with instructions for bfloat16. The network is not
+        changed. Passes with a gradient that goes through ReLUs, and what lies behind a layer where a gradient
+        begins or values are altered, stay in float32. Answers and maps come as float32, rounded by the network.
+
+        Returns:
+            The same model; with a warning and in float32, where half precision is not faster.
+        """
+        quick: Model = super().fast()
+        return quick
+
     def with_preprocess(self, preprocess: Preprocess | None) -> Model:
         """Return the same network with another geometry; scaling of values stays the network's."""
         return Model(self.model, preprocess, self.labels, name=self.name, source=self.source)
