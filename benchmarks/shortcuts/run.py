@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,8 @@ def run_case(case: Case, cache: Path) -> list[dict[str, Any]]:
         for found, folder, name in ((truths, cache / "test", "true"), (here, home / "test", "here")):
             file = home / f"{name}-{p.plant}.json"
             found[p.plant] = kept(file, lambda p=p, folder=folder: effects(model, folder, p, plain))
+    for old in (home / "audit" / "work").glob("*/effects"):  # of other code
+        shutil.rmtree(old)
     start = time.perf_counter()
     result = shisen.audit(model, home / "test", home / "audit")
     seconds = time.perf_counter() - start

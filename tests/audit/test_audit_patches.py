@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shisen.audit.patches import common_patches, pasted, removed
+from shisen.audit.patches import Patch, at_own_size, common_patches, filled, pasted, removed
 
 SIDE = 64
 
@@ -85,3 +85,39 @@ def test_paste_and_remove() -> None:
     flat = np.full((SIDE, SIDE, 3), 90, np.uint8)
     flat[10:20, 10:20] = 255
     assert (removed(flat, alpha > 0) == 90).all()
+
+
+def test_a_patch_is_taken_as_sharp_as_the_pictures_are() -> None:
+    fine = np.repeat(np.repeat(natural(60, 4), 3, 1), 3, 2)  # 192 pixels; patches are found on 64
+    stamp = np.zeros((24, 30), bool)
+    stamp[::8], stamp[:, ::4] = True, True  # strokes of one pixel, a third of one in the small copies
+    fine[:20, 150:174, 12:42][:, stamp] = (255, 0, 255)
+    small = np.stack([np.asarray(Image.fromarray(f).resize((SIDE, SIDE), Image.Resampling.BOX)) for f in fine])
+    coarse = np.zeros((SIDE, SIDE), np.float32)
+    coarse[50:58, 4:14] = 0.5
+    patch = Patch(1, small[:20].mean(0).astype(np.float32), coarse, tuple(range(20)), 20, 9.0)
+    template, alpha = at_own_size(fine, (20, 20), patch)
+    strokes = np.zeros((192, 192), bool)
+    strokes[150:174, 12:42] = stamp
+    assert (alpha[strokes] > 0.85).all()
+    assert (alpha[~strokes] < 0.5).all()
+    np.testing.assert_allclose(template[strokes].mean(0), (255, 0, 255), atol=12)
+    ground = natural(1, 9)[0].repeat(3, 0).repeat(3, 1)
+    real = ground.copy()
+    real[strokes] = (255, 0, 255)
+
+    def off(mixed: np.ndarray) -> float:
+        return float(np.abs(mixed.astype(float) - real)[150:174, 12:42].mean())
+
+    assert off(pasted(ground, template, alpha)) < 0.35 * off(pasted(ground, patch.template, patch.alpha))
+
+
+def test_a_control_covers_the_place_without_the_strokes() -> None:
+    alpha = np.zeros((64, 96), np.float32)
+    alpha[20:32, 10:50:4] = 0.9
+    covered = filled(alpha)
+    np.testing.assert_allclose(covered[20:32, 10:47], 0.9)
+    assert covered.sum() < 1.2 * 0.9 * 12 * 37
+    frame = np.zeros((64, 64), np.float32)
+    frame[:2] = frame[-2:] = frame[:, :2] = frame[:, -2:] = 1.0
+    assert (filled(frame)[12:-12, 12:-12] == 0).all(), "a border is not the whole picture"

@@ -52,6 +52,16 @@ def test_writing_is_told_from_pictures() -> None:
     assert PROPERTIES["text"].measure(np.asarray(image)) > plain + 0.15
 
 
+def test_blocks_are_taken_away_and_pictures_without_any_hardly_change() -> None:
+    coded = PROPERTIES["compression"].alter(picture(), 0.9)
+    alter = PROPERTIES["compression"].alter
+    assert compression(alter(coded, -1.0)) < compression(coded) - 0.8
+    small = np.random.default_rng(3).integers(0, 256, (12, 12, 3)).astype(np.uint8)
+    smooth = np.asarray(Image.fromarray(small).resize((96, 96), Image.Resampling.BICUBIC))
+    assert np.abs(alter(smooth, -1.0).astype(float) - smooth).mean() < 0.5
+    assert np.array_equal(alter(picture()[:9, :9], -0.0 - 1e-9), picture()[:9, :9])
+
+
 def test_compression_sees_jpeg_and_sharpness_sees_blur() -> None:
     image = Image.fromarray(picture())
     buffer = io.BytesIO()

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from ..run.ahead import ahead
 from ..targets import probabilities, to_numpy
 from ..types import Picture
 from .candidates import Candidate
-from .patches import pasted, removed
+from .patches import Floats, at_own_size, filled, pasted, removed
 from .properties import PROPERTIES
 from .statistics import bootstrap_mean, sign_flip
 
@@ -25,6 +26,7 @@ Alter = Callable[[Pixels8, int], Pixels8]
 
 SCREENED, TESTED, UNDONE = 24, 160, 40
 CALIBRATED = 12  # pictures on which the strength of a property is found
+FINEST, LOOKED = 448, 30  # longer side, and pictures of each kind, from which a patch is taken for pasting
 LEAST_REST = 0.1  # of the members: fewer other pictures of the class say nothing about what is usual in it
 
 
@@ -84,15 +86,42 @@ def strengths(model: Model, candidate: Candidate, folder: Folder) -> tuple[float
     return kind.strength(without, candidate.target), kind.strength(carrying, usual)
 
 
-def _some(rows: npt.NDArray[np.int64]) -> list[int]:
-    return [int(i) for i in rows[np.linspace(0, len(rows) - 1, min(len(rows), CALIBRATED)).astype(int)]]
+def _some(rows: npt.NDArray[np.int64], most: int = CALIBRATED) -> list[int]:
+    return [int(i) for i in rows[np.linspace(0, len(rows) - 1, min(len(rows), most)).astype(int)]]
 
 
-def alteration(candidate: Candidate, strength: float) -> Alter | None:
-    """Return what gives a picture the candidate's thing, or None where that cannot be done."""
+Overlay = Callable[[int], tuple[Floats, Floats]]
+"""From a row to the template and opacity that are put on it."""
+
+
+def overlay(model: Model, candidate: Candidate, paths: Sequence[str], labels: npt.NDArray[np.int64]) -> Overlay | None:
+    """Return what of a patch is put on a picture; None for a property.
+
+    The small copies in which patches are found blur thin strokes, so a patch that keeps its place is taken from the
+    pictures themselves, at their usual size.
+    """
     patch = candidate.patch
-    if patch is not None:
-        return lambda pixels, row: pasted(pixels, *patch.at(row))
+    if patch is None:
+        return None
+    own = labels == candidate.label
+    members = [i for i in candidate.members if own[i]][:LOOKED]
+    rest = _some(np.setdiff1d(np.flatnonzero(own), candidate.members), LOOKED)
+    others = _some(np.setdiff1d(np.flatnonzero((labels >= 0) & ~own), candidate.members), LOOKED)
+    if patch.offsets or len(members) < 3 or len(others) < 8:
+        return patch.at
+    read = [Image.fromarray(model.read(paths[i]).pixels) for i in (*members, *rest, *others)]
+    size = np.median([image.size for image in read[: len(members)]], axis=0)
+    wide, high = (int(v) for v in np.maximum(1, np.rint(size * min(1.0, FINEST / size.max()))))
+    canvases = np.stack([np.asarray(image.resize((wide, high), Image.Resampling.BOX)) for image in read])
+    finer = at_own_size(canvases, (len(members), len(rest)), patch)
+    return patch.at if finer is None else lambda row: finer
+
+
+def alteration(candidate: Candidate, strength: float, overlaid: Overlay | None = None) -> Alter | None:
+    """Return what gives a picture the candidate's thing, or None where that cannot be done."""
+    if candidate.patch is not None:
+        put = overlaid or candidate.patch.at
+        return lambda pixels, row: pasted(pixels, *put(row))
     alter = PROPERTIES[candidate.kind].alter
     if alter is None or not strength:
         return None
@@ -107,15 +136,21 @@ def undoing(candidate: Candidate, strength: float) -> Alter | None:
     return alteration(candidate, strength)
 
 
-def _control(candidate: Candidate, folder: Folder, strength: float) -> Alter | None:
-    """Return the matched control: the same place and opacity, filled from a picture that does not carry the thing."""
-    patch = candidate.patch
-    if patch is None:
+def _control(candidate: Candidate, folder: Folder, strength: float, overlaid: Overlay | None) -> Alter | None:
+    """Return the matched control: the same place, filled from a picture that does not carry the thing."""
+    if overlaid is None:
         return alteration(candidate, strength)
     fill = folder.controls[~np.isin(folder.control_rows, candidate.members)]
     if not len(fill):
         return None
-    return lambda pixels, row: pasted(pixels, fill[(7 * row + 3) % len(fill)].astype(np.float32), patch.at(row)[1])
+    still = None if candidate.patch is None or candidate.patch.offsets else filled(overlaid(0)[1])
+
+    def control(pixels: Pixels8, row: int) -> Pixels8:
+        alpha = filled(overlaid(row)[1]) if still is None else still
+        other = Image.fromarray(fill[(7 * row + 3) % len(fill)]).resize(alpha.shape[::-1], Image.Resampling.BILINEAR)
+        return pasted(pixels, np.asarray(other, np.float32), alpha)
+
+    return control
 
 
 def chances(model: Model, paths: Sequence[str], rows: Sequence[int], alter: Alter | None) -> npt.NDArray[np.float64]:
@@ -164,7 +199,8 @@ def intervene(model: Model, candidate: Candidate, folder: Folder, seed: int = 0)
     Screening on a few pictures first: where nothing moves there, the rest is spared.
     """
     put_on, take_off = (0.0, 0.0) if candidate.patch is not None else strengths(model, candidate, folder)
-    alter = alteration(candidate, put_on)
+    overlaid = overlay(model, candidate, folder.paths, folder.labels)
+    alter = alteration(candidate, put_on, overlaid)
     if alter is None:
         return None
     k = candidate.label
@@ -187,7 +223,7 @@ def intervene(model: Model, candidate: Candidate, folder: Folder, seed: int = 0)
         after = np.concatenate([after, chances(model, folder.paths, rest.tolist(), alter)])
         rows = order
     plain = folder.chances[rows]
-    other = _control(candidate, folder, take_off)
+    other = _control(candidate, folder, take_off, overlaid)
     control = plain if other is None else chances(model, folder.paths, rows.tolist(), other)
     turned = (after.argmax(1) == k).astype(float) - (plain.argmax(1) == k)
     low, high = bootstrap_mean(turned, seed)

@@ -307,6 +307,46 @@ def moved(values: Floats, offset: tuple[int, int]) -> Floats:
     return out
 
 
+def at_own_size(canvases: npt.NDArray[np.uint8], groups: tuple[int, int], patch: Patch) -> tuple[Floats, Floats] | None:
+    """Return template and opacity of a patch that keeps its place, taken from finer pictures; None if it is not seen.
+
+    Args:
+        canvases: `(n, h, w, 3)`: pictures of the class that carry it, others of the class, pictures of other classes.
+        groups: how many the first and the second are.
+        patch: as found on small copies.
+    """
+    first, second = groups
+    high, wide = canvases.shape[1:3]
+    ys, xs = np.nonzero(patch.mask)
+    scale = np.array([high, wide]) / patch.mask.shape
+    top, left = (np.array([ys.min(), xs.min()]) * scale).astype(int)
+    below, right = np.ceil((np.array([ys.max(), xs.max()]) + 1) * scale).astype(int)
+    others = canvases[first + second :].astype(np.float32)
+    background = others.std(0).mean(-1) + 4.0, others.mean(0)
+    own, members = np.arange(first + second), np.arange(first)
+    made = _overlay(canvases, own, members, ((int(top), int(left), int(below - top), int(right - left)), background))
+    if made is None:
+        return None
+    near = np.zeros((high, wide), bool)
+    edge = np.ceil(2 * scale).astype(int)
+    near[max(0, top - edge[0]) : below + edge[0], max(0, left - edge[1]) : right + edge[1]] = True
+    return made[0], np.where(near, made[1], 0.0).astype(np.float32)
+
+
+def filled(alpha: Floats) -> Floats:
+    """Return an opacity without the form of what is shown: gaps up to an eighth of the picture are closed.
+
+    Writing in other colours is writing; a control must cover the place without drawing the same strokes.
+    """
+    from scipy import ndimage
+
+    r = max(1, max(alpha.shape) // 16)
+    mask = np.pad(alpha >= SOLID, 2 * r)
+    closed = ndimage.binary_closing(mask, np.ones((3, 3)), iterations=r)[2 * r : -2 * r, 2 * r : -2 * r]
+    level = float(np.median(alpha[alpha >= SOLID])) if (alpha >= SOLID).any() else 0.0
+    return np.where(closed, np.maximum(alpha, level), alpha).astype(np.float32)
+
+
 def _same(a: Patch, b: Patch) -> bool:
     together = len(set(a.members) & set(b.members)) / len(set(a.members) | set(b.members))
     overlap = (a.mask & b.mask).sum() / min(a.mask.sum(), b.mask.sum())

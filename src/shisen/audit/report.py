@@ -10,7 +10,7 @@ import numpy as np
 
 from ..targets import to_numpy
 from .findings import Finding
-from .interventions import alteration
+from .interventions import alteration, overlay
 from .pages import class_pages, mistakes, pairs, percent
 from .pictures import opened, thumbnail
 from .rows import write_bytes
@@ -156,7 +156,8 @@ def _pairs(model: Model, walked: Walked, finding: Finding) -> list[dict[str, Any
     """Return examples before and after, with what the model says to each."""
     if finding.effect is None:
         return []
-    alter, found = alteration(finding.candidate, finding.effect.strength), []
+    overlaid = overlay(model, finding.candidate, walked.paths, walked.usable)
+    alter, found = alteration(finding.candidate, finding.effect.strength, overlaid), []
     if alter is None:
         return []
     from ..types import Picture
