@@ -1,6 +1,6 @@
 """Every method against every metric on real photographs, with floors, written to docs/trust.md.
 
-    python -m benchmarks.trust PHOTOS --choose 76 --confirm 76 --n 76 --slow 8
+    python -m benchmarks.trust PHOTOS --choose 40 --confirm 76 --n 24 --slow 8 --masked 4
 
 The work is kept in runs/trust, so that a stopped run goes on, and a larger one builds on a smaller one.
 """
@@ -69,17 +69,9 @@ FAST = (
     "deconvnet",
     "guided_grad_cam",
 )
-SLOW = (
-    "grad_cam",
-    "smooth_grad",
-    "integrated_gradients",
-    "smooth_grad_cam_pp",
-    "occlusion",
-    "score_cam",
-    "rise",
-    "lime",
-    "kernel_shap",
-)
+SLOW = ("smooth_grad", "integrated_gradients", "smooth_grad_cam_pp", "occlusion", "score_cam")
+MASKED = ("rise", "lime", "kernel_shap")
+"""They ask about a thousand and more altered pictures."""
 ORDERED = ("insertion_deletion", "adcc", "average_drop", "increase", "complexity", "sparseness")
 MARK = "<!-- what follows is written by benchmarks/trust.py -->"
 HALVED = {"insertion_deletion": {"steps": 8}}
@@ -151,9 +143,8 @@ def layers(measure: Any, given: Any, choosing: Sequence[str], confirming: Sequen
 def sanity(measure: Any, given: Any, choosing: Sequence[str]) -> list[str]:
     """Compare maps with those of networks whose weights are shuffled, every method."""
     fast = [m for m in FAST if "+" not in m]
-    parts = [measure(choosing[: given.sane], fast, ["weight_randomisation"], floors=("edges",))]
-    if given.sane_slow:
-        parts.append(measure(choosing[: given.sane_slow], SLOW[1:], ["weight_randomisation"], floors=()))
+    wanted = ((given.sane, fast, ("edges",)), (given.sane_slow, SLOW, ()), (given.sane_masked, MASKED, ()))
+    parts = [measure(choosing[:n], names, ["weight_randomisation"], floors=floors) for n, names, floors in wanted if n]
     lines = [
         "## Sanity: do the maps depend on the weights?",
         "",
@@ -182,14 +173,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("photos", type=Path)
     parser.add_argument("--n", type=int, default=24, help="pictures of the table of methods")
-    parser.add_argument("--slow", type=int, default=4, help="pictures of the methods that need many passes")
+    parser.add_argument("--slow", type=int, default=8, help="pictures of the methods that need many passes")
+    parser.add_argument("--masked", type=int, default=4, help="pictures of those that ask about a thousand pictures")
     parser.add_argument("--choose", type=int, default=16, help="pictures on which the setting is chosen")
     parser.add_argument("--confirm", type=int, default=60, help="other pictures on which it is confirmed")
-    parser.add_argument("--sane", type=int, default=8, help="pictures of the sanity check")
-    parser.add_argument(
-        "--sane-slow", type=int, default=3, help="the same for methods that need many passes; 0 leaves them out"
-    )
-    parser.add_argument("--stages", default="choose,table,slow,sanity", help="those not named are left as they are")
+    parser.add_argument("--sane", type=int, default=24, help="pictures of the sanity check")
+    parser.add_argument("--sane-slow", type=int, default=6, help="the same for methods of many passes; 0 for none")
+    parser.add_argument("--sane-masked", type=int, default=3, help="the same for those of a thousand pictures")
+    parser.add_argument("--stages", default="choose,table,slow,masked,sanity", help="those not named are left as they are")
     parser.add_argument("--out", type=Path, default=Path("runs/trust"))
     parser.add_argument("--page", type=Path, default=Path("docs/trust.md"))
     given = parser.parse_args(arguments)
@@ -212,7 +203,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     work = {
         "choose": partial(layers, measure, given, choosing, confirming),
         "table": partial(table, "Methods of a few passes", FAST, given.n, FLOORS),
-        "slow": partial(table, "Methods of many passes", SLOW, given.slow, ("random",)),
+        "slow": partial(table, "Methods of many passes", ("grad_cam", *SLOW), given.slow, ("random",)),
+        "masked": partial(
+            table, "Methods of a thousand altered pictures", ("grad_cam", *MASKED), given.masked, ("random",)
+        ),
         "sanity": partial(sanity, measure, given, choosing),
     }
     for stage in given.stages.split(","):
