@@ -180,7 +180,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--sane", type=int, default=24, help="pictures of the sanity check")
     parser.add_argument("--sane-slow", type=int, default=6, help="the same for methods of many passes; 0 for none")
     parser.add_argument("--sane-masked", type=int, default=3, help="the same for those of a thousand pictures")
-    parser.add_argument("--stages", default="choose,table,slow,masked,sanity", help="those not named are left as they are")
+    parser.add_argument(
+        "--stages", default="choose,table,slow,masked,sanity", help="those not named are left as they are"
+    )
     parser.add_argument("--out", type=Path, default=Path("runs/trust"))
     parser.add_argument("--page", type=Path, default=Path("docs/trust.md"))
     given = parser.parse_args(arguments)

@@ -149,6 +149,11 @@ def test_raw_values_can_be_written(run, photos: Path, tmp_path: Path) -> None:
     assert values.max() > 0
 
 
+def test_a_method_that_needs_caution_says_so_when_it_is_used(run, photos: Path, tmp_path: Path) -> None:
+    said = run("explain", photos / "cat.png", "--method", "eigen_cam", "--out", tmp_path)
+    assert "Caution: eigen_cam stays more than half alike" in said.err
+
+
 def test_contrast_and_rank_can_be_typed(run, photos: Path, tmp_path: Path) -> None:
     run("explain", photos / "cat.png", "--target", "tabby / Egyptian cat", "--out", tmp_path / "a.png")
     record = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))

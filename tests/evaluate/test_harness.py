@@ -224,6 +224,14 @@ def test_results_can_be_kept(tmp_path: Any) -> None:
     assert "random (floor)" in scores.table()
 
 
+def test_a_method_that_needs_caution_says_so_in_the_report(tmp_path: Any) -> None:
+    scores = evaluate(model(), spots(3), ["grad_cam", "eigen_cam"], ["deletion"], floors=())
+    page = scores.save(tmp_path).read_text(encoding="utf-8")
+    assert "Caution – eigen_cam: stays more than half alike" in page
+    assert "Caution – grad_cam" not in page
+    assert "注意 – eigen_cam" in scores.save(tmp_path / "ja", lang="ja").read_text(encoding="utf-8")
+
+
 def test_names_in_pictures_are_escaped(tmp_path: Any) -> None:
     net = model()
     net.labels = type(net.labels)(("<script>alert(1)</script>", "green", "blue", "none"))

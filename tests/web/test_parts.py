@@ -17,6 +17,7 @@ from PIL import Image
 
 import shisen
 from shisen.errors import InputError, PictureError, ShisenError
+from shisen.evaluate.words import CAUTIONS_JA
 from shisen.registry import METHODS
 from shisen.web.asking import Ask, Drawing, Start
 from shisen.web.desk import Chosen, Desk
@@ -25,7 +26,7 @@ from shisen.web.guard import POLICY, Guard
 from shisen.web.inside_tab import read_channels
 from shisen.web.jobs import Exports, Far, Jobs
 from shisen.web.keeping import Kept
-from shisen.web.offering import CAUTIONS, JAPANESE, caution, offered
+from shisen.web.offering import JAPANESE, caution, offered
 from shisen.web.server import check_host, credentials
 from shisen.web.shelf import MAX_BYTES, Shelf, open_upload
 from shisen.web.words import ERRORS, WORDS, in_words, progress_words
@@ -282,7 +283,7 @@ def test_a_method_that_needs_caution_says_so_where_it_is_offered() -> None:
         assert ("caution" in texts[name]) == bool(spec.caution)
         assert bool(caution(name, "ja")) == bool(spec.caution)
     assert set(JAPANESE) <= set(METHODS)
-    assert {m.caution for m in METHODS.values()} - {""} <= set(CAUTIONS)
+    assert {m.caution for m in METHODS.values()} - {""} <= set(CAUTIONS_JA)
 
 
 def test_progress_is_said_in_japanese_with_its_numbers() -> None:

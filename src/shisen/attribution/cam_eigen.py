@@ -16,6 +16,7 @@ from .fused import several_layers
     class_specific=False,
     needs="activations",
     paper="Muhammad, Yeasin: Eigen-CAM, 2020",
+    caution="stays more than half alike when all weights are shuffled (docs/trust.md)",
 )
 @several_layers
 def eigen_cam(model: Classifier, images: Array, seed: Seed, *, layer: str) -> Array:
@@ -45,6 +46,7 @@ def eigen_cam(model: Classifier, images: Array, seed: Seed, *, layer: str) -> Ar
     linear=True,
     single=True,
     paper="Muhammad, Yeasin: Eigen-CAM, 2020; with gradients as in widespread use",
+    caution="stays more than half alike when all weights are shuffled (docs/trust.md)",
 )
 @several_layers
 def eigen_grad_cam(model: Classifier, images: Array, seed: Seed, *, layer: str) -> Array:

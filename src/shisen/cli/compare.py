@@ -51,7 +51,7 @@ def compare(
     """Explain one PICTURE by several methods and for several classes, in one figure with times."""
     from .. import attribution as _fill_registry  # noqa: F401
     from ..comparison import compare as run
-    from ..registry import suiting
+    from ..registry import METHODS, suiting
     from .progress import steps
 
     drawing = {k: choice.pop(k) for k in ("style", "colormap", "alpha")}
@@ -67,6 +67,9 @@ def compare(
         found.table(),
         numeric=["seconds", "passes"],
     )
+    for name in names:
+        if name in METHODS and METHODS[name].caution:
+            click.echo(f"Caution: {name} {METHODS[name].caution}.")
     click.echo(f"Written: {written} and {written.with_suffix('.json')}")
     return 1 if found.failures and methods != "all" else 0
 

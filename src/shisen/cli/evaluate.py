@@ -73,6 +73,7 @@ def evaluate(
     """
     from ..evaluate.annotations import read_regions
     from ..evaluate.harness import evaluate as run
+    from ..evaluate.report import cautions
 
     settings = {k: choice.pop(k) for k in ("layer", "baseline")}
     target, count, seed = target_of(choice.pop("target")), choice.pop("count"), choice.pop("seed")
@@ -99,6 +100,8 @@ def evaluate(
     for found in scores.differences:
         if found.method not in scores.floors:
             click.echo(found.sentence)
+    for words in cautions(scores):
+        click.echo(words)
     click.echo(f"→ {page}, {out / 'scores.csv'}, {out / 'scores.json'}")
     return finish(scores.failures, scores.facts["n"])
 

@@ -102,6 +102,8 @@ def explain(
         chosen, layer, own = recommended(model, layer, {})
         spec = registry.get(chosen)
         own |= options_of(options, spec)
+    if spec.caution:
+        click.echo(f"Caution: {spec.name} {spec.caution}.", err=True)
     places = destinations(sources, out, spec.name.replace(" ", "_"), suffix)
     failures: list[tuple[str, str]] = []
     done = 0

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from ..errors import require
+from ..registry import METHODS
 from ..render.overlay import overlay
 from .cache import write_whole
 from .metrics import METRICS
 from .scores import Exhibit, Scores, arrow, figure
-from .words import METRIC_WORDS_JA, texts
+from .words import CAUTIONS_JA, METRIC_WORDS_JA, texts
 
 COLOURS = ("#0b6e99", "#c4451c", "#3d7a2a", "#7a3d91", "#b07c00", "#00796b", "#ad1457", "#5d4037", "#455a64", "#9e9d24")
 
@@ -60,6 +61,7 @@ def content(scores: Scores, lang: str = "en") -> dict[str, Any]:
         "baseline": scores.baseline,
         "heads": [(k, arrow(k)) for k in scores.metrics],
         "table": table(scores),
+        "cautions": cautions(scores, lang),
         "differences": [(d, words[d.verdict]) for d in scores.differences if d.method not in scores.floors],
         "curves": [
             (k, curves(scores, k)) for k in scores.metrics if any(scores.curve(m, k).size for m in scores.methods)
@@ -75,6 +77,16 @@ def content(scores: Scores, lang: str = "en") -> dict[str, Any]:
         "metrics": [(k, METRICS[k], _meaning(k, lang), _direction(k, words)) for k in scores.metrics],
         "failures": scores.failures,
     }
+
+
+def cautions(scores: Scores, lang: str = "en") -> list[str]:
+    """Return what a reader of the evaluated methods' maps must know, a sentence a method that needs one."""
+    found: dict[str, str] = {}
+    for setting in scores.facts.get("settings", ()):
+        words = METHODS[setting["method"]].caution if setting["method"] in METHODS else ""
+        if words:
+            found[setting["method"]] = CAUTIONS_JA.get(words, words) if lang == "ja" else words
+    return [texts(lang)["caution"].format(method, words) for method, words in found.items()]
 
 
 def _meaning(metric: str, lang: str) -> str:

@@ -44,6 +44,7 @@ TEXTS: dict[str, dict[str, str]] = {
         ),
         "metrics_words": "What the metrics mean",
         "failures": "Pictures that could not be used",
+        "caution": "Caution – {}: {}.",
         "higher": "higher is better",
         "lower": "lower is better",
         "neither": "neither is better",
@@ -84,6 +85,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "agreement_words": "ヒートマップのスピアマン順位相関（ρ）と構造的類似度（SSIM）の平均。1は同じであることを意味します。",
         "metrics_words": "指標の意味",
         "failures": "使えなかった画像",
+        "caution": "注意 – {}: {}。",
         "higher": "高いほど良い",
         "lower": "低いほど良い",
         "neither": "良し悪しなし",
@@ -114,6 +116,15 @@ METRIC_WORDS_JA = {
     "grid_game": "4枚の画像の組み合わせで、正しい画像の上にあるヒートマップの割合。",
     "weight_randomisation": "重みを出力側から順に並べ替えたネットワークのヒートマップとの類似度。0に近いほど重みに依存している。",
     "input_independence": "中身のない画像のヒートマップとの類似度。1に近いほど画像を見ていない。",
+}
+
+CAUTIONS_JA = {
+    "hardly changes when the weights are shuffled (docs/trust.md)": (
+        "重みをシャッフルしてもほとんど変わりません（docs/trust.md）"
+    ),
+    "stays more than half alike when all weights are shuffled (docs/trust.md)": (
+        "重みをすべてシャッフルしても半分以上似たままです（docs/trust.md）"
+    ),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ..evaluate.words import CAUTIONS_JA
 from ..registry import METHODS
 from .words import say
 
@@ -39,12 +40,6 @@ JAPANESE = {
 }
 """First sentence of each method in Japanese; a method that is not here is described in English."""
 
-CAUTIONS = {
-    "hardly changes when the weights are shuffled (docs/trust.md)": (
-        "重みをシャッフルしてもほとんど変わりません（docs/trust.md）"
-    ),
-}
-
 
 def about(method: str, lang: str) -> str:
     """Return in a sentence what a method shows."""
@@ -55,7 +50,7 @@ def about(method: str, lang: str) -> str:
 def caution(method: str, lang: str) -> str:
     """Return what a reader of the method's maps must know; empty if nothing."""
     words = METHODS[method].caution
-    words = CAUTIONS.get(words, words) if lang == "ja" else words
+    words = CAUTIONS_JA.get(words, words) if lang == "ja" else words
     return say("caution", lang).format(method=method, words=words) if words else ""
 
 
