@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .run import Audit
 
 CARDS, GLANCE = 12, 3
+NAMES = {"grad_cam": "Grad-CAM", "layer_cam": "LayerCAM", "guided_backprop": "Guided backprop"}
 
 
 def write_report(
@@ -56,12 +57,14 @@ def write_report(
         w=words,
         lang=lang,
         worst=worst,
-        verdict=words[f"verdict_{worst}"].format(n=count),
+        verdict=words.get(f"verdict_{worst}_{count}", words[f"verdict_{worst}"]).format(n=count),
         accuracy=_share(result.confusion.accuracy),
         cards=cards,
+        idle=sum(f.used for f in result.findings[:CARDS]),
+        names=NAMES,
         hardest=_hardest(result.confusion),
         glance=[{**c, "place": i} for i, c in enumerate(cards[:GLANCE]) if c["pairs"]],
-        more=[_headline(result.labels, f, words) for f in result.findings[CARDS:]],
+        more=[_brief(result.labels, f, words) for f in result.findings[CARDS:]],
         confusion=_matrix(result.confusion),
         other=None if result.other is None else _beside(model, walked, result, words),
         mistakes=mistakes(model, walked, result.confusion),
@@ -105,28 +108,53 @@ def _headline(labels: Sequence[str], finding: Finding, words: Any) -> str:
     return str(words["headline"].format(label=labels[finding.candidate.label], what=what(finding, words)))
 
 
+def _brief(labels: Sequence[str], finding: Finding, words: Any) -> str:
+    return f"{_headline(labels, finding, words)} – {_status(finding, words)}"
+
+
+def _status(finding: Finding, words: Any) -> str:
+    return str(words["not_tested" if finding.effect is None else "used" if finding.used else "not_used"])
+
+
+def _signed(value: float) -> str:
+    """Return a share as points with their sign, and none at zero."""
+    return f"{100 * value:+.0f}" if abs(value) >= 0.005 else "0"
+
+
+def _lines(finding: Finding, label: str, words: Any) -> list[str]:
+    """Return what was counted and what interventions did, in sentences."""
+    c, e = finding.candidate, finding.effect
+    lines = [words["associated"].format(n=len(c.members), inside=c.inside, label=label)]
+    if e is None:
+        return lines
+    points = {k: _signed(getattr(e, k)) for k in ("effect", "low", "high")}
+    shares = {k: percent(getattr(e, k)) for k in ("before", "after", "control")}
+    put_on = words["put_on" if finding.used else "put_on_idle"].format(n=e.tested, label=label, **points, **shares)
+    control = words["control_property" if c.patch is None else "control_patch"].format(**shares)
+    lines.append(f"{put_on} {control}" if finding.used or e.control > e.before else put_on)
+    if e.undone_tested:
+        kept, undone = percent(e.kept), percent(e.undone)
+        taken = words["taken_off_same" if kept == undone else "taken_off"]
+        lines.append(taken.format(n=e.undone_tested, label=label, kept=kept, undone=undone))
+    return lines
+
+
 def _card(model: Model, walked: Walked, what_for: tuple[Finding, Sequence[str]], words: Any) -> dict[str, Any]:
     finding, labels = what_for
     c, e = finding.candidate, finding.effect
     label = labels[c.label]
-    lines = [words["associated"].format(n=len(c.members), inside=c.inside, label=label)]
-    if e is not None:
-        points = {k: f"{100 * getattr(e, k):+.0f}" for k in ("effect", "low", "high")}
-        shares = {k: percent(getattr(e, k)) for k in ("before", "after", "control")}
-        lines.append(words["put_on"].format(n=e.tested, label=label, **points, **shares))
-        if e.undone_tested:
-            kept, undone = percent(e.kept), percent(e.undone)
-            lines.append(words["taken_off"].format(n=e.undone_tested, label=label, kept=kept, undone=undone))
     own = [i for i in c.members if walked.true[i] == c.label] or list(c.members)
     return {
         "headline": _headline(labels, finding, words),
         "severity": finding.severity,
-        "size": "" if e is None else words["points"].format(effect=f"{100 * e.effect:+.0f}"),
+        "makes": ""
+        if e is None
+        else words["makes"].format(label=label, before=percent(e.before), after=percent(e.after)),
         "tags": [
             words["in_data"] if finding.in_data else words["not_in_data"],
-            words["not_tested"] if e is None else words["used"] if finding.used else words["not_used"],
+            _status(finding, words),
         ],
-        "lines": lines,
+        "lines": _lines(finding, label, words),
         "members": [thumbnail(_marked(model, walked, i, finding)) for i in own[:5]],
         "pairs": _pairs(model, walked, finding) if finding.used else [],
     }
@@ -145,6 +173,8 @@ def _marked(model: Model, walked: Walked, row: int, finding: Finding) -> Any:
     side = patch.mask.shape[0]
     image = Image.fromarray(pixels).resize((264, round(264 * pixels.shape[0] / pixels.shape[1])))
     box = (xs.min() / side, ys.min() / side, (xs.max() + 1) / side, (ys.max() + 1) / side)
+    if box[2] - box[0] > 0.95 and box[3] - box[1] > 0.95:
+        return pixels  # a frame would hide what lies at the edges
     size = (image.width, image.height) * 2
     edges = [v * s + d for v, s, d in zip(box, size, (-4, -4, 4, 4), strict=True)]
     frame = [min(max(v, 0), s - 1) for v, s in zip(edges, size, strict=True)]
@@ -170,7 +200,7 @@ def _pairs(model: Model, walked: Walked, finding: Finding) -> list[dict[str, Any
         found.append(
             {
                 "before": thumbnail(pixels), "after": thumbnail(altered),
-                "said": [f"{one[0].label} {percent(one[0].probability)}" for one in said],
+                "said": [f"{one[0].label} {percent(one[0].probability)}".replace(" %", "\u00a0%") for one in said],
             }
         )  # fmt: skip
     return found
@@ -192,7 +222,8 @@ def _matrix(matrix: Confusion) -> dict[str, Any]:
         "largest": matrix.largest[:5],
         "accuracy": _share(matrix.accuracy),
         "calibration": [
-            (percent(c), percent(a), n, f"{100 * c:.0f}", f"{100 * a:.0f}") for c, a, n in matrix.calibration
+            (percent(c), percent(a), n, 100 * c, 100 * a, 3 + 6 * (n / max(matrix.accuracy.n, 1)) ** 0.5)
+            for c, a, n in matrix.calibration
         ],
         "error": f"{100 * matrix.calibration_error:.1f}",
     }  # fmt: skip
@@ -230,6 +261,5 @@ def _verdict(finding: Finding | None, words: Any) -> dict[str, Any]:
     if finding is None:
         return {"used": False, "words": words["not_proven"]}
     if finding.effect is None:
-        return {"used": False, "words": words["not_tested"]}
-    word = words["used"] if finding.used else words["not_used"]
-    return {"used": finding.used, "words": f"{word} ({100 * finding.effect.effect:+.0f})"}
+        return {"used": False, "words": _status(finding, words)}
+    return {"used": finding.used, "words": f"{_status(finding, words)} ({_signed(finding.effect.effect)})"}

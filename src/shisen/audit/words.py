@@ -6,22 +6,26 @@ from collections.abc import Mapping
 
 ENGLISH: Mapping[str, str] = {
     "title": "Audit of an image classifier",
-    "verdict_high": "Do not trust this model yet: it relies on {n} shortcut(s).",
-    "verdict_medium": "Look closer: the model lets itself be moved by {n} thing(s) that need not belong to the class.",
-    "verdict_low": "No shortcut was proven. {n} thing(s) in the data go with a class, but the model does not use them.",
+    "verdict_high": "Do not trust this model yet: it relies on {n} shortcuts.",
+    "verdict_high_1": "Do not trust this model yet: it relies on a shortcut.",
+    "verdict_medium": "Look closer: the model lets itself be moved by {n} things that need not belong to the class.",
+    "verdict_medium_1": "Look closer: the model lets itself be moved by a thing that need not belong to the class.",
+    "verdict_low": "No shortcut was proven. {n} things in these pictures go with a class, but the model was not seen to use them.",
+    "verdict_low_1": "No shortcut was proven. One thing in these pictures goes with a class, but the model was not seen to use it.",
     "verdict_none": "No shortcut was found in these pictures.",
     "accuracy": "Accuracy",
-    "of": "of",
-    "pictures": "pictures",
-    "interval": "95 % interval",
-    "top": "What was found",
+    "pictures": "pictures", "picture_count": "pictures",
+    "accuracy_of": "({hits} of {n} pictures; 95 % interval {low} to {high}).",
+    "top": "What the model uses",
+    "idle": "What else goes with a class in these pictures",
+    "idle_text": "The model was not seen to use these. One that is trained anew on such pictures may.",
     "used": "used by the model",
     "not_used": "not used by the model",
     "not_tested": "cannot be tested by changing pictures",
     "in_data": "in the data",
     "not_in_data": "association with the label not proven",
-    "patch": "a patch that looks the same at {where}",
-    "wandering": "a patch that looks the same, at changing places",
+    "patch": "the same patch at {where} of many pictures",
+    "wandering": "the same patch in many pictures, at changing places",
     "brightness+": "brighter pictures", "brightness-": "darker pictures",
     "contrast+": "stronger contrast", "contrast-": "weaker contrast",
     "warmth+": "a warmer tint (more red, less blue)", "warmth-": "a colder tint (more blue, less red)",
@@ -35,18 +39,25 @@ ENGLISH: Mapping[str, str] = {
     "resolution+": "larger picture files (more pixels)", "resolution-": "smaller picture files (fewer pixels)",
     "headline": "“{label}”: {what}",
     "associated": "{n} pictures have it; {inside} of them are “{label}”.",
+    "makes": "Put on pictures of other classes, it makes the model say “{label}” for {after} of them instead of {before}.",
     "put_on": "Put on {n} pictures of other classes, it makes the model say “{label}” for {after} of them instead of "
-    "{before}: {effect} points ({low} to {high}). A matched control: {control}.",
+    "{before}: {effect} points (95 % interval {low} to {high}).",
+    "put_on_idle": "Put on {n} pictures of other classes, the model says “{label}” for {after} of them, before for {before}: "
+    "too little to call it used.",
+    "control_patch": "With a piece of another picture in the same place instead: {control}.",
+    "control_property": "Changed the other way instead: {control}.",
     "taken_off": "Taken off {n} pictures of “{label}”, the share called “{label}” goes from {kept} to {undone}.",
+    "taken_off_same": "Taken off {n} pictures of “{label}”, the share called “{label}” stays at {kept}.",
     "before": "before", "after": "after", "as_is": "with it",
     "confusion": "Who is taken for whom",
-    "rows_true": "Rows: true class. Columns: what the model says. Click a class for its pictures.",
+    "rows_true": "Rows: true class. Columns: what the model says. Click a class, or a number of mistakes, for the pictures.",
     "largest": "Most frequent confusions", "taken_for": "taken for",
     "calibration": "Can its confidence be believed?",
-    "calibration_text": "On average, confidence and accuracy differ by {error} points.",
+    "calibration_text": "On average, confidence and accuracy differ by {error} points. Each dot is pictures about which the "
+    "model is about equally sure, larger for more of them; on the dashed line it is right as often as it is sure.",
     "confidence": "confidence",
     "mistakes": "Most confident mistakes", "says": "the model says",
-    "class": "Class", "mean_map": "Where the model looks for this class, on average",
+    "class": "Class", "mean_map": "Where the model looks for this class, on average (yellow: most)",
     "samples": "Pictures and where the model looked", "groups": "Pictures for which the model used the same features",
     "group": "Group of {n}",
     "unreadable": "{n} files could not be read:",
@@ -55,7 +66,8 @@ ENGLISH: Mapping[str, str] = {
     "global properties listed. A shortcut of another kind, such as an object in the scene, may be missed. "
     "“Used” means that changing pictures changes predictions; whether that is wrong is for a person to judge. About "
     "one in twenty findings called used, or in the data, can be expected to be chance.",
-    "how": "Every picture is predicted and attributed in one pass (gradient times activation at the layer {layer}). "
+    "how": "Every picture is predicted and attributed in one pass (gradient times activation at the layer {layer}, where "
+    "no other method of the maps was chosen). "
     "Common patches are sought at each place of a class and compared with other classes; properties are scanned "
     "over all thresholds. Each candidate is then put on pictures of other classes and taken off its own; pictures that "
     "carry something the model uses for their own class are left out of that, where enough others are there. p-values: "
@@ -70,7 +82,7 @@ ENGLISH: Mapping[str, str] = {
     "maps_by": "Pictures and methods: where each method sees evidence for “{label}”",
     "picture": "picture",
     "background_text": "{evidence} of the evidence lies in what is likely background, which covers {area} of the pictures.",
-    "points": "{effect} points", "glance": "At a glance", "details": "details", "hardest": "Recognised least often",
+    "glance": "At a glance", "details": "details", "hardest": "Recognised least often",
     "versions": "versions", "versus": "The other model", "share": "share", "nobody": "none",
     "top_left": "the top left", "top_middle": "the top", "top_right": "the top right", "left": "the left",
     "centre": "the centre", "right": "the right", "bottom_left": "the bottom left", "bottom_middle": "the bottom",
@@ -81,13 +93,14 @@ JAPANESE: Mapping[str, str] = {
     "title": "画像分類モデルの監査",
     "verdict_high": "このモデルはまだ信頼できません。{n} 件の「近道」に頼っています。",
     "verdict_medium": "注意が必要です。クラスと本来関係のない {n} 件の要素に、モデルの答えが左右されています。",
-    "verdict_low": "モデルが使う近道は証明されませんでした。偏りは {n} 件ありますが、モデルは使っていません。",
+    "verdict_low": "モデルが使う近道は証明されませんでした。偏りは {n} 件ありますが、モデルが使うとは確かめられませんでした。",
     "verdict_none": "これらの画像から近道は見つかりませんでした。",
     "accuracy": "正解率",
-    "of": "/",
-    "pictures": "枚",
-    "interval": "95 % 信頼区間",
-    "top": "見つかったこと",
+    "pictures": "枚", "picture_count": "画像の数",
+    "accuracy_of": "（{n} 枚のうち {hits} 枚、95 % 信頼区間 {low} ～ {high}）。",
+    "top": "モデルが使っていること",
+    "idle": "ほかに、クラスと結びついて現れること",
+    "idle_text": "このモデルが使うとは確かめられませんでした。ただし、同じような画像で学習し直すと使うようになるかもしれません。",
     "used": "モデルが使っている",
     "not_used": "モデルは使っていない",
     "not_tested": "画像を変えて確かめることができない",
@@ -108,18 +121,24 @@ JAPANESE: Mapping[str, str] = {
     "resolution+": "画素数の多い画像", "resolution-": "画素数の少ない画像",
     "headline": "「{label}」：{what}",
     "associated": "{n} 枚にあり、そのうち {inside} 枚が「{label}」です。",
+    "makes": "ほかのクラスの画像に加えると、「{label}」と答える割合が {before} から {after} になります。",
     "put_on": "ほかのクラスの {n} 枚に加えると、「{label}」と答える割合が {before} から {after} になります："
-    "{effect} ポイント（{low} ～ {high}）。同じ条件の対照では {control} です。",
+    "{effect} ポイント（95 % 信頼区間 {low} ～ {high}）。",
+    "put_on_idle": "ほかのクラスの {n} 枚に加えると、「{label}」と答える割合は {before} から {after} です。使っているとは言えません。",
+    "control_patch": "同じ場所に別の画像の一部を置いた場合は {control} です。",
+    "control_property": "逆の向きに変えた場合は {control} です。",
     "taken_off": "「{label}」の {n} 枚から取り除くと、「{label}」と答える割合は {kept} から {undone} になります。",
+    "taken_off_same": "「{label}」の {n} 枚から取り除いても、「{label}」と答える割合は {kept} のままです。",
     "before": "前", "after": "後", "as_is": "元の例",
     "confusion": "何を何と間違えるか",
-    "rows_true": "行は正しいクラス、列はモデルの答えです。クラスを押すと画像が見られます。",
+    "rows_true": "行は正しいクラス、列はモデルの答えです。クラスや間違いの数を押すと、その画像が見られます。",
     "largest": "多い間違い", "taken_for": "→",
     "calibration": "自信の大きさは信じられるか",
-    "calibration_text": "自信と正解率の差は平均 {error} ポイントです。",
+    "calibration_text": "自信と正解率の差は平均 {error} ポイントです。点は同じくらいの自信で答えた画像のまとまりで、"
+    "枚数が多いほど大きく描きます。破線の上では、自信と正解率が一致します。",
     "confidence": "自信",
     "mistakes": "自信を持って間違えた画像", "says": "モデルの答え",
-    "class": "クラス", "mean_map": "このクラスでモデルが見ている場所（平均）",
+    "class": "クラス", "mean_map": "このクラスでモデルが見ている場所（平均、黄色ほど強い）",
     "samples": "画像と、モデルが見た場所", "groups": "モデルが同じ特徴を使った画像",
     "group": "{n} 枚のグループ",
     "unreadable": "{n} 個のファイルを読めませんでした：",
@@ -128,7 +147,7 @@ JAPANESE: Mapping[str, str] = {
     "場面の中の物など、別の種類の近道は見逃すことがあります。「使っている」とは、"
     "画像を変えると答えが変わるという意味で、それが誤りかどうかは人が判断します。"
     "「使っている」「データにある」とされたもののうち、およそ 20 件に 1 件は偶然の可能性があります。",
-    "how": "各画像の予測と注目領域を一度の計算で求めます（層 {layer} の勾配 × 活性）。"
+    "how": "各画像の予測と注目領域を一度の計算で求めます（手法を選ばなければ、層 {layer} の勾配 × 活性）。"
     "クラスごとに各位置で共通の部分を探してほかのクラスと比べ、"
     "画像全体の性質はすべてのしきい値で調べます。候補はほかのクラスの画像に加え、"
     "元の画像から取り除いて確かめます。自分のクラスのためにモデルが使うものを含む画像は、"
@@ -143,7 +162,7 @@ JAPANESE: Mapping[str, str] = {
     "behind": "間違いの内訳", "maps_by": "画像と手法：各手法が「{label}」の根拠とみなす場所",
     "picture": "画像",
     "background_text": "根拠の {evidence} が背景とみられる部分にあります（背景は画像の {area}）。",
-    "points": "{effect} ポイント", "glance": "要点", "details": "詳しく", "hardest": "正解の少ないクラス",
+    "glance": "要点", "details": "詳しく", "hardest": "正解の少ないクラス",
     "versions": "バージョン", "versus": "もう一つのモデル", "share": "割合", "nobody": "なし",
     "top_left": "左上", "top_middle": "上", "top_right": "右上", "left": "左",
     "centre": "中央", "right": "右", "bottom_left": "左下", "bottom_middle": "下",
