@@ -209,3 +209,23 @@ def test_fast_is_half_precision_and_says_so(run, photos: Path, tmp_path: Path, m
     assert ran.code == 0
     assert "slower" in ran.err
     assert json.loads((tmp_path / "plain.json").read_text())["model"]["precision"] == "float32"
+
+
+def test_the_chunk_can_be_set_by_hand_or_is_measured_for_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    from shisen.cli import common
+    from shisen.models import chunks
+
+    monkeypatch.setattr(chunks, "tuned", lambda model: model.chunked(7))
+    given = dict.fromkeys(("weights", "labels", "size", "fit", "scale", "chunk"))
+    given |= {"model": "efficientnet_lite0", "framework": "", "device": "cpu", "fast": False, "trust": False}
+    own = common.load_model(dict(given)).chunk
+    assert own != 7
+    assert common.load_model(dict(given), common.LONG).chunk == 7
+    assert common.load_model({**given, "chunk": 3}, common.LONG).chunk == 3
+
+
+def test_a_chunk_from_the_environment_is_checked(run, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHISEN_CHUNK", "none")
+    ran = run("predict", photos / "cat.png")
+    assert ran.code == 2
+    assert "--chunk" in ran.err

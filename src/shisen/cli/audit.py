@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from .common import load_model, model_options, quiet_warnings
+from .common import LONG, load_model, model_options, quiet_warnings
 
 
 @click.command()
@@ -32,8 +32,8 @@ def audit(folder: str, out: str, truth: str | None, versus: str | None, fail_on:
     if truth is None and labels and str(labels).lower().endswith(".csv"):
         truth, choice["labels"] = labels, None  # a table of pictures, not of class names
     how = {name: choice.pop(name) for name in ("lang", "method")}
-    model = load_model(dict(choice))
-    other = None if versus is None else load_model({**choice, "model": versus})
+    model = load_model(dict(choice), LONG)
+    other = None if versus is None else load_model({**choice, "model": versus}, LONG)
     with quiet_warnings(), Bar() as told:
         result = run(model, folder, out, labels=truth, versus=other, progress=told, **how)
     share = result.confusion.accuracy

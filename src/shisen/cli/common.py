@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
+LONG = 1000
+"""Stands for many passes where nobody has counted them: enough that the best chunk is worth measuring."""
+
 MODEL_OPTIONS = (
     click.option("--model", "-m", default="efficientnet_lite0", show_default=True, help="Name or file of the model."),
     click.option("--framework", default="", help="torch or keras, where both know the model."),
@@ -23,6 +26,13 @@ MODEL_OPTIONS = (
     click.option("--labels", default=None, help="A file of class names, or names divided by commas."),
     click.option("--device", default="", help="Where the network runs, such as cpu or cuda:0."),
     click.option("--fast", is_flag=True, help="Half precision where the machine is faster with it: nearly the same."),
+    click.option(
+        "--chunk",
+        type=click.IntRange(min=1),
+        default=None,
+        envvar="SHISEN_CHUNK",
+        help="Pictures that go through the network at a time; found by itself if left out. Results are the same.",
+    ),
     click.option("--size", default=None, help="Another input size, such as 224 or 300x200 (height x width)."),
     click.option("--fit", type=click.Choice(["stretch", "crop", "pad"]), default=None, help="How pictures fit."),
     click.option("--scale", default=None, help="Pixel values (0 to 255) are multiplied by this, such as 1/255."),
@@ -37,12 +47,17 @@ def model_options(command: F) -> F:
     return command
 
 
-def load_model(choice: dict[str, Any]) -> Model:
-    """Load the model that the options name; takes its own options out of `choice`."""
+def load_model(choice: dict[str, Any], pictures: int = 1) -> Model:
+    """Load the model that the options name; takes its own options out of `choice`.
+
+    Args:
+        choice: the options of the command.
+        pictures: about how many will be sent through it; for many the best chunk is measured.
+    """
     from ..models.loading import load
     from ..models.preprocess import Preprocess
 
-    size, fit, scale = (choice.pop(k) for k in ("size", "fit", "scale"))
+    size, fit, scale, chunk = (choice.pop(k) for k in ("size", "fit", "scale", "chunk"))
     name, labels = choice.pop("model"), choice.pop("labels")
     settings = {k: choice.pop(k) for k in ("framework", "weights", "device", "fast", "trust")}
     preprocess = None
@@ -54,6 +69,12 @@ def load_model(choice: dict[str, Any]) -> Model:
             from ..models.loading import with_geometry
 
             model = with_geometry(model, None if size is None else _size(size), fit)
+    if chunk is not None:
+        model = model.chunked(chunk)
+    elif pictures > 1:
+        from ..models.chunks import MANY, tuned
+
+        model = tuned(model) if pictures >= MANY else model
     if model.precision != "float32":
         click.echo(f"Note: the network runs in {model.precision}; its answers differ a little from float32.", err=True)
     return model

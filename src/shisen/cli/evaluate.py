@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from .common import finish, load_model, model_options, pictures_of, quiet_warnings, table, target_of
+from .common import LONG, finish, load_model, model_options, pictures_of, quiet_warnings, table, target_of
 
 
 @contextmanager
@@ -79,7 +79,7 @@ def evaluate(
     target, count, seed = target_of(choice.pop("target")), choice.pop("count"), choice.pop("seed")
     sources = pictures_of(pictures)
     boxes = None if regions is None else read_regions(regions)
-    model = load_model(choice)
+    model = load_model(choice, LONG)
     with quiet_warnings(), bar() as progress:
         scores = run(
             model,
@@ -124,7 +124,7 @@ def recommend(
 
     seconds = _seconds(budget)
     sources = pictures_of(pictures)
-    model = load_model(choice)
+    model = load_model(choice, LONG)
     with quiet_warnings(), bar() as progress:
         found = run(model, sources, budget=seconds, n=count, random_state=seed, out=out, progress=progress)
     table(

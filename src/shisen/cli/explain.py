@@ -95,7 +95,7 @@ def explain(
     sources = pictures_of(pictures)
     if out.suffix and len(sources) > 1:
         raise click.UsageError(f"--out names one file, but there are {len(sources)} pictures. Give a folder.")
-    model = load_model(choice)
+    model = load_model(choice, len(sources))
     if spec is None:
         from ..evaluate.recommend import recommended
 

@@ -20,7 +20,7 @@ def predict(pictures: tuple[str, ...], top: int, as_json: bool, **choice: Any) -
     from ..models.predicting import predict_each
 
     sources = pictures_of(pictures)
-    model = load_model(choice)
+    model = load_model(choice, len(sources))
     failures: list[tuple[str, str]] = []
     done = 0
     for source, answer in progress(predict_each(model, sources, top), len(sources), "Predicting"):

@@ -120,7 +120,7 @@ def command(model: Model, start: Start, ask: Ask, drawing: Drawing, picture: str
 
 def python(model: Model, start: Start, ask: Ask, drawing: Drawing, picture: str) -> str:
     """Return the Python lines for the same picture."""
-    given = "".join(f", {k}={v!r}" for k, v in start.options.items() if k not in ("size", "fit", "scale"))
+    given = "".join(f", {k}={v!r}" for k, v in start.options.items() if k not in ("size", "fit", "scale", "chunk"))
     more = "".join(f", {k}={v!r}" for k, v in start.options.items() if k in ("size", "fit"))
     if ask.a is not None:
         a = repr(class_word(model, ask.a))
