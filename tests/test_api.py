@@ -144,3 +144,10 @@ def test_the_elephant_is_found_where_it_stands(model: shisen.Model, shared: Path
     on_small = 0.38 < row / h < 0.72 and 0.22 < column / w < 0.55
     on_large = 0.08 < row / h < 0.88 and 0.45 < column / w < 0.99
     assert on_small or on_large, (row / h, column / w)
+
+
+def test_a_number_is_no_probability() -> None:
+    from shisen.types import Prediction
+
+    assert Prediction(0, "cat", None, 0.8783, 2.0).strength == "87.8%"
+    assert Prediction(0, "height", None, 150.8, 150.8).strength == "150.8"

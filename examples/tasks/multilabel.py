@@ -1,15 +1,22 @@
-"""Several labels at once: every label has its own answer, so say head="sigmoid" and ask label by label."""
+"""Several labels at once: every label has its own answer, so say head="sigmoid" and ask label by label.
+
+python examples/tasks/multilabel.py [FOLDER]
+"""
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 import shisen
+from shapes import NAMES, fit, picture
 
-LABELS = ("water", "sky", "tree")
+LABELS = NAMES
 
 
 class Tagger(nn.Module):
@@ -18,8 +25,11 @@ class Tagger(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         torch.manual_seed(0)
-        self.body = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        self.head = nn.Linear(8, len(LABELS))
+        self.body = nn.Sequential(
+            nn.Conv2d(3, 12, 5, padding=2), nn.BatchNorm2d(12), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(12, 16, 5, padding=2), nn.BatchNorm2d(16), nn.ReLU(),
+        )  # fmt: skip
+        self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, len(LABELS)))
 
     def forward(self, x: Any) -> Any:
         return self.head(self.body(x))
@@ -32,3 +42,24 @@ def explain(
     model = shisen.wrap(net, labels=LABELS, head="sigmoid")
     found = [p.label for p in model.predict(picture, top=len(LABELS)) if p.probability > above]
     return dict(zip(found, shisen.explain(model, picture, method, target=found, score=score), strict=True))
+
+
+def trained() -> nn.Module:
+    """Return a tagger that says which things are in a picture."""
+    net = Tagger()
+
+    def loss(images: Any, masks: Any, boxes: Any) -> Any:
+        return nn.functional.binary_cross_entropy_with_logits(net(images), masks.flatten(2).any(2).float())
+
+    return fit(net, loss, steps=200)
+
+
+def main() -> None:
+    out = Path(sys.argv[1] if len(sys.argv) > 1 else "tasks")
+    shown, _, _ = picture(np.random.default_rng(5), [0, 2])
+    for label, found in explain(trained(), shown, method="grad_cam").items():
+        print(f"{label}: {found.save(out / f'multilabel_{label}.png')}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,17 +1,23 @@
 """Semantic segmentation: which pixels speak for a class in one region of its mask?
 
+    python examples/tasks/segmentation.py [FOLDER]
+
 The objective is the mean score of the class over the region, as a function from the scores `(n, classes, h, w)` to
 their cotangent. Any method takes it.
 """
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 import shisen
+from shapes import NAMES, fit, picture
 
 
 class Segmenter(nn.Module):
@@ -43,3 +49,30 @@ def explain(net: Any, picture: Any, label: int, mask: Any, method: str = "gradie
     """Explain one class over one region."""
     model = shisen.wrap(net, output="out", head="none")
     return shisen.explain(model, picture, method, target=over_mask(label, mask))
+
+
+def trained() -> nn.Module:
+    """Return a network that tells the ground (class 0) and the three things (1, 2, 3) apart, place by place."""
+    net = Segmenter(4)
+
+    def loss(images: Any, masks: Any, boxes: Any) -> Any:
+        wanted = (masks.float() * torch.arange(1, 4)[:, None, None]).sum(1).long()
+        return nn.functional.cross_entropy(net(images)["out"], wanted)
+
+    return fit(net, loss)
+
+
+def main() -> None:
+    out = Path(sys.argv[1] if len(sys.argv) > 1 else "tasks")
+    net = trained()
+    shown, masks, _ = picture(np.random.default_rng(5), [0, 1, 2])
+    with torch.no_grad():
+        said = net(torch.tensor(shown).permute(2, 0, 1)[None] / 255)["out"][0].argmax(0).numpy()
+    for k, name in enumerate(NAMES, start=1):
+        mine, both = said == k, (said == k) & masks[k - 1]
+        print(f"{name}: {both.sum() / max((mine | masks[k - 1]).sum(), 1):.0%} of what is called so or is one, both")
+    print(explain(net, shown, 2, said == 2).save(out / "segmentation.png"))
+
+
+if __name__ == "__main__":
+    main()

@@ -166,6 +166,6 @@ class Explanation:
         return buffer.getvalue()
 
     def __repr__(self) -> str:
-        top = f", {self.predictions[0].label} {self.predictions[0].probability:.1%}" if self.predictions else ""
+        top = f", {self.predictions[0].label} {self.predictions[0].strength}" if self.predictions else ""
         shape = " × ".join(str(s) for s in self.values.shape)
         return f"<shisen.Explanation {self.method} of {self.target.name!r} ({shape}{top})>"

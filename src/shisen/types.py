@@ -98,13 +98,22 @@ class Scaling:
 
 @dataclass(frozen=True)
 class Prediction:
-    """One class of a network's answer. `probability` is in [0, 1]; `logit` is the raw score."""
+    """One class of a network's answer.
+
+    `probability` is in [0, 1], or the raw score where a network has no probabilities (`head="none"`); `logit` is the
+    raw score.
+    """
 
     index: int
     label: str
     wordnet_id: str | None
     probability: float
     logit: float
+
+    @property
+    def strength(self) -> str:
+        """The probability in per cent, or the score where there is none."""
+        return f"{self.probability:.1%}" if 0.0 <= self.probability <= 1.0 else f"{self.logit:.4g}"
 
 
 @dataclass(frozen=True)

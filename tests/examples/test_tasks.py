@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 TASKS = Path(__file__).resolve().parents[2] / "examples" / "tasks"
 
@@ -19,7 +22,11 @@ def task(name: str) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    sys.path.insert(0, str(TASKS))  # as when the file is run
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(TASKS))
     return module
 
 
@@ -52,7 +59,7 @@ def test_a_class_over_a_region_of_its_mask(picture: np.ndarray) -> None:
     assert np.isfinite(cam.values).all()
 
 
-def test_the_score_of_one_box_comes_from_its_cell(picture: np.ndarray) -> None:
+def test_the_score_of_one_box_comes_from_around_its_cell(picture: np.ndarray) -> None:
     example = task("detection")
     net = example.Detector().eval()
     alive = [i for i in range(24) if np.abs(example.explain(net, picture, i).values).max() > 0]
@@ -63,7 +70,7 @@ def test_the_score_of_one_box_comes_from_its_cell(picture: np.ndarray) -> None:
         np.testing.assert_allclose(found.values, want, atol=1e-7)
         row, column = divmod(box, 6)
         outside = np.ones((16, 24), bool)
-        outside[4 * row : 4 * row + 4, 4 * column : 4 * column + 4] = False
+        outside[max(0, 4 * row - 12) : 4 * row + 16, max(0, 4 * column - 12) : 4 * column + 16] = False
         assert not found.values[outside].any()
     side = example.explain_side(net, picture, alive[0], 2)
     np.testing.assert_allclose(side.values, by_hand(picture, lambda x: net(x)["boxes"][0, alive[0], 2]), atol=1e-7)
@@ -107,3 +114,40 @@ def test_every_label_has_its_own_map(picture: np.ndarray) -> None:
         p = net(torch.tensor(picture)[None].permute(0, 3, 1, 2))[0].sigmoid()
     middle = float(p.sort().values[:2].mean())
     assert len(example.explain(net, picture, above=middle)) == 2
+
+
+def on(found: Any, mask: np.ndarray) -> float:
+    """The share of a map's positive part within three pixels of a thing."""
+    wide = ndimage.binary_dilation(mask, iterations=3)
+    values = np.maximum(found.heatmap, 0)
+    return float(values[wide].sum() / values.sum())
+
+
+@pytest.mark.slow
+def test_trained_networks_are_explained_by_the_thing_that_was_asked_for(tmp_path: Path) -> None:
+    shapes = task("shapes")
+    draw = np.random.default_rng(11)
+    shown, masks, boxes = shapes.picture(draw, [0, 1, 2])
+    segmentation = task("segmentation")
+    assert on(segmentation.explain(segmentation.trained(), shown, 2, masks[1]), masks[1]) > 0.9
+    detection = task("detection")
+    left, top, right, bottom = boxes[1]
+    cell = int((top + bottom) / 8) * (shapes.SIDE // 4) + int((left + right) / 8)
+    assert on(detection.explain(detection.trained(), shown, cell), masks[1]) > 0.4
+    regression = task("regression")
+    found = regression.explain(regression.trained(), shown)
+    assert found.values[masks[0]].sum() > 0.5 * found.values.sum()
+    multilabel = task("multilabel")
+    shown, masks, _ = shapes.picture(draw, [0, 2])
+    maps = multilabel.explain(multilabel.trained(), shown, method="grad_cam")
+    assert set(maps) == {"disc", "triangle"}
+    assert on(maps["disc"], masks[0]) > 0.5
+    assert on(maps["triangle"], masks[2]) > 0.5
+
+
+@pytest.mark.slow
+def test_an_example_is_run_as_a_file(tmp_path: Path) -> None:
+    words = [sys.executable, str(TASKS / "segmentation.py"), str(tmp_path)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert "square: " in done.stdout
+    assert (tmp_path / "segmentation.png").is_file()

@@ -128,7 +128,7 @@ def line(source: str, result: Any, written: Path | None) -> str:
     answer = ""
     if result.predictions:
         best = result.predictions[0]
-        answer = f"{best.label} ({best.probability:.1%})"
+        answer = f"{best.label} ({best.strength})"
     explained = (
         ""
         if result.target.name == (result.predictions and result.predictions[0].label)

@@ -290,4 +290,4 @@ def _answer(seen: Explanation, place: int, ask: Ask) -> Any:
         return gr.update(visible=False)
     p = seen.predictions[place]
     on = seen.target.indices[:1] == (p.index,) and not ask.against
-    return gr.update(value=f"{p.label}  {p.probability:.1%}", visible=True, variant="primary" if on else "secondary")
+    return gr.update(value=f"{p.label}  {p.strength}", visible=True, variant="primary" if on else "secondary")
