@@ -41,6 +41,11 @@ class Case:
     plants: tuple[Planted, ...]
     seed: int
 
+    def key(self, planted: Planted) -> str:
+        """Return a name for one of the artefacts: its kind, and the class where the kind occurs twice."""
+        twice = sum(p.plant == planted.plant for p in self.plants) > 1
+        return f"{planted.plant}-{planted.label}" if twice else planted.plant
+
 
 def draw_for(name: str) -> np.random.Generator:
     """Return random draws that belong to a name, whatever came before."""

@@ -40,13 +40,15 @@ def build(source: Path, target: Path, case: Case, part: str) -> Mapping[str, lis
     if record.is_file():
         known: dict[str, list[str]] = json.loads(record.read_text())
         return known
-    carried: dict[str, list[str]] = {p.plant: [] for p in case.plants}
-    plants = {p.plant: p.make() for p in case.plants}
+    carried: dict[str, list[str]] = {case.key(p): [] for p in case.plants}
+    plants = {case.key(p): p.make() for p in case.plants}
     for folder in sorted(p for p in source.iterdir() if p.is_dir()):
         names = sorted(p.name for p in folder.iterdir())
         (target / folder.name).mkdir(parents=True, exist_ok=True)
         own = {
-            p.plant: carriers(names, p, f"{part}/{folder.name}") for p in case.plants if p.label in (folder.name, "*")
+            case.key(p): carriers(names, p, f"{part}/{folder.name}")
+            for p in case.plants
+            if p.label in (folder.name, "*")
         }
         for name in names:
             new = target / folder.name / name

@@ -96,8 +96,8 @@ def run_case(case: Case, cache: Path) -> list[dict[str, Any]]:
     truths, here, plain = {}, {}, {}
     for p in case.plants:
         for found, folder, name in ((truths, cache / "test", "true"), (here, home / "test", "here")):
-            file = home / f"{name}-{p.plant}.json"
-            found[p.plant] = kept(file, lambda p=p, folder=folder: effects(model, folder, p, plain))
+            file = home / f"{name}-{case.key(p)}.json"
+            found[case.key(p)] = kept(file, lambda p=p, folder=folder: effects(model, folder, p, plain))
     for old in (home / "audit" / "work").glob("*/effects"):  # of other code
         shutil.rmtree(old)
     start = time.perf_counter()
@@ -107,8 +107,9 @@ def run_case(case: Case, cache: Path) -> list[dict[str, Any]]:
     masks = home / "test-masks"
     for planted in case.plants:
         if planted.label != "*":
-            facts = (result, set(carried[planted.plant]), masks / planted.plant)
-            true, there = (t[planted.plant][planted.label] for t in (truths, here))
+            key = case.key(planted)
+            facts = (result, set(carried[key]), masks / key)
+            true, there = (t[key][planted.label] for t in (truths, here))
             rows.append({**planted_row(planted, true, facts), "here": there})
     rows += clean_rows(case, result, truths)
     accuracy = result.confusion.accuracy.value

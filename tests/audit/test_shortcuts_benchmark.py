@@ -39,6 +39,7 @@ def test_every_artefact_at_every_prevalence_and_enough_clean_models(bench: Any) 
     assert len(planted) >= 40
     assert sum(not m.plants or m.plants[0].label == "*" for m in models) >= 12
     assert all(len({p.label for p in m.plants}) == len(m.plants) for m in models)
+    assert all(len({m.key(p) for p in m.plants}) == len(m.plants) for m in models), "each artefact has its own truth"
     seeds = {p.seed for p in planted}
     assert not seeds & {p.seed for m in bench.cases.cases("dev") for p in m.plants}
     assert [m.name for m in models] == [m.name for m in bench.cases.cases()]

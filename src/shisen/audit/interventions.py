@@ -137,9 +137,12 @@ def undoing(candidate: Candidate, strength: float) -> Alter | None:
 
 
 def _control(candidate: Candidate, folder: Folder, strength: float, overlaid: Overlay | None) -> Alter | None:
-    """Return the matched control: the same place, filled from a picture that does not carry the thing."""
+    """Return the matched control, None for the pictures as they are.
+
+    For a patch the same place, filled from a picture that does not carry the thing; for a property the opposite change.
+    """
     if overlaid is None:
-        return alteration(candidate, strength)
+        return alteration(candidate, strength) if PROPERTIES[candidate.kind].opposite else None
     fill = folder.controls[~np.isin(folder.control_rows, candidate.members)]
     if not len(fill):
         return None

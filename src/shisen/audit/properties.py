@@ -25,6 +25,8 @@ class Property:
             None if it cannot be altered without changing what the picture shows. One strength is one process, such as
             one JPEG quality, whatever the picture.
         weakest, strongest: least and largest strength.
+        opposite: whether the opposite change is one that pictures which do not have the property can be given, as a
+            control. JPEG is not: smoothing edges of blocks that are not there leaves a grid of its own.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Property:
     alter: Callable[[Pixels8, float], Pixels8] | None = None
     weakest: float = -1.0
     strongest: float = 1.0
+    opposite: bool = True
 
     def strength(self, pictures: Sequence[Pixels8], target: float) -> float:
         """Return the strength that takes the median of the property over these pictures nearest to the target.
@@ -233,7 +236,7 @@ PROPERTIES: Mapping[str, Property] = {
         Property("greenness", greenness, _greened, -3.0, 3.0),
         Property("saturation", saturation, _saturated, -4.0, 3.0),
         Property("sharpness", sharpness, _sharpened, -4.0, 4.0),
-        Property("compression", compression, _compressed, -1.0, 0.97),
+        Property("compression", compression, _compressed, -1.0, 0.97, opposite=False),
         Property("border", border),
         Property("text", text),
         Property("aspect", aspect),
