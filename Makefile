@@ -52,9 +52,9 @@ check: $(VENV)/dev.stamp  ## lint, format, types
 docs: $(VENV)/dev.stamp  ## the generated parts of the documentation
 	$(BIN)/python docs/generate.py
 
-bench: $(VENV)/dev.stamp  ## figures of the README, peers in the same run
+bench: $(VENV)/dev.stamp  ## one report of what everything costs, peers in the same process; BENCH=--quick for a few minutes
 	$(PIP) -r benchmarks/requirements.txt
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks $(BENCH)
 
 clean:
 	rm -rf $(VENV) $(HUBS) demo dist build

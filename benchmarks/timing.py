@@ -9,7 +9,9 @@ from time import perf_counter, process_time
 Times = dict[str, list[tuple[float, float]]]
 
 
-def in_turns(things: Mapping[str, Callable[[], object]], rounds: int, *, before: str | None = None) -> Times:
+def in_turns(
+    things: Mapping[str, Callable[[], object]], rounds: int, *, before: str | None = None, warm: bool = True
+) -> Times:
     """Run every thing once a round and return (wall seconds, processor seconds) of each, after one round unmeasured.
 
     Args:
@@ -17,9 +19,10 @@ def in_turns(things: Mapping[str, Callable[[], object]], rounds: int, *, before:
         rounds: how often.
         before: one of the things, run unmeasured before each, so that none pays for what its forerunner left in
             the caches.
+        warm: whether there is a round unmeasured; there need be none where everything has run before.
     """
     times: Times = {name: [] for name in things}
-    for turn in range(rounds + 1):
+    for turn in range(0 if warm else 1, rounds + 1):
         for name, thing in things.items():
             if before:
                 things[before]()

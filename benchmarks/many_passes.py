@@ -1,0 +1,181 @@
+"""Score-CAM, exact and from 64 passes, and Ablation-CAM, beside pytorch-grad-cam and torch-cam in one run.
+
+    python -m benchmarks.many_passes [--photos FOLDER --n 1] [--only score_cam …] [--out many_passes.json]
+
+EfficientNet-Lite0 and one photo (scikit-image's cat without a folder), all 1,280 channels. Just before every thing 32
+plain masked forwards, four at a time, are timed; the unit is one of those, in processor time and by the clock in
+brackets. The peers weight channels by the softmax over all of them, we by the probability itself, as the authors' code
+does, and multiply pixels where they multiply normalised values. So their scores are taken from their own masked
+forwards, our formula is applied to them, and r is that map's with ours made with their kind of masking.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import warnings
+from collections.abc import Callable
+from contextlib import redirect_stderr
+from pathlib import Path
+from time import perf_counter, process_time
+from typing import Any
+
+import numpy as np
+import torch
+
+import shisen
+import shisen.attribution  # fills the registry
+from benchmarks.methods_speed import photograph, pytorch_grad_cam
+from shisen.models.sources import find_pictures
+from shisen.registry import METHODS
+from shisen.targets import ClassSeed, to_numpy
+
+UNIT = 32
+
+
+class Setting:
+    """The network as shisen and as the peers see it, one photo and its top class."""
+
+    def __init__(self, model: Any, image: Any) -> None:
+        self.model, self.net, self.layer = model, model.network.net, model.default_layer
+        self.images = image
+        scaling = model.network.scaling
+        pixels = torch.from_numpy(image) * torch.tensor(scaling.scale) + torch.tensor(scaling.shift)
+        self.x = pixels.float().permute(0, 3, 1, 2)
+        self.zero = -scaling.shift[0] / scaling.scale[0]  # the level that the network sees as nothing
+        self.k = int(to_numpy(model.activations(image))[0].argmax())
+        self.seed = ClassSeed("top", ((1.0, (self.k,)),))
+        self.a = to_numpy(model.activations(image, self.layer))[0].astype(np.float64)
+        self.masks = torch.rand(UNIT, 1, 224, 224)
+        self.scores: list[float] = []
+
+    def unit(self) -> None:
+        with torch.no_grad():
+            for i in range(0, UNIT, 4):
+                self.net(self.x * self.masks[i : i + 4])
+
+    def ours(self, name: str, **options: Any) -> Any:
+        return to_numpy(METHODS[name](self.model, self.images, self.seed, layer=self.layer, **options).values)[0]
+
+    def chance(self, output: Any) -> Any:
+        """Return the probability of the class and remember it: what a peer's masked forwards say."""
+        found = output.softmax(-1)[..., self.k]
+        self.scores.extend(found.reshape(-1).tolist())
+        return found
+
+    def from_scores(self) -> Any:
+        """Return the map that our formula makes of the scores a peer has seen last."""
+        return np.maximum((self.a * np.asarray(self.scores[-self.a.shape[-1] :])).sum(-1), 0)
+
+    def pytorch_grad_cam(self, name: str) -> Any:
+        package = pytorch_grad_cam()
+        if package is None:
+            raise ImportError("pytorch_grad_cam")
+        with (
+            redirect_stderr(io.StringIO()),
+            getattr(package, name)(model=self.net, target_layers=[self.net.get_submodule(self.layer)]) as cam,
+        ):
+            target = self.chance if name == "ScoreCAM" else (lambda output: output[self.k])
+            found = cam(input_tensor=self.x, targets=[target])[0]
+        return self.from_scores() if name == "ScoreCAM" else found
+
+    def torch_cam(self) -> Any:
+        from torchcam.methods import ScoreCAM
+
+        setting = self
+
+        class Heard(ScoreCAM):  # type: ignore[misc]
+            """The peer's own, which remembers what it was told."""
+
+            def _score_input(self, inputs: Any, *_: Any) -> Any:
+                return setting.chance(self.model(inputs))
+
+        with Heard(self.net, target_layer=self.layer) as cam, torch.no_grad():
+            cam(self.k, self.net(self.x))
+        return self.from_scores()
+
+
+def things_of(s: Setting) -> dict[str, tuple[Callable[[], Any], str]]:
+    """Return what is timed, and the name of what of ours its map is compared with."""
+    like_them = "score_cam, fill as the peers"
+    return {
+        "score_cam": (lambda: s.ours("score_cam"), ""),
+        "score_cam, passes=64": (lambda: s.ours("score_cam", passes=64), "score_cam"),
+        like_them: (lambda: s.ours("score_cam", fill=s.zero), ""),
+        "torch-cam ScoreCAM": (s.torch_cam, like_them),
+        "pytorch-grad-cam ScoreCAM": (lambda: s.pytorch_grad_cam("ScoreCAM"), like_them),
+        "ablation_cam": (lambda: s.ours("ablation_cam"), ""),
+        "pytorch-grad-cam AblationCAM": (lambda: s.pytorch_grad_cam("AblationCAM"), "ablation_cam"),
+    }
+
+
+def alike(a: Any, b: Any) -> float:
+    """Return the correlation of two maps; the smaller one is enlarged."""
+    if a.shape != b.shape:
+        b = torch.nn.functional.interpolate(torch.from_numpy(b)[None, None].float(), a.shape, mode="bilinear")[0, 0]
+    return float(np.corrcoef(np.asarray(a, np.float64).ravel(), np.asarray(b, np.float64).ravel())[0, 1])
+
+
+def timed(thing: Callable[[], Any]) -> tuple[Any, float, float]:
+    """Return what a run gives, its processor seconds and its seconds."""
+    clock, processor = perf_counter(), process_time()
+    found = thing()
+    return found, process_time() - processor, perf_counter() - clock
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photos", type=Path, default=None)
+    parser.add_argument("--n", type=int, default=1)
+    parser.add_argument("--only", nargs="*", default=None)
+    parser.add_argument("--quick", action="store_true", help="without pytorch-grad-cam's, which take longest")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--out", type=Path, default=None, help="a JSON file; what it holds already is not done again")
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    warnings.simplefilter("ignore")
+    model = shisen.load("efficientnet_lite0", device="cpu")
+    images = {"cat": photograph()}
+    if given.photos:
+        files = find_pictures([str(given.photos)])
+        files = [files[i] for i in np.random.default_rng(0).permutation(len(files))[: given.n]]
+        images = {Path(f).name: model.prepare(model.read(f))[0][None] for f in files}
+    pytorch_grad_cam()  # its import is not part of the time
+    rows: dict[str, Any] = {}
+    if given.out and given.out.is_file():
+        rows = json.loads(given.out.read_text(encoding="utf-8"))
+    print(f"{'':34s} in masked forwards      seconds  r with ours")
+    for photo, image in images.items():
+        setting = Setting(model, image)
+        setting.unit()
+        things, made = things_of(setting), {}
+        for name, (thing, other) in things.items():
+            if (given.only and name not in given.only) or (given.quick and name.startswith("pytorch")):
+                continue
+            key = f"{photo}: {name}"
+            if key not in rows:
+                _, unit, unit_clock = timed(setting.unit)
+                try:
+                    made[name], processor, clock = timed(thing)
+                except ImportError as problem:
+                    print(f"{key}: left out, {problem}")
+                    continue
+                if other and other not in made:
+                    made[other] = things[other][0]()
+                r = alike(made[name], made[other]) if other else None
+                rows[key] = {
+                    "processor": processor / unit * UNIT,
+                    "clock": clock / unit_clock * UNIT,
+                    "s": clock,
+                    "r": r,
+                }
+                if given.out:
+                    given.out.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+            row = rows[key]
+            r = "" if row["r"] is None else f"{row['r']:.5f}"
+            print(f"{key:34s} {row['processor']:9.1f} ({row['clock']:8.1f}) {row['s']:8.1f}   {r}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,279 @@
+"""Gradient maps of three networks at batch 1, 8 and 64, in forwards of the same batch, beside the peers in one process.
+
+    python -m benchmarks.speed [--models lite0 resnet50 vit_b_16] [--batches 1 8 64] [--quick] [--out speed.json]
+
+EfficientNet-Lite0 as shisen loads it; ResNet-50 and ViT-B/16 shapes with random weights, as a person wraps them. All
+get the same pictures, channels last in memory. Every map is enlarged to the picture, as the peers do. A peer's time
+counts only if its map is ours: r ≥ 0.99 for every picture. Ratios are medians over rounds taken in turns, by the clock
+and by the processor's time (`--threads 1`, which a busy machine disturbs least). Memory is the peak of one run above
+what the process held before, on Linux. What `--out` holds already is not measured again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import gc
+import json
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import shisen
+import shisen.attribution  # fills the registry
+from benchmarks.methods_speed import pytorch_grad_cam
+from benchmarks.shapes import resnet50, vit_b_16
+from benchmarks.timing import in_turns, ratio
+from shisen.attribution.resample import resize
+from shisen.registry import METHODS
+from shisen.targets import ClassSeed, to_numpy
+
+MODELS: dict[str, Callable[[], Any]] = {
+    "lite0": lambda: shisen.load("efficientnet_lite0", device="cpu"),
+    "resnet50": lambda: shisen.wrap(resnet50().eval()),
+    "vit_b_16": lambda: shisen.wrap(vit_b_16().eval()),
+}
+OURS = ("grad_cam", "grad_cam_pp", "layer_cam", "hires_cam", "eigen_cam", "ablation_cam", "gradient")
+PEERS = {  # of ours, the peer's name for it; the first of each is measured at every batch
+    "pytorch-grad-cam": {
+        "grad_cam": "GradCAM",
+        "grad_cam_pp": "GradCAMPlusPlus",
+        "layer_cam": "LayerCAM",
+        "hires_cam": "HiResCAM",
+    },
+    "torch-cam": {"grad_cam": "GradCAM"},
+    "Captum": {"grad_cam": "LayerGradCam", "gradient": "Saliency"},
+    "zennit": {"gradient": "Gradient"},
+}
+SAME = 0.99
+
+
+class Setting:
+    """A network as shisen and as the peers see it, a batch for both, and a class that is looked for somewhere."""
+
+    def __init__(self, name: str, n: int) -> None:
+        self.model = MODELS[name]()
+        self.net, self.layer = self.model.network.net, self.model.default_layer
+        self.images = np.random.default_rng(0).random((n, 224, 224, 3), dtype=np.float32)
+        scaling = self.model.network.scaling
+        pixels = self.images if scaling is None else self.images * np.float32(scaling.scale) + np.float32(scaling.shift)
+        self.x = torch.from_numpy(pixels.astype(np.float32)).permute(0, 3, 1, 2)  # channels last in memory
+        self.k = max(range(4), key=self._least)
+        self.seed = ClassSeed("class", ((1.0, (self.k,)),))
+
+    def _least(self, k: int) -> float:
+        """Return how much the flattest map of a class varies, over a few of the pictures."""
+        seed = ClassSeed("class", ((1.0, (k,)),))
+        maps = to_numpy(METHODS["grad_cam"](self.model, self.images[:2], seed, layer=self.layer).values)
+        return float(maps.std(axis=(1, 2)).min())
+
+    def forward(self) -> Any:
+        with torch.no_grad():
+            return self.net(self.x)
+
+    def ours(self, name: str) -> Callable[[], Any]:
+        layered = METHODS[name].layered
+
+        def run() -> Any:
+            values = METHODS[name](self.model, self.images, self.seed, layer=self.layer if layered else None).values
+            return resize(values, (224, 224)) if layered else values
+
+        return run
+
+    def grid(self, tokens: Any) -> Any:
+        """Return tokens without the first as a map, channels first."""
+        return tokens[:, 1:].reshape(len(tokens), 14, 14, -1).permute(0, 3, 1, 2)
+
+
+def pytorch_grad_cam_of(setting: Setting, name: str) -> Callable[[], Any]:
+    package = pytorch_grad_cam()
+    if package is None:
+        raise ImportError("pytorch_grad_cam")
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+    kind, layer = getattr(package, name), setting.net.get_submodule(setting.layer)
+    options = {"reshape_transform": setting.grid} if setting.layer.startswith("blocks.11") else {}
+    targets = [ClassifierOutputTarget(setting.k)] * len(setting.x)
+
+    def run() -> Any:
+        with kind(model=setting.net, target_layers=[layer], **options) as cam:  # its hooks go when it goes
+            return cam(input_tensor=setting.x, targets=targets)
+
+    return run
+
+
+def torch_cam_of(setting: Setting, name: str) -> Callable[[], Any]:
+    from torchcam import methods
+
+    if setting.layer.startswith("blocks.11"):
+        raise ImportError("torch-cam has no maps of tokens")
+
+    def run() -> Any:
+        with getattr(methods, name)(setting.net, target_layer=setting.layer) as cam:
+            small = cam([setting.k] * len(setting.x), setting.net(setting.x))[0]
+        return torch.nn.functional.interpolate(small[:, None], (224, 224), mode="bilinear")[:, 0]
+
+    return run
+
+
+def captum_of(setting: Setting, name: str) -> Callable[[], Any]:
+    from captum.attr import LayerAttribution, LayerGradCam, Saliency
+
+    if name == "Saliency":
+        return lambda: Saliency(setting.net).attribute(setting.x, target=setting.k, abs=False).permute(0, 2, 3, 1)
+    if setting.layer.startswith("blocks.11"):
+        raise ImportError("Captum's LayerGradCam takes no tokens")
+    cam = LayerGradCam(setting.net, setting.net.get_submodule(setting.layer))
+
+    def run() -> Any:
+        small = cam.attribute(setting.x, target=setting.k, relu_attributions=True)
+        return LayerAttribution.interpolate(small, (224, 224), "bilinear")[:, 0]
+
+    return run
+
+
+def zennit_of(setting: Setting, name: str) -> Callable[[], Any]:
+    from zennit import attribution
+
+    target = torch.eye(1000)[[setting.k] * len(setting.x)]
+
+    def run() -> Any:
+        with getattr(attribution, name)(model=setting.net) as explainer:
+            return explainer(setting.x, target)[1].permute(0, 2, 3, 1)
+
+    return run
+
+
+MAKERS = {
+    "pytorch-grad-cam": pytorch_grad_cam_of,
+    "torch-cam": torch_cam_of,
+    "Captum": captum_of,
+    "zennit": zennit_of,
+}
+
+
+def alike(a: Any, b: Any) -> float:
+    """Return the least correlation of two maps over the pictures."""
+    rows = [np.asarray(m.detach() if hasattr(m, "detach") else m, np.float64).reshape(len(m), -1) for m in (a, b)]
+    return float(min(np.corrcoef(x, y)[0, 1] for x, y in zip(*rows, strict=True)))
+
+
+def peak(thing: Callable[[], Any]) -> tuple[Any, float | None]:
+    """Return what a run gives, and by how many MiB it raised what the process holds, where the system tells."""
+    status, clear = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+    try:
+        gc.collect()
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+        clear.write_text("5")  # forget the peak so far
+        before = _mebibytes(status, "VmRSS")
+    except (OSError, AttributeError):
+        return thing(), None
+    found = thing()
+    return found, _mebibytes(status, "VmHWM") - before
+
+
+def _mebibytes(status: Path, name: str) -> float:
+    line = next(line for line in status.read_text().splitlines() if line.startswith(name))
+    return int(line.split()[1]) / 1024
+
+
+class Table:
+    """What is timed, once each has run: the peak of memory, r of each peer with our map, and what was left out."""
+
+    def __init__(self, setting: Setting, names: tuple[str, ...]) -> None:
+        self.things: dict[str, Callable[[], Any]] = {}
+        self.memory: dict[str, float | None] = {}
+        self.likeness: dict[str, float] = {}
+        self.out: list[str] = []
+        setting.forward()  # what a first pass leaves behind is nobody's
+        self._run("forward", setting.forward)
+        known = {name: self._run(name, setting.ours(name)) for name in names}
+        for peer, offered in PEERS.items():
+            for ours, theirs in offered.items():
+                if ours in names:
+                    self._peer(f"{peer} {theirs}", lambda m=MAKERS[peer], t=theirs: m(setting, t), known[ours])  # type: ignore[misc]
+
+    def _run(self, name: str, thing: Callable[[], Any]) -> Any:
+        found, self.memory[name] = peak(thing)
+        self.things[name] = thing
+        return found
+
+    def _peer(self, name: str, make: Callable[[], Any], ours: Any) -> None:
+        try:
+            r = alike(ours, self._run(name, make()))
+        except Exception as problem:  # one that is not installed, or fails on this network
+            self.things.pop(name, None)
+            self.out.append(f"{name}: {type(problem).__name__}: {' '.join(str(problem).split())[:120]}")
+            return
+        self.likeness[name] = r
+        if not r >= SAME:
+            del self.things[name]
+            self.out.append(f"{name}: another map, r {r:.3f}: its time does not count")
+
+
+def measured(name: str, n: int, rounds: int) -> dict[str, Any]:
+    """Return the rows of one network at one batch size."""
+    setting = Setting(name, n)
+    for p in setting.net.parameters():
+        p.requires_grad_(True)  # as a script has it
+    names = OURS if n == 1 else ("grad_cam", "ablation_cam", "gradient") if n <= 8 else ("grad_cam",)
+    made = Table(setting, names)
+    times = in_turns(made.things, rounds, before="forward" if n == 1 else None, warm=False)
+    rows = {}
+    for what in made.things:
+        rows[what] = {
+            "processor": ratio(times, what, "forward", 1),
+            "clock": ratio(times, what, "forward"),
+            "ms": float(np.median([t[0] for t in times[what]])) * 1e3,
+            "mib": made.memory[what],
+            "r": made.likeness.get(what),
+        }
+    return {"layer": setting.layer, "rounds": rounds, "left out": made.out, "rows": rows}
+
+
+def show(title: str, found: dict[str, Any]) -> None:
+    """Print the rows of one network at one batch size."""
+    print(f"\n{title}, at {found['layer']}, {found['rounds']} rounds: in forwards of the same batch")
+    print(f"{'':34s} processor  clock        ms  MiB more  r with ours")
+    for what, row in found["rows"].items():
+        mib = "" if row["mib"] is None else f"{row['mib']:8.0f}"
+        r = "" if row["r"] is None else f"{row['r']:.4f}"
+        print(f"{what:34s} {row['processor']:9.2f} {row['clock']:6.2f} {row['ms']:9.1f}  {mib:8s}  {r}")
+    for line in found["left out"]:
+        print(f"  {line}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", nargs="*", choices=list(MODELS), default=list(MODELS))
+    parser.add_argument("--batches", nargs="*", type=int, default=[1, 8, 64])
+    parser.add_argument("--rounds", type=int, default=None, help="by default 9 for one picture, fewer for more")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--quick", action="store_true", help="few rounds; batch 64 for EfficientNet-Lite0 only")
+    parser.add_argument("--out", type=Path, default=None, help="a JSON file")
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    warnings.simplefilter("ignore")
+    kept: dict[str, Any] = {}
+    if given.out and given.out.is_file():
+        kept = json.loads(given.out.read_text(encoding="utf-8"))
+    for name in given.models:
+        for n in given.batches:
+            if given.quick and n > 8 and name != "lite0":
+                continue
+            usual = {1: 5, 8: 2}.get(n, 1) if given.quick else {1: 9, 8: 5}.get(n, 2)
+            key = f"{name}, batch {n}"
+            if key not in kept:
+                kept[key] = measured(name, n, given.rounds or usual)
+                if given.out:
+                    given.out.parent.mkdir(parents=True, exist_ok=True)
+                    given.out.write_text(json.dumps(kept, indent=1), encoding="utf-8")
+            show(key, kept[key])
+
+
+if __name__ == "__main__":
+    main()
