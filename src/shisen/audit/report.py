@@ -262,4 +262,5 @@ def _verdict(finding: Finding | None, words: Any) -> dict[str, Any]:
         return {"used": False, "words": words["not_proven"]}
     if finding.effect is None:
         return {"used": False, "words": _status(finding, words)}
-    return {"used": finding.used, "words": f"{_status(finding, words)} ({_signed(finding.effect.effect)})"}
+    size = words["points"].format(effect=_signed(finding.effect.effect))
+    return {"used": finding.used, "words": f"{_status(finding, words)} ({size})"}

@@ -17,7 +17,7 @@ ENGLISH: Mapping[str, str] = {
     "pictures": "pictures", "picture_count": "pictures",
     "accuracy_of": "({hits} of {n} pictures; 95 % interval {low} to {high}).",
     "top": "What the model uses",
-    "idle": "What else goes with a class in these pictures",
+    "idle": "What else goes with a class in these pictures", "idle_only": "What goes with a class in these pictures",
     "idle_text": "The model was not seen to use these. One that is trained anew on such pictures may.",
     "used": "used by the model",
     "not_used": "not used by the model",
@@ -51,6 +51,7 @@ ENGLISH: Mapping[str, str] = {
     "before": "before", "after": "after", "as_is": "with it",
     "confusion": "Who is taken for whom",
     "rows_true": "Rows: true class. Columns: what the model says. Click a class, or a number of mistakes, for the pictures.",
+    "rows_true_other": "rows, true class; columns, what this model says.",
     "largest": "Most frequent confusions", "taken_for": "taken for",
     "calibration": "Can its confidence be believed?",
     "calibration_text": "On average, confidence and accuracy differ by {error} points. Each dot is pictures about which the "
@@ -76,7 +77,8 @@ ENGLISH: Mapping[str, str] = {
     "candidates": "candidates tested", "model": "model", "folder": "folder", "weights": "key of model and pictures",
     "not_proven": "not proven",
     "versus_text": "{a} is right on {n} pictures where {b} is wrong, the other way round on {m}; "
-    "equally good models differ as much with p {p}.",
+    "if the two were equally good, so large a difference would come by chance with p {p}.",
+    "points": "{effect} points",
     "suspect": "suspect", "only_right": "Only {who} gets these right ({n} pictures)",
     "behind": "The pictures behind the confusions",
     "maps_by": "Pictures and methods: where each method sees evidence for “{label}”",
@@ -99,7 +101,7 @@ JAPANESE: Mapping[str, str] = {
     "pictures": "枚", "picture_count": "画像の数",
     "accuracy_of": "（{n} 枚のうち {hits} 枚、95 % 信頼区間 {low} ～ {high}）。",
     "top": "モデルが使っていること",
-    "idle": "ほかに、クラスと結びついて現れること",
+    "idle": "ほかに、クラスと結びついて現れること", "idle_only": "クラスと結びついて現れること",
     "idle_text": "このモデルが使うとは確かめられませんでした。ただし、同じような画像で学習し直すと使うようになるかもしれません。",
     "used": "モデルが使っている",
     "not_used": "モデルは使っていない",
@@ -132,6 +134,7 @@ JAPANESE: Mapping[str, str] = {
     "before": "前", "after": "後", "as_is": "元の例",
     "confusion": "何を何と間違えるか",
     "rows_true": "行は正しいクラス、列はモデルの答えです。クラスや間違いの数を押すと、その画像が見られます。",
+    "rows_true_other": "行は正しいクラス、列はこのモデルの答えです。",
     "largest": "多い間違い", "taken_for": "→",
     "calibration": "自信の大きさは信じられるか",
     "calibration_text": "自信と正解率の差は平均 {error} ポイントです。点は同じくらいの自信で答えた画像のまとまりで、"
@@ -158,6 +161,7 @@ JAPANESE: Mapping[str, str] = {
     "not_proven": "証明されていない",
     "versus_text": "{b} が間違えた画像のうち {n} 枚で {a} が正しく、その逆は {m} 枚です。"
     "実力が同じでもこれだけ差がつく確率は p {p} です。",
+    "points": "{effect} ポイント",
     "suspect": "疑い", "only_right": "{who} だけが正解した画像（{n} 枚）",
     "behind": "間違いの内訳", "maps_by": "画像と手法：各手法が「{label}」の根拠とみなす場所",
     "picture": "画像",
