@@ -22,10 +22,12 @@ def bench() -> Any:
     sys.path.insert(0, str(HERE))
     try:
         import cases
+        import groups
+        import peers
         import plants
         import scores
 
-        return SimpleNamespace(cases=cases, plants=plants, scores=scores)
+        return SimpleNamespace(cases=cases, groups=groups, peers=peers, plants=plants, scores=scores)
     finally:
         sys.path.remove(str(HERE))
 
@@ -75,3 +77,28 @@ def test_scores_are_what_they_say(bench: Any) -> None:
     assert lines["not used (a class of a model): something called used"] == "1 of 1 (100 %)"
     assert lines["used: effect within ±10 points of the true one"] == "1 of 2 (50 %)"
     assert lines["the same, of those that were found"] == "1 of 1 (100 %)"
+
+
+def test_other_tools_are_allowed_as_many_false_alarms_as_ours(bench: Any) -> None:
+    def row(score: float, used: bool, named: bool = True) -> dict[str, Any]:
+        said = {("tool", "setting"): {"score": score, "named": named, "ap": 0.5}}
+        return {"is": used, "used": used, "alarm": used, "ap": 1.0, "said": said}
+
+    rows = [row(s, False) for s in (0.1, 0.3, 0.5)] + [row(0.4, True), row(0.6, True), row(0.7, True, named=False)]
+    strict = bench.peers.rated(rows, ("tool", "setting"), 0)
+    assert (strict["detected"], strict["of"], strict["alarms"]) == (1, 3, 0)  # the third names other pictures
+    loose = bench.peers.rated(rows, ("tool", "setting"), 1)
+    assert (loose["detected"], loose["alarms"]) == (2, 1)
+    assert strict["area"] == pytest.approx((2 / 3 + 1 + 1) / 3)
+
+
+def test_the_group_that_stands_apart_is_the_statement(bench: Any) -> None:
+    draw = np.random.default_rng(0)
+    points = draw.normal(0, 1, (40, 3))
+    points[:8] += 9
+    apart, other = np.arange(8), np.arange(20, 30)
+    for score in (bench.groups.fisher, bench.groups.silhouette):
+        best, members = bench.groups.stands_out(points, [other, apart], lambda g, s=score: s(points, g))
+        assert sorted(members) == list(range(8))
+        assert best == score(points, apart) > score(points, other)
+    assert bench.groups.unlike(np.r_[np.zeros(8, bool), np.ones(32, bool)], apart) > 5
