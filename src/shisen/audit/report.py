@@ -13,6 +13,7 @@ from .findings import Finding
 from .interventions import alteration, overlay
 from .pages import class_pages, mistakes, pairs, percent
 from .pictures import opened, thumbnail
+from .properties import PROPERTIES
 from .rows import write_bytes
 from .versus import suspect
 from .words import LANGUAGES, place_of
@@ -131,7 +132,8 @@ def _lines(finding: Finding, label: str, words: Any) -> list[str]:
     shares = {k: percent(getattr(e, k)) for k in ("before", "after", "control")}
     put_on = words["put_on" if finding.used else "put_on_idle"].format(n=e.tested, label=label, **points, **shares)
     control = words["control_property" if c.patch is None else "control_patch"].format(**shares)
-    lines.append(f"{put_on} {control}" if finding.used or e.control > e.before else put_on)
+    measured = c.patch is not None or PROPERTIES[c.kind].opposite  # else the control is the picture as it is
+    lines.append(f"{put_on} {control}" if measured and (finding.used or e.control > e.before) else put_on)
     if e.undone_tested:
         kept, undone = percent(e.kept), percent(e.undone)
         taken = words["taken_off_same" if kept == undone else "taken_off"]
