@@ -229,6 +229,7 @@ def test_a_method_that_needs_caution_says_so_in_the_report(tmp_path: Any) -> Non
     page = scores.save(tmp_path).read_text(encoding="utf-8")
     assert "Caution – eigen_cam: stays more than half alike" in page
     assert "Caution – grad_cam" not in page
+    assert "With fewer than 6 pictures" in page
     assert "注意 – eigen_cam" in scores.save(tmp_path / "ja", lang="ja").read_text(encoding="utf-8")
 
 

@@ -73,7 +73,8 @@ def evaluate(
     """
     from ..evaluate.annotations import read_regions
     from ..evaluate.harness import evaluate as run
-    from ..evaluate.report import cautions
+    from ..evaluate.report import FEW, cautions
+    from ..evaluate.words import texts
 
     settings = {k: choice.pop(k) for k in ("layer", "baseline")}
     target, count, seed = target_of(choice.pop("target")), choice.pop("count"), choice.pop("seed")
@@ -100,6 +101,8 @@ def evaluate(
     for found in scores.differences:
         if found.method not in scores.floors:
             click.echo(found.sentence)
+    if scores.facts["n"] < FEW and scores.differences:
+        click.echo(texts("en")["few"])
     for words in cautions(scores):
         click.echo(words)
     click.echo(f"→ {page}, {out / 'scores.csv'}, {out / 'scores.json'}")

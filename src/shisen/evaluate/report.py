@@ -18,6 +18,9 @@ from .metrics import METRICS
 from .scores import Exhibit, Scores, arrow, figure
 from .words import CAUTIONS_JA, METRIC_WORDS_JA, texts
 
+FEW = 6
+"""Pictures of which a sign-flip test can find p < 0.05 at all: 2 / 2⁶."""
+
 COLOURS = ("#0b6e99", "#c4451c", "#3d7a2a", "#7a3d91", "#b07c00", "#00796b", "#ad1457", "#5d4037", "#455a64", "#9e9d24")
 
 
@@ -62,6 +65,7 @@ def content(scores: Scores, lang: str = "en") -> dict[str, Any]:
         "heads": [(k, arrow(k)) for k in scores.metrics],
         "table": table(scores),
         "cautions": cautions(scores, lang),
+        "few": scores.facts.get("n", FEW) < FEW,
         "differences": [(d, words[d.verdict]) for d in scores.differences if d.method not in scores.floors],
         "curves": [
             (k, curves(scores, k)) for k in scores.metrics if any(scores.curve(m, k).size for m in scores.methods)
