@@ -123,13 +123,17 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--set", default="scored", help="scored, or another name for other draws")
     parser.add_argument("--first", type=int, default=None, help="only so many models, in their random order")
+    parser.add_argument("--planted", action="store_true", help="without the clean models and the twins")
     parser.add_argument("--only", choices=("train", "audit", "table"), default=None, help="of what is there already")
     parser.add_argument("--table", type=Path, default=None, help="page whose figures are replaced")
     choice = parser.parse_args()
     for part in ("train", "test"):
         plain(choice.scenes / part, choice.cache / part)
     rows: list[dict[str, Any]] = []
-    chosen = cases(choice.set)[: choice.first]
+    chosen = cases(choice.set)
+    if choice.planted:
+        chosen = [case for case in chosen if any(p.label != "*" for p in case.plants)]
+    chosen = chosen[: choice.first]
     for case in chosen:
         home = choice.cache / "cases" / case.name
         home.mkdir(parents=True, exist_ok=True)
@@ -149,7 +153,7 @@ def main() -> None:
     (choice.cache / f"scores-{choice.set}.json").write_text(json.dumps(rows, indent=1))
     print(summary(rows))
     if choice.table is not None:
-        table(rows, choice.table, len(cases(choice.set)))
+        table(rows, choice.table, len(chosen))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from audit.test_audit_patches import LABELS, SIDE, natural
 
 pytest.importorskip("scipy")
 
-from shisen.audit.patches import moved, wandering_patch
+from shisen.audit.patches import Patch, moved, wandering_patch
 
 
 def test_a_box_that_wanders_is_found_where_it_is() -> None:
@@ -33,6 +33,21 @@ def test_a_box_that_wanders_is_found_where_it_is() -> None:
         overlaps.append((mask & truth).sum() / (mask | truth).sum())
     assert np.median(overlaps) > 0.6
     assert found.at(0)[1].any(), "a picture without it is given it where a member has it"
+
+
+def test_another_patch_in_the_same_pictures_does_not_hide_it() -> None:
+    canvases = natural(90, 11)
+    draw = np.random.default_rng(5)
+    canvases[30:60, 50:62, 2:14] = (20, 240, 60)
+    for row in range(30, 60):
+        y, x = (int(v) for v in draw.integers((2, 18), (34, SIDE - 16)))
+        canvases[row, y : y + 14, x : x + 14] = (250, 30, 240)
+    alpha = np.zeros((SIDE, SIDE), np.float32)
+    alpha[50:62, 2:14] = 1.0
+    still = Patch(1, np.zeros((SIDE, SIDE, 3), np.float32), alpha, tuple(range(30, 60)), 30, 9.0)
+    found = wandering_patch(canvases, LABELS, 1, [still])
+    assert found is not None
+    assert np.abs(found.at(40)[0][found.mask_in(40)].mean(0) - (250, 30, 240)).max() < 40, "not the one that is known"
 
 
 def test_natural_pictures_have_none() -> None:

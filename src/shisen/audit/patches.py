@@ -283,7 +283,7 @@ def wandering_patch(
     canvases: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], label: int, known: Sequence[Patch]
 ) -> Patch | None:
     """Return the most surprising patch of a class that changes its place, or None; `known` keep theirs."""
-    found = roaming(canvases, labels, label, [{i for i in p.members if labels[i] == label} for p in known])
+    found = roaming(canvases, labels, label, [(filled(p.alpha) >= SOLID, set(p.members)) for p in known])
     if found is None:
         return None
     side, size = canvases.shape[1], found.alpha.shape[0]

@@ -51,8 +51,12 @@ class Roaming:
     p: float
 
 
+Known = tuple[npt.NDArray[np.bool_], set[int]]
+"""Where a patch that keeps its place lies, `(K, K)`, and the pictures that carry it."""
+
+
 def roaming(
-    canvases: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], label: int, known: list[set[int]]
+    canvases: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], label: int, known: list[Known]
 ) -> Roaming | None:
     """Return the look that comes back at changing places in a class most surprisingly, or None.
 
@@ -60,7 +64,7 @@ def roaming(
         canvases: `(n, K, K, 3)`.
         labels: class numbers.
         label: the class.
-        known: pictures that carry a patch which has been found already.
+        known: patches that have been found already; they are not found again.
     """
     inside = _spread(np.flatnonzero(labels == label), LOOKED[0])
     outside = _spread(np.flatnonzero(labels != label), LOOKED[1])
@@ -77,16 +81,23 @@ def roaming(
             if best is not None and strength <= best[0]:
                 continue
             nearer = np.median(distance[~own]) / (np.median(distance[chosen & own]) + NOISE)
-            if nearer >= NEARER and _chance(chosen, own) <= LEVEL:
-                best = (strength, cell, chosen, np.stack(np.unravel_index(place, (grid, grid)), 1) * cell)
+            corners = np.stack(np.unravel_index(place, (grid, grid)), 1) * cell
+            middles = (corners + cell * WIDE // 2)[chosen & own]
+            if nearer < NEARER or _chance(chosen, own) > LEVEL or _held(rows[chosen & own], middles, known):
+                continue
+            best = (strength, cell, chosen, corners)
     if best is None:
         return None
     _, cell, chosen, corners = best
-    members = set(rows[chosen & own].tolist())
-    if any(len(members & other) > 0.4 * len(members) for other in known):
-        return None
     group = (rows[chosen], corners[chosen], cell * WIDE)
     return _taken_apart(canvases, labels == label, group, _chance(chosen, own))
+
+
+def _held(rows: npt.NDArray[np.int64], middles: npt.NDArray[np.int64], known: list[Known]) -> bool:
+    """Return whether most windows lie on a patch that keeps its place, in pictures that carry it."""
+    on = [[int(r) in members and bool(mask[y, x]) for r, (y, x) in zip(rows, middles, strict=True)]
+          for mask, members in known]  # fmt: skip
+    return any(np.mean(one) > 0.4 for one in on)
 
 
 def _chance(chosen: npt.NDArray[np.bool_], own: npt.NDArray[np.bool_]) -> float:
