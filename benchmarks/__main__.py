@@ -61,6 +61,7 @@ PARTS = (
     ),
     Part("keras", "benchmarks.keras_speed", "keras", quick="benchmarks.keras_speed --rounds 4 --batches 1"),
     Part("fast", "benchmarks.fast {photos} --out {out}/fast.json", "photos"),
+    Part("compiled", "benchmarks.compiled"),
     Part("methods", "benchmarks.methods_speed --out {out}/methods_speed.json"),
     Part("memory", "benchmarks.methods_memory"),
     Part("chunks", "benchmarks.chunks"),

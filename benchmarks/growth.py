@@ -71,7 +71,7 @@ def plot(found: dict[str, dict[str, dict[str, float]]], file: Path) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib import pyplot, ticker
 
     figure, panels = pyplot.subplots(2, 2, figsize=(8.5, 6), layout="constrained")
     words = {"forward": "forward", **NAMES, "score_cam": "Score-CAM, exact"}
@@ -85,6 +85,8 @@ def plot(found: dict[str, dict[str, dict[str, float]]], file: Path) -> None:
         panel.set_xscale("log", base=2)
         panel.set_yscale("log")
         panel.set_xticks(at, [f"{v:,}" for v in at])
+        panel.yaxis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
+        panel.yaxis.set_major_formatter(ticker.FuncFormatter(lambda v, _: f"{v:,.0f}"))
         panel.minorticks_off()
         panel.set_xlabel(AXES[axis][0])
         panel.set_ylabel("ms of the processor")
