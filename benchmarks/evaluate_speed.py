@@ -1,6 +1,6 @@
 """Time of pictures × 8 gradient methods × deletion + insertion + ADCC, beside plain code and beside Quantus.
 
-    python -m benchmarks.evaluate_speed PHOTOS --pictures 8 [--quantus 64] [--whole]
+    python -m benchmarks.evaluate_speed PHOTOS --pictures 24 --plain 2 --quantus 8 [--rounds 3]
 
 Every party works in a process of its own on the same pictures, one after the other, round by round; its figures are
 compared with ours. "plain" is what a script does: the network as it is, one picture and one step a forward, each
@@ -8,13 +8,16 @@ map made once (benchmarks/evaluate_plain.py). Quantus gets our maps; it knows de
 second flipping of the same cost stands for insertion, and nothing for ADCC. Its steps count values of pixels, three a
 pixel, in portions that must divide the number of pixels: 12 steps are the nearest to our 16, and its time is taken
 times 16/12. It works on batches of pictures, 64 unless told otherwise, so it is given that many, with one method, and
-its time is multiplied by the number of methods.
+its time is multiplied by the number of methods. Everything is scaled to 100 pictures, by the clock and by the time of
+the processor, the compiler's included, so that a busy machine can be told from a slow program. "--fast" is half
+precision.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -51,19 +54,29 @@ QUANTUS_STEPS = 12
 CHUNK = 8
 
 Found = dict[str, Any]
-"""Seconds, pictures, passes of the network, and figures by "picture method metric"."""
+"""Seconds by the clock and of the processor, pictures, passes, and figures by "picture method metric"."""
 
 
-def with_shisen(photos: Sequence[str]) -> Found:
+def now() -> Any:
+    """Return the seconds by the clock and of the processor, those of ended children included."""
+    return np.asarray([perf_counter(), sum(os.times()[:4])])
+
+
+def with_shisen(photos: Sequence[str], fast: bool = False) -> Found:
     """Time the harness."""
-    model = shisen.load("efficientnet_lite0").chunked(CHUNK)
+    model = shisen.load("efficientnet_lite0", fast=fast).chunked(CHUNK)
     evaluate(model, photos[:1], METHODS_TIMED, METRICS_TIMED, floors=())  # the first pass traces the network
     passes = Passes()
-    start = perf_counter()
+    start = now()
     scores = evaluate(model.around(Watched(model.model, passes)), photos, METHODS_TIMED, METRICS_TIMED, floors=())
-    seconds = perf_counter() - start
+    seconds = now() - start
     values = {f"{Path(r.source).name} {r.method} {r.metric}": r.value for r in scores.rows}
-    return {"seconds": seconds, "pictures": len(photos), "passes": passes.total, "values": values}
+    return {"seconds": list(seconds), "pictures": len(photos), "passes": passes.total, "values": values}
+
+
+def in_half(photos: Sequence[str]) -> Found:
+    """Time the harness in half precision."""
+    return with_shisen(photos, fast=True)
 
 
 def with_plain(photos: Sequence[str]) -> Found:
@@ -71,15 +84,15 @@ def with_plain(photos: Sequence[str]) -> Found:
     model = shisen.load("efficientnet_lite0")
     plain = Plain(model.network.net)
     values = {}
-    seconds = 0.0
+    seconds = np.zeros(2)
     for place, photo in enumerate([photos[0], *photos]):  # the first one twice, to warm up
-        start = perf_counter()
+        start = now()
         image = model.prepare(model.read(photo))[0]
         index = int(plain.chances(image).argmax())
         found = figures(plain, image, blurred(image, 5.0, 5), index, METHODS_TIMED, STEPS)
-        seconds += perf_counter() - start if place else 0.0
+        seconds += (now() - start) * bool(place)
         values.update({f"{Path(photo).name} {m} {k}": v for (m, k), v in found.items()})
-    return {"seconds": seconds, "pictures": len(photos), "passes": None, "values": values}
+    return {"seconds": list(seconds), "pictures": len(photos), "passes": None, "values": values}
 
 
 def with_quantus(photos: Sequence[str]) -> Found:
@@ -101,17 +114,17 @@ def with_quantus(photos: Sequence[str]) -> Found:
         disable_warnings=True,
         display_progressbar=False,
     )
-    start = perf_counter()
+    start = now()
     with torch.no_grad():
         for _ in range(2):
             flipping(
                 model=net, x_batch=scaled, y_batch=labels, a_batch=np.stack(maps)[:, None], softmax=True, device="cpu"
             )
-    seconds = (perf_counter() - start) * len(METHODS_TIMED) * STEPS / QUANTUS_STEPS
-    return {"seconds": seconds, "pictures": len(photos), "passes": None, "values": {}}
+    seconds = (now() - start) * len(METHODS_TIMED) * STEPS / QUANTUS_STEPS
+    return {"seconds": list(seconds), "pictures": len(photos), "passes": None, "values": {}}
 
 
-PARTIES = {"shisen": with_shisen, "plain": with_plain, "Quantus": with_quantus}
+PARTIES = {"shisen": with_shisen, "fast": in_half, "plain": with_plain, "Quantus": with_quantus}
 
 
 def run(party: str, folder: Path, pictures: int, kept: bool) -> Found:
@@ -126,24 +139,31 @@ def run(party: str, folder: Path, pictures: int, kept: bool) -> Found:
 
 
 def compared(ours: Found, theirs: Found) -> str:
-    """Say how far the figures of two parties lie apart."""
+    """Say how far the figures of two parties lie apart, metric by metric, ADCC in per cent."""
     own, other = ours["values"], theirs["values"]
-    apart = {k: abs(own[k] - other[k]) / (100 if k.endswith("adcc") else 1) for k in own if k in other}
-    if not apart:
-        return "see evaluate_parity"
-    worst = max(apart, key=lambda k: apart[k])
-    return f"{len(apart)} figures, median difference {np.median(list(apart.values())):.1e}, largest {apart[worst]:.1e}"
+    words = []
+    for metric in METRICS_TIMED:
+        apart = [abs(own[k] - other[k]) for k in own if k in other and k.endswith(f" {metric}")]
+        if apart:
+            words.append(f"{metric}: mean {np.mean(apart):.2g}, largest {max(apart):.2g}")
+    return "; ".join(words) or "see evaluate_parity"
+
+
+def ranked(found: Found, metric: str) -> list[str]:
+    """Return the methods in the order of their mean figures, the best first."""
+    means = {m: np.mean([v for k, v in found["values"].items() if k.endswith(f" {m} {metric}")]) for m in METHODS_TIMED}
+    return sorted(means, key=lambda m: float(means[m]) * (1 if metric == "deletion" else -1))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Time all parties and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photos", type=Path)
-    parser.add_argument("--pictures", type=int, default=8)
-    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--pictures", type=int, default=24)
+    parser.add_argument("--plain", type=int, default=2, help="pictures for plain code; 0 leaves it out")
     parser.add_argument("--quantus", type=int, default=0, help="pictures for Quantus; it must be installed")
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--kept", action="store_true", help="let the parties keep freed memory, as our commands do")
-    parser.add_argument("--whole", action="store_true", help="only time shisen")
     parser.add_argument("--party", default="", choices=("", *PARTIES))
     given = parser.parse_args(arguments)
     photos = sorted(str(p) for p in given.photos.glob("*.jpg"))[: given.pictures]
@@ -152,27 +172,38 @@ def main(arguments: Sequence[str] | None = None) -> None:
             keep_freed_memory()
         print(json.dumps(PARTIES[given.party](photos)))
         return
-    jobs: list[tuple[str, str, int, bool]] = [("shisen, as the command runs", "shisen", given.pictures, True)]
-    if not given.whole:
-        jobs += [("shisen, as a library", "shisen", given.pictures, False)]
-        jobs += [("plain", "plain", given.pictures, given.kept)]
-        if given.quantus:
-            jobs += [("Quantus, deletion and insertion only", "Quantus", given.quantus, given.kept)]
-    minutes: dict[str, list[float]] = {}
+    jobs = [
+        ("plain", "plain", given.plain, False),
+        ("Quantus, deletion and insertion only", "Quantus", given.quantus, False),
+        ("shisen evaluate", "shisen", given.pictures, True),
+        ("shisen evaluate --fast", "fast", given.pictures, True),
+    ]
+    times: dict[str, list[Any]] = {}
     found: dict[str, Found] = {}
     for _ in range(given.rounds):
         for title, party, pictures, kept in jobs:
-            found[title] = run(party, given.photos, pictures, kept)
-            minutes.setdefault(title, []).append(found[title]["seconds"] / found[title]["pictures"] * 100 / 60)
-            print(f"{title}: {minutes[title][-1]:.2f} minutes per 100 pictures", flush=True)
-    ours = jobs[0][0]
-    print(f"\n{given.pictures} pictures, scaled to 100; {len(METHODS_TIMED)} methods; {', '.join(METRICS_TIMED)}")
-    print("| | passes | minutes | times ours | figures beside ours |\n|---|---|---|---|---|")
-    for title, own in minutes.items():
-        ratio = float(np.median(np.asarray(own) / np.asarray(minutes[ours])))
-        passes = found[title]["passes"]
-        count = "" if passes is None else f"{passes * 100 / found[title]['pictures']:.0f}"
-        print(f"| {title} | {count} | {np.median(own):.1f} | {ratio:.1f} | {compared(found[ours], found[title])} |")
+            if not pictures:
+                continue
+            found[title] = run(party, given.photos, pictures, kept or given.kept)
+            minutes = np.asarray(found[title]["seconds"]) / found[title]["pictures"] * 100 / 60
+            times.setdefault(title, []).append(minutes)
+            print(f"{title}: {minutes[0]:.2f} minutes by the clock, {minutes[1]:.2f} of the processor", flush=True)
+    ours = np.asarray(times["shisen evaluate"])
+    print(f"\nScaled to 100 pictures; {len(METHODS_TIMED)} methods; {', '.join(METRICS_TIMED)}")
+    print("| | asked | passes | minutes by the clock | of the processor | times ours | figures beside ours |")
+    print("|---|---|---|---|---|---|---|")
+    for title, own in times.items():
+        ratio = float(np.median(np.asarray(own)[:, 1] / ours[:, 1]))
+        one = found[title]
+        count = "" if one["passes"] is None else f"{one['passes'] * 100 / one['pictures']:.0f}"
+        clock, processor = np.median(own, axis=0)
+        print(
+            f"| {title} | {one['pictures']} pictures | {count} | {clock:.1f} | {processor:.1f} | {ratio:.2f} | "
+            f"{compared(found['shisen evaluate'], one)} |"
+        )
+    for metric in METRICS_TIMED:
+        orders = {title: ranked(one, metric) for title, one in found.items() if one["pictures"] == given.pictures}
+        print(f"{metric}: " + "; ".join(f"{title}: {' > '.join(order)}" for title, order in orders.items()))
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ FAST = (
 )
 SLOW = ("smooth_grad", "integrated_gradients", "smooth_grad_cam_pp", "occlusion", "score_cam")
 MASKED = ("rise", "lime", "kernel_shap")
-"""They ask about a thousand and more altered pictures."""
+"""They ask about a thousand and more altered pictures, so they are measured in half precision."""
 ORDERED = ("insertion_deletion", "adcc", "average_drop", "increase", "complexity", "sparseness")
 MARK = "<!-- what follows is written by benchmarks/trust.py -->"
 HALVED = {"insertion_deletion": {"steps": 8}}
@@ -183,24 +183,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--stages", default="choose,table,slow,masked,sanity", help="those not named are left as they are"
     )
+    parser.add_argument("--metrics", default=",".join(ORDERED), help="of the tables of methods")
     parser.add_argument("--out", type=Path, default=Path("runs/trust"))
     parser.add_argument("--page", type=Path, default=Path("docs/trust.md"))
     given = parser.parse_args(arguments)
     keep_freed_memory()  # as the command line does
     model = shisen.load("efficientnet_lite0").chunked(8)
+    half = model.fast()
     photos = sorted(str(p) for p in given.photos.glob("*.jpg"))
     order = np.random.default_rng(0).permutation(len(photos))
     choosing, confirming = ([photos[i] for i in order[k::2]] for k in (0, 1))
     start = perf_counter()
 
     def measure(pictures: Sequence[str], methods: Sequence[Any], metrics: Sequence[str], **more: Any) -> Scores:
-        found = evaluate(model, pictures, methods, metrics, out=given.out, **more)
+        asked = half if set(methods) & set(MASKED) else model
+        found = evaluate(asked, pictures, methods, metrics, out=given.out, **more)
         print(found.table(), f"\n{perf_counter() - start:.0f} s", flush=True)
         return found
 
     def table(title: str, methods: Sequence[str], n: int, floors: Sequence[str]) -> list[str]:
-        found = measure(choosing[:n], methods, ORDERED, floors=floors)
-        return [f"## {title}", "", f"{found.facts['n']} photos, curves of 16 steps.", "", *markdown(found), ""]
+        metrics = given.metrics.split(",")
+        found = measure(choosing[:n], methods, metrics, floors=floors)
+        words = " In half precision (`--fast`)." if set(methods) & set(MASKED) else ""
+        return [f"## {title}", "", f"{found.facts['n']} photos, curves of 16 steps.{words}", "", *markdown(found), ""]
 
     work = {
         "choose": partial(layers, measure, given, choosing, confirming),
