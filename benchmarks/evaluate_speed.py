@@ -1,6 +1,6 @@
 """Time of pictures × 8 gradient methods × deletion + insertion + ADCC, beside plain code and beside Quantus.
 
-    python -m benchmarks.evaluate_speed PHOTOS --pictures 24 --plain 2 --quantus 8 [--rounds 3]
+    python -m benchmarks.evaluate_speed PHOTOS --pictures 5 --plain 2 --quantus 8 [--rounds 3]
 
 Every party works in a process of its own on the same pictures, one after the other, round by round; its figures are
 compared with ours. "plain" is what a script does: the network as it is, one picture and one step a forward, each
@@ -159,7 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Time all parties and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photos", type=Path)
-    parser.add_argument("--pictures", type=int, default=24)
+    parser.add_argument("--pictures", type=int, default=5)
     parser.add_argument("--plain", type=int, default=2, help="pictures for plain code; 0 leaves it out")
     parser.add_argument("--quantus", type=int, default=0, help="pictures for Quantus; it must be installed")
     parser.add_argument("--rounds", type=int, default=1)
