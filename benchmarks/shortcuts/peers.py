@@ -151,8 +151,8 @@ def table(lines: list[dict[str, Any]], page: Path, models: int) -> None:
     text = [
         f"{models} models: {first['of']} used cases, {first['idle']} classes in which nothing is used.",
         "",
-        f"| | detected, at {first['alarms']} false alarms | at {first['idle'] // 20} | area under ROC "
-        "| AP of the pictures | best setting |",
+        f"| | detected, at {first['alarms']} false alarms | at {first['idle'] // 20} (5 %) | area under ROC "
+        "| AP of the pictures, where detected | best setting |",
         "|---|---|---|---|---|---|",
     ]
     for line in lines:
