@@ -113,6 +113,9 @@ def test_the_maps_are_those_of_the_method(tmp_path: Path) -> None:
     found = {}
     for method in ("", "gradient"):
         shisen.audit(model, pictures, tmp_path / "out", method=method)
+        assert json.loads((tmp_path / "out" / "findings.json").read_text("utf-8"))["method"] == method
+        page = (tmp_path / "out" / "index.html").read_text("utf-8")
+        assert (f"(method {method})" in page) == bool(method)
         folders = {p.parent for p in (tmp_path / "out" / "work").glob("*/part-*.parquet")}
         new = next(iter(folders - set(found)))  # other maps are other work
         found[new] = pq.read_table(new / "part-000000.parquet", columns=["name", "map", "map_shape", "logits"])

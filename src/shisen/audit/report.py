@@ -52,6 +52,7 @@ def write_report(
     room = Environment(loader=PackageLoader("shisen", "audit"), autoescape=True, undefined=StrictUndefined)
     used = [f for f in result.findings if f.used]
     worst = result.worst()
+    maps = words["maps_chosen" if facts[0]["method"] else "maps_usual"]
     count = len(used) if worst in ("high", "medium") else len(result.findings)
     cards = tuple(_card(model, walked, (f, result.labels), words) for f in result.findings[:CARDS])
     page = room.get_template("report.html.j2").render(
@@ -74,7 +75,7 @@ def write_report(
         unreadable=result.unreadable,
         record=facts[0],
         considered=facts[1],
-        how=words["how"].format(layer=_layer(model)),
+        how=words["how"].format(maps=maps.format(layer=_layer(model), method=facts[0]["method"])),
     )
     write_bytes(path, page.encode())
     return cards

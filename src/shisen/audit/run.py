@@ -123,7 +123,7 @@ def audit(
 
     names = tuple(label_of(model, k) for k in range(walked.logits.shape[1]))
     result = Audit(tuple(found), matrix, str(target / "index.html"), walked.errors, walked.names, names, other)
-    record = _record(result, model, str(folder), walked)
+    record = {**_record(result, model, str(folder), walked), "method": chosen}
     write_bytes(target / "findings.json", json.dumps(record, ensure_ascii=False, indent=1).encode())
     _write_pictures(target / "pictures.parquet", model, walked, found)
     cards = write_report(result, (model, versus), walked, (record, len(suspects)), (target / "index.html", lang))

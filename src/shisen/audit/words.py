@@ -67,8 +67,8 @@ ENGLISH: Mapping[str, str] = {
     "global properties listed. A shortcut of another kind, such as an object in the scene, may be missed. "
     "“Used” means that changing pictures changes predictions; whether that is wrong is for a person to judge. About "
     "one in twenty findings called used, or in the data, can be expected to be chance.",
-    "how": "Every picture is predicted and attributed in one pass (gradient times activation at the layer {layer}, where "
-    "no other method of the maps was chosen). "
+    "maps_usual": "gradient times activation at the layer {layer}, in the same pass", "maps_chosen": "method {method}",
+    "how": "Every picture is predicted and attributed ({maps}). "
     "Common patches are sought at each place of a class and compared with other classes; properties are scanned "
     "over all thresholds. Each candidate is then put on pictures of other classes and taken off its own; pictures that "
     "carry something the model uses for their own class are left out of that, where enough others are there. p-values: "
@@ -150,7 +150,8 @@ JAPANESE: Mapping[str, str] = {
     "場面の中の物など、別の種類の近道は見逃すことがあります。「使っている」とは、"
     "画像を変えると答えが変わるという意味で、それが誤りかどうかは人が判断します。"
     "「使っている」「データにある」とされたもののうち、およそ 20 件に 1 件は偶然の可能性があります。",
-    "how": "各画像の予測と注目領域を一度の計算で求めます（手法を選ばなければ、層 {layer} の勾配 × 活性）。"
+    "maps_usual": "同じ計算で、層 {layer} の勾配 × 活性", "maps_chosen": "手法 {method}",
+    "how": "各画像の予測と注目領域を求めます（{maps}）。"
     "クラスごとに各位置で共通の部分を探してほかのクラスと比べ、"
     "画像全体の性質はすべてのしきい値で調べます。候補はほかのクラスの画像に加え、"
     "元の画像から取り除いて確かめます。自分のクラスのためにモデルが使うものを含む画像は、"
