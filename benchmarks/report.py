@@ -35,7 +35,7 @@ def columns(speed: Speed) -> list[tuple[str, str]]:
         for n in (1, 8, 64):
             key = f"{name}, batch {n}"
             if key in speed:
-                found.append((key, f"{words}, {n}"))
+                found.append((key, f"{words}, batch {n}"))
     return found
 
 
