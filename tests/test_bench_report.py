@@ -47,7 +47,7 @@ def test_every_part_names_a_file_that_is_there_and_every_benchmark_is_a_part() -
 
 def test_tables_hold_what_was_measured_and_nothing_else() -> None:
     lines = report.speed_table(SPEED)
-    assert lines[0] == "| | EfficientNet-Lite0, 8 | ViT-B/16-shaped, 1 |"
+    assert lines[0] == "| | EfficientNet-Lite0, batch 8 | ViT-B/16-shaped, batch 1 |"
     assert "| Grad-CAM | 1.04 (2.08) |  |" in lines
     assert "| pytorch-grad-cam GradCAM | 3.50 (7.00) |  |" in lines
     assert "| forward | 40 | 40 |" in report.memory_table(SPEED)
