@@ -7,17 +7,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import nets
 import shisen.attribution  # noqa: F401
-from shisen.attribution.augmented import augmented
+from shisen.attribution.augmented import WIDER, augmented
 from shisen.attribution.resample import resize
 from shisen.attribution.tail import is_affine
 from shisen.backends.torch import TorchClassifier
 from shisen.backends.wrappers import Passes, Watched
 from shisen.errors import InputError, ModelError, UnknownName
 from shisen.registry import METHODS, get
-from shisen.targets import ClassSeed, to_numpy
+from shisen.targets import ClassSeed, FunctionSeed, to_numpy
 
 SEED = ClassSeed("class 2", ((1.0, (2,)),))
 
@@ -71,6 +72,32 @@ def test_augmented_maps_are_means_of_maps_laid_back(model: TorchClassifier) -> N
     found = get(augmented("grad_cam", scales=(1.0, 1.5)))(model, x, SEED)
     np.testing.assert_allclose(to_numpy(found.values), want, atol=1e-6)
     assert found.notes["copies"] == 4
+
+
+def test_a_map_is_widened_no_further_than_keeps_the_answer(model: TorchClassifier) -> None:
+    x = torch.as_tensor(nets.pictures())
+    seed = ClassSeed("class 1", ((1.0, (1,)),), "logit", "softmax")
+    plain = to_numpy(get(augmented("grad_cam", flip=False))(model, x, seed).values)
+    chance = to_numpy(model.activations(x)).astype(float)
+    chance = np.exp(chance[:, 1]) / np.exp(chance).sum(1)
+
+    def kept(row: int, power: float) -> float:
+        wide = to_numpy(resize(torch.tensor(plain[row : row + 1] ** power), tuple(x.shape[1:3])))[0]
+        mask = torch.tensor((wide - wide.min()) / (wide.max() - wide.min()))[..., None]
+        y = to_numpy(model.activations((mask * x[row] + (1 - mask) * 0.5)[None])).astype(float)[0]
+        return float(np.exp(y[1]) / np.exp(y).sum())
+
+    for keep in (0.5, 0.97, 1.0):
+        found = get(augmented("grad_cam", flip=False, keep=keep))(model, x, seed)
+        for row, power in enumerate(found.notes["widened by power"]):
+            shares = [kept(row, p) for p in WIDER]
+            enough = [p for p, s in zip(WIDER, shares, strict=True) if s >= keep * chance[row]]
+            assert power == (enough[0] if enough else WIDER[int(np.argmax(shares))])
+            np.testing.assert_allclose(to_numpy(found.values)[row], plain[row] ** power, rtol=1e-5)
+    with pytest.raises(InputError, match="keep needs a class"):
+        get(augmented("gradient", keep=0.9))(model, x, FunctionSeed(lambda y: y))
+    with pytest.raises(InputError, match="share"):
+        augmented("gradient", keep=2.0)
 
 
 def test_an_augmented_map_may_follow_another_score_with_another_extent(model: TorchClassifier) -> None:

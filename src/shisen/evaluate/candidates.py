@@ -74,4 +74,6 @@ def candidates(model: Classifier) -> list[Setting]:
     for points in fused[-2:]:
         wanted += [Setting("hires_cam", points, augment=a) for a in (COPIES, {**RATHER, **COPIES})]
     wanted += [Setting("hires_cam", points, augment={**RATHER, **COPIES, "power": 0.85}) for points in fused[-2:]]
+    wanted += [Setting("hires_cam", points, augment={**RATHER, **COPIES, "keep": 0.9}) for points in fused[-2:]]
+    wanted += [Setting("hires_cam", points, augment={**RATHER, "keep": 0.9}) for points in fused[-1:]]
     return [s for s in wanted if s.method in METHODS]

@@ -22,8 +22,8 @@ class Setting:
         method: a registered method or a floor.
         layer: a point, several points that the method fuses, or None for the model's default.
         options: of the method.
-        augment: "flip", "scales", "score" and "power" of `attribution.augmented`: averages over copies of the picture,
-            another score of the class, another extent of the map; empty for none.
+        augment: "flip", "scales", "score", "power" and "keep" of `attribution.augmented`: averages over copies of the
+            picture, another score of the class, another extent of the map; empty for none.
         label: how the setting is called; composed if empty.
     """
 
@@ -51,7 +51,8 @@ class Setting:
         words = ["flipped"] if flipped else []
         words += [f"×{', '.join(f'{x:g}' for x in scales)}"] if flipped or scales != (1.0,) else []
         words += [str(own["score"]).replace("_", " ")] if own.get("score") else []
-        return words + ([f"power {own['power']:g}"] if own.get("power", 1.0) != 1.0 else [])
+        words += [f"power {own['power']:g}"] if own.get("power", 1.0) != 1.0 else []
+        return words + ([f"keeping {own['keep']:g}"] if own.get("keep") else [])
 
     @property
     def floor(self) -> bool:
