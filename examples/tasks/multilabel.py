@@ -29,7 +29,7 @@ class Tagger(nn.Module):
             nn.Conv2d(3, 12, 5, padding=2), nn.BatchNorm2d(12), nn.ReLU(), nn.MaxPool2d(2),
             nn.Conv2d(12, 16, 5, padding=2), nn.BatchNorm2d(16), nn.ReLU(),
         )  # fmt: skip
-        self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, len(LABELS)))
+        self.head = nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(16, len(LABELS)))
 
     def forward(self, x: Any) -> Any:
         return self.head(self.body(x))
@@ -51,13 +51,13 @@ def trained() -> nn.Module:
     def loss(images: Any, masks: Any, boxes: Any) -> Any:
         return nn.functional.binary_cross_entropy_with_logits(net(images), masks.flatten(2).any(2).float())
 
-    return fit(net, loss, steps=200)
+    return fit(net, loss, steps=150)
 
 
 def main() -> None:
     out = Path(sys.argv[1] if len(sys.argv) > 1 else "tasks")
     shown, _, _ = picture(np.random.default_rng(5), [0, 2])
-    for label, found in explain(trained(), shown, method="grad_cam").items():
+    for label, found in explain(trained(), shown, method="layer_cam").items():
         print(f"{label}: {found.save(out / f'multilabel_{label}.png')}")
 
 

@@ -139,7 +139,7 @@ def test_trained_networks_are_explained_by_the_thing_that_was_asked_for(tmp_path
     assert found.values[masks[0]].sum() > 0.5 * found.values.sum()
     multilabel = task("multilabel")
     shown, masks, _ = shapes.picture(draw, [0, 2])
-    maps = multilabel.explain(multilabel.trained(), shown, method="grad_cam")
+    maps = multilabel.explain(multilabel.trained(), shown, method="layer_cam")
     assert set(maps) == {"disc", "triangle"}
     assert on(maps["disc"], masks[0]) > 0.5
     assert on(maps["triangle"], masks[2]) > 0.5
