@@ -52,10 +52,10 @@ def draw_for(name: str) -> np.random.Generator:
     return np.random.default_rng(int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big"))
 
 
-def cases(which: str = "scored") -> list[Case]:
+def cases(which: str = "scored", prevalences: tuple[float, ...] = PREVALENCES) -> list[Case]:
     """Return the models of a set in random order, planted ones and others by turns: any first few are a fair spread."""
     draw = draw_for(f"shortcuts/{which}")
-    grid = [(plant, prevalence) for plant in PLANTS for prevalence in PREVALENCES]
+    grid = [(plant, prevalence) for plant in PLANTS for prevalence in prevalences]
     grid = [grid[i] for i in draw.permutation(len(grid))]
     found = []
     for number, start in enumerate(range(0, len(grid), A_MODEL)):

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cases import Case, Planted, cases, draw_for
+from cases import PREVALENCES, Case, Planted, cases, draw_for
 from make import build, plain
 from PIL import Image
 from scores import clean_rows, planted_row, summary, table
@@ -124,13 +124,14 @@ def main() -> None:
     parser.add_argument("--set", default="scored", help="scored, or another name for other draws")
     parser.add_argument("--first", type=int, default=None, help="only so many models, in their random order")
     parser.add_argument("--planted", action="store_true", help="without the clean models and the twins")
+    parser.add_argument("--prevalence", type=float, nargs="+", default=PREVALENCES, help="for a set of your own name")
     parser.add_argument("--only", choices=("train", "audit", "table"), default=None, help="of what is there already")
     parser.add_argument("--table", type=Path, default=None, help="page whose figures are replaced")
     choice = parser.parse_args()
     for part in ("train", "test"):
         plain(choice.scenes / part, choice.cache / part)
     rows: list[dict[str, Any]] = []
-    chosen = cases(choice.set)
+    chosen = cases(choice.set, tuple(choice.prevalence))
     if choice.planted:
         chosen = [case for case in chosen if any(p.label != "*" for p in case.plants)]
     chosen = chosen[: choice.first]
