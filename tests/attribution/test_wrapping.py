@@ -96,6 +96,8 @@ def test_a_map_is_widened_no_further_than_keeps_the_answer(model: TorchClassifie
             np.testing.assert_allclose(to_numpy(found.values)[row], plain[row] ** power, rtol=1e-5)
     with pytest.raises(InputError, match="keep needs a class"):
         get(augmented("gradient", keep=0.9))(model, x, FunctionSeed(lambda y: y))
+    with pytest.raises(InputError, match="maps of places"):
+        get(augmented("gradient", keep=0.9))(model, x, seed)
     with pytest.raises(InputError, match="share"):
         augmented("gradient", keep=2.0)
 

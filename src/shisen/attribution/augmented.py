@@ -54,7 +54,7 @@ def augmented(
 
     Raises:
         InputError: for no scale or one that is not positive, a power that is not, another score, a share outside of
-            [0, 1], or a share of what is no class.
+            [0, 1], a share of what is no class, or of a method that maps single pixel values.
     """
     chosen = get(method)
     if not power > 0:
@@ -110,11 +110,14 @@ def _until(model: Classifier, images: Array, seed: Any, asked: tuple[Array, floa
         raise InputError(explain_error("keep needs a class.", "an objective without a probability", "Leave it out."))
     xp = array_namespace(images)
     maps, keep = asked
+    if maps.ndim != 3:
+        raise InputError(explain_error("keep needs maps of places.", "a map of pixel values", "Try grad_cam or rise."))
     grey, size = filling(images, "grey"), tuple(images.shape[1:3])
     least = keep * to_numpy(seed.value(model.activations(images)))
     best, kept = np.ones(len(least)), np.full(len(least), -np.inf)
     for power in WIDER:
-        wide = xp.maximum(resize(_widened(maps, power), size), xp.zeros((), dtype=images.dtype))
+        wide = resize(_widened(maps, power), size)
+        wide = xp.maximum(wide, xp.zeros_like(wide))
         low, high = (f(wide, axis=(1, 2), keepdims=True) for f in (xp.min, xp.max))
         span = high - low
         mask = (wide - low) / xp.where(span > 0, span, xp.ones_like(span))
