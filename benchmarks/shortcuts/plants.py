@@ -212,5 +212,9 @@ PLANTS: dict[str, Callable[[Draw], Plant]] = {
     "jpeg": jpeg,
     "background": background,
 }
-KINDS = {"tint": ("warmth", "greenness", "saturation"), "blur": ("sharpness",), "jpeg": ("compression", "sharpness")}
+KINDS = {
+    "tint": ("cast", "green_cast", "warmth", "greenness", "saturation"),
+    "blur": ("sharpness",),
+    "jpeg": ("compression", "sharpness"),
+}
 """Kinds of finding that name an artefact of the whole picture; every other artefact is a patch."""

@@ -22,8 +22,8 @@ def picture(seed: int = 0) -> np.ndarray:
     ("name", "strength", "near"),
     [
         ("brightness", 20.0, 2.0), ("brightness", -20.0, 2.0), ("contrast", -0.5, 0.1), ("warmth", 0.4, 0.08),
-        ("warmth", -0.4, 0.08), ("greenness", 0.3, 0.08), ("saturation", -0.6, 0.1), ("sharpness", -1.2, 0.15),
-        ("sharpness", 0.8, 0.15), ("compression", 0.88, 0.05),
+        ("warmth", -0.4, 0.08), ("greenness", 0.3, 0.08), ("cast", 0.4, 0.08), ("cast", -0.4, 0.08),
+        ("green_cast", 0.3, 0.08), ("saturation", -0.6, 0.1), ("sharpness", -1.2, 0.15), ("sharpness", 0.8, 0.15), ("compression", 0.88, 0.05),
     ],
 )  # fmt: skip
 def test_the_strength_of_a_process_is_found_on_other_pictures(name: str, strength: float, near: float) -> None:
@@ -41,6 +41,17 @@ def test_a_target_beyond_reach_gives_the_limit_and_none_gives_no_change() -> Non
     pictures = [picture(seed) for seed in range(3)]
     assert one.strength(pictures, 50.0) == one.strongest
     assert abs(one.strength(pictures, float(np.median([one.measure(p) for p in pictures])))) < 0.05
+
+
+def test_a_cast_is_of_the_whole_picture_not_of_what_it_shows() -> None:
+    with_red_thing = picture()
+    with_red_thing[20:70, 20:70, 0] = np.clip(with_red_thing[20:70, 20:70, 0].astype(int) + 70, 0, 255)
+    warmth, cast = PROPERTIES["warmth"], PROPERTIES["cast"]
+    assert cast.alter is not None
+    by_thing, by_filter = with_red_thing, cast.alter(picture(), 0.3)
+    assert warmth.measure(by_thing) - warmth.measure(picture()) > 0.2
+    assert abs(cast.measure(by_thing) - cast.measure(picture())) < 0.12
+    assert cast.measure(by_filter) - cast.measure(picture()) == pytest.approx(0.3, abs=0.06)
 
 
 def test_writing_is_told_from_pictures() -> None:

@@ -14,7 +14,10 @@ from .statistics import enrichment, log_enrichment
 
 SEARCHED = 200.0
 """Windows and groups among which a common patch was chosen: its p-value is multiplied by this."""
-MOST = 3
+MOST = 4
+"""Candidates of a class from each of the two looks at properties."""
+FAR = 4.0
+"""Distance from the median of the other classes, in their standard deviations, at which a picture stands out."""
 
 
 @dataclass(frozen=True)
@@ -77,33 +80,57 @@ def candidates(
 def property_candidates(
     labels: npt.NDArray[np.int64], properties: npt.NDArray[np.float64], label: int
 ) -> list[Candidate]:
-    """Return the properties whose extreme values a class has most often, by a scan over all thresholds.
+    """Return the properties whose extreme values a class has most often, by two looks at each.
 
-    For each direction the threshold with the least hypergeometric p-value is taken and multiplied by the number of
-    thresholds tried.
+    The scan takes, for each direction, the threshold with the least hypergeometric p-value, multiplied by the number of
+    thresholds tried. What a class is by nature prevails there; so that a few pictures that were treated in one way are
+    not lost behind it, those that stand out from all other classes (`FAR`) are looked at by themselves.
     """
     known = np.flatnonzero(labels >= 0)
     own = labels[known] == label
-    found = []
+    scanned: list[Candidate] = []
+    standing: list[Candidate] = []
     for column, name in enumerate(PROPERTIES):
         values = properties[known, column]
         if np.ptp(values) < 1e-9:
             continue
         for direction in (1, -1):
             order = np.argsort(-direction * values, kind="stable")
-            hits = np.cumsum(own[order])
-            best = _best_cut(values[order], own[order], hits)
-            if best is None:
-                continue
-            cut, p = best
-            members = known[order[: cut + 1]]
-            other = values[~own]
-            target = float(np.median(properties[members[labels[members] == label], column]))
-            rows = tuple(int(i) for i in members)
-            delta = target - float(np.median(other))
-            found.append(Candidate(name, label, rows, int(hits[cut]), p, direction, delta, target))
-    found.sort(key=lambda c: (c.p, c.kind))
-    return found[:MOST]
+            best = _best_cut(values[order], own[order], np.cumsum(own[order]))
+            far = _far_cut(direction * values[order], own[order])
+            for cut, found in ((best, scanned), (far, standing)):
+                if cut is None:
+                    continue
+                members = known[order[: cut[0] + 1]]
+                target = float(np.median(properties[members[labels[members] == label], column]))
+                rows = tuple(int(i) for i in members)
+                delta = target - float(np.median(values[~own]))
+                inside = int(own[order[: cut[0] + 1]].sum())
+                found.append(Candidate(name, label, rows, inside, cut[1], direction, delta, target))
+    for found in (scanned, standing):
+        found.sort(key=lambda c: (c.p, c.kind))
+    kept = scanned[:MOST]
+    new = [c for c in standing if not any(_same(c, other) for other in kept)]
+    return kept + new[:MOST]
+
+
+def _same(a: Candidate, b: Candidate) -> bool:
+    """Return whether two are about one property and mostly the same pictures."""
+    x, y = set(a.members), set(b.members)
+    return (a.kind, a.direction) == (b.kind, b.direction) and len(x & y) > 0.5 * len(x | y)
+
+
+def _far_cut(values: npt.NDArray[np.float64], own: npt.NDArray[np.bool_]) -> tuple[int, float] | None:
+    """Return the last place, in falling order, that stands out from the other classes, and p of who is before it."""
+    others = values[~own]
+    centre = float(np.median(others))
+    spread = 1.4826 * float(np.median(np.abs(others - centre)))  # that of a normal distribution
+    count = int((values > centre + FAR * spread + 1e-9).sum())
+    inside = int(own[:count].sum())
+    if inside < 3:
+        return None
+    p = enrichment(inside, int(own.sum()), count, len(own))
+    return (count - 1, p) if p <= 0.05 else None
 
 
 def _best_cut(

@@ -10,7 +10,7 @@ from .interventions import Effect
 from .statistics import benjamini_hochberg
 
 LEVEL = 0.05
-LEAST_PATCH, LEAST_PROPERTY = 0.05, 0.10
+LEAST_PATCH, LEAST_PROPERTY = 0.05, 0.07
 """Least share of other pictures whose prediction must turn, for a patch and for a global property: colour and detail
 are part of what scenes are, so a model may be moved by them a little without a shortcut."""
 HIGH = 0.20
@@ -42,7 +42,7 @@ def findings(pairs: Sequence[tuple[Candidate, Effect | None]]) -> list[Finding]:
     """Judge all candidates together, and put the most serious first.
 
     Used: the adjusted p-value is at most 0.05, the whole interval of the effect is above zero, and the effect beyond
-    the control is at least 5 points for a patch, 10 for a global property.
+    the control is at least 5 points for a patch, 7 for a global property.
     """
     data = benjamini_hochberg([c.p for c, _ in pairs])
     tested = [e.p for _, e in pairs if e is not None]

@@ -117,6 +117,31 @@ def _greened(pixels: Pixels8, by: float) -> Pixels8:
     return _same_brightness(pixels, pixels.astype(np.float32) * gain)
 
 
+def _edges(pixels: Pixels8) -> npt.NDArray[np.float32]:
+    """Return the mean step between neighbours in each channel, in levels of 255."""
+    values = pixels.astype(np.float32)
+    steps = [np.abs(np.diff(values, axis=axis)).mean((0, 1)) for axis in (0, 1) if values.shape[axis] > 1]
+    return np.asarray(sum(steps, np.zeros(3, np.float32)) + 0.1, dtype=np.float32)
+
+
+def cast(pixels: Pixels8) -> float:
+    """Return log2 of red over blue in the steps between neighbours.
+
+    What things are coloured in moves the mean of a picture; edges are nearly grey whatever is shown, unless light, a
+    filter or processing colours everything alike ("grey edge").
+
+    Reference: van de Weijer et al. 2007, Edge-based color constancy.
+    """
+    red, _, blue = _edges(pixels)
+    return float(np.log2(red / blue))
+
+
+def green_cast(pixels: Pixels8) -> float:
+    """Return log2 of green over the geometric mean of red and blue in the steps between neighbours."""
+    red, green, blue = _edges(pixels)
+    return float(np.log2(green / np.sqrt(red * blue)))
+
+
 def _same_brightness(pixels: Pixels8, values: npt.NDArray[np.float32]) -> Pixels8:
     return _back(values * (luma(pixels).mean() + 1e-3) / ((values @ LUMA).mean() + 1e-3))
 
@@ -234,6 +259,8 @@ PROPERTIES: Mapping[str, Property] = {
         Property("contrast", contrast, _contrasted, -3.0, 3.0),
         Property("warmth", warmth, _warmed, -3.0, 3.0),
         Property("greenness", greenness, _greened, -3.0, 3.0),
+        Property("cast", cast, _warmed, -3.0, 3.0),
+        Property("green_cast", green_cast, _greened, -3.0, 3.0),
         Property("saturation", saturation, _saturated, -4.0, 3.0),
         Property("sharpness", sharpness, _sharpened, -4.0, 4.0),
         Property("compression", compression, _compressed, -1.0, 0.97, opposite=False),
