@@ -21,13 +21,12 @@ from typing import Any
 import numpy as np
 from cases import Case, cases
 from groups import correlated, embedded, relevance, spray
-from scores import UNUSED, USED, f1, precision
+from scores import UNUSED, USED, f1, precision, put
 
 import shisen
 from run import code, kept
 from shisen.targets import to_numpy
 
-START, END = "<!-- peers: start -->", "<!-- peers: end -->"
 TOOLS = {"spray": "SpRAy (CoRelAy)", "embedding": "clusters of embeddings", "cleanlab": "cleanlab"}
 VERSION = 2
 
@@ -163,9 +162,7 @@ def table(lines: list[dict[str, Any]], page: Path, models: int) -> None:
             f"{'–' if often is None else often} | {'–' if area is None else f'{area:.2f}'} | "
             f"{'–' if ap is None else f'{ap:.2f}'} | {line['setting'] or '–'} |"
         )
-    words = page.read_text("utf-8")
-    before, rest = words.split(START)
-    page.write_text(f"{before}{START}\n" + "\n".join(text) + f"\n{END}{rest.split(END)[1]}", "utf-8")
+    put(text, page, "peers")
 
 
 def main() -> None:

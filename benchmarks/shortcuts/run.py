@@ -23,7 +23,7 @@ import numpy as np
 from cases import PREVALENCES, Case, Planted, cases, draw_for
 from make import build, plain
 from PIL import Image
-from scores import clean_rows, planted_row, summary, table
+from scores import clean_rows, planted_row, put, rates, summary, table
 
 import shisen
 
@@ -127,6 +127,7 @@ def main() -> None:
     parser.add_argument("--prevalence", type=float, nargs="+", default=PREVALENCES, help="for a set of your own name")
     parser.add_argument("--only", choices=("train", "audit", "table"), default=None, help="of what is there already")
     parser.add_argument("--table", type=Path, default=None, help="page whose figures are replaced")
+    parser.add_argument("--pool", nargs="*", default=[], help="names of further sets that were run: figures of all")
     choice = parser.parse_args()
     for part in ("train", "test"):
         plain(choice.scenes / part, choice.cache / part)
@@ -152,9 +153,16 @@ def main() -> None:
     if not rows:
         return
     (choice.cache / f"scores-{choice.set}.json").write_text(json.dumps(rows, indent=1))
-    print(summary(rows))
+    own = rows
+    print(summary(own))
+    for name in choice.pool:
+        rows = rows + json.loads((choice.cache / f"scores-{name}.json").read_text())
+    if choice.pool:
+        print(f"\nWith {', '.join(choice.pool)}:\n{summary(rows)}")
     if choice.table is not None:
-        table(rows, choice.table, len(chosen))
+        table(own, choice.table, len(chosen))
+        if choice.pool:
+            put(rates(rows), choice.table, "pooled")
 
 
 if __name__ == "__main__":

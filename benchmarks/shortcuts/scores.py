@@ -11,7 +11,6 @@ from PIL import Image
 from plants import KINDS
 
 USED, UNUSED = 0.10, 0.02
-START, END = "<!-- figures: start -->", "<!-- figures: end -->"
 
 
 def _own(finding: Any, model_label: str, labels: tuple[str, ...]) -> bool:
@@ -153,8 +152,20 @@ def summary(rows: list[dict[str, Any]]) -> str:
     return "\n".join(f"{what}: {got}  [{hoped}]" for what, hoped, got in _lines(rows))
 
 
+def put(lines: list[str], page: Path, name: str) -> None:
+    """Put lines between the marks of a name on a page."""
+    start, end = f"<!-- {name}: start -->", f"<!-- {name}: end -->"
+    before, rest = page.read_text("utf-8").split(start)
+    page.write_text("\n".join([before + start, *lines, end]) + rest.split(end)[1], "utf-8")
+
+
+def rates(rows: list[dict[str, Any]]) -> list[str]:
+    """Return the table of what was hoped for and what was measured."""
+    return ["| | hoped for | measured |", "|---|---|---|", *(f"| {a} | {b} | {c} |" for a, b, c in _lines(rows))]
+
+
 def table(rows: list[dict[str, Any]], page: Path, models_in_all: int) -> None:
-    """Put the figures between the marks of a page."""
+    """Put the figures of a set on a page."""
     planted = [r for r in rows if "prevalence" in r]
     models = len({r["case"] for r in rows})
     lines = [
@@ -162,9 +173,7 @@ def table(rows: list[dict[str, Any]], page: Path, models_in_all: int) -> None:
         f"{sum(r['true'] >= USED for r in planted)} used by the model, {sum(r['true'] < UNUSED for r in planted)} not. "
         f"Test accuracy {min(r['accuracy'] for r in rows):.0%} to {max(r['accuracy'] for r in rows):.0%}.",
         "",
-        "| | hoped for | measured |",
-        "|---|---|---|",
-        *(f"| {what} | {hoped} | {got} |" for what, hoped, got in _lines(rows)),
+        *rates(rows),
         "",
         "| planted | class | prevalence | true effect | in the folder | reported | called used | first | AP | IoU |",
         "|---|---|---|---|---|---|---|---|---|---|",
@@ -177,7 +186,4 @@ def table(rows: list[dict[str, Any]], page: Path, models_in_all: int) -> None:
             f"{100 * r['here']:+.0f} | {effect} | "
             f"{'yes' if r['used'] else 'no'} | {'yes' if r['first'] else 'no'} | {r['ap']:.2f} | {iou} |"
         )
-    words = page.read_text("utf-8")
-    before, rest = words.split(START)
-    after = rest.split(END)[1]
-    page.write_text(f"{before}{START}\n" + "\n".join(lines) + f"\n{END}{after}", "utf-8")
+    put(lines, page, "figures")

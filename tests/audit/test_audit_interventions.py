@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from shisen.audit.interventions import SCREENED, _screened
+from shisen.audit.interventions import SCREENED, _reduced, _screened
+from shisen.audit.pasting import blended, extended, pasted, removed
 
 
 def test_half_of_the_first_pictures_are_drawn_and_half_are_near_to_turning() -> None:
@@ -25,3 +26,34 @@ def test_half_of_the_first_pictures_are_drawn_and_half_are_near_to_turning() -> 
 def test_few_pictures_are_all_taken() -> None:
     before = np.full((20, 2), 0.5)
     assert sorted(_screened(np.arange(20), before, 1).tolist()) == list(range(20))
+
+
+def test_large_pictures_are_reduced_and_small_ones_left_alone() -> None:
+    draw = np.random.default_rng(0)
+    large = draw.integers(0, 256, (300, 1200, 3)).astype(np.uint8)
+    assert _reduced(large, 400).shape == (100, 400, 3)
+    assert abs(float(_reduced(large, 400).mean()) - float(large.mean())) < 0.5
+    assert _reduced(large, 1200) is large
+
+
+def test_a_patch_made_ready_once_is_the_patch() -> None:
+    draw = np.random.default_rng(1)
+    template, alpha = np.zeros((28, 28, 3), np.float32), np.zeros((28, 28), np.float32)
+    template[4:12, 6:20], alpha[4:12, 6:20] = draw.uniform(0, 255, (8, 14, 3)), 0.8
+    picture = draw.integers(0, 256, (90, 70, 3)).astype(np.uint8)
+    assert np.array_equal(blended(picture, extended(template, alpha), alpha), pasted(picture, template, alpha))
+
+
+def test_taking_off_touches_the_place_alone_and_fills_it_from_around() -> None:
+    picture = np.full((120, 160, 3), 90, np.uint8)
+    picture[:, 80:] = 150
+    mask = np.zeros((28, 28), bool)
+    mask[3:8, 18:24] = True
+    high, wide = slice(13, 34), slice(103, 137)
+    picture[high, wide] = (255, 0, 255)
+    without = removed(picture, mask)
+    outside = np.ones(picture.shape[:2], bool)
+    outside[5:45, 95:147] = False
+    assert np.array_equal(without[outside], picture[outside])
+    assert np.abs(without[high, wide].astype(int) - 150).max() <= 3
+    assert np.array_equal(removed(picture, np.zeros((28, 28), bool)), picture)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shisen.audit.patches import Patch, at_own_size, common_patches, filled, pasted, removed
+from shisen.audit.pasting import filled, pasted, removed
+from shisen.audit.patches import Patch, at_own_size, common_patches
 
 SIDE = 64
 

@@ -23,7 +23,8 @@ def picture(seed: int = 0) -> np.ndarray:
     [
         ("brightness", 20.0, 2.0), ("brightness", -20.0, 2.0), ("contrast", -0.5, 0.1), ("warmth", 0.4, 0.08),
         ("warmth", -0.4, 0.08), ("greenness", 0.3, 0.08), ("cast", 0.4, 0.08), ("cast", -0.4, 0.08),
-        ("green_cast", 0.3, 0.08), ("saturation", -0.6, 0.1), ("sharpness", -1.2, 0.15), ("sharpness", 0.8, 0.15), ("compression", 0.88, 0.05),
+        ("green_cast", 0.3, 0.08), ("saturation", -0.6, 0.1), ("sharpness", -1.2, 0.15),
+        ("sharpness", 0.8, 0.15), ("compression", 0.88, 0.05),
     ],
 )  # fmt: skip
 def test_the_strength_of_a_process_is_found_on_other_pictures(name: str, strength: float, near: float) -> None:

@@ -23,11 +23,12 @@ def bench() -> Any:
     try:
         import cases
         import groups
+        import listed
         import peers
         import plants
         import scores
 
-        return SimpleNamespace(cases=cases, groups=groups, peers=peers, plants=plants, scores=scores)
+        return SimpleNamespace(cases=cases, groups=groups, listed=listed, peers=peers, plants=plants, scores=scores)
     finally:
         sys.path.remove(str(HERE))
 
@@ -102,3 +103,36 @@ def test_the_group_that_stands_apart_is_the_statement(bench: Any) -> None:
         assert sorted(members) == list(range(8))
         assert best == score(points, apart) > score(points, other)
     assert bench.groups.unlike(np.r_[np.zeros(8, bool), np.ones(32, bool)], apart) > 5
+
+
+def test_an_artefact_is_listed_if_kind_pictures_and_place_are_named(bench: Any) -> None:
+    place, elsewhere = np.zeros((8, 8), bool), np.zeros((8, 8), bool)
+    place[:3, :3], elsewhere[5:, 5:] = True, True
+    one = SimpleNamespace(plant="box", prevalence=0.25)
+
+    def finding(kind: str, members: tuple[int, ...], mask: Any) -> Any:
+        patch = SimpleNamespace(mask_in=lambda _: mask) if kind == "patch" else None
+        return SimpleNamespace(candidate=SimpleNamespace(kind=kind, members=members, patch=patch))
+
+    masks = dict.fromkeys(range(4), place)
+    said = [
+        bench.listed.row(one, [finding(*f)], set(masks), masks)["listed"]
+        for f in (
+            ("patch", (0, 1, 2, 9), place),
+            ("patch", (0, 1, 2, 9), elsewhere),
+            ("patch", (7, 8, 9), place),
+            ("cast", (0, 1, 2, 3), place),
+        )
+    ]
+    assert said == [True, False, False, False]
+    assert bench.listed.row(one, [finding("patch", (0, 9, 1), place)], set(masks), masks)["ap"] == pytest.approx(
+        (1 + 2 / 3) / 4
+    )
+
+
+def test_figures_go_between_their_marks(bench: Any, tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- lists: start -->\nold\n<!-- lists: end -->\nafter\n", encoding="utf-8")
+    bench.scores.put(["one", "two"], page, "lists")
+    want = "before\n<!-- lists: start -->\none\ntwo\n<!-- lists: end -->\nafter\n"
+    assert page.read_text(encoding="utf-8") == want

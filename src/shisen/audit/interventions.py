@@ -14,7 +14,8 @@ from ..run.ahead import ahead
 from ..targets import probabilities, to_numpy
 from ..types import Picture
 from .candidates import Candidate
-from .patches import Floats, at_own_size, filled, pasted, removed
+from .pasting import blended, extended, filled, pasted, removed
+from .patches import Floats, at_own_size
 from .properties import PROPERTIES
 from .statistics import bootstrap_mean, sign_flip
 
@@ -120,12 +121,20 @@ def overlay(model: Model, candidate: Candidate, paths: Sequence[str], labels: np
 def alteration(candidate: Candidate, strength: float, overlaid: Overlay | None = None) -> Alter | None:
     """Return what gives a picture the candidate's thing, or None where that cannot be done."""
     if candidate.patch is not None:
-        put = overlaid or candidate.patch.at
-        return lambda pixels, row: pasted(pixels, *put(row))
+        return _pasting(overlaid or candidate.patch.at, wanders=bool(candidate.patch.offsets))
     alter = PROPERTIES[candidate.kind].alter
     if alter is None or not strength:
         return None
     return lambda pixels, row: alter(pixels, strength)
+
+
+def _pasting(put: Overlay, *, wanders: bool) -> Alter:
+    """Return what pastes; what keeps its place is made ready once for all pictures."""
+    if wanders:
+        return lambda pixels, row: pasted(pixels, *put(row))
+    template, alpha = put(0)
+    ready = extended(template, alpha)
+    return lambda pixels, row: blended(pixels, ready, alpha)
 
 
 def undoing(candidate: Candidate, strength: float) -> Alter | None:
@@ -151,18 +160,36 @@ def _control(candidate: Candidate, folder: Folder, strength: float, overlaid: Ov
     def control(pixels: Pixels8, row: int) -> Pixels8:
         alpha = filled(overlaid(row)[1]) if still is None else still
         other = Image.fromarray(fill[(7 * row + 3) % len(fill)]).resize(alpha.shape[::-1], Image.Resampling.BILINEAR)
-        return pasted(pixels, np.asarray(other, np.float32), alpha)
+        return blended(pixels, np.asarray(other, np.float32), alpha)
 
     return control
 
 
-def chances(model: Model, paths: Sequence[str], rows: Sequence[int], alter: Alter | None) -> npt.NDArray[np.float64]:
-    """Return the probabilities `(n, classes)` of altered pictures."""
+def _reduced(pixels: Pixels8, most: int) -> Pixels8:
+    """Return a picture with at most so many pixels on its longer side."""
+    high, wide = pixels.shape[:2]
+    share = most / max(high, wide)
+    if share >= 1:
+        return pixels
+    size = max(1, round(wide * share)), max(1, round(high * share))
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))
+
+
+def chances(
+    model: Model, paths: Sequence[str], rows: Sequence[int], alter: Alter | None, *, reduce: bool = False
+) -> npt.NDArray[np.float64]:
+    """Return the probabilities `(n, classes)` of altered pictures.
+
+    With `reduce`, what is far larger than the network sees it is altered at twice that size: a patch on a photo of
+    twelve million pixels takes half a second otherwise. Properties of the finest detail need pictures as they are.
+    """
+    most = max(FINEST, 2 * max(model.preprocess.sides)) if reduce and model.preprocess else None
 
     def ready(row: int) -> npt.NDArray[np.float32]:
         picture = model.read(paths[row])
         if alter is not None:
-            picture = Picture(alter(picture.pixels, row), picture.source)
+            pixels = picture.pixels if most is None else _reduced(picture.pixels, most)
+            picture = Picture(alter(pixels, row), picture.source)
         return model.prepare(picture)[0]
 
     found: list[Any] = []
@@ -218,17 +245,18 @@ def intervene(model: Model, candidate: Candidate, folder: Folder, seed: int = 0)
     draw = np.random.default_rng([seed, k, len(candidate.members)])
     order = draw.permutation(free)[:TESTED]
     rows = _screened(order, folder.chances, k)
-    after = chances(model, folder.paths, rows.tolist(), alter)
+    reduce = candidate.patch is not None
+    after = chances(model, folder.paths, rows.tolist(), alter, reduce=reduce)
     moved = after.argmax(1) == k
     before = folder.chances[rows].argmax(1) == k
     lifted = float((after[:, k] - folder.chances[rows, k]).mean())
     if len(order) > len(rows) and (moved.sum() > before.sum() or lifted > 0.02):
         rest = np.setdiff1d(order, rows)
-        after = np.concatenate([after, chances(model, folder.paths, rest.tolist(), alter)])
+        after = np.concatenate([after, chances(model, folder.paths, rest.tolist(), alter, reduce=reduce)])
         rows = np.concatenate([rows, rest])
     plain = folder.chances[rows]
     other = _control(candidate, folder, take_off, overlaid)
-    control = plain if other is None else chances(model, folder.paths, rows.tolist(), other)
+    control = plain if other is None else chances(model, folder.paths, rows.tolist(), other, reduce=reduce)
     turned = (after.argmax(1) == k).astype(float) - (plain.argmax(1) == k)
     low, high = bootstrap_mean(turned, seed)
     gain = after[:, k] - np.maximum(plain[:, k], control[:, k])
@@ -270,5 +298,5 @@ def _undone(model: Model, candidate: Candidate, folder: Folder, alter: Alter | N
     rows = [i for i in candidate.members if folder.labels[i] == k][:UNDONE]
     if alter is None or not rows:
         return 0.0, 0.0, 0
-    after = chances(model, folder.paths, rows, alter)
+    after = chances(model, folder.paths, rows, alter, reduce=candidate.patch is not None)
     return float((folder.chances[rows].argmax(1) == k).mean()), float((after.argmax(1) == k).mean()), len(rows)

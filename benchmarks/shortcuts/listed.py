@@ -1,0 +1,133 @@
+"""What is in the data, whatever a model makes of it: planted artefacts that the audit lists, in many folders.
+
+    python benchmarks/shortcuts/listed.py FOLDER [--set lists] [--folders 40] [--table PAGE]
+
+FOLDER holds CLASS folders of clean pictures. In each planted copy every class carries another artefact, at 10, 25, 50
+or 100 %; nothing is trained, so hundreds of artefacts take minutes. Listed: a finding about the class is of the
+artefact's kind, in the data at a false-discovery rate of 5 %, names its pictures (F1 at least 0.2) and, for a patch,
+its place. Folders without any artefact tell what is listed by nature.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from cases import PREVALENCES, Planted, draw_for
+from make import carriers
+from PIL import Image
+from plants import KINDS, PLANTS
+from scores import f1, precision, put
+
+from shisen.audit.candidates import candidates
+from shisen.audit.findings import Finding, findings
+from shisen.audit.properties import measured
+from shisen.audit.walk import CANVAS
+
+
+def facts(image: Image.Image) -> tuple[Any, list[float]]:
+    """Return the small copy and the properties of a picture, as the audit has them."""
+    small = image.resize((CANVAS, CANVAS), Image.Resampling.BILINEAR)
+    return np.asarray(small), measured(np.asarray(image))
+
+
+class Pictures:
+    """Clean pictures of a folder of classes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.files = sorted(f for f in folder.glob("*/*") if f.is_file())
+        self.classes = sorted({f.parent.name for f in self.files})
+        self.labels = np.array([self.classes.index(f.parent.name) for f in self.files])
+        self.images = [Image.open(f).convert("RGB") for f in self.files]
+        self.plain = [facts(image) for image in self.images]
+
+    def planted(self, name: str) -> tuple[Any, Any, list[tuple[Planted, set[int], dict[int, Any]]]]:
+        """Return small copies, properties and what was planted: artefact, rows that carry it, masks by row."""
+        draw = draw_for(name)
+        canvases, properties = [c for c, _ in self.plain], [p for _, p in self.plain]
+        kinds = [list(PLANTS)[i] for i in draw.permutation(len(PLANTS))]
+        order = [self.classes[i] for i in draw.permutation(len(self.classes))]
+        truth = []
+        for label, kind in zip(order, kinds, strict=False):
+            prevalence = PREVALENCES[int(draw.integers(len(PREVALENCES)))]
+            one = Planted(kind, label, prevalence, f"{name}/{kind}/{prevalence}")
+            plant, masks = one.make(), {}
+            own = [i for i, f in enumerate(self.files) if f.parent.name == label]
+            names = carriers([self.files[i].name for i in own], one, f"test/{label}")
+            rows = {i for i in own if self.files[i].name in names}
+            for i in rows:
+                image, mask = plant(self.images[i], draw_for(f"{label}/{self.files[i].name}"))
+                canvases[i], properties[i] = facts(image)
+                if mask is not None:
+                    small = Image.fromarray(mask).convert("L").resize((CANVAS, CANVAS), Image.Resampling.BOX)
+                    masks[i] = np.asarray(small) >= 128
+            truth.append((one, rows, masks))
+        return np.stack(canvases), np.array(properties), truth
+
+    def listed(self, canvases: Any, properties: Any) -> list[Finding]:
+        """Return what goes with a class."""
+        found = candidates(canvases, np.arange(len(canvases)), self.labels, properties)
+        return [f for f in findings([(c, None) for c in found]) if f.in_data]
+
+
+def row(one: Planted, own: list[Finding], rows: set[int], masks: dict[int, Any]) -> dict[str, Any]:
+    """Return whether one of the findings about a class names what was planted there, and how well."""
+    best, kinds = (0.0, 0.0), KINDS.get(one.plant, ("patch",))
+    for finding in own:
+        c = finding.candidate
+        if c.kind not in kinds:
+            continue
+        share = f1({str(i) for i in c.members}, {str(i) for i in rows})
+        if c.patch is not None and one.plant not in KINDS:
+            meets = [(c.patch.mask_in(i), masks[i]) for i in c.members if i in masks]
+            place = float(np.mean([(a & b).sum() / max((a | b).sum(), 1) for a, b in meets])) if meets else 0.0
+            share = share if place > 0.05 else 0.0
+        if share >= 0.2:
+            best = max(best, (share, precision([str(i) for i in c.members], {str(i) for i in rows})))
+    return {"plant": one.plant, "prevalence": one.prevalence, "listed": best[0] > 0, "ap": best[1]}
+
+
+def table(rows: list[dict[str, Any]], nature: float) -> list[str]:
+    """Return the lines of a page."""
+    lines = ["| | " + " | ".join(f"{p:.0%}" for p in PREVALENCES) + " |", "|---" * (len(PREVALENCES) + 1) + "|"]
+    for kind in (*PLANTS, ""):
+        cells = []
+        for prevalence in PREVALENCES:
+            some = [r for r in rows if r["plant"] in (kind or r["plant"],) and r["prevalence"] == prevalence]
+            hits = sum(r["listed"] for r in some)
+            cells.append(f"{hits} of {len(some)}" + (f" ({hits / len(some):.0%})" if some and not kind else ""))
+        lines.append(f"| {kind.replace('_', ' ') or '**all**'} | " + " | ".join(cells) + " |")
+    named = [r["ap"] for r in rows if r["listed"]]
+    lines += ["", f"Average precision of the pictures, where listed: mean {np.mean(named):.2f}, median "
+              f"{np.median(named):.2f}. In the clean folder {nature:.1f} things are listed for a class."]  # fmt: skip
+    return lines
+
+
+def main() -> None:
+    """Plant, list and count."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--set", default="lists", help="another name for other draws")
+    parser.add_argument("--folders", type=int, default=40)
+    parser.add_argument("--table", type=Path, default=None, help="page whose figures are replaced")
+    given = parser.parse_args()
+    pictures = Pictures(given.folder)
+    clean = pictures.listed(np.stack([c for c, _ in pictures.plain]), np.array([p for _, p in pictures.plain]))
+    rows = []
+    for number in range(given.folders):
+        canvases, properties, truth = pictures.planted(f"{given.set}/{number}")
+        found = pictures.listed(canvases, properties)
+        for one, carried, masks in truth:
+            own = [f for f in found if pictures.classes[f.candidate.label] == one.label]
+            rows.append(row(one, own, carried, masks))
+            print(rows[-1], flush=True)
+    lines = [f"{given.folders} folders, {len(rows)} artefacts.", "", *table(rows, len(clean) / len(pictures.classes))]
+    print("\n".join(lines))
+    if given.table is not None:
+        put(lines, given.table, "lists")
+
+
+if __name__ == "__main__":
+    main()
