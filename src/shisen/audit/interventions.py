@@ -14,7 +14,7 @@ from ..run.ahead import ahead
 from ..targets import probabilities, to_numpy
 from ..types import Picture
 from .candidates import Candidate
-from .pasting import blended, extended, filled, pasted, removed
+from .pasting import blended, extended, filled, removed
 from .patches import Floats, at_own_size
 from .properties import PROPERTIES
 from .statistics import bootstrap_mean, sign_flip
@@ -121,20 +121,25 @@ def overlay(model: Model, candidate: Candidate, paths: Sequence[str], labels: np
 def alteration(candidate: Candidate, strength: float, overlaid: Overlay | None = None) -> Alter | None:
     """Return what gives a picture the candidate's thing, or None where that cannot be done."""
     if candidate.patch is not None:
-        return _pasting(overlaid or candidate.patch.at, wanders=bool(candidate.patch.offsets))
+        return _pasting(overlaid or candidate.patch.at)
     alter = PROPERTIES[candidate.kind].alter
     if alter is None or not strength:
         return None
     return lambda pixels, row: alter(pixels, strength)
 
 
-def _pasting(put: Overlay, *, wanders: bool) -> Alter:
-    """Return what pastes; what keeps its place is made ready once for all pictures."""
-    if wanders:
-        return lambda pixels, row: pasted(pixels, *put(row))
-    template, alpha = put(0)
-    ready = extended(template, alpha)
-    return lambda pixels, row: blended(pixels, ready, alpha)
+def _pasting(put: Overlay) -> Alter:
+    """Return what pastes; a template is made ready once for each place it is put at."""
+    known: dict[bytes, Floats] = {}
+
+    def paste(pixels: Pixels8, row: int) -> Pixels8:
+        template, alpha = put(row)
+        place = alpha.tobytes()
+        if place not in known:
+            known[place] = extended(template, alpha)
+        return blended(pixels, known[place], alpha)
+
+    return paste
 
 
 def undoing(candidate: Candidate, strength: float) -> Alter | None:
