@@ -67,6 +67,7 @@ PARTS = (
     Part("chunks", "benchmarks.chunks"),
     Part("folder_jpg", "benchmarks.folder {photos} --format jpg", "photos"),
     Part("folder_png", "benchmarks.folder {photos}", "photos"),
+    Part("large", "benchmarks.large {photos}", "photos"),
     Part("score_cam_fast", "benchmarks.score_cam_fast {photos} --out {out}/score_cam_fast.json", "photos"),
     Part("rise", "benchmarks.rise {photos} --reference {out}/rise.npz --out {out}/rise.json", "photos"),
     Part("stop", "benchmarks.stop {photos} --out {out}/stop.json", "photos"),
@@ -79,6 +80,7 @@ PARTS = (
     Part("parity", "benchmarks.parity --keep {out}/parity"),
     Part("audit", "benchmarks.audit_speed {scenes}/test", "scenes"),
     Part("transformers", "benchmarks.transformers {scenes} --out {out}/transformers.json", "scenes"),
+    Part("listed", "benchmarks/shortcuts/listed.py {scenes}/test", "scenes"),
     Part("shortcuts", "benchmarks/shortcuts/run.py --scenes {scenes} --cache {out}/shortcuts", "scenes"),
 )
 

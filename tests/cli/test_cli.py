@@ -54,6 +54,15 @@ def test_predict_speaks_json_to_programs(run, photos: Path) -> None:
     assert sum(p["probability"] for p in rows[0]["predictions"]) <= 1
 
 
+def test_predict_decodes_large_photos_at_a_part_of_their_size(run, photos: Path, tmp_path: Path) -> None:
+    large = tmp_path / "large.jpg"
+    Image.open(photos / "coffee.jpg").convert("RGB").resize((2400, 1600)).save(large, quality=90)
+    slow, quick = (json.loads(run("predict", large, "--json", *more).out) for more in ((), ("--quick",)))
+    a, b = slow["predictions"][0], quick["predictions"][0]
+    assert a["label"] == b["label"] == "espresso"
+    assert 0 < abs(a["logit"] - b["logit"]) < 0.5, "another picture, but nearly the same"
+
+
 def test_explain_writes_a_picture_of_the_pictures_size_and_says_where(run, photos: Path, tmp_path: Path) -> None:
     ran = run("explain", photos / "cat.png", "--out", tmp_path)
     assert ran.code == 0

@@ -51,6 +51,22 @@ def test_exif_orientation_turns_the_picture_upright(kind: str, orientation: int)
     np.testing.assert_allclose(got.astype(int), flag().astype(int), atol=3)
 
 
+@pytest.mark.parametrize(
+    ("least", "size"), [(0, (1200, 800)), (450, (1200, 800)), (400, (600, 400)), (150, (300, 200))]
+)
+def test_large_jpegs_are_decoded_at_a_part_of_their_size(least: int, size: tuple[int, int]) -> None:
+    image = Image.fromarray(flag(400))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encoded(image.transpose(Image.Transpose.ROTATE_90), "JPEG", exif=exif, quality=100, subsampling=0)
+    got = open_picture(data, least)
+    assert got.pixels.shape == (*size, 3)
+    assert got.sha256 == open_picture(data).sha256
+    middles = got.pixels[size[0] // 6 :: size[0] // 3, size[1] // 4 :: size[1] // 2]
+    np.testing.assert_allclose(middles.astype(int), COLOURS.astype(int), atol=3)
+    assert open_picture(encoded(image), least).pixels.shape == (1200, 800, 3), "nothing is lost of other formats"
+
+
 def test_palette_with_transparency_lies_over_white() -> None:
     image = Image.new("P", (2, 1))
     image.putpalette([10, 20, 30, 200, 100, 50])

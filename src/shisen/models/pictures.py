@@ -38,7 +38,7 @@ _UPRIGHT = {
 _ORIENTATION = 0x0112
 
 
-def open_picture(source: Any) -> Picture:
+def open_picture(source: Any, least: int = 0) -> Picture:
     """Return a picture as upright uint8 pixels, whatever it comes as.
 
     Files are turned as their EXIF data says; transparency lies over white; of an animation the first frame is
@@ -47,6 +47,8 @@ def open_picture(source: Any) -> Picture:
     Args:
         source: path, http(s) address, bytes, open binary file, PIL image, or array: `(H, W)`, `(H, W, 1)`,
             `(H, W, 3)` or `(H, W, 4)`, uint8 or float in [0, 1]. A torch tensor has its channels first.
+        least: pixels a side that suffice; a JPEG photo is then decoded at a half, a quarter or an eighth of its size as
+            long as both sides keep as many. 0 for all of them.
 
     Returns:
         `(H, W, 3)` uint8 pixels with the name and the SHA-256 of what they were read from.
@@ -65,10 +67,10 @@ def open_picture(source: Any) -> Picture:
         name = name.decode("utf-8", "replace") if isinstance(name, bytes) else name
         web = name.lower().startswith(("http://", "https://"))
         data = fetched(name) if web else file_bytes(Path(name))
-        return Picture(_decoded(data, name), name, _digest(data))
+        return Picture(_decoded(data, name, least), name, _digest(data))
     if isinstance(source, (bytes, bytearray, memoryview)):
         data = bytes(source)
-        return Picture(_decoded(data, "bytes"), "bytes", _digest(data))
+        return Picture(_decoded(data, "bytes", least), "bytes", _digest(data))
     if hasattr(source, "read"):
         name = str(getattr(source, "name", "file"))
         try:
@@ -77,7 +79,7 @@ def open_picture(source: Any) -> Picture:
             raise _unreadable(name, error) from error
         if not isinstance(data, bytes):
             raise PictureError(explain_error("A file must be open in binary mode.", name, "Use open(path, 'rb')."))
-        return Picture(_decoded(data, name), name, _digest(data))
+        return Picture(_decoded(data, name, least), name, _digest(data))
     array = _array(source)
     return Picture(_uint8(array, hasattr(source, "detach")), "array", _digest(array.tobytes()))
 
@@ -179,7 +181,7 @@ def _over_white(rgba: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return mixed.astype(np.uint8)
 
 
-def _decoded(data: bytes, name: str) -> npt.NDArray[np.uint8]:
+def _decoded(data: bytes, name: str, least: int = 0) -> npt.NDArray[np.uint8]:
     """Return the upright pixels of an encoded picture."""
     if not data:
         empty = explain_error("A picture file must not be empty.", f"{name!r}, 0 bytes", "Fetch it again.")
@@ -193,6 +195,9 @@ def _decoded(data: bytes, name: str) -> npt.NDArray[np.uint8]:
         except Exception as error:
             raise _unreadable(name, error, data) from error
         with image:
+            _check_size(image.width, image.height, name)  # before it is decoded at a part of it
+            if least:
+                image.draft(image.mode, (least, least))
             return _guarded(image, name, data)
 
 

@@ -13,12 +13,17 @@ from ..types import Prediction
 from .model import Model
 
 
-def predict_each(model: Model, sources: Iterable[Any], top: int = 5) -> Iterator[tuple[str, list[Prediction] | str]]:
-    """Yield `(source, predictions)` per picture in order, or `(source, message)` for one that cannot be read."""
+def predict_each(
+    model: Model, sources: Iterable[Any], top: int = 5, *, quick: bool = False
+) -> Iterator[tuple[str, list[Prediction] | str]]:
+    """Yield `(source, predictions)` per picture in order, or `(source, message)` for one that cannot be read.
+
+    With `quick`, large JPEG photos are decoded at a part of their size, see `Model.read`.
+    """
 
     def ready(source: Any) -> tuple[str, Any]:
         try:
-            return str(source), model.prepare(model.read(source))[0]
+            return str(source), model.prepare(model.read(source, quick=quick))[0]
         except (ShisenError, OSError, MemoryError) as problem:
             return str(source), str(problem)
 
