@@ -60,9 +60,8 @@ def main() -> None:
         print(f"{name}: {1e3 * np.median(seconds):.1f} ms")
     print(f"reading: {np.median(np.divide(times['whole'], times['quick'])):.2f} times as quick")
     print(f"same answer: {(whole.argmax(1) == quick.argmax(1)).sum()} of {len(off)}")
-    print(
-        f"logits: off by {np.median(off):.2f} (median), {off.max():.2f} (most); they spread by {whole.std(1).mean():.2f}"
-    )
+    print(f"logits: off by {np.median(off):.2f} (median), {off.max():.2f} (most); the spread over classes:", end=" ")
+    print(f"{whole.std(1).mean():.2f}")
 
 
 if __name__ == "__main__":
