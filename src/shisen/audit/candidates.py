@@ -16,6 +16,8 @@ SEARCHED = 200.0
 """Windows and groups among which a common patch was chosen: its p-value is multiplied by this."""
 MOST = 4
 """Candidates of a class from each of the two looks at properties."""
+LOOKS = 2.0 * sum(not p.shown for p in PROPERTIES.values())
+"""Properties and directions in which pictures may stand out: the p-value of one is multiplied by it."""
 FAR = 4.0
 """Distance from the median of the other classes, in their standard deviations, at which a picture stands out."""
 
@@ -84,7 +86,8 @@ def property_candidates(
 
     The scan takes, for each direction, the threshold with the least hypergeometric p-value, multiplied by the number of
     thresholds tried. What a class is by nature prevails there; so that a few pictures that were treated in one way are
-    not lost behind it, those that stand out from all other classes (`FAR`) are looked at by themselves.
+    not lost behind it, those that stand out from all other classes (`FAR`) are looked at by themselves, in what tells
+    how pictures were made rather than what they show.
     """
     known = np.flatnonzero(labels >= 0)
     own = labels[known] == label
@@ -97,7 +100,7 @@ def property_candidates(
         for direction in (1, -1):
             order = np.argsort(-direction * values, kind="stable")
             best = _best_cut(values[order], own[order], np.cumsum(own[order]))
-            far = _far_cut(direction * values[order], own[order])
+            far = None if PROPERTIES[name].shown else _far_cut(direction * values[order], own[order])
             for cut, found in ((best, scanned), (far, standing)):
                 if cut is None:
                     continue
@@ -129,7 +132,7 @@ def _far_cut(values: npt.NDArray[np.float64], own: npt.NDArray[np.bool_]) -> tup
     inside = int(own[:count].sum())
     if inside < 3:
         return None
-    p = enrichment(inside, int(own.sum()), count, len(own))
+    p = min(1.0, LOOKS * enrichment(inside, int(own.sum()), count, len(own)))
     return (count - 1, p) if p <= 0.05 else None
 
 

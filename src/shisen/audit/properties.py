@@ -27,6 +27,8 @@ class Property:
         weakest, strongest: least and largest strength.
         opposite: whether the opposite change is one that pictures which do not have the property can be given, as a
             control. JPEG is not: smoothing edges of blocks that are not there leaves a grid of its own.
+        shown: whether what a picture shows moves it as much as how the picture was made: three photos of deep blue
+            water stand out by their colour, and nobody has treated them.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Property:
     weakest: float = -1.0
     strongest: float = 1.0
     opposite: bool = True
+    shown: bool = False
 
     def strength(self, pictures: Sequence[Pixels8], target: float) -> float:
         """Return the strength that takes the median of the property over these pictures nearest to the target.
@@ -255,13 +258,13 @@ def text(pixels: Pixels8) -> float:
 PROPERTIES: Mapping[str, Property] = {
     p.name: p
     for p in (
-        Property("brightness", brightness, _brighten, -128.0, 128.0),
-        Property("contrast", contrast, _contrasted, -3.0, 3.0),
-        Property("warmth", warmth, _warmed, -3.0, 3.0),
-        Property("greenness", greenness, _greened, -3.0, 3.0),
+        Property("brightness", brightness, _brighten, -128.0, 128.0, shown=True),
+        Property("contrast", contrast, _contrasted, -3.0, 3.0, shown=True),
+        Property("warmth", warmth, _warmed, -3.0, 3.0, shown=True),
+        Property("greenness", greenness, _greened, -3.0, 3.0, shown=True),
         Property("cast", cast, _warmed, -3.0, 3.0),
         Property("green_cast", green_cast, _greened, -3.0, 3.0),
-        Property("saturation", saturation, _saturated, -4.0, 3.0),
+        Property("saturation", saturation, _saturated, -4.0, 3.0, shown=True),
         Property("sharpness", sharpness, _sharpened, -4.0, 4.0),
         Property("compression", compression, _compressed, -1.0, 0.97, opposite=False),
         Property("border", border),
