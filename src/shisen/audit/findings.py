@@ -41,8 +41,9 @@ class Finding:
 def findings(pairs: Sequence[tuple[Candidate, Effect | None]]) -> list[Finding]:
     """Judge all candidates together, and put the most serious first.
 
-    Used: the adjusted p-value is at most 0.05, the whole interval of the effect is above zero, and the effect beyond
-    the control is at least 5 points for a patch, 7 for a global property.
+    Used: the adjusted p-value, that of doing more than the control, is at most 0.05; the whole interval of the effect
+    is above zero; the effect is at least 5 points for a patch, 7 for a global property, and half of that beyond the
+    control.
     """
     data = benjamini_hochberg([c.p for c, _ in pairs])
     tested = [e.p for _, e in pairs if e is not None]
@@ -73,4 +74,4 @@ def findings(pairs: Sequence[tuple[Candidate, Effect | None]]) -> list[Finding]:
 
 def _large(candidate: Candidate, effect: Effect) -> bool:
     least = LEAST_PATCH if candidate.patch is not None else LEAST_PROPERTY
-    return effect.low > 0 and effect.effect >= least and effect.after - effect.control >= least
+    return effect.low > 0 and effect.effect >= least and effect.after - effect.control >= least / 2
