@@ -18,6 +18,7 @@ from .pasting import blended, extended, filled, removed
 from .patches import Floats, at_own_size
 from .properties import PROPERTIES
 from .statistics import bootstrap_mean, sign_flip
+from .strokes import written
 
 if TYPE_CHECKING:
     from ..models.model import Model
@@ -99,7 +100,8 @@ def overlay(model: Model, candidate: Candidate, paths: Sequence[str], labels: np
     """Return what of a patch is put on a picture; None for a property.
 
     The small copies in which patches are found blur thin strokes, so a patch that keeps its place is taken from the
-    pictures themselves, at their usual size.
+    pictures themselves, at their usual size. Of writing that varies, such as dates, each picture is given that of one
+    member.
     """
     patch = candidate.patch
     if patch is None:
@@ -115,7 +117,13 @@ def overlay(model: Model, candidate: Candidate, paths: Sequence[str], labels: np
     wide, high = (int(v) for v in np.maximum(1, np.rint(size * min(1.0, FINEST / size.max()))))
     canvases = np.stack([np.asarray(image.resize((wide, high), Image.Resampling.BOX)) for image in read])
     finer = at_own_size(canvases, (len(members), len(rest)), patch)
-    return patch.at if finer is None else lambda row: finer
+    if finer is None:
+        return patch.at
+    without = canvases[len(members) + len(rest) :]
+    strokes = written(np.concatenate([canvases[: len(members)], without]), len(members), *finer)
+    if strokes is None:
+        return lambda row: finer
+    return lambda row: strokes[(7 * row + 3) % len(strokes)]
 
 
 def alteration(candidate: Candidate, strength: float, overlaid: Overlay | None = None) -> Alter | None:
