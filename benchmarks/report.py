@@ -11,6 +11,7 @@ from typing import Any
 NAMES = {"lite0": "EfficientNet-Lite0", "resnet50": "ResNet-50-shaped", "vit_b_16": "ViT-B/16-shaped"}
 OURS = {
     "grad_cam": "Grad-CAM",
+    "grad_cam --fast": "Grad-CAM, `--fast`",
     "grad_cam_pp": "Grad-CAM++",
     "layer_cam": "LayerCAM",
     "hires_cam": "HiResCAM",
@@ -79,22 +80,23 @@ def plot(speed: Speed, file: Path) -> None:
     shown = columns(speed)
     who = {
         "shisen": "grad_cam",
+        "shisen --fast": "grad_cam --fast",
         "Captum": "Captum LayerGradCam",
         "torch-cam": "torch-cam GradCAM",
         "pytorch-grad-cam": "pytorch-grad-cam GradCAM",
     }
-    figure, axes = pyplot.subplots(figsize=(8, 0.9 + 0.55 * len(shown)), layout="constrained")
+    figure, axes = pyplot.subplots(figsize=(8, 0.9 + 0.65 * len(shown)), layout="constrained")
     for i, (name, row) in enumerate(who.items()):
         heights = [speed[key]["rows"].get(row, {}).get("processor", 0.0) for key, _ in shown]
-        places = [j + 0.2 * (i - 1.5) for j in range(len(shown))]
-        bars = axes.barh(places, heights, 0.19, label=name)
+        places = [j + 0.17 * (i - 2) for j in range(len(shown))]
+        bars = axes.barh(places, heights, 0.16, label=name)
         axes.bar_label(bars, [f"{h:.2f}" if h else "" for h in heights], padding=2, fontsize=7)
     axes.axvline(1, color="black", linewidth=0.8, linestyle=":")
     axes.set_yticks(range(len(shown)), [words for _, words in shown])
     axes.invert_yaxis()
     axes.set_xlabel("Grad-CAM, enlarged to the picture: processor time in forwards of the same batch")
     axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False, fontsize=8)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=5, frameon=False, fontsize=8)
     figure.savefig(file, dpi=110)
     pyplot.close(figure)
 
