@@ -53,7 +53,7 @@ docs: $(VENV)/dev.stamp  ## the generated parts of the documentation
 	$(BIN)/python docs/generate.py
 
 bench: $(VENV)/dev.stamp  ## one report of what everything costs, peers in the same process; BENCH=--quick for a few minutes
-	$(PIP) -r benchmarks/requirements.txt
+	$(PIP) $(TORCH) -r benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks $(BENCH)
 
 clean:

@@ -94,7 +94,9 @@ def pytorch_grad_cam() -> Any:
     """Import pytorch-grad-cam; it needs torchvision only for a helper that is not used here."""
     try:
         import torchvision  # noqa: F401
-    except ImportError:
+    except (ImportError, RuntimeError):  # RuntimeError: one that was built for another torch
+        for name in [n for n in sys.modules if n.split(".")[0] == "torchvision"]:
+            del sys.modules[name]
         for name in ("torchvision", "torchvision.transforms", "torchvision.transforms.functional"):
             stub = types.ModuleType(name)
             for word in ("Compose", "Normalize", "ToTensor", "transforms", "functional", "resize"):
