@@ -15,6 +15,8 @@ import sys
 import types
 import warnings
 from collections.abc import Callable
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
 from typing import Any
 
 import numpy as np
@@ -90,6 +92,21 @@ def photograph() -> Any:
     return shrink(cat()[:, 75:375], (224, 224), anti_aliasing=True)[None].astype(np.float32)
 
 
+class _NoTorchvision(MetaPathFinder, Loader):
+    """Stands in for torchvision, of which the peers import names that are not used here."""
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        return ModuleSpec(fullname, self, is_package=True) if fullname.split(".")[0] == "torchvision" else None
+
+    def create_module(self, spec: ModuleSpec) -> types.ModuleType:
+        module = types.ModuleType(spec.name)
+        module.__getattr__ = lambda name: type(name, (), {})  # type: ignore[method-assign]
+        return module
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        """There is nothing to run."""
+
+
 def pytorch_grad_cam() -> Any:
     """Import pytorch-grad-cam; it needs torchvision only for a helper that is not used here."""
     try:
@@ -97,11 +114,7 @@ def pytorch_grad_cam() -> Any:
     except (ImportError, RuntimeError):  # RuntimeError: one that was built for another torch
         for name in [n for n in sys.modules if n.split(".")[0] == "torchvision"]:
             del sys.modules[name]
-        for name in ("torchvision", "torchvision.transforms", "torchvision.transforms.functional"):
-            stub = types.ModuleType(name)
-            for word in ("Compose", "Normalize", "ToTensor", "transforms", "functional", "resize"):
-                setattr(stub, word, None)
-            sys.modules[name] = stub
+        sys.meta_path.insert(0, _NoTorchvision())
     try:
         import pytorch_grad_cam as package
     except ImportError:
