@@ -50,7 +50,7 @@ PEERS = {  # of ours, the peer's name for it; the first of each is measured at e
     "zennit": {"gradient": "Gradient"},
 }
 SAME = 0.99
-FAST = "grad_cam --fast"  # in bfloat16: held against ours in float32 as a peer is
+FAST = "grad_cam --fast"  # ours in bfloat16: shown with its r, whatever that is, above 0.9
 
 
 class Setting:
