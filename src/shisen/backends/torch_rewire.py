@@ -7,12 +7,14 @@ gradient. Modules, functional calls, in-place and shared ReLUs all end in the sa
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..errors import ModelError, ShisenWarning, of_kind
+from .torch_rows import LiveRows
 
 RULES = ("guided", "deconvnet")
 SMOOTH = {
@@ -72,7 +74,10 @@ class RewiredReLU(TorchDispatchMode):  # type: ignore[misc]
 
 
 def vector_jacobian(outputs: Any, inputs: Any, cotangent: Any, rule: str | None, keep: bool) -> tuple[Any, ...]:
-    """Return the gradients of <cotangent, outputs> by each of `inputs`, under a ReLU rule if one is given."""
+    """Return the gradients of <cotangent, outputs> by each of `inputs`, under a ReLU rule if one is given.
+
+    Gradients by tokens, on a processor, leave out rows of zeros.
+    """
 
     # of one number: given a cotangent of its own, torch imports SymPy to compare shapes, a third of a second
     with torch.enable_grad():
@@ -82,9 +87,11 @@ def vector_jacobian(outputs: Any, inputs: Any, cotangent: Any, rule: str | None,
         found = torch.autograd.grad(score, inputs, retain_graph=keep, allow_unused=True)
         return tuple(torch.zeros_like(i) if g is None else g for i, g in zip(inputs, found, strict=True))
 
-    if rule is None:
-        return run()
-    with RewiredReLU(rule) as mode:
-        result = run()
+    tokens = any(i.dim() == 3 and i.device.type == "cpu" for i in inputs)  # a GPU would have to wait for the answer
+    with LiveRows() if tokens else nullcontext():
+        if rule is None:
+            return run()
+        with RewiredReLU(rule) as mode:
+            result = run()
     mode.check()
     return result
