@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from .types import Attribution, Frame, Picture, Prediction, Target
@@ -161,9 +161,9 @@ class Explanation:
         )
 
     def _repr_png_(self) -> bytes:
-        buffer = io.BytesIO()
-        self.overlay().save(buffer, format="PNG")
-        return buffer.getvalue()
+        from .render.png import encode
+
+        return encode(np.asarray(self.overlay()))
 
     def __repr__(self) -> str:
         top = f", {self.predictions[0].label} {self.predictions[0].strength}" if self.predictions else ""

@@ -25,13 +25,12 @@ from PIL import Image
 
 from ..errors import InputError, explain_error
 from ..types import Attribution, Picture, Prediction
+from . import png
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 QUALITY: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
     "WEBP": {"quality": 95},
-    # overlays on photographs repeat nothing: searching for repetitions takes five times as long for no gain
-    "PNG": {"compress_level": 1, "compress_type": 3},  # Z_RLE
 }
 LARGEST = {"JPEG": 65_500, "WEBP": 16_383}  # pixels a side that the format can hold
 FRAMEWORKS = ("torch", "keras", "tensorflow", "jax", "onnxruntime")
@@ -226,6 +225,8 @@ def _encoded(image: Image.Image | npt.NDArray[Any], kind: str) -> bytes:
         )
     if image.mode not in ("RGB", "L") and not (kind != "JPEG" and image.mode == "RGBA"):
         image = image.convert("RGB")
+    if kind == "PNG":
+        return png.encode(np.asarray(image))
     buffer = io.BytesIO()
     image.save(buffer, kind, **QUALITY[kind])
     return buffer.getvalue()
