@@ -54,6 +54,7 @@ PARTS = (
         "benchmarks.many_passes --out {out}/many_passes.json",
         quick="benchmarks.many_passes --quick --out {out}/many_passes.json",
     ),
+    Part("many_passes_vgg16", "benchmarks.many_passes --network vgg16 --out {out}/many_passes.json"),
     Part(
         "growth",
         "benchmarks.growth --out {out}/growth.json --plot {out}/growth.png",

@@ -1,8 +1,10 @@
 """Score-CAM, exact and from 64 passes, and Ablation-CAM, beside pytorch-grad-cam and torch-cam in one run.
 
     python -m benchmarks.many_passes [--photos FOLDER --n 1] [--only score_cam …] [--out many_passes.json]
+    python -m benchmarks.many_passes --network vgg16       # Ablation-CAM where the network bends behind the layer
 
-EfficientNet-Lite0 and one photo (scikit-image's cat without a folder), all 1,280 channels. Just before every thing 32
+EfficientNet-Lite0 and one photo (scikit-image's cat without a folder), all 1,280 channels; or shapes of VGG16 (512
+channels) and ViT-B/16 (768) with random weights, and Ablation-CAM alone. Just before every thing 32
 plain masked forwards, four at a time, are timed; the unit is one of those, in processor time and by the clock in
 brackets. The peers weight channels by the softmax over all of them, we by the probability itself, as the authors' code
 does, and multiply pixels where they multiply normalised values. So their scores are taken from their own masked
@@ -27,6 +29,7 @@ import torch
 import shisen
 import shisen.attribution  # fills the registry
 from benchmarks.methods_speed import photograph, pytorch_grad_cam
+from benchmarks.shapes import vgg16, vit_b_16
 from shisen.models.sources import find_pictures
 from shisen.registry import METHODS
 from shisen.targets import ClassSeed, to_numpy
@@ -41,9 +44,10 @@ class Setting:
         self.model, self.net, self.layer = model, model.network.net, model.default_layer
         self.images = image
         scaling = model.network.scaling
-        pixels = torch.from_numpy(image) * torch.tensor(scaling.scale) + torch.tensor(scaling.shift)
+        scale, shift = ((1.0,), (0.0,)) if scaling is None else (scaling.scale, scaling.shift)
+        pixels = torch.from_numpy(image) * torch.tensor(scale) + torch.tensor(shift)
         self.x = pixels.float().permute(0, 3, 1, 2)
-        self.zero = -scaling.shift[0] / scaling.scale[0]  # the level that the network sees as nothing
+        self.zero = -shift[0] / scale[0]  # the level that the network sees as nothing
         self.k = int(to_numpy(model.activations(image))[0].argmax())
         self.seed = ClassSeed("top", ((1.0, (self.k,)),))
         self.a = to_numpy(model.activations(image, self.layer))[0].astype(np.float64)
@@ -72,9 +76,15 @@ class Setting:
         package = pytorch_grad_cam()
         if package is None:
             raise ImportError("pytorch_grad_cam")
+        layer = self.net.get_submodule(self.layer)
+        options: dict[str, Any] = {}
+        if self.layer.startswith("blocks.11"):
+            from pytorch_grad_cam.ablation_layer import AblationLayerVit
+
+            options = {"reshape_transform": grid, "ablation_layer": AblationLayerVit()}
         with (
             redirect_stderr(io.StringIO()),
-            getattr(package, name)(model=self.net, target_layers=[self.net.get_submodule(self.layer)]) as cam,
+            getattr(package, name)(model=self.net, target_layers=[layer], **options) as cam,
         ):
             target = self.chance if name == "ScoreCAM" else (lambda output: output[self.k])
             found = cam(input_tensor=self.x, targets=[target])[0]
@@ -96,6 +106,16 @@ class Setting:
         return self.from_scores()
 
 
+def grid(tokens: Any) -> Any:
+    """Return tokens without the first as a map, channels first."""
+    return tokens[:, 1:].reshape(len(tokens), 14, 14, -1).permute(0, 3, 1, 2)
+
+
+NETWORKS: dict[str, Callable[[], Any]] = {
+    "lite0": lambda: shisen.load("efficientnet_lite0", device="cpu"),
+    "vgg16": lambda: shisen.wrap(vgg16().eval()),
+    "vit_b_16": lambda: shisen.wrap(vit_b_16().eval()),
+}
 AGAIN, TIMES = "ablation_cam, later maps", 5  # of a network that has been tested for bends behind the layer once
 
 
@@ -130,6 +150,7 @@ def timed(thing: Callable[[], Any]) -> tuple[Any, float, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--network", choices=list(NETWORKS), default="lite0")
     parser.add_argument("--photos", type=Path, default=None)
     parser.add_argument("--n", type=int, default=1)
     parser.add_argument("--only", nargs="*", default=None)
@@ -139,17 +160,20 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     warnings.simplefilter("ignore")
-    model = shisen.load("efficientnet_lite0", device="cpu")
+    model = NETWORKS[given.network]()
+    if given.network != "lite0":
+        given.only = given.only or ["ablation_cam", "pytorch-grad-cam AblationCAM"]
     images = {"cat": photograph()}
     if given.photos:
         files = find_pictures([str(given.photos)])
         files = [files[i] for i in np.random.default_rng(0).permutation(len(files))[: given.n]]
-        images = {Path(f).name: model.prepare(model.read(f))[0][None] for f in files}
+        reader = NETWORKS["lite0"]()  # 224 pixels in [0, 1], which all of them take
+        images = {Path(f).name: reader.prepare(reader.read(f))[0][None] for f in files}
     pytorch_grad_cam()  # its import is not part of the time
     rows: dict[str, Any] = {}
     if given.out and given.out.is_file():
         rows = json.loads(given.out.read_text(encoding="utf-8"))
-    print(f"{'':34s} in masked forwards      seconds  r with ours")
+    print(f"{'':44s} in masked forwards      seconds  r with ours")
     for photo, image in images.items():
         setting = Setting(model, image)
         setting.unit()
@@ -157,7 +181,7 @@ def main() -> None:
         for name, (thing, other) in things.items():
             if (given.only and name not in given.only) or (given.quick and name.startswith("pytorch")):
                 continue
-            key = f"{photo}: {name}"
+            key = f"{photo}: {name}" if given.network == "lite0" else f"{given.network}, {photo}: {name}"
             if key not in rows:
                 _, unit, unit_clock = timed(setting.unit)
                 try:
@@ -180,7 +204,7 @@ def main() -> None:
                     given.out.write_text(json.dumps(rows, indent=1), encoding="utf-8")
             row = rows[key]
             r = "" if row["r"] is None else f"{row['r']:.5f}"
-            print(f"{key:34s} {row['processor']:9.1f} ({row['clock']:8.1f}) {row['s']:8.1f}   {r}", flush=True)
+            print(f"{key:44s} {row['processor']:9.1f} ({row['clock']:8.1f}) {row['s']:8.1f}   {r}", flush=True)
 
 
 if __name__ == "__main__":

@@ -97,6 +97,36 @@ class ViTB16(nn.Module):
         return self.head(self.norm(self.blocks(x))[:, 0])
 
 
+class VGG16(nn.Module):
+    """Thirteen 3×3 convolutions and three linear layers; Simonyan, Zisserman 2014."""
+
+    def __init__(self, classes: int = 1000) -> None:
+        super().__init__()
+        layers: list[Any] = []
+        inputs = 3
+        for count, width in ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512)):
+            for _ in range(count):
+                layers += [nn.Conv2d(inputs, width, 3, padding=1), nn.ReLU(inplace=True)]
+                inputs = width
+            layers.append(nn.MaxPool2d(2))
+        self.features = nn.Sequential(*layers)
+        wide = [nn.Linear(49 * inputs, 4096), nn.ReLU(inplace=True), nn.Linear(4096, 4096), nn.ReLU(inplace=True)]
+        self.classifier = nn.Sequential(*wide, nn.Linear(4096, classes))
+        for part in self.modules():  # as its authors' successors start it: otherwise fifteen layers leave nothing over
+            if isinstance(part, nn.Conv2d):
+                nn.init.kaiming_normal_(part.weight, nonlinearity="relu")
+
+    def forward(self, x: Any) -> Any:
+        return self.classifier(self.features(x).flatten(1))
+
+
+def vgg16() -> Any:
+    """Return a VGG16-shaped network with random weights, the same every time."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return VGG16()
+
+
 def resnet50() -> Any:
     """Return a ResNet-50-shaped network with random weights, the same every time."""
     with torch.random.fork_rng():

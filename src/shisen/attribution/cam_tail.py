@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from array_api_compat import array_namespace
 
+from ..backends.wrappers import tails
 from ..registry import method
 from ..targets import like, to_numpy
 from ..types import Array, Classifier, Maps, Seed
@@ -72,9 +73,11 @@ def _lost(model: Classifier, image: Array, a: Array, asked: tuple[Seed, Array, i
     if not active.size:
         return xp.zeros_like(a[0, 0, :])
 
+    step = tails(a, model.chunk)
+
     def without() -> Iterator[Array]:
-        for start in range(0, active.size, model.chunk):
-            mask = np.ones((min(model.chunk, active.size - start), a.shape[-1]), np.float32)
+        for start in range(0, active.size, step):
+            mask = np.ones((min(step, active.size - start), a.shape[-1]), np.float32)
             mask[np.arange(len(mask)), active[start : start + len(mask)]] = 0.0
             yield a[None, ...] * like(mask, a)[:, None, None, :]
 
@@ -123,15 +126,16 @@ def recipro_cam(model: Classifier, images: Array, seed: Seed, *, layer: str) -> 
         return Maps(xp.sum(g * a, axis=-1), {"run": "closed form"})
     rows = []
     for i in range(a.shape[0]):
-        found = scores(model, images[i : i + 1], _alone(a[i, ...], model.chunk), layer, seed.take(np.asarray([i])))
+        image, step = images[i : i + 1], tails(a[i, ...], model.chunk)
+        found = scores(model, image, _alone(a[i, ...], step), layer, seed.take(np.asarray([i])))
         rows.append(xp.reshape(found[1:] - found[0], tuple(a.shape[1:3])))
     return Maps(xp.stack(rows), {"run": f"{how_run(model, images, layer)}, since {reason}"})
 
 
-def _alone(a: Array, chunk: int) -> Iterator[Array]:
+def _alone(a: Array, step: int) -> Iterator[Array]:
     """Yield the empty layer and then copies of `a` with one place each, in portions."""
     h, w = a.shape[:2]
-    for start in range(-1, h * w, chunk):
-        places = np.arange(start, min(start + chunk, h * w))
+    for start in range(-1, h * w, step):
+        places = np.arange(start, min(start + step, h * w))
         mask = (np.arange(h * w)[None, :] == places[:, None]).astype(np.float32).reshape(-1, h, w, 1)
         yield a[None, ...] * like(mask, a)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -15,6 +16,20 @@ from ..types import Array, Attention, Classifier, Layer
 
 Watcher = Callable[[str, int], None]
 """Called after every pass with its kind ("activations", "gradients", "replaced") and its number of rows."""
+
+TAILS = 2**25
+"""Bytes of values put in at a layer at once where only what lies behind it runs for each: what lies before it, most of
+the network if the layer is near its end, runs once for all of them."""
+
+
+def tails(value: Array, size: int) -> int:
+    """Return how many altered values of a layer are to go in together, at least `size`.
+
+    Args:
+        value: one of them, `(h, w, c)`.
+        size: how many whole pictures go through the network at once.
+    """
+    return max(size, TAILS // max(1, 4 * math.prod(value.shape)))
 
 
 class Wrapper:
@@ -107,7 +122,7 @@ class Chunked(Wrapper):
         return Chunked(model, self._size)
 
     def _parts(self, count: int) -> list[slice]:
-        return [slice(i, min(i + self._size, count)) for i in range(0, count, self._size)]
+        return _parts(count, self._size)
 
     def activations(self, images: Array, at: str | Sequence[str] = "logits") -> Any:
         parts = self._parts(images.shape[0])
@@ -132,12 +147,14 @@ class Chunked(Wrapper):
         return _joined(values), _joined(slopes, axis=1 if many else 0)
 
     def replaced(self, images: Array, values: Array, at: str) -> Array:
-        one = images.shape[0] == 1
         if values.shape[0] <= self._size:
             return self.model.replaced(images, values, at)
-        return _joined(
-            [self.model.replaced(images if one else images[s], values[s], at) for s in self._parts(values.shape[0])]
-        )
+        one, size = images.shape[0] == 1, self._size
+        tells = getattr(self.model, "runs_tail_only", None)
+        if one and at != "input" and tells is not None and tells(images, at):
+            size = tails(values[0, ...], size)
+        parts = _parts(values.shape[0], size)
+        return _joined([self.model.replaced(images if one else images[s], values[s], at) for s in parts])
 
     def attentions(self, images: Array, seed: Any = None, **options: Any) -> tuple[Attention, ...]:
         """Return the attention of every head, where the network can tell; see `Attention`."""
@@ -154,6 +171,10 @@ class Chunked(Wrapper):
             )
             for i, layer in enumerate(parts[0])
         )
+
+
+def _parts(count: int, size: int) -> list[slice]:
+    return [slice(i, min(i + size, count)) for i in range(0, count, size)]
 
 
 def _joined(parts: list[Any], axis: int = 0) -> Any:
