@@ -29,7 +29,7 @@ def tails(value: Array, size: int) -> int:
         value: one of them, `(h, w, c)`.
         size: how many whole pictures go through the network at once.
     """
-    return max(size, TAILS // max(1, 4 * math.prod(value.shape)))
+    return max(size, TAILS // int(max(1, 4 * math.prod(value.shape))))
 
 
 class Wrapper:
