@@ -63,10 +63,55 @@ def ran_normalisations(classifier: TorchClassifier) -> int:
     return len(seen)
 
 
+def ran_in_place(classifier: TorchClassifier) -> list[str]:
+    """Tell which activations wrote into what they were given, in one forward."""
+    names = {id(m): name for name, m in classifier.net.named_modules()}
+    real = {kind: kind.forward for kind in (torch.nn.ReLU, torch.nn.ReLU6)}
+    seen = []
+    try:
+        for kind, forward in real.items():
+            kind.forward = lambda self, x, f=forward: seen.append((names[id(self)], self.inplace)) or f(self, x)
+        classifier.activations(images())
+    finally:
+        for kind, forward in real.items():
+            kind.forward = forward
+    return [name for name, inplace in seen if inplace]
+
+
 def test_the_answer_is_the_same_and_the_normalisations_do_not_run() -> None:
     plain, quick = both(net())
     np.testing.assert_allclose(quick.activations(images()), plain.activations(images()), rtol=1e-5, atol=1e-5)
     assert (ran_normalisations(plain), ran_normalisations(quick)) == (2, 0)
+
+
+def test_activations_write_into_what_they_are_given() -> None:
+    plain, quick = both(net())
+    plain.activations(images())
+    quick.activations(images())
+    assert (ran_in_place(plain), ran_in_place(quick)) == ([], ["act", "last"])
+
+
+@pytest.mark.parametrize("point", ["first", "norm", "act", "second", "plain", "last"])
+def test_a_point_is_seen_as_it_is_wherever_activations_write(point: str) -> None:
+    plain, quick = both(net())
+    quick.activations(images())
+    for ours, theirs in zip(
+        quick.activations(images(), [point, "logits"]), plain.activations(images(), [point, "logits"]), strict=True
+    ):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+def test_no_activation_writes_where_a_gradient_passes() -> None:
+    _, quick = both(net())
+    quick.activations(images())
+    found = []
+    real = torch.nn.ReLU.forward
+    try:
+        torch.nn.ReLU.forward = lambda self, x: found.append(self.inplace) or real(self, x)
+        quick.gradients(images(), SEED, wrt="input")
+    finally:
+        torch.nn.ReLU.forward = real
+    assert found == [False]
 
 
 @pytest.mark.parametrize("point", ["input", "first", "norm", "act", "second", "plain", "last"])
@@ -109,7 +154,7 @@ def test_everything_is_put_back_also_after_an_error() -> None:
         quick.activations(images())
     handle.remove()
     assert {name: id(p) for name, p in module.named_parameters()} == weights
-    assert not any("forward" in m.__dict__ for m in module.modules())
+    assert not any("forward" in m.__dict__ or getattr(m, "inplace", False) for m in module.modules())
 
 
 def test_a_hook_of_the_users_between_the_two_sees_what_it_always_saw() -> None:
@@ -122,6 +167,63 @@ def test_a_hook_of_the_users_between_the_two_sees_what_it_always_saw() -> None:
     handle.remove()
     x = torch.as_tensor(images()).permute(0, 3, 1, 2)
     torch.testing.assert_close(heard[-1], module.first(x))
+
+
+def test_a_hook_of_the_users_at_an_activation_sees_what_it_always_saw() -> None:
+    module = net()
+    plain, quick = both(module)
+    quick.activations(images())
+    heard = []
+    handle = module.act.register_forward_hook(lambda _, inputs, output: heard.append((inputs[0], output)))
+    assert ran_in_place(quick) == ["last"]
+    handle.remove()
+    want = plain.activations(images(), "norm").permute(0, 3, 1, 2)
+    torch.testing.assert_close(heard[-1][0], want)
+    torch.testing.assert_close(heard[-1][1], want.relu())
+
+
+class Again(torch.nn.Module):
+    """Reads what went into an activation once more behind it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = net()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        body = self.body
+        y = body.norm(body.first(x))
+        y = body.act(y) + y
+        return body.top(body.last(body.plain(body.second(y))).mean((2, 3)))
+
+
+def test_nothing_is_overwritten_that_the_network_reads_again() -> None:
+    plain, quick = both(Again().eval())
+    np.testing.assert_allclose(quick.activations(images()), plain.activations(images()), rtol=1e-5, atol=1e-5)
+    assert ran_in_place(quick) == []
+    assert ran_normalisations(quick) == 0  # folding alone still gives the same answer
+
+
+class Within(torch.nn.Module):
+    """The activation begins another part of the network than the normalisation ends."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        made = net()
+        self.first, self.norm, self.tail = made.first, made.norm, made[2:]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.tail(self.norm(self.first(x)))
+
+
+def test_an_activation_that_begins_another_part_does_not_write_into_what_that_part_was_given() -> None:
+    module = Within().eval()
+    plain, quick = both(module)
+    quick.activations(images())
+    heard = []
+    handle = module.tail.register_forward_pre_hook(lambda _, inputs: heard.append(inputs[0]))
+    quick.activations(images())
+    handle.remove()
+    torch.testing.assert_close(heard[-1], plain.activations(images(), "norm").permute(0, 3, 1, 2))
 
 
 def test_a_convolution_whose_output_is_used_twice_is_left_alone() -> None:

@@ -14,7 +14,7 @@ from ..errors import InputError, ModelError, explain_error
 from ..types import Attention, Layer, Scaling
 from .torch_biases import biases
 from .torch_chunk import first_chunk, guess_size
-from .torch_fold import Pair, folded, pairs
+from .torch_fold import Pair, agreed, folded, pairs
 from .torch_points import Call, Layout, as_layers, find_call, first_tensor, with_first
 from .torch_precision import cast, half_of, single
 from .torch_rewire import RULES, vector_jacobian
@@ -333,10 +333,10 @@ class TorchClassifier:
             return hook
 
         with ExitStack() as stack:
+            stack.enter_context(folded(foldable, by_module))  # ahead of the hooks: ours do not look at what goes in
             for module in by_module:
                 handle = self.net.get_submodule(module).register_forward_hook(hook_for(module))
                 stack.callback(handle.remove)
-            stack.enter_context(folded(foldable, by_module))
             if half and not bends:
                 stack.enter_context(cast(self.precision, x.device))
             squash = stack.enter_context(Squash()) if traced.squashed else None
@@ -363,17 +363,10 @@ class TorchClassifier:
         if not self.folds:
             return {}
         if self._pairs is None:
-            found = pairs(self.net, traced.calls)
-            if not found:
-                self._pairs = found
-                return found
             noise = torch.rand(1, *x.shape[1:], generator=torch.Generator().manual_seed(0)).to(x.device)
-            with torch.no_grad():
-                plain = self._select(self.net(self._network_input(noise))).float()
-                with folded(found, ()):
-                    quick = self._select(self.net(self._network_input(noise))).float()
-            same = bool((plain - quick).abs().max() <= 1e-4 * plain.abs().max())
-            self._pairs = found if same else {}
+            self._pairs = agreed(
+                pairs(self.net, traced.calls), lambda: self._select(self.net(self._network_input(noise))).float()
+            )
         return self._pairs
 
     def _trace(self, x: Any) -> Trace:
