@@ -11,9 +11,15 @@ import torch
 
 from shisen.backends.torch import TorchClassifier
 from shisen.backends.torch_fold import folded, pairs
+from shisen.backends.torch_pack import Packed
 from shisen.targets import ClassSeed
 
 SEED = ClassSeed("class 1", ((1.0, (1,)),))
+
+needs_blocks = pytest.mark.skipif(
+    not (torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_convolution_pointwise")),
+    reason="this torch keeps no weights in blocks",
+)
 
 
 def net(seed: int = 0) -> torch.nn.Module:
@@ -239,6 +245,43 @@ def test_a_convolution_whose_output_is_used_twice_is_left_alone() -> None:
 
     plain, quick = both(Twice().eval())
     np.testing.assert_allclose(quick.activations(images()), plain.activations(images()), rtol=1e-5, atol=1e-5)
+
+
+@needs_blocks
+def test_a_network_runs_where_blocks_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("not on this processor")
+
+    monkeypatch.setattr(torch.ops.mkldnn, "_convolution_pointwise", fail)
+    plain, quick = both(net())
+    np.testing.assert_allclose(quick.activations(images()), plain.activations(images()), rtol=1e-5, atol=1e-5)
+    assert (ran_normalisations(quick), ran_in_place(quick)) == (0, ["act", "last"])
+
+
+@needs_blocks
+def test_a_network_reads_its_weights_from_blocks() -> None:
+    plain, quick = both(net())
+    np.testing.assert_allclose(quick.activations(images()), plain.activations(images()), rtol=1e-5, atol=1e-5)
+    weights = [pair.folded()[0] for pair in quick._pairs.values()]
+    assert all(isinstance(w, Packed) and list(w.blocks) == [torch.float32] for w in weights)
+    assert not any(isinstance(p, Packed) for p in quick.net.parameters())
+
+
+@needs_blocks
+def test_blocks_that_answer_otherwise_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = torch.ops.mkldnn._convolution_pointwise
+    monkeypatch.setattr(torch.ops.mkldnn, "_convolution_pointwise", lambda *args: real(*args) * 1.01)
+    plain, quick = both(net())
+    np.testing.assert_allclose(quick.activations(images()), plain.activations(images()), rtol=1e-5, atol=1e-5)
+    assert ran_in_place(quick) == ["act", "last"]
+
+
+def test_numbers_that_are_none_are_not_lost() -> None:
+    module = net()
+    _, quick = both(module)
+    quick.activations(images())
+    module.first.weight.data[0, 0, 0, 0] = float("nan")
+    assert bool(torch.isnan(quick.activations(images())).all())
 
 
 def test_biases_asked_for_during_another_threads_forward_are_those_of_the_network_as_it_is() -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from .torch_pack import packed
 from .torch_points import Call
 
 Seen = tuple[Any, int, int, Any, Any]
@@ -29,10 +30,11 @@ class Pair:
         conv: the convolution.
         norm: the batch normalisation right behind it.
         act: the activation right behind that, if it could work in place and does not.
+        packs: whether the weight is kept in the processor's order.
     """
 
-    def __init__(self, conv: Any, norm: Any, act: Any = None) -> None:
-        self.conv, self.norm, self.act = conv, norm, act
+    def __init__(self, conv: Any, norm: Any, act: Any = None, *, packs: bool = False) -> None:
+        self.conv, self.norm, self.act, self.packs = conv, norm, act, packs
         self._seen: list[Seen] = []
         self._folded: tuple[Any, Any] = (None, None)
 
@@ -47,7 +49,8 @@ class Pair:
                 scale = scale if norm.weight is None else scale * norm.weight
                 shift = -norm.running_mean if conv.bias is None else conv.bias - norm.running_mean
                 bias = shift * scale if norm.bias is None else shift * scale + norm.bias
-                self._folded = (conv.weight * scale[:, None, None, None], bias)
+                weight = conv.weight * scale[:, None, None, None]
+                self._folded = (packed(weight) if self.packs else weight, bias)
             self._seen = [seen(t) for t in now]
         return self._folded
 
@@ -112,7 +115,7 @@ def pairs(net: Any, calls: Sequence[Call]) -> dict[tuple[str, str], Pair]:
             # beside the normalisation: nothing that begins between the two can have been given what is overwritten
             beside = third is not None and counts[third.module] == 1 and _parent(third) == _parent(second)
             act = net.get_submodule(third.module) if third is not None and beside else None
-            found[first.module, second.module] = Pair(conv, norm, act if _can_write(act) else None)
+            found[first.module, second.module] = Pair(conv, norm, act if _can_write(act) else None, packs=True)
     return found
 
 
@@ -133,10 +136,11 @@ def agreed(found: dict[tuple[str, str], Pair], forward: Callable[[], Any]) -> di
     """
     if not found:
         return found
+    loose = {paths: Pair(pair.conv, pair.norm, pair.act) for paths, pair in found.items()}
     apart = {paths: Pair(pair.conv, pair.norm) for paths, pair in found.items()}
     with torch.no_grad():
         plain = forward()
-        for tried in (found, apart):
+        for tried in (found, loose, apart):
             try:
                 with folded(tried, ()):
                     quick = forward()
