@@ -12,9 +12,6 @@ what the process held before, on Linux. What `--out` holds already is not measur
 from __future__ import annotations
 
 import argparse
-import ctypes
-import gc
-import json
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -25,12 +22,12 @@ import torch
 
 import shisen
 import shisen.attribution  # fills the registry
+from benchmarks.beside import Table, measure, most_varied
 from benchmarks.methods_speed import pytorch_grad_cam
 from benchmarks.shapes import resnet50, vit_b_16
-from benchmarks.timing import in_turns, ratio
 from shisen.attribution.resample import resize
 from shisen.registry import METHODS
-from shisen.targets import ClassSeed, to_numpy
+from shisen.targets import ClassSeed
 
 MODELS: dict[str, Callable[[], Any]] = {
     "lite0": lambda: shisen.load("efficientnet_lite0", device="cpu"),
@@ -49,8 +46,7 @@ PEERS = {  # of ours, the peer's name for it; the first of each is measured at e
     "Captum": {"grad_cam": "LayerGradCam", "gradient": "Saliency"},
     "zennit": {"gradient": "Gradient"},
 }
-SAME = 0.99
-FAST = "grad_cam --fast"  # ours in bfloat16: shown with its r, whatever that is, above 0.9
+FAST = "grad_cam --fast"  # ours in bfloat16: shown with its r, whatever that is above 0.9; noise shows more than photos
 
 
 class Setting:
@@ -63,14 +59,8 @@ class Setting:
         scaling = self.model.network.scaling
         pixels = self.images if scaling is None else self.images * np.float32(scaling.scale) + np.float32(scaling.shift)
         self.x = torch.from_numpy(pixels.astype(np.float32)).permute(0, 3, 1, 2)  # channels last in memory
-        self.k = max(range(4), key=self._least)
+        self.k = most_varied(self.model, self.images, self.layer)
         self.seed = ClassSeed("class", ((1.0, (self.k,)),))
-
-    def _least(self, k: int) -> float:
-        """Return how much the flattest map of a class varies, over a few of the pictures."""
-        seed = ClassSeed("class", ((1.0, (k,)),))
-        maps = to_numpy(METHODS["grad_cam"](self.model, self.images[:2], seed, layer=self.layer).values)
-        return float(maps.std(axis=(1, 2)).min())
 
     def forward(self) -> Any:
         with torch.no_grad():
@@ -157,98 +147,24 @@ MAKERS = {
 }
 
 
-def alike(a: Any, b: Any) -> float:
-    """Return the least correlation of two maps over the pictures."""
-    rows = [np.asarray(m.detach() if hasattr(m, "detach") else m, np.float64).reshape(len(m), -1) for m in (a, b)]
-    return float(min(np.corrcoef(x, y)[0, 1] for x, y in zip(*rows, strict=True)))
-
-
-def peak(thing: Callable[[], Any]) -> tuple[Any, float | None]:
-    """Return what a run gives, and by how many MiB it raised what the process holds, where the system tells."""
-    status, clear = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-    try:
-        gc.collect()
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
-        clear.write_text("5")  # forget the peak so far
-        before = _mebibytes(status, "VmRSS")
-    except (OSError, AttributeError):
-        return thing(), None
-    found = thing()
-    return found, _mebibytes(status, "VmHWM") - before
-
-
-def _mebibytes(status: Path, name: str) -> float:
-    line = next(line for line in status.read_text().splitlines() if line.startswith(name))
-    return int(line.split()[1]) / 1024
-
-
-class Table:
-    """What is timed, once each has run: the peak of memory, r of each peer with our map, and what was left out."""
-
-    def __init__(self, setting: Setting, names: tuple[str, ...]) -> None:
-        self.things: dict[str, Callable[[], Any]] = {}
-        self.memory: dict[str, float | None] = {}
-        self.likeness: dict[str, float] = {}
-        self.out: list[str] = []
-        setting.forward()  # what a first pass leaves behind is nobody's
-        self._run("forward", setting.forward)
-        known = {name: self._run(name, setting.ours(name)) for name in names}
-        self._peer(FAST, lambda: setting.ours("grad_cam", fast=True), known["grad_cam"])
-        for peer, offered in PEERS.items():
-            for ours, theirs in offered.items():
-                if ours in names:
-                    self._peer(f"{peer} {theirs}", lambda m=MAKERS[peer], t=theirs: m(setting, t), known[ours])  # type: ignore[misc]
-
-    def _run(self, name: str, thing: Callable[[], Any]) -> Any:
-        found, self.memory[name] = peak(thing)
-        self.things[name] = thing
-        return found
-
-    def _peer(self, name: str, make: Callable[[], Any], ours: Any) -> None:
-        try:
-            r = alike(ours, self._run(name, make()))
-        except Exception as problem:  # one that is not installed, or fails on this network
-            self.things.pop(name, None)
-            self.out.append(f"{name}: {type(problem).__name__}: {' '.join(str(problem).split())[:120]}")
-            return
-        self.likeness[name] = r
-        if not r >= (0.9 if name == FAST else SAME):  # noise, not a photo: half precision shows more
-            del self.things[name]
-            self.out.append(f"{name}: another map, r {r:.3f}: its time does not count")
-
-
-def measured(name: str, n: int, rounds: int) -> dict[str, Any]:
-    """Return the rows of one network at one batch size."""
+def measured(key: str, given: argparse.Namespace) -> dict[str, Any]:
+    """Return the rows of one network at one batch size, "lite0, batch 8"."""
+    name, n = key.split(", batch ")[0], int(key.split()[-1])
     setting = Setting(name, n)
     for p in setting.net.parameters():
         p.requires_grad_(True)  # as a script has it
     names = OURS if n == 1 else ("grad_cam", "ablation_cam", "gradient") if n <= 8 else ("grad_cam",)
     if name.startswith("vit"):  # attention bends: a forward of what lies behind the layer for every channel
         names = tuple(one for one in names if one != "ablation_cam")
-    made = Table(setting, names)
-    times = in_turns(made.things, rounds, before="forward" if n == 1 else None, warm=False)
-    rows = {}
-    for what in made.things:
-        rows[what] = {
-            "processor": ratio(times, what, "forward", 1),
-            "clock": ratio(times, what, "forward"),
-            "ms": float(np.median([t[0] for t in times[what]])) * 1e3,
-            "mib": made.memory[what],
-            "r": made.likeness.get(what),
-        }
-    return {"layer": setting.layer, "rounds": rounds, "left out": made.out, "rows": rows}
-
-
-def show(title: str, found: dict[str, Any]) -> None:
-    """Print the rows of one network at one batch size."""
-    print(f"\n{title}, at {found['layer']}, {found['rounds']} rounds: in forwards of the same batch")
-    print(f"{'':34s} processor  clock        ms  MiB more  r with ours")
-    for what, row in found["rows"].items():
-        mib = "" if row["mib"] is None else f"{row['mib']:8.0f}"
-        r = "" if row["r"] is None else f"{row['r']:.4f}"
-        print(f"{what:34s} {row['processor']:9.2f} {row['clock']:6.2f} {row['ms']:9.1f}  {mib:8s}  {r}")
-    for line in found["left out"]:
-        print(f"  {line}")
+    made = Table(setting.forward)
+    known = {one: made.add(one, setting.ours(one)) for one in names}
+    made.compare(FAST, lambda: setting.ours("grad_cam", fast=True), known["grad_cam"], least=0.9)
+    for peer, offered in PEERS.items():
+        for ours, theirs in offered.items():
+            if ours in names:
+                made.compare(f"{peer} {theirs}", lambda m=MAKERS[peer], t=theirs: m(setting, t), known[ours])  # type: ignore[misc]
+    usual = {1: 5, 8: 2}.get(n, 1) if given.quick else {1: 9, 8: 5}.get(n, 2)
+    return made.measured(setting.layer, given.rounds or usual, before="forward" if n == 1 else None)
 
 
 def main() -> None:
@@ -262,21 +178,10 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     warnings.simplefilter("ignore")
-    kept: dict[str, Any] = {}
-    if given.out and given.out.is_file():
-        kept = json.loads(given.out.read_text(encoding="utf-8"))
-    for name in given.models:
-        for n in given.batches:
-            if given.quick and n > 8 and name != "lite0":
-                continue
-            usual = {1: 5, 8: 2}.get(n, 1) if given.quick else {1: 9, 8: 5}.get(n, 2)
-            key = f"{name}, batch {n}"
-            if key not in kept:
-                kept[key] = measured(name, n, given.rounds or usual)
-                if given.out:
-                    given.out.parent.mkdir(parents=True, exist_ok=True)
-                    given.out.write_text(json.dumps(kept, indent=1), encoding="utf-8")
-            show(key, kept[key])
+    keys = [f"{name}, batch {n}" for name in given.models for n in given.batches]
+    if given.quick:
+        keys = [key for key in keys if key.startswith("lite0") or int(key.split()[-1]) <= 8]
+    measure(keys, lambda key: measured(key, given), given.out)
 
 
 if __name__ == "__main__":
