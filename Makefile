@@ -4,6 +4,7 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 VENV := .venv
 HUBS := .venv-hubs
+KERAS := .venv-keras
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install -q --disable-pip-version-check
 
@@ -52,9 +53,16 @@ check: $(VENV)/dev.stamp  ## lint, format, types
 docs: $(VENV)/dev.stamp  ## the generated parts of the documentation
 	$(BIN)/python docs/generate.py
 
-bench: $(VENV)/dev.stamp  ## one report of what everything costs, peers in the same process; BENCH=--quick for a few minutes
+# Xplique asks for CUDA, four gigabytes that forwards on a processor do not need, so it is put in without what it asks for
+$(KERAS)/stamp: pyproject.toml benchmarks/keras_requirements.txt
+	$(PYTHON) -m venv $(KERAS)
+	$(KERAS)/bin/pip install -q --disable-pip-version-check -e '.[keras]' -r benchmarks/keras_requirements.txt
+	$(KERAS)/bin/pip install -q --disable-pip-version-check --no-deps 'xplique>=2.0'
+	@touch $@
+
+bench: $(VENV)/dev.stamp $(KERAS)/stamp  ## one report of what everything costs, peers beside us; BENCH=--quick for a few minutes
 	$(PIP) $(TORCH) -r benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks $(BENCH)
 
 clean:
-	rm -rf $(VENV) $(HUBS) demo dist build
+	rm -rf $(VENV) $(HUBS) $(KERAS) demo dist build

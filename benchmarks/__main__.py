@@ -1,12 +1,13 @@
-"""All figures of the README and the docs: one command, one report; peers stand beside us in the same process.
+"""All figures of the README and the docs: one command, one report; peers stand beside us, in the same process.
 
     python -m benchmarks [--quick] [--only speed gpu] [--photos FOLDER] [--scenes FOLDER] [--docs]
 
 Every part is a command of its own, whose output is kept under --out; a part that is done is not done again unless
 --again is given, so a run that was stopped goes on. In the end stand report.md, report.json and speed.png, and the
-table on the terminal; --docs writes the tables into README.md and docs/performance.md between their markers. Parts
-that need photos (with labels.csv), scenes (train/ and test/, a folder a class) or a Keras environment are left out
-where there are none, and the report says so. --quick leaves out what takes more than a few minutes.
+tables on the terminal; --docs writes those of the parts that ran into README.md and docs/performance.md, each between
+its own markers. Parts that need photos (with labels.csv), scenes (train/ and test/, a folder a class) or the Keras
+environment that `make bench` makes are left out where there are none, and the report says so. --quick leaves out what
+takes more than a few minutes.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ class Part:
 
 
 SPEED = "benchmarks.speed --out {out}/speed{quick}.json"
+KERAS_SPEED = "benchmarks.keras_speed --out {out}/keras_speed{quick}.json"
 PARTS = (
     Part("speed", SPEED, quick=f"{SPEED} --quick"),
     Part("gpu", "benchmarks.gpu --out {out}/gpu.json", quick="benchmarks.gpu --out {out}/gpu.json"),
@@ -60,7 +62,7 @@ PARTS = (
         "benchmarks.growth --out {out}/growth.json --plot {out}/growth.png",
         quick="benchmarks.growth --quick --out {out}/growth_quick.json --plot {out}/growth.png",
     ),
-    Part("keras", "benchmarks.keras_speed", "keras", quick="benchmarks.keras_speed --rounds 4 --batches 1"),
+    Part("keras", f"{KERAS_SPEED} --score-cam", "keras", quick=f"{KERAS_SPEED} --quick"),
     Part("fast", "benchmarks.fast {photos} --out {out}/fast.json", "photos"),
     Part("compiled", "benchmarks.compiled"),
     Part("methods", "benchmarks.methods_speed --out {out}/methods_speed.json"),
@@ -107,7 +109,7 @@ def words_of(part: Part, given: argparse.Namespace) -> list[str] | None:
 def missing(part: Part, given: argparse.Namespace) -> str:
     """Return why a part cannot be run here, "" if it can."""
     if part.needs == "keras":
-        return "" if given.keras.is_file() else f"there is no {given.keras}; see benchmarks/keras_speed.py"
+        return "" if given.keras.is_file() else f"there is no {given.keras}, which `make bench` makes"
     if part.needs and getattr(given, part.needs) is None:
         return f"it needs --{part.needs} FOLDER"
     return ""
@@ -161,9 +163,11 @@ def main() -> int:
         file = given.out / f"part_{part.name}.json"
         kept = json.loads(file.read_text(encoding="utf-8")) if file.is_file() and not given.again else {}
         done = kept.get("code") == 0 and kept.get("command") == " ".join(["python", *words[1:]])
+        if given.again and "--out" in words:  # what a part's own file holds it would not measure again
+            Path(words[words.index("--out") + 1]).unlink(missing_ok=True)
         records.append(kept if done else run(part, words, file))
     failed = [r["part"] for r in records if r.get("code")]
-    write_report(records, given.out, quick=given.quick, docs=given.docs)
+    write_report(records, given.out, quick=given.quick, docs=Path() if given.docs else None)
     if failed:
         print(f"\nFailed: {', '.join(failed)}")
     return 1 if failed else 0

@@ -1,160 +1,232 @@
-"""What Grad-CAM, saliency and Score-CAM cost on Keras with TensorFlow, beside tf-keras-vis and Xplique.
+"""Gradient maps of Keras networks on TensorFlow at batch 1, 8 and 64, beside tf-keras-vis and Xplique in one process.
 
-    python -m venv .venv-keras && .venv-keras/bin/pip install -e '.[keras]' -r benchmarks/keras_requirements.txt
-    .venv-keras/bin/python -m benchmarks.keras_speed [--rounds 12] [--score-cam]
+    .venv-keras/bin/python -m benchmarks.keras_speed [--batches 1 8 64] [--quick] [--score-cam] [--out keras_speed.json]
 
-MobileNetV2 at 224 pixels with random weights. The unit is one compiled forward of the same batch, `tf.function` around
-the model; figures are medians of ratios taken in turns. `--score-cam` adds Score-CAM, which takes minutes: its
-processor time and the memory at its peak, each in a process of its own.
+`make bench` makes the environment, without torch. EfficientNet-Lite0 with its ImageNet weights and MobileNetV2 with
+random ones, its softmax left to us and taken off for the peers. The unit is one compiled forward of the same batch:
+`tf.function` around the network. Every map is enlarged to the picture, as the peers do; gradients are reduced to the
+largest magnitude over the colours, as theirs are. A peer's time counts only if its map is ours: r ≥ 0.99 for every
+picture, where ours is enlarged in its way for the comparison (bicubic; corner to corner), for Score-CAM also its masks,
+which cover with what the network sees as nothing. Times and `--out` are as in
+`benchmarks.speed`. Peaks of memory are taken with graphs traced before, in a process of its own where TensorFlow gives
+back what it frees; by default it keeps all, so that only the first to run would seem to need any. `--score-cam` takes
+minutes.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import json
 import os
-import resource
 import subprocess
 import sys
 import warnings
 from collections.abc import Callable
-from time import perf_counter
+from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ["KERAS_BACKEND"] = "tensorflow"
+os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # forwards of a processor, as in benchmarks.speed
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from benchmarks.timing import in_turns, table
+import shisen.attribution  # fills the registry
+from benchmarks.beside import Table, Thing, measure, most_varied
+from shisen.attribution.resample import resize
+from shisen.registry import METHODS
+from shisen.targets import ClassSeed
 
-LAYER = "out_relu"
-CLASS = 281
-Things = dict[str, Callable[[], object]]
+SIDE = 224
+OURS = ("grad_cam", "grad_cam_pp", "layer_cam", "gradient")
+PEERS = {  # of ours, the peer's name for it
+    "Xplique": {"grad_cam": "GradCAM", "grad_cam_pp": "GradCAMPP", "gradient": "Saliency"},
+    "tf-keras-vis": {
+        "grad_cam": "Gradcam",
+        "grad_cam_pp": "GradcamPlusPlus",
+        "layer_cam": "Layercam",
+        "gradient": "Saliency",
+        "score_cam": "Scorecam",
+    },
+}
+PLACES = {
+    "Gradcam": "gradcam",
+    "GradcamPlusPlus": "gradcam_plus_plus",
+    "Layercam": "layercam",
+    "Saliency": "saliency",
+    "Scorecam": "scorecam",
+}
+
+
+def lite0() -> tuple[Any, Any, Any]:
+    """Return EfficientNet-Lite0 as shisen loads it, its network, and the same for the peers."""
+    model = shisen.load("efficientnet_lite0", framework="keras")
+    return model.network, model.network.net, model.network.net
+
+
+def mobilenet_v2() -> tuple[Any, Any, Any]:
+    """Return MobileNetV2 as shisen wraps it, its network, and one without the softmax for the peers."""
+    import keras
+
+    from shisen.backends.keras import KerasClassifier
+
+    keras.utils.set_random_seed(0)
+    net = keras.applications.MobileNetV2(weights=None)
+    last = keras.layers.Dense(1000, name="logits")
+    linear = keras.Model(net.input, last(net.layers[-2].output))
+    last.set_weights(net.layers[-1].get_weights())
+    return KerasClassifier(net), net, linear
+
+
+MODELS: dict[str, tuple[Callable[[], tuple[Any, Any, Any]], str]] = {
+    "lite0": (lite0, "head"),
+    "mobilenet_v2": (mobilenet_v2, "out_relu"),
+}
 
 
 class Setting:
-    """The network, with its softmax for us and without for the peers, and a batch."""
+    """A network as shisen and as the peers see it, a batch for both, and a class that is looked for somewhere."""
 
-    def __init__(self, n: int) -> None:
-        import keras
+    def __init__(self, name: str, n: int) -> None:
         import tensorflow as tf
 
-        from shisen.backends.keras import KerasClassifier
-        from shisen.targets import ClassSeed
-
-        keras.utils.set_random_seed(0)
-        self.net = keras.applications.MobileNetV2(weights=None)
-        linear = keras.layers.Dense(1000, name="logits")
-        self.linear = keras.Model(self.net.input, linear(self.net.layers[-2].output))
-        linear.set_weights(self.net.layers[-1].get_weights())
-        self.x = np.random.default_rng(0).random((n, 224, 224, 3), dtype=np.float32)
-        self.tensor = tf.constant(self.x)
-        self.model = KerasClassifier(self.net)
-        self.seed = ClassSeed("class", ((1.0, (CLASS,)),))
-        self._compiled = tf.function(lambda x: self.net(x, training=False))
+        make, self.layer = MODELS[name]
+        self.model, net, self.linear = make()
+        self.images = np.random.default_rng(0).random((n, SIDE, SIDE, 3), dtype=np.float32)
+        scaling = self.model.scaling
+        pixels = self.images if scaling is None else self.images * np.float32(scaling.scale) + np.float32(scaling.shift)
+        self.x = tf.constant(pixels.astype(np.float32))
+        self.zero = 0.0 if scaling is None else -scaling.shift[0] / scaling.scale[0]  # what the network sees as nothing
+        self.k = most_varied(self.model, self.images, self.layer)
+        self.seed = ClassSeed("class", ((1.0, (self.k,)),))
+        self._compiled = tf.function(lambda x: net(x, training=False))
 
     def forward(self) -> Any:
-        return self._compiled(self.tensor).numpy()
+        return self._compiled(self.x).numpy()
 
-    def ours(self, name: str, **options: Any) -> Callable[[], Any]:
-        import shisen.attribution  # noqa: F401
-        from shisen.registry import METHODS
+    def raw(self, name: str) -> Any:
+        """Return our map as it is."""
+        layer = self.layer if METHODS[name].layered else None
+        return METHODS[name](self.model, self.images, self.seed, layer=layer).values
 
-        if METHODS[name].layered:
-            options["layer"] = LAYER
-        return lambda: METHODS[name](self.model, self.x, self.seed, **options).values
+    def ours(self, name: str) -> Thing:
+        def run() -> Any:
+            values = self.raw(name)
+            return resize(values, (SIDE, SIDE)) if METHODS[name].layered else np.abs(values).max(-1)
 
-    def xplique(self, name: str) -> Callable[[], Any]:
+        return traced(run)
+
+    def as_theirs(self, peer: str, name: str) -> Any:
+        """Return our map with the colours reduced, or masked and enlarged as the peer does it with its own."""
+        if name == "score_cam":
+            with patch("shisen.attribution.masks.bilinear", corner_to_corner):
+                layer, seed = self.layer, self.seed
+                values = METHODS[name](self.model, self.images, seed, layer=layer, fill=self.zero).values
+        else:
+            values = self.raw(name)
+        if values.ndim == 4:
+            return np.abs(values).max(-1)
+        if peer == "Xplique":
+            import tensorflow as tf
+
+            return tf.image.resize(values[..., None], (SIDE, SIDE), method="bicubic")
+        matrix = corner_to_corner(values.shape[1], SIDE)
+        return matrix @ values @ matrix.T
+
+    def xplique(self, name: str) -> Thing:
         attributions = importlib.import_module("xplique.attributions")
-        target = np.eye(1000, dtype=np.float32)[[CLASS] * len(self.x)]
-        options = {"conv_layer": LAYER} if name == "GradCAM" else {}
+        target = np.eye(1000, dtype=np.float32)[[self.k] * len(self.x)]
+        options = {} if name == "Saliency" else {"conv_layer": self.layer}
         explainer = getattr(attributions, name)(self.linear, batch_size=len(self.x), **options)
-        return lambda: explainer(self.tensor, target)
+        return traced(lambda: explainer(self.x, target))
 
-    def tf_keras_vis(self, name: str) -> Callable[[], Any]:
-        places = {"Gradcam": "gradcam", "Saliency": "saliency", "Scorecam": "scorecam"}
-        kind = getattr(importlib.import_module(f"tf_keras_vis.{places[name]}"), name)
+    def tf_keras_vis(self, name: str) -> Thing:
+        kind = getattr(importlib.import_module(f"tf_keras_vis.{PLACES[name]}"), name)
         scores = importlib.import_module("tf_keras_vis.utils.scores")
-        made, score = kind(self.linear, clone=False), scores.CategoricalScore([CLASS] * len(self.x))
-        options = {} if name == "Saliency" else {"penultimate_layer": LAYER}
-        return lambda: made(score, self.x, **options)
+        made, score = kind(self.linear, clone=False), scores.CategoricalScore([self.k] * len(self.x))
+        options: dict[str, Any] = {"penultimate_layer": self.layer, "seek_penultimate_conv_layer": False}
+        return traced(lambda: made(score, self.x.numpy(), **({} if name == "Saliency" else options)))
 
 
-def offered(makers: dict[str, Callable[[], Callable[[], object]]]) -> Things:
-    """Return what runs; says of the rest why it does not."""
-    things: Things = {}
-    for name, make in makers.items():
-        try:
-            thing = make()
-            thing()
-        except Exception as problem:  # a peer may not import, or fail with this version of Keras
-            print(f"{name}: {type(problem).__name__}: {' '.join(str(problem).split())[:200]}", flush=True)
-            continue
-        things[name] = thing
-    return things
+def corner_to_corner(source: int, target: int) -> Any:
+    """Return the `(target, source)` matrix of linear interpolation where corners fall on corners, as SciPy zooms."""
+    at = np.linspace(0, source - 1, target)
+    return np.maximum(0, 1 - np.abs(at[:, None] - np.arange(source))).astype(np.float32)
 
 
-def maps(n: int, rounds: int) -> None:
-    """Print Grad-CAM and saliency in compiled forwards."""
-    setting = Setting(n)
-    things = offered(
-        {
-            "forward": lambda: setting.forward,
-            "shisen Grad-CAM": lambda: setting.ours("grad_cam"),
-            "shisen gradient": lambda: setting.ours("gradient"),
-            "Xplique GradCAM": lambda: setting.xplique("GradCAM"),
-            "Xplique Saliency": lambda: setting.xplique("Saliency"),
-            "tf-keras-vis Gradcam": lambda: setting.tf_keras_vis("Gradcam"),
-            "tf-keras-vis Saliency": lambda: setting.tf_keras_vis("Saliency"),
-        }
-    )
-    print(f"\nbatch {n}: in compiled forwards, by the clock and by processor time", flush=True)
-    for name, wall, processor, milliseconds in table(in_turns(things, rounds), "forward"):
-        print(f"  {name:24} {wall:7.2f} {processor:7.2f}   {milliseconds:8.1f} ms", flush=True)
+def traced(thing: Thing) -> Thing:
+    """Return the thing, run once: what TensorFlow keeps of a graph is not what a run takes."""
+    thing()
+    return thing
 
 
-def alone(who: str) -> None:
-    """Run Score-CAM once in this process and print its seconds, its forwards and the memory it added."""
-    setting = Setting(1)
-    run = setting.ours("score_cam") if who == "shisen" else setting.tf_keras_vis("Scorecam")
-    for _ in range(5):
-        setting.forward()
-    start = perf_counter()
-    for _ in range(20):
-        setting.forward()
-    one = (perf_counter() - start) / 20
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    start, processor = perf_counter(), os.times()
-    run()
-    seconds, after = perf_counter() - start, os.times()
-    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    own = after.user + after.system - processor.user - processor.system
-    print(
-        f"  {who:14} {seconds:7.1f} s  {own:7.1f} s of processor  {seconds / one:7.0f} forwards  {grown:6.0f} MiB more",
-        flush=True,
-    )
+MAKERS = {"Xplique": Setting.xplique, "tf-keras-vis": Setting.tf_keras_vis}
 
 
-def main() -> int:
+def table(key: str) -> tuple[Table, Setting]:
+    """Return what is to be timed of a network at a batch, "lite0, batch 8", or its Score-CAM, "lite0, Score-CAM"."""
+    name, what = key.split(", ")
+    n = 1 if what == "Score-CAM" else int(what.split()[-1])
+    names = ("score_cam",) if what == "Score-CAM" else OURS if n == 1 else ("grad_cam", "gradient")
+    setting = Setting(name, n)
+    made = Table(setting.forward)
+    for one in names:
+        made.add(one, setting.ours(one))
+    for peer, offered in PEERS.items():
+        for one in (one for one in offered if one in names):
+            ours = setting.as_theirs(peer, one)
+            made.compare(f"{peer} {offered[one]}", lambda p=peer, t=offered[one]: MAKERS[p](setting, t), ours)  # type: ignore[misc]
+    return made, setting
+
+
+def peaks(key: str, threads: int) -> dict[str, float | None]:
+    """Return the peaks of `table`, from a process in which TensorFlow gives back what it frees."""
+    words = [sys.executable, "-m", "benchmarks.keras_speed", "--peaks", key, "--threads", str(threads)]
+    own = {"TF_ONEDNN_USE_SYSTEM_ALLOCATOR": "1", "MALLOC_MMAP_THRESHOLD_": "65536"}
+    ran = subprocess.run(words, env={**os.environ, **own}, stdout=subprocess.PIPE, text=True, check=True)
+    found: dict[str, float | None] = json.loads(ran.stdout.splitlines()[-1])
+    return found
+
+
+def measured(key: str, given: argparse.Namespace) -> dict[str, Any]:
+    """Return the rows of a key of `table`."""
+    memory = peaks(key, given.threads)
+    made, setting = table(key)
+    made.memory = {name: memory.get(name) for name in made.things}
+    n = len(setting.images)
+    usual = {1: 7, 8: 3}.get(n, 2) if given.quick else {1: 15, 8: 7}.get(n, 3)
+    rounds = 1 if key.endswith("Score-CAM") else given.rounds or usual
+    return made.measured(setting.layer, rounds, before="forward" if n == 1 else None)
+
+
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=12)
-    parser.add_argument("--batches", type=int, nargs="*", default=[1, 8])
-    parser.add_argument("--score-cam", action="store_true")
-    parser.add_argument("--alone", choices=["shisen", "tf-keras-vis"], help=argparse.SUPPRESS)
+    parser.add_argument("--models", nargs="*", choices=list(MODELS), default=list(MODELS))
+    parser.add_argument("--batches", nargs="*", type=int, default=[1, 8, 64])
+    parser.add_argument("--rounds", type=int, default=None, help="by default 15 for one picture, fewer for more")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--quick", action="store_true", help="few rounds; batch 64 for EfficientNet-Lite0 only")
+    parser.add_argument("--score-cam", action="store_true", help="Score-CAM of one picture too, of EfficientNet-Lite0")
+    parser.add_argument("--out", type=Path, default=None, help="a JSON file")
+    parser.add_argument("--peaks", help=argparse.SUPPRESS)
     given = parser.parse_args()
     warnings.simplefilter("ignore")
-    if given.alone:
-        alone(given.alone)
-        return 0
-    for n in given.batches:
-        maps(n, given.rounds)
-    if given.score_cam:
-        print("\nScore-CAM, one picture, 1,280 channels", flush=True)
-        for who in ("shisen", "tf-keras-vis"):
-            subprocess.run([sys.executable, "-m", "benchmarks.keras_speed", "--alone", who], check=False)
-    return 0
+    import keras
+    import tensorflow as tf
+
+    keras.utils.disable_interactive_logging()  # no bars for every batch of a peer
+    tf.config.threading.set_intra_op_parallelism_threads(given.threads)
+    tf.config.threading.set_inter_op_parallelism_threads(given.threads)
+    if given.peaks:
+        print(json.dumps(table(given.peaks)[0].memory))
+        return
+    keys = [f"{name}, batch {n}" for name in given.models for n in given.batches]
+    if given.quick:
+        keys = [key for key in keys if key.startswith("lite0") or int(key.split()[-1]) <= 8]
+    measure([*keys, *(["lite0, Score-CAM"] if given.score_cam else [])], lambda key: measured(key, given), given.out)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-NAMES = {"lite0": "EfficientNet-Lite0", "resnet50": "ResNet-50-shaped", "vit_b_16": "ViT-B/16-shaped"}
+NAMES = {
+    "lite0": "EfficientNet-Lite0",
+    "resnet50": "ResNet-50-shaped",
+    "vit_b_16": "ViT-B/16-shaped",
+    "mobilenet_v2": "MobileNetV2",
+}
 OURS = {
     "grad_cam": "Grad-CAM",
     "grad_cam --fast": "Grad-CAM, `--fast`",
@@ -19,8 +24,21 @@ OURS = {
     "ablation_cam": "Ablation-CAM",
     "gradient": "gradient",
 }
-MARKS = ("<!-- bench:begin -->", "<!-- bench:end -->")
-PICTURE = ["![Grad-CAM of shisen and of its peers, in forwards](images/speed.png)"]
+# the parts that have tables: their pages' markers and pictures are apart, so that one part alone can be renewed
+PARTS = {"speed": "PyTorch", "keras": "Keras on TensorFlow"}
+FILES = {"speed": "speed", "keras": "keras_speed"}
+WHO = {
+    "speed": {
+        "shisen": "grad_cam",
+        "shisen --fast": "grad_cam --fast",
+        "Captum": "Captum LayerGradCam",
+        "torch-cam": "torch-cam GradCAM",
+        "pytorch-grad-cam": "pytorch-grad-cam GradCAM",
+    },
+    "keras": {"shisen": "grad_cam", "Xplique": "Xplique GradCAM", "tf-keras-vis": "tf-keras-vis Gradcam"},
+}
+COLOURS = {name: f"C{i}" for i, name in enumerate(dict.fromkeys(name for who in WHO.values() for name in who))}
+PEAKS = "Peak memory of one run above what the process held before, MiB:"
 Speed = dict[str, dict[str, Any]]
 
 
@@ -56,7 +74,7 @@ def memory_table(speed: Speed) -> list[str]:
     """Return the lines of a Markdown table of peaks, for what was measured at every batch."""
     shown = columns(speed)
     names = ["forward", *(n for n in OURS if all(n in speed[key]["rows"] for key, _ in shown))]
-    names += sorted({n for key, _ in shown for n in speed[key]["rows"] if n.endswith(("GradCAM", "GradCam"))})
+    names += sorted({n for key, _ in shown for n in speed[key]["rows"] if n.lower().endswith("gradcam")})
     lines = ["| | " + " | ".join(words for _, words in shown) + " |", "|---" * (len(shown) + 1) + "|"]
     for name in dict.fromkeys(names):
         rows = [speed[key]["rows"].get(name) for key, _ in shown]
@@ -70,40 +88,52 @@ def left_out(speed: Speed) -> list[str]:
     return sorted({line for key, _ in columns(speed) for line in speed[key]["left out"]})
 
 
-def plot(speed: Speed, file: Path) -> None:
-    """Draw Grad-CAM of everybody at every network and batch, in forwards of the same batch."""
+def plot(found: Mapping[str, Speed], file: Path) -> None:
+    """Draw Grad-CAM of everybody at every network and batch, in forwards of the same batch; a panel a part.
+
+    Args:
+        found: part → what was measured, each with a column or more.
+        file: the picture.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    shown = columns(speed)
-    who = {
-        "shisen": "grad_cam",
-        "shisen --fast": "grad_cam --fast",
-        "Captum": "Captum LayerGradCam",
-        "torch-cam": "torch-cam GradCAM",
-        "pytorch-grad-cam": "pytorch-grad-cam GradCAM",
-    }
-    figure, axes = pyplot.subplots(figsize=(8, 0.9 + 0.65 * len(shown)), layout="constrained")
-    for i, (name, row) in enumerate(who.items()):
-        heights = [speed[key]["rows"].get(row, {}).get("processor", 0.0) for key, _ in shown]
-        places = [j + 0.17 * (i - 2) for j in range(len(shown))]
-        bars = axes.barh(places, heights, 0.16, label=name)
-        axes.bar_label(bars, [f"{h:.2f}" if h else "" for h in heights], padding=2, fontsize=7)
-    axes.axvline(1, color="black", linewidth=0.8, linestyle=":")
-    axes.set_yticks(range(len(shown)), [words for _, words in shown])
-    axes.invert_yaxis()
-    axes.set_xlabel("Grad-CAM, enlarged to the picture: processor time in forwards of the same batch")
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=5, frameon=False, fontsize=8)
+    shown = {part: columns(speed) for part, speed in found.items()}
+    sizes = [len(keys) * (len(WHO[part]) + 1.5) + 2 for part, keys in shown.items()]
+    figure, panels = pyplot.subplots(
+        len(found), figsize=(8, 0.5 + 0.115 * sum(sizes)), height_ratios=sizes, squeeze=False, layout="constrained"
+    )
+    for (part, speed), axes in zip(found.items(), panels[:, 0], strict=True):
+        who, keys, most = WHO[part], shown[part], 0.0
+        for i, (name, row) in enumerate(who.items()):
+            heights = [speed[key]["rows"].get(row, {}).get("processor", 0.0) for key, _ in keys]
+            thick = 0.85 / len(who)
+            places = [j + thick * (i - (len(who) - 1) / 2) for j in range(len(keys))]
+            bars = axes.barh(places, heights, 0.95 * thick, label=name, color=COLOURS[name])
+            axes.bar_label(bars, [f"{h:.2f}" if h else "" for h in heights], padding=2, fontsize=7)
+            most = max(most, *heights)
+        axes.set_xlim(0, 1.08 * most)  # room for the figures
+        axes.axvline(1, color="black", linewidth=0.8, linestyle=":")
+        axes.set_yticks(range(len(keys)), [words for _, words in keys])
+        axes.invert_yaxis()
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.set_title(PARTS[part], fontsize=10, loc="left", pad=20)
+        axes.legend(loc="lower left", bbox_to_anchor=(-0.01, 0.995), ncols=5, frameon=False, fontsize=8)
+    panels[-1, 0].set_xlabel("Grad-CAM, enlarged to the picture: processor time in forwards of the same batch")
     figure.savefig(file, dpi=110)
     pyplot.close(figure)
 
 
-def between(text: str, lines: Sequence[str]) -> str:
-    """Return a page with the lines put between its markers; a page without them as it is."""
-    begin, end = MARKS
+def marks(part: str) -> tuple[str, str]:
+    """Return the lines between which a part's tables stand in a page."""
+    return f"<!-- bench {part}:begin -->", f"<!-- bench {part}:end -->"
+
+
+def between(text: str, lines: Sequence[str], part: str) -> str:
+    """Return a page with the lines put between the part's markers; a page without them as it is."""
+    begin, end = marks(part)
     if begin not in text:
         return text
     return re.sub(
@@ -111,23 +141,51 @@ def between(text: str, lines: Sequence[str]) -> str:
     )
 
 
-def write_report(records: list[dict[str, Any]], out: Path, *, quick: bool, docs: bool) -> None:
-    """Write report.md, report.json and speed.png; print the table; put it into the pages if asked.
+def sections(part: str, speed: Speed, *, short: bool) -> list[str]:
+    """Return what stands between a part's markers: in README.md (short) or in docs/performance.md."""
+    if short:
+        few = [key for key, _ in columns(speed) if key.endswith("batch 1")]
+        unit = "in forwards" if part == "speed" else "on Keras with TensorFlow, in compiled forwards"
+        words = f"Processor time {unit} of the same picture (`make bench`); by the clock in brackets:"
+        return ["", words, "", *speed_table(speed, few), ""]
+    picture = f"![Grad-CAM of shisen and of its peers, in forwards: {PARTS[part]}](images/{FILES[part]}.png)"
+    out = [f"* {line}" for line in left_out(speed)]
+    return ["", *speed_table(speed), "", PEAKS, "", *memory_table(speed), "", *([*out, ""] if out else []), picture, ""]
+
+
+def renew(found: Mapping[str, Speed], root: Path) -> None:
+    """Put the tables and pictures of these parts into the pages, and leave those of others as they are."""
+    for part, speed in found.items():
+        for page, short in ((root / "README.md", True), (root / "docs/performance.md", False)):
+            text = page.read_text(encoding="utf-8")
+            page.write_text(between(text, sections(part, speed, short=short), part), encoding="utf-8")
+        plot({part: speed}, root / f"docs/images/{FILES[part]}.png")
+
+
+def write_report(records: list[dict[str, Any]], out: Path, *, quick: bool, docs: Path | None) -> None:
+    """Write report.md, report.json and speed.png; print the tables; put them into the pages if asked.
 
     Args:
         records: what every part gave, see `benchmarks.__main__.run`.
         out: the folder of the results.
         quick: whether the quick form was run.
-        docs: whether README.md and docs/performance.md are renewed.
+        docs: the folder whose README.md and docs/performance.md get the tables of the parts that ran without
+            failing; None leaves them alone.
     """
-    file = out / ("speed_quick.json" if quick else "speed.json")
-    speed: Speed = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    found: dict[str, Speed] = {}
+    for part, name in FILES.items():
+        file = out / (f"{name}_quick.json" if quick else f"{name}.json")
+        speed: Speed = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        if columns(speed):
+            found[part] = speed
     lines = ["# Benchmarks", ""]
-    if speed:
-        plot(speed, out / "speed.png")
+    if found:
+        plot(found, out / "speed.png")
         lines += ["Processor time in forwards of the same batch, one thread; by the clock in brackets.", ""]
-        lines += [*speed_table(speed), "", "Peak memory of one run, MiB:", "", *memory_table(speed), ""]
-        lines += [f"* {line}" for line in left_out(speed)] + ["", "![Grad-CAM beside the peers](speed.png)", ""]
+        for part, speed in found.items():
+            lines += [f"## {PARTS[part]}", "", *speed_table(speed), "", PEAKS, "", *memory_table(speed), ""]
+            lines += [*(f"* {line}" for line in left_out(speed)), ""]
+        lines += ["![Grad-CAM beside the peers](speed.png)", ""]
     for record in records:
         if "left out" in record:
             lines += [f"## {record['part']}", "", f"Left out: {record['left out']}.", ""]
@@ -136,18 +194,11 @@ def write_report(records: list[dict[str, Any]], out: Path, *, quick: bool, docs:
         lines += [f"## {record['part']}", "", f"`{record['command']}` ({took})", ""]
         lines += ["```", record["output"].strip(), "```", ""]
     (out / "report.md").write_text("\n".join(lines), encoding="utf-8")
-    (out / "report.json").write_text(json.dumps({"speed": speed, "parts": records}, indent=1), encoding="utf-8")
-    if speed:
-        print("\n" + "\n".join(speed_table(speed)))
-    if docs and speed:
-        peaks = ["Peak memory of one run above what the process held before, MiB:", "", *memory_table(speed), ""]
-        out_lines = [f"* {line}" for line in left_out(speed)]
-        few = [key for key, _ in columns(speed) if key.endswith("batch 1")]
-        words = "Processor time in forwards of the same picture (`make bench`); by the clock in brackets:"
-        for page, content in (
-            (Path("README.md"), ["", words, "", *speed_table(speed, few), ""]),
-            (Path("docs/performance.md"), ["", *speed_table(speed), "", *peaks, *out_lines, "", *PICTURE, ""]),
-        ):
-            page.write_text(between(page.read_text(encoding="utf-8"), content), encoding="utf-8")
-        plot(speed, Path("docs/images/speed.png"))
+    report = {**{part: found.get(part, {}) for part in FILES}, "parts": records}
+    (out / "report.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
+    for part, speed in found.items():
+        print(f"\n{PARTS[part]}\n\n" + "\n".join(speed_table(speed)))
+    ran = {record["part"] for record in records if record.get("code") == 0}
+    if docs:
+        renew({part: speed for part, speed in found.items() if part in ran}, docs)
     print(f"\n{out / 'report.md'}")
