@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -128,3 +130,23 @@ def test_a_product_without_live_rows_is_zero() -> None:
     (found,) = vector_jacobian(y, [x], torch.zeros_like(y), None, keep=False)
     assert found.shape == x.shape
     assert not found.any()
+
+
+@pytest.mark.parametrize("method", ["grad_cam", "guided_backprop"])
+def test_a_gradient_does_not_import_torchs_compiler(method: str) -> None:
+    code = f"""
+import sys, numpy, torch, shisen
+torch.manual_seed(0)
+net = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1))
+if "{method}" == "grad_cam":
+    from benchmarks.shapes import ViTB16
+    net = ViTB16(classes=7, width=32, depth=2, heads=4)
+else:
+    net = torch.nn.Sequential(net, torch.nn.Flatten(), torch.nn.Linear(4, 5))
+model = shisen.wrap(net.eval())
+found = shisen.explain(model, numpy.random.rand(224, 224, 3).astype("float32"), "{method}")
+assert found.values.size > 9
+print([name for name in ("torch._dynamo", "sympy") if name in sys.modules])
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"

@@ -21,6 +21,10 @@ GLANCE = 4  # columns looked at first: where most rows differ from zero there, n
 class LiveRows(TorchDispatchMode):  # type: ignore[misc]
     """Make products of matrices and slopes of GELU and attention from rows that are not zero, if at most half are."""
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # else torch imports its compiler, for a second, to keep it away from here
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name, more = func._schema.name, kwargs or {}
         if name == "aten::mm":
