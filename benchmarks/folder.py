@@ -1,6 +1,7 @@
 """Many pictures: Grad-CAM with pictures written, beside decoding and plain inference alone, on the same photos.
 
     python -m benchmarks.folder FOLDER [--n 500] [--format png]
+    python -m benchmarks.folder FOLDER --stages [--n 100]      # where the time goes, one thing after the other
 
 The photos of the folder are repeated up to `n`. Plain: every photo is decoded and resized in two threads ahead of the
 network, which answers in batches in `torch.inference_mode`; nothing is drawn. Ours: `shisen explain`'s way from file to
@@ -15,6 +16,7 @@ import json
 import resource
 import tempfile
 import warnings
+from collections.abc import Callable
 from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
@@ -26,8 +28,11 @@ import torch
 from PIL import Image
 
 import shisen
+from shisen import registry
 from shisen.api import explain_each, saved_each
+from shisen.explaining import Ready, explain_batch, seed_for
 from shisen.models.sources import find_pictures
+from shisen.render.files import save_picture, to_json, write_atomically
 from shisen.run.ahead import ahead
 
 PORTION = 50
@@ -64,15 +69,47 @@ def ours(model: Any, photos: list[str], out: Path, suffix: str) -> None:
             raise SystemExit(f"Not explained: {result}")
 
 
+def stages(model: Any, photos: list[str], out: Path, suffix: str) -> dict[str, float]:
+    """Return the milliseconds of the processor that each step takes for a photo, one after the other in one thread."""
+    spent: dict[str, float] = {}
+
+    def timed(name: str, step: Callable[..., Any], *given: Any) -> Any:
+        start = process_time()
+        found = step(*given)
+        spent[name] = spent.get(name, 0.0) + (process_time() - start) * 1e3 / len(photos)
+        return found
+
+    spec, seed, layer = registry.get("grad_cam"), seed_for(model, None, "logit"), model.default_layer
+
+    def explained(ready: list[Ready]) -> list[Any]:
+        return list(explain_batch(model, spec, ready, seed, layer, {}))
+
+    for first in range(0, len(photos), model.chunk):
+        some = photos[first : first + model.chunk]
+        timed("plain: decoded, resized, answered", plain, model, some)
+        ready = []
+        for place, photo in enumerate(some):
+            picture = timed("decoded", model.read, photo)
+            ready.append(Ready(place, picture, *timed("resized", model.prepare, picture)))
+        for i, one in enumerate(timed("network and map", explained, ready)):
+            timed("map placed", getattr, one, "heatmap")  # made when it is first asked for
+            drawn, file = timed("coloured and blended", one.overlay), out / f"{i}{suffix}"
+            timed("coded and written", save_picture, drawn, file)
+            words = timed("JSON", lambda one=one: to_json(one.manifest({})).encode())
+            timed("JSON written", write_atomically, file.with_suffix(".json"), words)
+    return spent
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder")
     parser.add_argument("--n", type=int, default=500)
     parser.add_argument("--format", choices=["png", "jpg", "webp"], default="png")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--stages", action="store_true", help="where the time goes, in one thread")
     parser.add_argument("--out", type=Path, default=None, help="a JSON file")
     given = parser.parse_args()
-    torch.set_num_threads(given.threads)
+    torch.set_num_threads(1 if given.stages else given.threads)
     warnings.simplefilter("ignore")
     model = shisen.load("efficientnet_lite0", device="cpu")
     photos = list(islice(cycle(find_pictures([given.folder])), given.n))
@@ -81,6 +118,11 @@ def main() -> None:
     memory, work = [], []
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
+        if given.stages:
+            stages(model, photos[:8], out, f".{given.format}")
+            for name, ms in stages(model, photos, out, f".{given.format}").items():
+                print(f"{name:36s} {ms:6.2f} ms")
+            return
         plain(model, portions[0][:8])
         ours(model, portions[0][:8], out, f".{given.format}")
         for portion in portions:
