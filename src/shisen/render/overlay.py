@@ -137,13 +137,14 @@ def overlay(
         else:
             out[rows] = part
         away = np.isnan(warm)
-        if away.any():
+        for columns in _runs(np.asarray(away.any(axis=0))):  # a rectangle is seen: mostly two strips beside it
             dark = (
                 np.uint8(NOWHERE)
                 if style == "heatmap"
-                else np.take(_dimmed(UNLIT if style == "mask" else UNSEEN), part)
+                else np.take(_dimmed(UNLIT if style == "mask" else UNSEEN), part[:, columns])
             )
-            np.copyto(out[rows], dark, where=np.repeat(away, 3, axis=1).reshape(part.shape))  # in one run: far faster
+            unseen = away[:, columns]
+            np.copyto(out[rows][:, columns], dark, where=True if unseen.all() else unseen[..., None])
     image = Image.fromarray(out)
     if not ((values > 0.0) | (values < 0.0)).any():  # NaN is neither
         return badge(image, "no evidence")
@@ -157,6 +158,12 @@ def overlay(
 def _bands(height: int, width: int) -> Iterator[slice]:
     step = max(1, BAND // max(width, 1))
     return (slice(start, start + step) for start in range(0, height, step))
+
+
+def _runs(marked: npt.NDArray[np.bool_]) -> Iterator[slice]:
+    """Yield where runs of neighbours that are marked begin and end."""
+    steps = np.flatnonzero(np.diff(marked, prepend=False, append=False))
+    return (slice(int(start), int(end)) for start, end in zip(steps[::2], steps[1::2], strict=True))
 
 
 @lru_cache(maxsize=4)
