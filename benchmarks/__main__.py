@@ -67,7 +67,7 @@ PARTS = (
     Part("compiled", "benchmarks.compiled"),
     Part("methods", "benchmarks.methods_speed --out {out}/methods_speed.json"),
     Part("memory", "benchmarks.methods_memory"),
-    Part("chunks", "benchmarks.chunks"),
+    Part("chunks", "benchmarks.batch_size"),
     Part("folder_jpg", "benchmarks.folder {photos} --format jpg", "photos"),
     Part("folder_png", "benchmarks.folder {photos}", "photos"),
     Part("large", "benchmarks.large {photos}", "photos"),

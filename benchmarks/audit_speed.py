@@ -1,9 +1,9 @@
 """How long an audit takes, how much memory, and what the maps cost beside plain inference.
 
-    python -m benchmarks.audit_speed FOLDER [--model RUN] [--pictures 600] [--rounds 5]
+    python -m benchmarks.audit_speed FOLDER [--model RUN] [--images 600] [--rounds 5]
 
 FOLDER has one folder a class. Without a run folder, a linear head is fitted on EfficientNet-Lite0 first (not timed).
-The map pass and plain inference read and scale the same pictures in the same way, by turns; the ratio is the median
+The map pass and plain inference read and scale the same images in the same way, by turns; the ratio is the median
 over the rounds. The audit runs in a process of its own, whose peak memory is reported.
 """
 
@@ -36,7 +36,7 @@ print(seconds, used.ru_maxrss / 2**20, len(result.names), used.ru_utime + used.r
 
 
 def chosen(folder: Path, target: Path, count: int) -> None:
-    """Link so many pictures, evenly from all classes."""
+    """Link so many images, evenly from all classes."""
     files = sorted(folder.glob("*/*"))
     for i in np.linspace(0, len(files) - 1, min(count, len(files))).astype(int):
         new = target / files[i].parent.name / files[i].name
@@ -45,9 +45,9 @@ def chosen(folder: Path, target: Path, count: int) -> None:
 
 
 def one_round(model: Any, files: list[Path], maps: bool) -> None:
-    """Decode and predict all pictures, with or without the maps."""
-    from shisen.audit.walk import look
-    from shisen.run.ahead import ahead
+    """Decode and predict all images, with or without the maps."""
+    from shisen._core.prefetch import prefetched
+    from shisen.auditing.scan import look
 
     batch: list[Any] = []
 
@@ -59,7 +59,7 @@ def one_round(model: Any, files: list[Path], maps: bool) -> None:
             model.activations(images)
         batch.clear()
 
-    for image in ahead(lambda f: model.prepare(model.read(str(f)))[0], files):
+    for image in prefetched(lambda f: model.prepare(model.read(str(f)))[0], files):
         batch.append(image)
         if len(batch) == 32:
             done()
@@ -72,7 +72,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--model", default=None, help="run folder of a model that knows the classes")
-    parser.add_argument("--pictures", type=int, default=600)
+    parser.add_argument("--images", type=int, default=600)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", type=Path, default=None)
     choice = parser.parse_args()
@@ -80,26 +80,26 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as place:
         home = Path(place)
-        chosen(choice.folder, home / "pictures", choice.pictures)
+        chosen(choice.folder, home / "images", choice.images)
         run = choice.model
         if run is None:
             run = str(home / "run")
-            shisen.finetune(home / "pictures", None, epochs=0, blocks=0, out=run)
-        words = [sys.executable, "-c", CHILD, str(run), str(home / "pictures"), str(home / "audit")]
+            shisen.finetune(home / "images", None, epochs=0, blocks=0, out=run)
+        words = [sys.executable, "-c", CHILD, str(run), str(home / "images"), str(home / "audit")]
         answer = subprocess.run(words, check=True, capture_output=True, text=True).stdout.split()
         model = shisen.load(str(run))
-        files = sorted((home / "pictures").glob("*/*"))[:: max(1, choice.pictures // 96)]
+        files = sorted((home / "images").glob("*/*"))[:: max(1, choice.images // 96)]
         things = {name: lambda maps=maps: one_round(model, files, maps) for name, maps in KINDS.items()}
         times = in_turns(things, choice.rounds)
     figures = {
-        "pictures": int(answer[2]),
+        "images": int(answer[2]),
         "seconds": float(answer[0]),
         "processor seconds, start included": float(answer[3]),
         "peak GiB": float(answer[1]),
-        "map pass, share of plain throughput": ratio(times, "plain", "maps"),
+        "map pass, fraction of plain throughput": ratio(times, "plain", "maps"),
         "the same in processor time": ratio(times, "plain", "maps", 1),
-        "plain, ms a picture": 1000 * median(wall for wall, _ in times["plain"]) / len(files),
-        "map pass, ms a picture": 1000 * median(wall for wall, _ in times["maps"]) / len(files),
+        "plain, ms an image": 1000 * median(wall for wall, _ in times["plain"]) / len(files),
+        "map pass, ms an image": 1000 * median(wall for wall, _ in times["maps"]) / len(files),
     }
     for name, value in figures.items():
         print(f"{name}: {value:.2f}" if isinstance(value, float) else f"{name}: {value}")

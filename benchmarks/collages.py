@@ -1,11 +1,11 @@
-"""The grid game: four photos in one picture, and how much of a map lies in the photo that was asked for.
+"""The grid game: four photos in one image, and how much of a map lies in the photo that was asked for.
 
     python -m benchmarks.collages PHOTOS [--collages 20] [--out collages.json] [--page docs/collages.md]
     python -m benchmarks.collages PHOTOS --methods rise,lime --collages 2 --add collages.json …   # some at a time
 
-PHOTOS holds labels.csv (file, class_index) and the photos. Only photos that EfficientNet-Lite0 recognises with p > 0.9
-are used, four of different classes in a 2 × 2 grid of 448 pixels; each class is asked for once. The figure is the share
-of the map's positive evidence (for sensitivities: of its magnitude) in the right cell. Chance is 0.25.
+PHOTOS holds labels.csv (file, class_index) and the photos. Only photos that EfficientNet-Lite0 recognizes with p > 0.9
+are used, four of different classes in a 2 × 2 grid of 448 pixels; each class is asked for once. The figure is the
+fraction of the map's positive evidence (for sensitivities: of its magnitude) in the right cell. Chance is 0.25.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ import numpy as np
 from PIL import Image, ImageOps
 
 import shisen
+from shisen.adapters.wrappers import Shared
 from shisen.attribution.resample import spread
-from shisen.backends.wrappers import Shared
 from shisen.registry import METHODS
-from shisen.targets import ClassSeed, to_numpy
+from shisen.targets import ClassObjective, to_numpy
 
 LAYERS = ("head.norm", "head", "blocks.6", "blocks.5", "blocks.4", "blocks.3")
 LIGHT: dict[str, dict[str, Any]] = {
@@ -43,8 +43,8 @@ ONCE = ("guided_grad_cam", "ablation_cam", "recipro_cam")
 """Asked at `head` only: elsewhere they take a pass for each class, channel or place."""
 
 
-def recognised(folder: Path, model: Any, least: float) -> list[tuple[Any, int]]:
-    """Return (224 × 224 pixels, class) of the photos recognised with at least this probability."""
+def recognized(folder: Path, model: Any, least: float) -> list[tuple[Any, int]]:
+    """Return (224 × 224 pixels, class) of the photos recognized with at least this probability."""
     asked = []
     with (folder / "labels.csv").open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
@@ -66,12 +66,12 @@ def collages(photos: list[tuple[Any, int]], count: int) -> Iterator[tuple[Any, l
             if photos[one][1] not in [photos[c][1] for c in chosen]:
                 chosen.append(one)
         cells = [photos[c][0] for c in chosen]
-        picture = np.concatenate([np.concatenate(cells[:2], axis=1), np.concatenate(cells[2:], axis=1)], axis=0)
-        yield picture, [photos[c][1] for c in chosen]
+        image = np.concatenate([np.concatenate(cells[:2], axis=1), np.concatenate(cells[2:], axis=1)], axis=0)
+        yield image, [photos[c][1] for c in chosen]
 
 
-def share(values: Any, cell: int, shows: str) -> float:
-    """Return the share of a map `(h, w)` or `(h, w, c)` that lies in a cell; 0.25 for a map that is empty."""
+def fraction(values: Any, cell: int, shows: str) -> float:
+    """Return the fraction of a map `(h, w)` or `(h, w, c)` that lies in a cell; 0.25 for a map that is empty."""
     values = values.sum(axis=-1) if values.ndim == 3 and shows == "evidence" else values
     values = np.abs(values) if shows == "sensitivity" else np.maximum(values, 0)
     values = values.sum(axis=-1) if values.ndim == 3 else values
@@ -86,11 +86,11 @@ def share(values: Any, cell: int, shows: str) -> float:
 
 def play(model: Any, games: list[tuple[Any, list[int]]], few: int, names: list[str]) -> dict[str, dict[str, float]]:
     """Return method → layer → mean share."""
-    shares: dict[tuple[str, str], list[float]] = {}
-    for number, (picture, classes) in enumerate(games):
-        batch = picture[None]
-        seeds = [ClassSeed("cell", ((1.0, (k,)),)) for k in classes]
-        shared = model.around(Shared(model.model, batch, seeds))
+    fractions: dict[tuple[str, str], list[float]] = {}
+    for number, (image, classes) in enumerate(games):
+        batch = image[None]
+        objectives = [ClassObjective("cell", ((1.0, (k,)),)) for k in classes]
+        shared = model.around(Shared(model.model, batch, objectives))
         for name in names:
             method = METHODS[name]
             if name in LIGHT and number >= few:
@@ -100,13 +100,13 @@ def play(model: Any, games: list[tuple[Any, list[int]]], few: int, names: list[s
                     continue
                 if name == "cam" and layer != "head":  # needs the map right in front of the pool
                     continue
-                for cell, seed in enumerate(seeds):
-                    maps = method(shared, batch, seed, layer=layer, **LIGHT.get(name, {}))
-                    found = share(to_numpy(maps.values)[0], cell, method.shows)
-                    shares.setdefault((name, layer or ""), []).append(found)
+                for cell, objective in enumerate(objectives):
+                    maps = method(shared, batch, objective, layer=layer, **LIGHT.get(name, {}))
+                    found = fraction(to_numpy(maps.values)[0], cell, method.shows)
+                    fractions.setdefault((name, layer or ""), []).append(found)
         print(f"collage {number + 1} of {len(games)}", flush=True)
     table: dict[str, dict[str, float]] = {}
-    for (name, layer), found in shares.items():
+    for (name, layer), found in fractions.items():
         table.setdefault(name, {})[layer] = round(mean(found), 3)
         table[name]["questions"] = len(found)
         print(f"{name:24s} {layer:10s} {mean(found):.3f}  ({len(found)} questions)")
@@ -118,9 +118,9 @@ def page(record: dict[str, Any]) -> str:
     rows = [
         "# Which of four photos",
         "",
-        f"Made by `python -m benchmarks.collages`. Four photos that EfficientNet-Lite0 recognises with p > 0.9 "
-        f"({record['photos']} photos) stand in one picture of 448 × 448; the class of each is asked for in turn. "
-        f"The figure is the share of the map's positive evidence (for sensitivities: of its magnitude) that lies in "
+        f"Made by `python -m benchmarks.collages`. Four photos that EfficientNet-Lite0 recognizes with p > 0.9 "
+        f"({record['photos']} photos) stand in one image of 448 × 448; the class of each is asked for in turn. "
+        f"The figure is the fraction of the map's positive evidence (for sensitivities: of its magnitude) that lies in "
         f"the right photo, "
         f"mean over as many questions as the last column says, 0.25 by chance. `head.norm` is `head` before its ReLU6. "
         f"Methods of many passes were asked with fewer passes than their defaults: {record['options']}.",
@@ -128,9 +128,9 @@ def page(record: dict[str, Any]) -> str:
         "| method | " + " | ".join(f"`{layer}`" for layer in LAYERS) + " | without a layer | questions |",
         "|---|" + "---|" * (len(LAYERS) + 2),
     ]
-    for name, shares in record["shares"].items():
-        cells = [f"{shares[layer]:.3f}" if layer in shares else "" for layer in (*LAYERS, "")]
-        rows.append(f"| `{name}` | " + " | ".join(cells) + f" | {shares['questions']:.0f} |")
+    for name, fractions in record["shares"].items():
+        cells = [f"{fractions[layer]:.3f}" if layer in fractions else "" for layer in (*LAYERS, "")]
+        rows.append(f"| `{name}` | " + " | ".join(cells) + f" | {fractions['questions']:.0f} |")
     return "\n".join(rows) + "\n"
 
 
@@ -145,8 +145,8 @@ def main() -> None:
     parser.add_argument("--page", type=Path, default=None, help="a Markdown file")
     given = parser.parse_args()
     model = shisen.load("efficientnet_lite0")
-    photos = recognised(given.photos, model, 0.9)
-    print(f"{len(photos)} photos recognised with p > 0.9")
+    photos = recognized(given.photos, model, 0.9)
+    print(f"{len(photos)} photos recognized with p > 0.9")
     names = given.methods.split(",") if given.methods else [n for n, m in METHODS.items() if m.needs != "attention"]
     table = play(model, list(collages(photos, given.collages)), given.few, names)
     if given.add:

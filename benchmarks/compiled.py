@@ -2,7 +2,7 @@
 
     python -m benchmarks.compiled [--batches 1 4] [--keep] [--without-compiler]
 
-The network alone with normalisation folded into the convolutions; then activations in place; then weights packed as
+The network alone with normalization folded into the convolutions; then activations in place; then weights packed as
 oneDNN reads them, which is how shisen runs it; then activations within the convolutions, which it leaves out. `shisen`
 is the whole call. With `--keep` freed memory is kept, as commands do. Compiling needs a C++ compiler. Times are of the
 processor; compiling works in other processes too, so its seconds are by the clock as well. It `pays after` the
@@ -23,8 +23,8 @@ import torch
 
 import shisen
 from benchmarks.timing import in_turns, ratio
-from shisen.backends.torch_fold import Pair, folded
-from shisen.run.memory import keep_freed_memory
+from shisen._core.malloc import keep_freed_memory
+from shisen.adapters.torch.folding import Pair, folded
 
 
 @contextmanager

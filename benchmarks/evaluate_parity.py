@@ -1,6 +1,6 @@
 """The same figures by shisen and by the libraries that define them too, on the same maps.
 
-    python -m benchmarks.evaluate_parity PHOTOS --pictures 3
+    python -m benchmarks.evaluate_parity PHOTOS --images 3
 
 Needs grad-cam, torchcam and quantus; one that is not installed is left out. Grad-CAM at the last feature map of
 EfficientNet-Lite0; what is asked of each library is said in the table.
@@ -19,11 +19,11 @@ import numpy as np
 import torch
 
 import shisen
-from shisen.evaluate import fill_registry
-from shisen.evaluate.case import Case, answer
-from shisen.evaluate.fills import filled
-from shisen.evaluate.mapping import network_zero
-from shisen.evaluate.metrics import METRICS
+from shisen.evaluation import fill_registry
+from shisen.evaluation.attribution_cache import network_zero
+from shisen.evaluation.fills import filled
+from shisen.evaluation.metrics import METRICS
+from shisen.evaluation.sample import Sample, answer
 from shisen.targets import to_numpy
 
 from .evaluate_plain import Plain, scaled
@@ -33,14 +33,14 @@ STEPS = 16
 
 
 class Bench:
-    """A picture, its Grad-CAM, and the network as the libraries want it."""
+    """An image, its Grad-CAM, and the network as the libraries want it."""
 
     def __init__(self, model: Any, plain: Plain, photo: str) -> None:
         self.model, self.plain = model, plain
         self.image = model.prepare(model.read(photo))[0]
         found = shisen.explain(model, photo, "grad_cam")
         logits = to_numpy(model.activations(self.image[None]))[0]
-        self.case = Case(self.image, found.values, int(logits.argmax()), logits, zero=network_zero(model, 3))
+        self.case = Sample(self.image, found.values, int(logits.argmax()), logits, zero=network_zero(model, 3))
         self.x = plain.tensor(self.image)
 
     def ours(self, metric: str, **options: Any) -> Any:
@@ -69,7 +69,7 @@ def with_grad_cam(bench: Bench) -> dict[str, tuple[float, float]]:
     ours = bench.ours("road", percentiles=percentiles, noise=0.0)
     return {
         "pytorch-grad-cam ROADCombined, noise 0": (ours.value, float(combined[0])),
-        "pytorch-grad-cam DropInConfidence, as a share of p": (
+        "pytorch-grad-cam DropInConfidence, as a fraction of p": (
             bench.ours("average_drop").value / 100,
             max(0.0, float(drop[0])) / bench.case.chance,
         ),
@@ -96,7 +96,7 @@ def with_torchcam(bench: Bench) -> dict[str, tuple[float, float]]:
         "torch-cam average drop": (bench.ours("average_drop").value / 100, found["avg_drop"]),
         "torch-cam increase": (bench.ours("increase").value / 100, found["conf_increase"]),
         "torch-cam deletion": (bench.ours("deletion").value, areas["deletion"]),
-        "torch-cam insertion, its baseline our blurred picture": (bench.ours("insertion").value, areas["insertion"]),
+        "torch-cam insertion, its baseline our blurred image": (bench.ours("insertion").value, areas["insertion"]),
     }
 
 
@@ -107,7 +107,7 @@ def with_quantus(bench: Bench) -> dict[str, tuple[float, float]]:
     flipping = quantus.PixelFlipping(
         features_in_step=bench.case.heat.size // STEPS,  # must divide the pixels; counts values of pixels
         perturb_baseline=0.0,
-        normalise=False,
+        normalize=False,
         disable_warnings=True,
     )
     curve = flipping(
@@ -134,11 +134,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Compare and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("photos", type=Path)
-    parser.add_argument("--pictures", type=int, default=3)
+    parser.add_argument("--images", type=int, default=3)
     given = parser.parse_args(arguments)
     fill_registry()
-    photos = sorted(str(p) for p in given.photos.glob("*.jpg"))[: given.pictures]
-    model = shisen.load("efficientnet_lite0").chunked(8)
+    photos = sorted(str(p) for p in given.photos.glob("*.jpg"))[: given.images]
+    model = shisen.load("efficientnet_lite0").batched(8)
     plain = Plain(shisen.load("efficientnet_lite0").network.net)
     parties: dict[str, Callable[[Bench], dict[str, tuple[float, float]]]] = {
         "grad-cam": with_grad_cam,

@@ -1,6 +1,6 @@
-"""Explanations and their figures as people write them: the network as it is, one picture and one step a forward.
+"""Explanations and their figures as people write them: the network as it is, one image and one step a forward.
 
-Nothing of shisen but the network's weights and the prepared pictures; torch and NumPy only.
+Nothing of shisen but the network's weights and the prepared images; torch and NumPy only.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ class Plain:
         self.net = net.to(memory_format=torch.contiguous_format)
 
     def tensor(self, image: Any, grad: bool = False) -> Any:
-        """Return one picture `(h, w, 3)` as the network's input."""
+        """Return one image `(h, w, 3)` as the network's input."""
         scaled = (np.asarray(image, dtype=np.float32) * 255 - 127) / 128
         return torch.from_numpy(scaled.transpose(2, 0, 1)[None].astype(np.float32)).contiguous().requires_grad_(grad)
 
     def chances(self, image: Any) -> Any:
-        """Return the probabilities `(classes,)` of one picture."""
+        """Return the probabilities `(classes,)` of one image."""
         with torch.no_grad():
             return torch.softmax(self.net(self.tensor(image))[0], 0).numpy()
 
     def map(self, image: Any, index: int, method: str) -> Any:
-        """Return a raw map, enlarged to the picture."""
+        """Return a raw map, enlarged to the image."""
         if method in ("gradient", "input_x_gradient", "guided_backprop"):
             return self._pixels(image, index, method)
         kept: list[Any] = []
@@ -57,8 +57,8 @@ class Plain:
             values = (g.relu() * a).sum(1)
         else:
             below = 2 * g**2 + a.sum((2, 3), keepdim=True) * g**3
-            share = torch.where(below != 0, g**2 / torch.where(below == 0, 1.0, below), 0.0)
-            values = ((share * g.relu()).sum((2, 3), keepdim=True) * a).sum(1)
+            fraction = torch.where(below != 0, g**2 / torch.where(below == 0, 1.0, below), 0.0)
+            values = ((fraction * g.relu()).sum((2, 3), keepdim=True) * a).sum(1)
         sides = np.asarray(image).shape[:2]
         return torch.nn.functional.interpolate(values.relu()[None], sides, mode="bilinear")[0, 0].numpy()
 
@@ -82,7 +82,7 @@ class Plain:
         return self._area(image, np.full_like(image, ZERO), index, heat, steps)
 
     def insertion(self, image: Any, blurred: Any, index: int, heat: Any, steps: int) -> float:
-        """Return the area under the probability while pixels come back into the blurred picture."""
+        """Return the area under the probability while pixels come back into the blurred image."""
         return self._area(blurred, image, index, heat, steps)
 
     def _area(self, start: Any, end: Any, index: int, heat: Any, steps: int) -> float:
@@ -113,7 +113,7 @@ def scaled(heat: Any) -> Any:
 def figures(
     plain: Plain, image: Any, blurred: Any, index: int, methods: Sequence[str], steps: int
 ) -> dict[tuple[str, str], float]:
-    """Return (method, metric) → figure of one picture, each map made once."""
+    """Return (method, metric) → figure of one image, each map made once."""
     chance = float(plain.chances(image)[index])
     found = {}
     for method in methods:

@@ -1,14 +1,14 @@
-"""Time of pictures × 8 gradient methods × deletion + insertion + ADCC, beside plain code and beside Quantus.
+"""Time of images × 8 gradient methods × deletion + insertion + ADCC, beside plain code and beside Quantus.
 
-    python -m benchmarks.evaluate_speed PHOTOS --pictures 5 --plain 2 --quantus 8 [--rounds 3]
+    python -m benchmarks.evaluate_speed PHOTOS --images 5 --plain 2 --quantus 8 [--rounds 3]
 
-Every party works in a process of its own on the same pictures, one after the other, round by round; its figures are
-compared with ours. "plain" is what a script does: the network as it is, one picture and one step a forward, each
+Every party works in a process of its own on the same images, one after the other, round by round; its figures are
+compared with ours. "plain" is what a script does: the network as it is, one image and one step a forward, each
 map made once (benchmarks/evaluate_plain.py). Quantus gets our maps; it knows deletion only (as pixel flipping), so a
 second flipping of the same cost stands for insertion, and nothing for ADCC. Its steps count values of pixels, three a
 pixel, in portions that must divide the number of pixels: 12 steps are the nearest to our 16, and its time is taken
-times 16/12. It works on batches of pictures, 64 unless told otherwise, so it is given that many, with one method, and
-its time is multiplied by the number of methods. Everything is scaled to 100 pictures, by the clock and by the time of
+times 16/12. It works on batches of images, 64 unless told otherwise, so it is given that many, with one method, and
+its time is multiplied by the number of methods. Everything is scaled to 100 images, by the clock and by the time of
 the processor, the compiler's included, so that a busy machine can be told from a slow program. "--fast" is half
 precision.
 """
@@ -28,12 +28,12 @@ from typing import Any
 import numpy as np
 
 import shisen
-from shisen.backends.wrappers import Passes, Watched
-from shisen.evaluate.case import heat
-from shisen.evaluate.fills import blurred
-from shisen.evaluate.harness import evaluate
+from shisen._core.malloc import keep_freed_memory
+from shisen.adapters.wrappers import Passes, Watched
+from shisen.evaluation.fills import blurred
+from shisen.evaluation.runner import evaluate
+from shisen.evaluation.sample import heat
 from shisen.registry import METHODS
-from shisen.run.memory import keep_freed_memory
 from shisen.targets import to_numpy
 
 from .evaluate_plain import Plain, figures
@@ -54,7 +54,7 @@ QUANTUS_STEPS = 12
 CHUNK = 8
 
 Found = dict[str, Any]
-"""Seconds by the clock and of the processor, pictures, passes, and figures by "picture method metric"."""
+"""Seconds by the clock and of the processor, images, passes, and figures by "image method metric"."""
 
 
 def now() -> Any:
@@ -64,14 +64,14 @@ def now() -> Any:
 
 def with_shisen(photos: Sequence[str], fast: bool = False) -> Found:
     """Time the harness."""
-    model = shisen.load("efficientnet_lite0", fast=fast).chunked(CHUNK)
-    evaluate(model, photos[:1], METHODS_TIMED, METRICS_TIMED, floors=())  # the first pass traces the network
+    model = shisen.load("efficientnet_lite0", fast=fast).batched(CHUNK)
+    evaluate(model, photos[:1], METHODS_TIMED, METRICS_TIMED, control_maps=())  # the first pass traces the network
     passes = Passes()
     start = now()
-    scores = evaluate(model.around(Watched(model.model, passes)), photos, METHODS_TIMED, METRICS_TIMED, floors=())
+    scores = evaluate(model.around(Watched(model.model, passes)), photos, METHODS_TIMED, METRICS_TIMED, control_maps=())
     seconds = now() - start
     values = {f"{Path(r.source).name} {r.method} {r.metric}": r.value for r in scores.rows}
-    return {"seconds": list(seconds), "pictures": len(photos), "passes": passes.total, "values": values}
+    return {"seconds": list(seconds), "images": len(photos), "passes": passes.total, "values": values}
 
 
 def in_half(photos: Sequence[str]) -> Found:
@@ -92,7 +92,7 @@ def with_plain(photos: Sequence[str]) -> Found:
         found = figures(plain, image, blurred(image, 5.0, 5), index, METHODS_TIMED, STEPS)
         seconds += (now() - start) * bool(place)
         values.update({f"{Path(photo).name} {m} {k}": v for (m, k), v in found.items()})
-    return {"seconds": list(seconds), "pictures": len(photos), "passes": None, "values": values}
+    return {"seconds": list(seconds), "images": len(photos), "passes": None, "values": values}
 
 
 def with_quantus(photos: Sequence[str]) -> Found:
@@ -109,7 +109,7 @@ def with_quantus(photos: Sequence[str]) -> Found:
     flipping = quantus.PixelFlipping(
         features_in_step=scaled[0].size // QUANTUS_STEPS,
         perturb_baseline=0.0,
-        normalise=False,
+        normalize=False,
         abs=False,
         disable_warnings=True,
         display_progressbar=False,
@@ -121,16 +121,16 @@ def with_quantus(photos: Sequence[str]) -> Found:
                 model=net, x_batch=scaled, y_batch=labels, a_batch=np.stack(maps)[:, None], softmax=True, device="cpu"
             )
     seconds = (now() - start) * len(METHODS_TIMED) * STEPS / QUANTUS_STEPS
-    return {"seconds": list(seconds), "pictures": len(photos), "passes": None, "values": {}}
+    return {"seconds": list(seconds), "images": len(photos), "passes": None, "values": {}}
 
 
 PARTIES = {"shisen": with_shisen, "fast": in_half, "plain": with_plain, "Quantus": with_quantus}
 
 
-def run(party: str, folder: Path, pictures: int, kept: bool) -> Found:
+def run(party: str, folder: Path, images: int, kept: bool) -> Found:
     """Let a party work in its own process."""
     words = [sys.executable, "-m", "benchmarks.evaluate_speed", str(folder), "--party", party]
-    words += ["--pictures", str(pictures), *(["--kept"] if kept else [])]
+    words += ["--images", str(images), *(["--kept"] if kept else [])]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(done.stderr[-2000:])
@@ -159,14 +159,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Time all parties and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photos", type=Path)
-    parser.add_argument("--pictures", type=int, default=5)
-    parser.add_argument("--plain", type=int, default=2, help="pictures for plain code; 0 leaves it out")
-    parser.add_argument("--quantus", type=int, default=0, help="pictures for Quantus; it must be installed")
+    parser.add_argument("--images", type=int, default=5)
+    parser.add_argument("--plain", type=int, default=2, help="images for plain code; 0 leaves it out")
+    parser.add_argument("--quantus", type=int, default=0, help="images for Quantus; it must be installed")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--kept", action="store_true", help="let the parties keep freed memory, as our commands do")
     parser.add_argument("--party", default="", choices=("", *PARTIES))
     given = parser.parse_args(arguments)
-    photos = sorted(str(p) for p in given.photos.glob("*.jpg"))[: given.pictures]
+    photos = sorted(str(p) for p in given.photos.glob("*.jpg"))[: given.images]
     if given.party:
         if given.kept:
             keep_freed_memory()
@@ -175,34 +175,34 @@ def main(arguments: Sequence[str] | None = None) -> None:
     jobs = [
         ("plain", "plain", given.plain, False),
         ("Quantus, deletion and insertion only", "Quantus", given.quantus, False),
-        ("shisen evaluate", "shisen", given.pictures, True),
-        ("shisen evaluate --fast", "fast", given.pictures, True),
+        ("shisen evaluate", "shisen", given.images, True),
+        ("shisen evaluate --fast", "fast", given.images, True),
     ]
     times: dict[str, list[Any]] = {}
     found: dict[str, Found] = {}
     for _ in range(given.rounds):
-        for title, party, pictures, kept in jobs:
-            if not pictures:
+        for title, party, images, kept in jobs:
+            if not images:
                 continue
-            found[title] = run(party, given.photos, pictures, kept or given.kept)
-            minutes = np.asarray(found[title]["seconds"]) / found[title]["pictures"] * 100 / 60
+            found[title] = run(party, given.photos, images, kept or given.kept)
+            minutes = np.asarray(found[title]["seconds"]) / found[title]["images"] * 100 / 60
             times.setdefault(title, []).append(minutes)
             print(f"{title}: {minutes[0]:.2f} minutes by the clock, {minutes[1]:.2f} of the processor", flush=True)
     ours = np.asarray(times["shisen evaluate"])
-    print(f"\nScaled to 100 pictures; {len(METHODS_TIMED)} methods; {', '.join(METRICS_TIMED)}")
+    print(f"\nScaled to 100 images; {len(METHODS_TIMED)} methods; {', '.join(METRICS_TIMED)}")
     print("| | asked | passes | minutes by the clock | of the processor | times ours | figures beside ours |")
     print("|---|---|---|---|---|---|---|")
     for title, own in times.items():
         ratio = float(np.median(np.asarray(own)[:, 1] / ours[:, 1]))
         one = found[title]
-        count = "" if one["passes"] is None else f"{one['passes'] * 100 / one['pictures']:.0f}"
+        count = "" if one["passes"] is None else f"{one['passes'] * 100 / one['images']:.0f}"
         clock, processor = np.median(own, axis=0)
         print(
-            f"| {title} | {one['pictures']} pictures | {count} | {clock:.1f} | {processor:.1f} | {ratio:.2f} | "
+            f"| {title} | {one['images']} images | {count} | {clock:.1f} | {processor:.1f} | {ratio:.2f} | "
             f"{compared(found['shisen evaluate'], one)} |"
         )
     for metric in METRICS_TIMED:
-        orders = {title: ranked(one, metric) for title, one in found.items() if one["pictures"] == given.pictures}
+        orders = {title: ranked(one, metric) for title, one in found.items() if one["images"] == given.images}
         print(f"{metric}: " + "; ".join(f"{title}: {' > '.join(order)}" for title, order in orders.items()))
 
 

@@ -3,7 +3,7 @@
     python -m benchmarks.fast FOLDER [--n 24] [--only grad_cam rise] [--out benchmarks/results/fast.json]
 
 EfficientNet-Lite0 on photos of the folder, drawn with a fixed seed; the class explained is float32's answer. r is
-Pearson's between the two maps at their own resolution, the difference is the largest as a share of the map's largest
+Pearson's between the two maps at their own resolution, the difference is the largest as a fraction of the map's largest
 value. Times are of the processor. The ResNet-50 and ViT-B/16 shaped networks have random
 weights: their time alone counts.
 """
@@ -24,9 +24,9 @@ import shisen
 import shisen.attribution  # fills the registry
 from benchmarks.shapes import resnet50, vit_b_16
 from benchmarks.timing import in_turns, ratio
-from shisen.models.sources import find_pictures
+from shisen.models.sources import find_images
 from shisen.registry import METHODS
-from shisen.targets import ClassSeed, to_numpy
+from shisen.targets import ClassObjective, to_numpy
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "grad_cam": {},
@@ -65,9 +65,9 @@ def maps(model: Any, fast: Any, photos: list[str], name: str) -> dict[str, float
     likeness, off, times = [], [], []
     for photo in photos:
         image = model.prepare(model.read(photo))[0][None]
-        seed = ClassSeed("top", ((1.0, (int(to_numpy(model.activations(image))[0].argmax()),)),))
+        objective = ClassObjective("top", ((1.0, (int(to_numpy(model.activations(image))[0].argmax()),)),))
         layer = model.default_layer if METHODS[name].layered else None
-        ask = partial(METHODS[name], images=image, seed=seed, layer=layer, **OPTIONS[name])
+        ask = partial(METHODS[name], images=image, objective=objective, layer=layer, **OPTIONS[name])
         times.append(ratio(in_turns({"plain": partial(ask, model), "fast": partial(ask, fast)}, 1), "fast", "plain", 1))
         plain, quick = (to_numpy(ask(which).values)[0].astype(np.float64) for which in (model, fast))
         likeness.append(float(np.corrcoef(plain.ravel(), quick.ravel())[0, 1]))
@@ -115,7 +115,7 @@ def main() -> None:
     if fast.precision == "float32":
         print("This machine computes half precision no faster than float32; nothing to compare.")
         return
-    photos = find_pictures([given.folder])
+    photos = find_images([given.folder])
     photos = [photos[i] for i in np.random.default_rng(0).permutation(len(photos))]
     found: dict[str, Any] = {"precision": fast.precision, "answers": answers(model, fast, photos)}
     print(found, flush=True)

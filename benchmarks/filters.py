@@ -1,8 +1,8 @@
-"""Filter pictures: 64 channels in batches beside one channel at a time in the usual recipe, same network, same side.
+"""Filter images: 64 channels in batches beside one channel at a time in the usual recipe, same network, same side.
 
     python benchmarks/filters.py --layer blocks.3.1 --rounds 4
 
-The single recipe is what lucid and its torch successor lucent do by default: a Fourier picture of 128 pixels, colours
+The single recipe is what lucid and its torch successor lucent do by default: a Fourier image of 128 pixels, colors
 decorrelated, padding, jitter, scale and rotation, Adam at 0.05, 512 steps, the whole network run forwards. One single
 is run after each part of the batch and its time is multiplied; processor seconds are given beside wall seconds, for
 busy machines.
@@ -19,31 +19,31 @@ import torch
 from torch.nn import functional as F
 
 import shisen
-from shisen.features.parameters import COLOURS
-from shisen.features.visualise import filters
+from shisen.inspect.feature_visualization import filters
+from shisen.inspect.parameters import COLORS
 
 
 def single(net: torch.nn.Module, layer: str, channel: int, steps: int = 512, side: int = 128) -> np.ndarray:
-    """Return one picture `(side, side, 3)` in [0, 1]."""
+    """Return one image `(side, side, 3)` in [0, 1]."""
     torch.manual_seed(channel)
     rng = np.random.default_rng(channel)
     spectrum = (torch.randn(1, 3, side, side // 2 + 1, 2) * 0.01).requires_grad_()
     frequency = torch.hypot(torch.fft.fftfreq(side)[:, None], torch.fft.rfftfreq(side)[None])
     fall = 1 / frequency.clamp(min=1 / side)
-    colours = torch.tensor(np.asarray(COLOURS))
+    colors = torch.tensor(np.asarray(COLORS))
     adam = torch.optim.Adam([spectrum], lr=0.05)
     heard: list[torch.Tensor] = []
     handle = net.get_submodule(layer).register_forward_hook(lambda _m, _i, y: heard.append(y))
 
-    def picture() -> torch.Tensor:
+    def image() -> torch.Tensor:
         waves = torch.view_as_complex(spectrum) * fall
         plain = torch.fft.irfft2(waves, s=(side, side), norm="ortho") / 4
-        return torch.sigmoid(torch.einsum("ij,njhw->nihw", colours, plain))
+        return torch.sigmoid(torch.einsum("ij,njhw->nihw", colors, plain))
 
     for _ in range(steps):
         adam.zero_grad()
         heard.clear()
-        x = F.pad(picture(), (12,) * 4, value=0.5)
+        x = F.pad(image(), (12,) * 4, value=0.5)
         top, left = rng.integers(0, 8, 2)
         x = x[..., top : top + x.shape[-2] - 8, left : left + x.shape[-1] - 8]
         x = F.interpolate(x, scale_factor=1 + (int(rng.integers(11)) - 5) / 50, mode="bilinear", align_corners=False)
@@ -56,7 +56,7 @@ def single(net: torch.nn.Module, layer: str, channel: int, steps: int = 512, sid
         (-heard[0][0, channel].mean()).backward()
         adam.step()
     handle.remove()
-    return picture()[0].permute(1, 2, 0).detach().numpy()
+    return image()[0].permute(1, 2, 0).detach().numpy()
 
 
 def main() -> None:
@@ -80,9 +80,9 @@ def main() -> None:
         ours.append((perf_counter() - wall, process_time() - used))
         together.append(float(made.final[0]))
         wall, used = perf_counter(), process_time()
-        picture = single(net, asked.layer, int(part[0]))
+        image = single(net, asked.layer, int(part[0]))
         theirs.append(np.array((perf_counter() - wall, process_time() - used)) * len(part))
-        alone.append(float(np.asarray(model.activations(picture[None], asked.layer))[..., part[0]].mean()))
+        alone.append(float(np.asarray(model.activations(image[None], asked.layer))[..., part[0]].mean()))
     batched, singles = np.array(ours), np.array(theirs)
     faster = np.median(singles / batched, axis=0)
     found = {

@@ -1,4 +1,4 @@
-"""Many pictures: Grad-CAM with pictures written, beside decoding and plain inference alone, on the same photos.
+"""Many images: Grad-CAM with images written, beside decoding and plain inference alone, on the same photos.
 
     python -m benchmarks.folder FOLDER [--n 500] [--format png]
     python -m benchmarks.folder FOLDER --stages [--n 100]      # where the time goes, one thing after the other
@@ -29,11 +29,11 @@ from PIL import Image
 
 import shisen
 from shisen import registry
+from shisen._core.prefetch import prefetched
 from shisen.api import explain_each, saved_each
-from shisen.explaining import Ready, explain_batch, seed_for
-from shisen.models.sources import find_pictures
-from shisen.render.files import save_picture, to_json, write_atomically
-from shisen.run.ahead import ahead
+from shisen.explaining import Ready, explain_batch, resolve_objective
+from shisen.models.sources import find_images
+from shisen.viz.files import save_image, to_json, write_atomically
 
 PORTION = 50
 
@@ -54,17 +54,17 @@ def plain(model: Any, photos: list[str]) -> None:
         return np.asarray(image, np.float32) / np.float32(255)
 
     scale, shift = (torch.tensor(v, dtype=torch.float32) for v in (scaling.scale, scaling.shift))
-    images = ahead(decoded, photos, depth=2 * model.chunk)
+    images = prefetched(decoded, photos, depth=2 * model.batch_size)
     with torch.inference_mode():
-        while some := list(islice(images, model.chunk)):
+        while some := list(islice(images, model.batch_size)):
             batch = torch.from_numpy(np.stack(some)) * scale + shift
             net(batch.permute(0, 3, 1, 2).contiguous()).softmax(-1).topk(5)
 
 
 def ours(model: Any, photos: list[str], out: Path, suffix: str) -> None:
-    """Explain every photo with Grad-CAM and write the picture and its manifest."""
+    """Explain every photo with Grad-CAM and write the image and its manifest."""
     places = [out / f"{i}{suffix}" for i in range(len(photos))]
-    for result, file in saved_each(explain_each(model, photos), places, depth=2 * model.chunk):
+    for result, file in saved_each(explain_each(model, photos), places, depth=2 * model.batch_size):
         if not result or file is None:
             raise SystemExit(f"Not explained: {result}")
 
@@ -79,22 +79,22 @@ def stages(model: Any, photos: list[str], out: Path, suffix: str) -> dict[str, f
         spent[name] = spent.get(name, 0.0) + (process_time() - start) * 1e3 / len(photos)
         return found
 
-    spec, seed, layer = registry.get("grad_cam"), seed_for(model, None, "logit"), model.default_layer
+    spec, objective, layer = registry.get("grad_cam"), resolve_objective(model, None, "logit"), model.default_layer
 
     def explained(ready: list[Ready]) -> list[Any]:
-        return list(explain_batch(model, spec, ready, seed, layer, {}))
+        return list(explain_batch(model, spec, ready, objective, layer, {}))
 
-    for first in range(0, len(photos), model.chunk):
-        some = photos[first : first + model.chunk]
+    for first in range(0, len(photos), model.batch_size):
+        some = photos[first : first + model.batch_size]
         timed("plain: decoded, resized, answered", plain, model, some)
         ready = []
         for place, photo in enumerate(some):
-            picture = timed("decoded", model.read, photo)
-            ready.append(Ready(place, picture, *timed("resized", model.prepare, picture)))
+            image = timed("decoded", model.read, photo)
+            ready.append(Ready(place, image, *timed("resized", model.prepare, image)))
         for i, one in enumerate(timed("network and map", explained, ready)):
             timed("map placed", getattr, one, "heatmap")  # made when it is first asked for
-            drawn, file = timed("coloured and blended", one.overlay), out / f"{i}{suffix}"
-            timed("coded and written", save_picture, drawn, file)
+            drawn, file = timed("colored and blended", one.overlay), out / f"{i}{suffix}"
+            timed("coded and written", save_image, drawn, file)
             words = timed("JSON", lambda one=one: to_json(one.manifest({})).encode())
             timed("JSON written", write_atomically, file.with_suffix(".json"), words)
     return spent
@@ -112,7 +112,7 @@ def main() -> None:
     torch.set_num_threads(1 if given.stages else given.threads)
     warnings.simplefilter("ignore")
     model = shisen.load("efficientnet_lite0", device="cpu")
-    photos = list(islice(cycle(find_pictures([given.folder])), given.n))
+    photos = list(islice(cycle(find_images([given.folder])), given.n))
     portions = [photos[i : i + PORTION] for i in range(0, len(photos), PORTION)]
     times: dict[str, list[float]] = {"plain": [], "ours": []}
     memory, work = [], []
@@ -135,11 +135,11 @@ def main() -> None:
             work.append((between - worked) / (process_time() - between))
             memory.append(resident())
     found = {
-        "pictures": len(photos),
+        "images": len(photos),
         "format": given.format,
-        "plain, pictures a second": 1 / median(times["plain"]),
-        "ours, pictures a second": 1 / median(times["ours"]),
-        "share of the throughput": median(p / o for p, o in zip(times["plain"], times["ours"], strict=True)),
+        "plain, images a second": 1 / median(times["plain"]),
+        "ours, images a second": 1 / median(times["ours"]),
+        "fraction of the throughput": median(p / o for p, o in zip(times["plain"], times["ours"], strict=True)),
         "share by processor time": median(work),
         "memory after each portion, MiB": [round(m) for m in memory],
     }

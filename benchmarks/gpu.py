@@ -17,10 +17,10 @@ from statistics import median
 import torch
 
 from benchmarks.shapes import resnet50
+from shisen.adapters.torch.adapter import TorchClassifier
 from shisen.attribution.cam import grad_cam
 from shisen.attribution.resample import resize
-from shisen.backends.torch import TorchClassifier
-from shisen.targets import ClassSeed
+from shisen.targets import ClassObjective
 
 
 def timed(thing: Callable[[], object]) -> float:
@@ -46,14 +46,14 @@ def main() -> None:
     model = TorchClassifier(net, size=(224, 224, 3))
     images = torch.rand(given.batch, 224, 224, 3, device="cuda")
     x = images.permute(0, 3, 1, 2)  # channels last in memory, as the adapter hands it on
-    seed = ClassSeed("class 281", ((1.0, (281,)),))
+    objective = ClassObjective("class 281", ((1.0, (281,)),))
 
     def forward() -> None:
         with torch.inference_mode():
             net(x)
 
     def ours() -> None:
-        resize(grad_cam(model, images, seed, layer="layer4").values, (224, 224))
+        resize(grad_cam(model, images, objective, layer="layer4").values, (224, 224))
 
     times: dict[str, list[float]] = {"forward": [], "grad_cam": []}
     for turn in range(given.rounds + 3):
@@ -66,7 +66,7 @@ def main() -> None:
         "batch": given.batch,
         "forward, ms": median(times["forward"]),
         "grad_cam with enlarging, ms": median(times["grad_cam"]),
-        "share of the forward's throughput": median(
+        "fraction of the forward's throughput": median(
             f / g for f, g in zip(times["forward"], times["grad_cam"], strict=True)
         ),
         "peak memory, MiB": torch.cuda.max_memory_allocated() / 2**20,

@@ -1,4 +1,4 @@
-"""How the cost grows: with the batch, the picture's side, the channels of the layer and the number of classes.
+"""How the cost grows: with the batch, the image's side, the channels of the layer and the number of classes.
 
     python -m benchmarks.growth [--quick] [--plot docs/images/growth.png] [--out growth.json]
 
@@ -24,13 +24,13 @@ import shisen
 import shisen.attribution  # fills the registry
 from benchmarks.timing import in_turns
 from shisen.registry import METHODS
-from shisen.targets import ClassSeed
+from shisen.targets import ClassObjective
 
-SEED = ClassSeed("class 1", ((1.0, (1,)),))
+SEED = ClassObjective("class 1", ((1.0, (1,)),))
 NAMES = {"grad_cam": "Grad-CAM", "layer_cam": "LayerCAM", "eigen_cam": "Eigen-CAM", "gradient": "gradient"}
 AXES = {
-    "batch": ("pictures in a batch", [1, 2, 4, 8, 16, 32], [1, 4, 16]),
-    "side": ("side of the picture, pixels", [112, 160, 224, 320, 448], [112, 224, 448]),
+    "batch": ("images in a batch", [1, 2, 4, 8, 16, 32], [1, 4, 16]),
+    "side": ("side of the image, pixels", [112, 160, 224, 320, 448], [112, 224, 448]),
     "channels": ("channels of the layer", [64, 256, 512, 1024, 2048], [64, 512, 2048]),
     "classes": ("classes", [10, 100, 1000, 10000], [10, 1000, 10000]),
 }
@@ -45,7 +45,7 @@ def small(channels: int, classes: int) -> Any:
 
 
 def setting(axis: str, value: int) -> tuple[Any, Any]:
-    """Return a model and pictures."""
+    """Return a model and images."""
     side = value if axis == "side" else 224
     images = np.random.default_rng(0).random((value if axis == "batch" else 1, side, side, 3), dtype=np.float32)
     if axis in ("batch", "side"):

@@ -4,9 +4,9 @@
 
 `make bench` makes the environment, without torch. EfficientNet-Lite0 with its ImageNet weights and MobileNetV2 with
 random ones, its softmax left to us and taken off for the peers. The unit is one compiled forward of the same batch:
-`tf.function` around the network. Every map is enlarged to the picture, as the peers do; gradients are reduced to the
-largest magnitude over the colours, as theirs are. A peer's time counts only if its map is ours: r ≥ 0.99 for every
-picture, where ours is enlarged in its way for the comparison (bicubic; corner to corner), for Score-CAM also its masks,
+`tf.function` around the network. Every map is enlarged to the image, as the peers do; gradients are reduced to the
+largest magnitude over the colors, as theirs are. A peer's time counts only if its map is ours: r ≥ 0.99 for every
+image, where ours is enlarged in its way for the comparison (bicubic; corner to corner), for Score-CAM also its masks,
 which cover with what the network sees as nothing. Times and `--out` are as in
 `benchmarks.speed`. Peaks of memory are taken with graphs traced before, in a process of its own where TensorFlow gives
 back what it frees; by default it keeps all, so that only the first to run would seem to need any. `--score-cam` takes
@@ -34,10 +34,10 @@ os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # forwards of a processor, as in benc
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import shisen.attribution  # fills the registry
-from benchmarks.beside import Table, Thing, measure, most_varied
+from benchmarks.peers import Table, Thing, measure, most_varied
 from shisen.attribution.resample import resize
 from shisen.registry import METHODS
-from shisen.targets import ClassSeed
+from shisen.targets import ClassObjective
 
 SIDE = 224
 OURS = ("grad_cam", "grad_cam_pp", "layer_cam", "gradient")
@@ -70,7 +70,7 @@ def mobilenet_v2() -> tuple[Any, Any, Any]:
     """Return MobileNetV2 as shisen wraps it, its network, and one without the softmax for the peers."""
     import keras
 
-    from shisen.backends.keras import KerasClassifier
+    from shisen.adapters.keras.adapter import KerasClassifier
 
     keras.utils.set_random_seed(0)
     net = keras.applications.MobileNetV2(weights=None)
@@ -100,7 +100,7 @@ class Setting:
         self.x = tf.constant(pixels.astype(np.float32))
         self.zero = 0.0 if scaling is None else -scaling.shift[0] / scaling.scale[0]  # what the network sees as nothing
         self.k = most_varied(self.model, self.images, self.layer)
-        self.seed = ClassSeed("class", ((1.0, (self.k,)),))
+        self.objective = ClassObjective("class", ((1.0, (self.k,)),))
         self._compiled = tf.function(lambda x: net(x, training=False))
 
     def forward(self) -> Any:
@@ -109,7 +109,7 @@ class Setting:
     def raw(self, name: str) -> Any:
         """Return our map as it is."""
         layer = self.layer if METHODS[name].layered else None
-        return METHODS[name](self.model, self.images, self.seed, layer=layer).values
+        return METHODS[name](self.model, self.images, self.objective, layer=layer).values
 
     def ours(self, name: str) -> Thing:
         def run() -> Any:
@@ -119,11 +119,11 @@ class Setting:
         return traced(run)
 
     def as_theirs(self, peer: str, name: str) -> Any:
-        """Return our map with the colours reduced, or masked and enlarged as the peer does it with its own."""
+        """Return our map with the colors reduced, or masked and enlarged as the peer does it with its own."""
         if name == "score_cam":
-            with patch("shisen.attribution.masks.bilinear", corner_to_corner):
-                layer, seed = self.layer, self.seed
-                values = METHODS[name](self.model, self.images, seed, layer=layer, fill=self.zero).values
+            with patch("shisen.attribution.score_cam.bilinear", corner_to_corner):
+                layer, objective = self.layer, self.objective
+                values = METHODS[name](self.model, self.images, objective, layer=layer, fill=self.zero).values
         else:
             values = self.raw(name)
         if values.ndim == 4:
@@ -205,10 +205,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="*", choices=list(MODELS), default=list(MODELS))
     parser.add_argument("--batches", nargs="*", type=int, default=[1, 8, 64])
-    parser.add_argument("--rounds", type=int, default=None, help="by default 15 for one picture, fewer for more")
+    parser.add_argument("--rounds", type=int, default=None, help="by default 15 for one image, fewer for more")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--quick", action="store_true", help="few rounds; batch 64 for EfficientNet-Lite0 only")
-    parser.add_argument("--score-cam", action="store_true", help="Score-CAM of one picture too, of EfficientNet-Lite0")
+    parser.add_argument("--score-cam", action="store_true", help="Score-CAM of one image too, of EfficientNet-Lite0")
     parser.add_argument("--out", type=Path, default=None, help="a JSON file")
     parser.add_argument("--peaks", help=argparse.SUPPRESS)
     given = parser.parse_args()

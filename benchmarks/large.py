@@ -20,14 +20,14 @@ import torch
 from PIL import Image
 
 import shisen
-from shisen.models.sources import find_pictures
+from shisen.models.sources import find_images
 
 
 def enlarged(file: Path, side: int) -> bytes:
     """Return a photo at so many pixels on its longer side, as JPEG."""
     image = Image.open(file).convert("RGB")
-    share = side / max(image.size)
-    image = image.resize((round(image.width * share), round(image.height * share)), Image.Resampling.BICUBIC)
+    fraction = side / max(image.size)
+    image = image.resize((round(image.width * fraction), round(image.height * fraction)), Image.Resampling.BICUBIC)
     grain = np.random.default_rng(0).normal(0, 6, (image.height, image.width, 1))
     coded = io.BytesIO()
     Image.fromarray(np.clip(np.asarray(image) + grain, 0, 255).astype(np.uint8)).save(coded, "JPEG", quality=90)
@@ -42,7 +42,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     model = shisen.load("efficientnet_lite0", device="cpu")
-    files = find_pictures([given.folder])
+    files = find_images([given.folder])
     times: dict[str, list[float]] = {"whole": [], "quick": [], "forward": []}
     answers: dict[str, list[Any]] = {"whole": [], "quick": []}
     for i in np.random.default_rng(0).permutation(len(files))[: given.n]:

@@ -7,7 +7,7 @@ EfficientNet-Lite0 and one photo (scikit-image's cat without a folder), all 1,28
 channels) and ViT-B/16 (768) with random weights, and Ablation-CAM alone. Just before every thing 32
 plain masked forwards, four at a time, are timed; the unit is one of those, in processor time and by the clock in
 brackets. The peers weight channels by the softmax over all of them, we by the probability itself, as the authors' code
-does, and multiply pixels where they multiply normalised values. So their scores are taken from their own masked
+does, and multiply pixels where they multiply normalized values. So their scores are taken from their own masked
 forwards, our formula is applied to them, and r is that map's with ours made with their kind of masking.
 """
 
@@ -30,9 +30,9 @@ import shisen
 import shisen.attribution  # fills the registry
 from benchmarks.methods_speed import photograph, pytorch_grad_cam
 from benchmarks.shapes import vgg16, vit_b_16
-from shisen.models.sources import find_pictures
+from shisen.models.sources import find_images
 from shisen.registry import METHODS
-from shisen.targets import ClassSeed, to_numpy
+from shisen.targets import ClassObjective, to_numpy
 
 UNIT = 32
 
@@ -49,7 +49,7 @@ class Setting:
         self.x = pixels.float().permute(0, 3, 1, 2)
         self.zero = -shift[0] / scale[0]  # the level that the network sees as nothing
         self.k = int(to_numpy(model.activations(image))[0].argmax())
-        self.seed = ClassSeed("top", ((1.0, (self.k,)),))
+        self.objective = ClassObjective("top", ((1.0, (self.k,)),))
         self.a = to_numpy(model.activations(image, self.layer))[0].astype(np.float64)
         self.masks = torch.rand(UNIT, 1, 224, 224)
         self.scores: list[float] = []
@@ -60,7 +60,7 @@ class Setting:
                 self.net(self.x * self.masks[i : i + 4])
 
     def ours(self, name: str, **options: Any) -> Any:
-        return to_numpy(METHODS[name](self.model, self.images, self.seed, layer=self.layer, **options).values)[0]
+        return to_numpy(METHODS[name](self.model, self.images, self.objective, layer=self.layer, **options).values)[0]
 
     def chance(self, output: Any) -> Any:
         """Return the probability of the class and remember it: what a peer's masked forwards say."""
@@ -165,7 +165,7 @@ def main() -> None:
         given.only = given.only or ["ablation_cam", "pytorch-grad-cam AblationCAM"]
     images = {"cat": photograph()}
     if given.photos:
-        files = find_pictures([str(given.photos)])
+        files = find_images([str(given.photos)])
         files = [files[i] for i in np.random.default_rng(0).permutation(len(files))[: given.n]]
         reader = NETWORKS["lite0"]()  # 224 pixels in [0, 1], which all of them take
         images = {Path(f).name: reader.prepare(reader.read(f))[0][None] for f in files}

@@ -3,7 +3,7 @@
     python -m benchmarks.methods_speed                  # gradient CAMs, nine together, SmoothGrad, Score-CAM
     python -m benchmarks.methods_speed --rounds 15 --only cams
 
-EfficientNet-Lite0 at 224 pixels. Every map is enlarged to the picture's size, as the peers do. Figures are medians of
+EfficientNet-Lite0 at 224 pixels. Every map is enlarged to the image's size, as the peers do. Figures are medians of
 ratios taken in turns; wall time, and processor time for busy machines.
 """
 
@@ -24,10 +24,10 @@ import torch
 
 import shisen
 from benchmarks.timing import in_turns, table
+from shisen.adapters.wrappers import Shared
 from shisen.attribution.resample import resize
-from shisen.backends.wrappers import Shared
 from shisen.registry import METHODS
-from shisen.targets import ClassSeed
+from shisen.targets import ClassObjective
 
 CAMS = (
     "grad_cam",
@@ -48,7 +48,7 @@ PEERS = {
     "layer_cam": "LayerCAM",
     "eigen_grad_cam": "EigenGradCAM",
 }
-SEED = ClassSeed("class 281", ((1.0, (281,)),))
+SEED = ClassObjective("class 281", ((1.0, (281,)),))
 Things = dict[str, Callable[[], object]]
 
 
@@ -162,10 +162,10 @@ def cams(rounds: int, batches: list[int]) -> dict[str, Any]:
 
 
 def smooth_grad(rounds: int, draws: int = 50) -> dict[str, Any]:
-    """SmoothGrad beside the same number of batched forwards and backwards to the input, in forwards of one picture."""
+    """SmoothGrad beside the same number of batched forwards and backwards to the input, in forwards of one image."""
     setting = Setting(1)
-    chunk = setting.model.chunk
-    batches = [torch.randn(min(chunk, draws - i), 3, 224, 224) for i in range(0, draws, chunk)]
+    batch_size = setting.model.batch_size
+    batches = [torch.randn(min(batch_size, draws - i), 3, 224, 224) for i in range(0, draws, batch_size)]
     for p in setting.net.parameters():
         p.requires_grad_(False)
 
@@ -183,7 +183,7 @@ def smooth_grad(rounds: int, draws: int = 50) -> dict[str, Any]:
         from captum.attr import NoiseTunnel, Saliency
 
         tunnel = NoiseTunnel(Saliency(setting.net))
-        options = {"nt_samples": draws, "nt_samples_batch_size": chunk, "stdevs": 0.1, "abs": False}
+        options = {"nt_samples": draws, "nt_samples_batch_size": batch_size, "stdevs": 0.1, "abs": False}
         things["Captum NoiseTunnel"] = lambda: tunnel.attribute(setting.x, nt_type="smoothgrad", target=281, **options)
     except ImportError:
         pass
@@ -194,20 +194,20 @@ def smooth_grad(rounds: int, draws: int = 50) -> dict[str, Any]:
 
 def score_cam(rounds: int, channels: int) -> dict[str, Any]:
     """Score-CAM beside plain masked forwards in several chunk sizes, and pytorch-grad-cam, for as many channels."""
-    setting = Setting(1, photograph())  # noise would leave no channel silent, which pictures do
+    setting = Setting(1, photograph())  # noise would leave no channel silent, which images do
     masks = torch.rand(channels, 1, 224, 224)
     things: Things = {}
 
-    def plain(chunk: int) -> Callable[[], object]:
+    def plain(batch_size: int) -> Callable[[], object]:
         def run() -> None:
             with torch.no_grad():
-                for i in range(0, channels, chunk):
-                    setting.net(setting.x * masks[i : i + chunk])
+                for i in range(0, channels, batch_size):
+                    setting.net(setting.x * masks[i : i + batch_size])
 
         return run
 
-    for chunk in (4, 8, 16, 32):
-        things[f"masked forwards by {chunk}"] = plain(chunk)
+    for batch_size in (4, 8, 16, 32):
+        things[f"masked forwards by {batch_size}"] = plain(batch_size)
     things["score_cam"] = setting.ours("score_cam", max_channels=channels)
     package = pytorch_grad_cam()
     if package is not None:

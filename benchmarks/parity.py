@@ -45,7 +45,7 @@ def maps(framework: str, network: str, names: Sequence[str], keep: Path, exact: 
 
 
 def differences(got: np.ndarray, want: np.ndarray) -> np.ndarray:
-    """Return |difference| by the range of the wanted map, picture by picture."""
+    """Return |difference| by the range of the wanted map, image by image."""
     places = tuple(range(1, want.ndim))
     return np.abs(got.astype(float) - want) / np.ptp(want.astype(float), axis=places, keepdims=True)
 
@@ -55,8 +55,8 @@ def worst(got: Maps, want: Maps, name: str) -> float:
     return float(differences(got[name], want[name]).max())
 
 
-def share(got: Maps, want: Maps, name: str) -> float:
-    """Return the share of places where a method differs by more than the bar."""
+def fraction(got: Maps, want: Maps, name: str) -> float:
+    """Return the fraction of places where a method differs by more than the bar."""
     return float((differences(got[name], want[name]) > BAR).mean())
 
 
@@ -78,13 +78,13 @@ def figures(keep: Path) -> tuple[list[str], list[str]]:
     for name in inputs:
         exact = max(worst(double[f, n], double["torch", n], name) for n in NETWORKS for f in KERAS)
         self_ = [(single["torch", n], double["torch", n]) for n in NETWORKS]
-        others = [share(single[f, n], single["torch", n], name) for n in NETWORKS for f in KERAS]
+        others = [fraction(single[f, n], single["torch", n], name) for n in NETWORKS for f in KERAS]
         most = max(worst(single[f, n], single["torch", n], name) for n in NETWORKS for f in KERAS)
-        # in float64 the script computes normalisation, so that its biases are missing from FullGrad's sum
+        # in float64 the script computes normalization, so that its biases are missing from FullGrad's sum
         alone = (
             "– | –"
             if name == "full_grad"
-            else (f"{max(worst(*s, name) for s in self_):.1e} | {max(share(*s, name) for s in self_):.2%}")
+            else (f"{max(worst(*s, name) for s in self_):.1e} | {max(fraction(*s, name) for s in self_):.2%}")
         )
         again.append(f"| `{name}` | {most:.1e} | {max(others):.2%} | {exact:.1e} | {alone} |")
     return rows, again
@@ -121,7 +121,7 @@ agree. And **PyTorch in float32 beside PyTorch in float64**, which knows nothing
 |---|---|---|---|---|---|
 {again}
 
-In float64 batch normalisation is computed by the script on every backend, since Keras takes float32 for it on JAX and
+In float64 batch normalization is computed by the script on every backend, since Keras takes float32 for it on JAX and
 torch whatever the model's type; so FullGrad, which counts its biases, cannot be compared between the two types.
 """
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 F = npt.NDArray[np.float32]
 CLASSES = 5
 PHOTOS = ("cat", "coffee", "rocket", "astronaut")
-# as few passes as show the point, and one picture, for methods that take many
+# as few passes as show the point, and one image, for methods that take many
 FEW: dict[str, dict[str, Any]] = {
     "smooth_grad": {"n": 4},
     "smooth_grad_cam_pp": {"n": 4},
@@ -69,8 +69,8 @@ def keras_net(network: str) -> Any:
     return made
 
 
-def exact_normalisation() -> None:
-    """Let batch normalisation compute in float64; Keras itself takes float32 for it on JAX and torch."""
+def exact_normalization() -> None:
+    """Let batch normalization compute in float64; Keras itself takes float32 for it on JAX and torch."""
     import keras
 
     class BatchNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
@@ -108,12 +108,12 @@ def exact_keras(net: Any, scale: F, shift: F) -> Any:
 
 def model(framework: str, network: str, exact: bool) -> Any:
     """Return a classifier on pixels in [0, 1]."""
-    from shisen.models.recipes import RECIPES
+    from shisen.models.presets import RECIPES
 
     scaling = RECIPES["efficientnet_lite0"].preprocess.scaling()
     scale, shift = np.asarray(scaling.scale), np.asarray(scaling.shift)
     if framework == "torch":
-        from shisen.backends.torch import TorchClassifier
+        from shisen.adapters.torch.adapter import TorchClassifier
 
         net = torch_net(network)
         if exact:
@@ -127,8 +127,8 @@ def model(framework: str, network: str, exact: bool) -> Any:
             import jax
 
             jax.config.update("jax_enable_x64", True)
-        exact_normalisation()
-    from shisen.backends.keras import KerasClassifier
+        exact_normalization()
+    from shisen.adapters.keras.adapter import KerasClassifier
 
     net = keras_net(network)
     if exact:
@@ -149,12 +149,12 @@ def maps(classifier: Any, names: Sequence[str], images: F) -> dict[str, F]:
     """Return every method's map for the class with the highest logit."""
     import shisen.attribution  # noqa: F401
     from shisen.registry import METHODS
-    from shisen.targets import TopSeed, to_numpy
+    from shisen.targets import TopKObjective, to_numpy
 
     found = {}
     for name in names:
         x = images[:1] if name in FEW else images
-        found[name] = to_numpy(METHODS[name](classifier, x, TopSeed(), **FEW.get(name, {})).values)
+        found[name] = to_numpy(METHODS[name](classifier, x, TopKObjective(), **FEW.get(name, {})).values)
         print(name, flush=True)
     return found
 

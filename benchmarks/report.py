@@ -24,7 +24,7 @@ OURS = {
     "ablation_cam": "Ablation-CAM",
     "gradient": "gradient",
 }
-# the parts that have tables: their pages' markers and pictures are apart, so that one part alone can be renewed
+# the parts that have tables: their pages' markers and images are apart, so that one part alone can be renewed
 PARTS = {"speed": "PyTorch", "keras": "Keras on TensorFlow"}
 FILES = {"speed": "speed", "keras": "keras_speed"}
 WHO = {
@@ -37,7 +37,7 @@ WHO = {
     },
     "keras": {"shisen": "grad_cam", "Xplique": "Xplique GradCAM", "tf-keras-vis": "tf-keras-vis Gradcam"},
 }
-COLOURS = {name: f"C{i}" for i, name in enumerate(dict.fromkeys(name for who in WHO.values() for name in who))}
+COLORS = {name: f"C{i}" for i, name in enumerate(dict.fromkeys(name for who in WHO.values() for name in who))}
 PEAKS = "Peak memory of one run above what the process held before, MiB:"
 Speed = dict[str, dict[str, Any]]
 
@@ -93,7 +93,7 @@ def plot(found: Mapping[str, Speed], file: Path) -> None:
 
     Args:
         found: part → what was measured, each with a column or more.
-        file: the picture.
+        file: the image.
     """
     import matplotlib
 
@@ -111,7 +111,7 @@ def plot(found: Mapping[str, Speed], file: Path) -> None:
             heights = [speed[key]["rows"].get(row, {}).get("processor", 0.0) for key, _ in keys]
             thick = 0.85 / len(who)
             places = [j + thick * (i - (len(who) - 1) / 2) for j in range(len(keys))]
-            bars = axes.barh(places, heights, 0.95 * thick, label=name, color=COLOURS[name])
+            bars = axes.barh(places, heights, 0.95 * thick, label=name, color=COLORS[name])
             axes.bar_label(bars, [f"{h:.2f}" if h else "" for h in heights], padding=2, fontsize=7)
             most = max(most, *heights)
         axes.set_xlim(0, 1.08 * most)  # room for the figures
@@ -121,7 +121,7 @@ def plot(found: Mapping[str, Speed], file: Path) -> None:
         axes.spines[["top", "right"]].set_visible(False)
         axes.set_title(PARTS[part], fontsize=10, loc="left", pad=20)
         axes.legend(loc="lower left", bbox_to_anchor=(-0.01, 0.995), ncols=5, frameon=False, fontsize=8)
-    panels[-1, 0].set_xlabel("Grad-CAM, enlarged to the picture: processor time in forwards of the same batch")
+    panels[-1, 0].set_xlabel("Grad-CAM, enlarged to the image: processor time in forwards of the same batch")
     figure.savefig(file, dpi=110)
     pyplot.close(figure)
 
@@ -146,15 +146,15 @@ def sections(part: str, speed: Speed, *, short: bool) -> list[str]:
     if short:
         few = [key for key, _ in columns(speed) if key.endswith("batch 1")]
         unit = "in forwards" if part == "speed" else "on Keras with TensorFlow, in compiled forwards"
-        words = f"Processor time {unit} of the same picture (`make bench`); by the clock in brackets:"
+        words = f"Processor time {unit} of the same image (`make bench`); by the clock in brackets:"
         return ["", words, "", *speed_table(speed, few), ""]
-    picture = f"![Grad-CAM of shisen and of its peers, in forwards: {PARTS[part]}](images/{FILES[part]}.png)"
+    image = f"![Grad-CAM of shisen and of its peers, in forwards: {PARTS[part]}](images/{FILES[part]}.png)"
     out = [f"* {line}" for line in left_out(speed)]
-    return ["", *speed_table(speed), "", PEAKS, "", *memory_table(speed), "", *([*out, ""] if out else []), picture, ""]
+    return ["", *speed_table(speed), "", PEAKS, "", *memory_table(speed), "", *([*out, ""] if out else []), image, ""]
 
 
 def renew(found: Mapping[str, Speed], root: Path) -> None:
-    """Put the tables and pictures of these parts into the pages, and leave those of others as they are."""
+    """Put the tables and images of these parts into the pages, and leave those of others as they are."""
     for part, speed in found.items():
         for page, short in ((root / "README.md", True), (root / "docs/performance.md", False)):
             text = page.read_text(encoding="utf-8")

@@ -23,10 +23,10 @@ from array_api_compat import array_namespace
 
 import shisen
 import shisen.attribution  # fills the registry
-from shisen.backends.wrappers import Wrapper
-from shisen.models.sources import find_pictures
+from shisen.adapters.wrappers import Wrapper
+from shisen.models.sources import find_images
 from shisen.registry import METHODS
-from shisen.targets import ClassSeed, to_numpy
+from shisen.targets import ClassObjective, to_numpy
 
 MANY = 4000
 COUNTS = (250, 500, 1000)
@@ -41,7 +41,7 @@ STOPS = (0.9, 0.95)
 
 
 class Remembered(Wrapper):
-    """Answers the same pictures from memory, since kinds share masks and scores share logits."""
+    """Answers the same images from memory, since kinds share masks and scores share logits."""
 
     def __init__(self, model: Any) -> None:
         super().__init__(model)
@@ -58,8 +58,8 @@ class Remembered(Wrapper):
         return array_namespace(images).stack([self.known[key] for key in keys])
 
 
-def seed_of(k: int, score: str) -> ClassSeed:
-    return ClassSeed("top", ((1.0, (k,)),), score)
+def objective_of(k: int, score: str) -> ClassObjective:
+    return ClassObjective("top", ((1.0, (k,)),), score)
 
 
 def like_many(a: Any, b: Any) -> float:
@@ -70,7 +70,7 @@ def references(model: Any, image: Any, k: int) -> dict[str, Any]:
     """Return the map of many masks for each score, and the map's ceiling."""
     found: dict[str, Any] = {}
     for score in SCORES:
-        maps = METHODS["rise"](model, image[None], seed_of(k, score), n=MANY, random_state=7, stop=1 - 1e-9)
+        maps = METHODS["rise"](model, image[None], objective_of(k, score), n=MANY, seed=7, stop=1 - 1e-9)
         found[score] = to_numpy(maps.values)[0]
         found[f"{score} ceiling"] = np.asarray(np.sqrt(maps.notes["agreement"][0]))
     return found
@@ -80,13 +80,13 @@ def one(model: Any, image: Any, k: int, many: dict[str, Any]) -> dict[str, Any]:
     """Return the correlations of one photo for each score, kind and number of masks, and where `stop` stops."""
     row: dict[str, Any] = {}
     for score in SCORES:
-        seed = seed_of(k, score)
+        objective = objective_of(k, score)
         for kind, options in KINDS.items():
             for n in COUNTS:
-                maps = METHODS["rise"](model, image[None], seed, n=n, **options)
+                maps = METHODS["rise"](model, image[None], objective, n=n, **options)
                 row[f"{score}, {kind}, {n}"] = like_many(to_numpy(maps.values), many[score])
         for stop in STOPS:
-            maps = METHODS["rise"](model, image[None], seed, n=1000, stop=stop, **KINDS["balanced, regression"])
+            maps = METHODS["rise"](model, image[None], objective, n=1000, stop=stop, **KINDS["balanced, regression"])
             row[f"{score}, stop {stop}"] = [
                 like_many(to_numpy(maps.values), many[score]),
                 maps.notes["passes"][0],
@@ -122,7 +122,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     warnings.simplefilter("ignore")
-    photos = find_pictures([given.folder])
+    photos = find_images([given.folder])
     photos = [photos[i] for i in np.random.default_rng(0).permutation(len(photos))[: given.n]]
     plain = shisen.load("efficientnet_lite0", device="cpu")
     kept: dict[str, Any] = {}

@@ -4,7 +4,7 @@
     python -m benchmarks.score_cam_fast FOLDER --n 6 --layer blocks.3  # another layer: other masks
 
 Correlations are Pearson's between maps at the layer's resolution. Insertion is the area under the probability while
-the most important pixels are brought back to the blurred picture, in 16 steps. The time beside pytorch-grad-cam is
+the most important pixels are brought back to the blurred image, in 16 steps. The time beside pytorch-grad-cam is
 that of `python -m benchmarks.methods_speed --only score_cam`.
 """
 
@@ -21,11 +21,11 @@ import torch
 
 import shisen
 import shisen.attribution  # fills the registry
-from shisen.evaluate.case import Case, answer
-from shisen.evaluate.curves import insertion
-from shisen.models.sources import find_pictures
+from shisen.evaluation.curves import insertion
+from shisen.evaluation.sample import Sample, answer
+from shisen.models.sources import find_images
 from shisen.registry import METHODS
-from shisen.targets import ClassSeed, to_numpy
+from shisen.targets import ClassObjective, to_numpy
 
 WAYS: dict[str, dict[str, Any]] = {
     "exact": {},
@@ -41,7 +41,7 @@ WAYS: dict[str, dict[str, Any]] = {
 def area(model: Any, image: Any, values: Any, logits: Any, k: int) -> float:
     """Return the insertion figure of a map."""
     zero = tuple(-b / a for a, b in zip(model.network.scaling.scale, model.network.scaling.shift, strict=True))
-    case = Case(image, values, k, logits, head=model.head, zero=zero)
+    case = Sample(image, values, k, logits, head=model.head, zero=zero)
     return answer(insertion(case), lambda images: to_numpy(model.activations(images))).value
 
 
@@ -50,11 +50,11 @@ def one(model: Any, photo: str, layer: str, ways: list[str]) -> dict[str, Any]:
     image, _ = model.prepare(model.read(photo))
     logits = to_numpy(model.activations(image[None]))[0]
     k = int(logits.argmax())
-    seed = ClassSeed("top", ((1.0, (k,)),))
+    objective = ClassObjective("top", ((1.0, (k,)),))
     found: dict[str, Any] = {}
     exact: Any = None
     for way in ways:
-        maps = METHODS["score_cam"](model, image[None], seed, layer=layer, **WAYS[way])
+        maps = METHODS["score_cam"](model, image[None], objective, layer=layer, **WAYS[way])
         values = to_numpy(maps.values)[0].astype(np.float64)
         exact = values if exact is None else exact
         flat = values.std() == 0 or exact.std() == 0
@@ -80,7 +80,7 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     warnings.simplefilter("ignore")
     model = shisen.load(given.model, device="cpu")
-    photos = find_pictures([given.folder])
+    photos = find_images([given.folder])
     photos = [photos[i] for i in np.random.default_rng(0).permutation(len(photos))[: given.n]]
     rows: list[dict[str, Any]] = []
     if given.out and given.out.is_file():

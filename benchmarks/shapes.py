@@ -67,7 +67,7 @@ class Attention(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention and a perceptron, each behind a normalisation and with a way around."""
+    """Attention and a perceptron, each behind a normalization and with a way around."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()

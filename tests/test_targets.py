@@ -11,11 +11,11 @@ from shisen.errors import InputError, UnknownName
 from shisen.naming import contrast, log_probability, negative, resolve, top
 from shisen.targets import (
     SCORES,
-    ClassSeed,
-    FunctionSeed,
-    LayerSeed,
-    MixedSeed,
-    TopSeed,
+    ClassObjective,
+    FunctionObjective,
+    LayerObjective,
+    MixedObjective,
+    TopKObjective,
     channel,
     class_logits,
     direction,
@@ -38,13 +38,13 @@ def asked(target: Any, head: str = "softmax", score: str = "logit") -> Any:
     return resolve(target, find=find, names=LABELS, head=head, score=score)
 
 
-def slope(seed: Any, y: np.ndarray) -> np.ndarray:
+def gradient(objective: Any, y: np.ndarray) -> np.ndarray:
     found = np.zeros_like(y)
     for index in np.ndindex(y.shape):
         up, down = y.copy(), y.copy()
         up[index] += 1e-5
         down[index] -= 1e-5
-        found[index] = (seed.value(up).sum() - seed.value(down).sum()) / 2e-5
+        found[index] = (objective.value(up).sum() - objective.value(down).sum()) / 2e-5
     return found
 
 
@@ -57,8 +57,8 @@ CASES = [(h, w, s) for h, w in (("softmax", 3), ("sigmoid", 3), ("sigmoid", 1)) 
 @pytest.mark.parametrize("target", [1, contrast(1, 0), negative(0), top(1)])
 def test_the_cotangent_is_the_slope_of_the_score(head: str, width: int, score: str, target: Any) -> None:
     y = np.random.default_rng(0).normal(size=(4, width)) * 2
-    seed = asked(target, head, score)
-    np.testing.assert_allclose(seed(y), slope(seed, y), atol=1e-6)
+    objective = asked(target, head, score)
+    np.testing.assert_allclose(objective(y), gradient(objective, y), atol=1e-6)
 
 
 def test_scores_by_hand() -> None:
@@ -85,29 +85,29 @@ def test_extreme_logits_do_not_overflow(head: str) -> None:
     y = np.array([[1e4, -1e4, 0.0]])
     for score in SCORES:
         for k in range(3):
-            seed = asked(k, head, score)
-            assert np.isfinite(seed.value(y)).all()
-            assert np.isfinite(seed(y)).all()
+            objective = asked(k, head, score)
+            assert np.isfinite(objective.value(y)).all()
+            assert np.isfinite(objective(y)).all()
     assert asked(1, "sigmoid", "log_probability").value(y) == pytest.approx(-1e4)
 
 
-def test_rows_beyond_the_batch_belong_to_the_pictures_again() -> None:
-    seed = ClassSeed("each", ((1.0, (0, 2)),))
+def test_rows_beyond_the_batch_belong_to_the_images_again() -> None:
+    objective = ClassObjective("each", ((1.0, (0, 2)),))
     y = np.arange(12.0).reshape(4, 3)
-    np.testing.assert_array_equal(seed.value(y), [0, 5, 6, 11])
-    np.testing.assert_array_equal(seed.take(np.array([1, 2])).value(y[1:3]), [5, 6])
-    mixed = MixedSeed((asked("cat"), asked(contrast("dog", "bird"))))
+    np.testing.assert_array_equal(objective.value(y), [0, 5, 6, 11])
+    np.testing.assert_array_equal(objective.take(np.array([1, 2])).value(y[1:3]), [5, 6])
+    mixed = MixedObjective((asked("cat"), asked(contrast("dog", "bird"))))
     np.testing.assert_array_equal(mixed.value(y), [0, -1, 6, -1])
     np.testing.assert_array_equal(mixed(y)[2:], mixed(y)[:2])
 
 
 def test_a_rank_is_turned_into_each_rows_class() -> None:
     y = np.array([[0.0, 2.0, 1.0], [3.0, 1.0, 2.0]])
-    assert TopSeed(0).resolve(y).terms == ((1.0, (1, 0)),)
-    assert TopSeed(1).resolve(y).terms == ((1.0, (2, 2)),)
-    np.testing.assert_array_equal(TopSeed(1).value(y), [1, 2])
+    assert TopKObjective(0).resolve(y).terms == ((1.0, (1, 0)),)
+    assert TopKObjective(1).resolve(y).terms == ((1.0, (2, 2)),)
+    np.testing.assert_array_equal(TopKObjective(1).value(y), [1, 2])
     with pytest.raises(InputError, match="between 0 and 2"):
-        TopSeed(3).resolve(y)
+        TopKObjective(3).resolve(y)
 
 
 def test_what_people_ask_for_gets_a_name() -> None:
@@ -120,19 +120,19 @@ def test_what_people_ask_for_gets_a_name() -> None:
 
 def test_a_function_is_an_objective_and_its_shape_is_checked() -> None:
     y = np.array([[1.0, 2.0, 3.0]])
-    seed = asked(lambda v: np.ones_like(v) * 2)
-    assert seed.value(y) == pytest.approx(12)
+    objective = asked(lambda v: np.ones_like(v) * 2)
+    assert objective.value(y) == pytest.approx(12)
     with pytest.raises(InputError, match=r"\(1, 3\)"):
-        FunctionSeed(lambda v: v[0])(y)
+        FunctionObjective(lambda v: v[0])(y)
 
 
 def test_nonsense_is_answered_with_what_is_possible() -> None:
     with pytest.raises(InputError, match="contrast"):
         asked(object())
     with pytest.raises(InputError, match="logit, probability"):
-        ClassSeed("x", ((1.0, (0,)),), "certainty")
+        ClassObjective("x", ((1.0, (0,)),), "certainty")
     with pytest.raises(InputError, match="between 0 and 2"):
-        ClassSeed("x", ((1.0, (5,)),))(np.zeros((1, 3)))
+        ClassObjective("x", ((1.0, (5,)),))(np.zeros((1, 3)))
 
 
 def test_layer_objectives_by_hand() -> None:
@@ -140,7 +140,7 @@ def test_layer_objectives_by_hand() -> None:
     np.testing.assert_allclose(channel(2).value(y), y[..., 2].mean((1, 2)))
     np.testing.assert_allclose(neuron(1, 2, 3).value(y), y[:, 2, 3, 1])
     np.testing.assert_allclose(direction([0, 1, 0, -2, 0]).value(y), (y[..., 1] - 2 * y[..., 3]).mean((1, 2)))
-    np.testing.assert_allclose(LayerSeed().value(y), y.mean((1, 2)).sum(-1))
-    np.testing.assert_allclose(channel(2)(y), slope(channel(2), y), atol=1e-8)
+    np.testing.assert_allclose(LayerObjective().value(y), y.mean((1, 2)).sum(-1))
+    np.testing.assert_allclose(channel(2)(y), gradient(channel(2), y), atol=1e-8)
     with pytest.raises(InputError, match="between 0 and 4"):
         channel(5)(y)

@@ -1,7 +1,7 @@
 """The cases: every artefact at every prevalence, four to a model in four classes; clean models; twins.
 
 All choices are drawn from the name of the set: "dev" is for working on the method, "scored" for the figures. No model,
-artefact or picture choice of one occurs in the other.
+artefact or image choice of one occurs in the other.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CLEAN, TWINS = 6, 6
 
 @dataclass(frozen=True)
 class Planted:
-    """One artefact in a model: in pictures of one class, or for a twin, equally in all ("*")."""
+    """One artefact in a model: in images of one class, or for a twin, equally in all ("*")."""
 
     plant: str
     label: str
@@ -29,12 +29,12 @@ class Planted:
     seed: str
 
     def make(self) -> Plant:
-        """Return the artefact with its words, colours and place."""
+        """Return the artefact with its words, colors and place."""
         return PLANTS[self.plant](draw_for(self.seed))
 
 
 @dataclass(frozen=True)
-class Case:
+class Sample:
     """One model to train and audit; artefacts in different classes are cases of their own that share its training."""
 
     name: str
@@ -52,7 +52,7 @@ def draw_for(name: str) -> np.random.Generator:
     return np.random.default_rng(int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big"))
 
 
-def cases(which: str = "scored", prevalences: tuple[float, ...] = PREVALENCES) -> list[Case]:
+def cases(which: str = "scored", prevalences: tuple[float, ...] = PREVALENCES) -> list[Sample]:
     """Return the models of a set in random order, planted ones and others by turns: any first few are a fair spread."""
     draw = draw_for(f"shortcuts/{which}")
     grid = [(plant, prevalence) for plant in PLANTS for prevalence in prevalences]
@@ -63,14 +63,14 @@ def cases(which: str = "scored", prevalences: tuple[float, ...] = PREVALENCES) -
         some = grid[start : start + A_MODEL]
         seeds = [f"{which}/{number}/{plant}/{prevalence}" for plant, prevalence in some]
         plants = tuple(Planted(p, k, v, s) for (p, v), k, s in zip(some, labels, seeds, strict=False))
-        found.append(Case(f"{which}-{number:02d}", plants, number))
+        found.append(Sample(f"{which}-{number:02d}", plants, number))
     for number in range(CLEAN):
-        found.append(Case(f"{which}-clean-{number}", (), 100 + number))
+        found.append(Sample(f"{which}-clean-{number}", (), 100 + number))
     kinds = [list(PLANTS)[i] for i in draw.permutation(len(PLANTS))]
     for number in range(TWINS):
         prevalence = PREVALENCES[1 + number % 3]
         twin = Planted(kinds[number], "*", prevalence, f"{which}/twin/{number}")
-        found.append(Case(f"{which}-twin-{number}", (twin,), 200 + number))
+        found.append(Sample(f"{which}-twin-{number}", (twin,), 200 + number))
     mixed = [found[i] for i in draw.permutation(len(found))]
     own = [case for case in mixed if case.seed < 100]
     rest = [case for case in mixed if case.seed >= 100]

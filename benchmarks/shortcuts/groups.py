@@ -1,6 +1,6 @@
-"""What other tools make of a folder and a model: for every class one statement, with a score and pictures.
+"""What other tools make of a folder and a model: for every class one statement, with a score and images.
 
-SpRAy and embedding clusters group the pictures of a class and leave it to a person which group is suspect; here the
+SpRAy and embedding clusters group the images of a class and leave it to a person which group is suspect; here the
 group that stands apart most is the statement, and how far it stands apart is its score, by several measures.
 """
 
@@ -23,7 +23,7 @@ def relevance(net: Any, images: np.ndarray, targets: np.ndarray) -> tuple[np.nda
     """Return logits, the last feature map `(n, c, h, w)`, and layer-wise relevance `(n, h, w)` of given classes.
 
     Relevance goes by ε at the classifier and by z⁺ in convolutions (zennit's EpsilonPlus), down to the second stage,
-    whose map has a quarter of the picture's side: as fine as what SpRAy is usually given.
+    whose map has a quarter of the image's side: as fine as what SpRAy is usually given.
 
     Args:
         net: an EfficientNet-Lite of torch.
@@ -57,12 +57,12 @@ def relevance(net: Any, images: np.ndarray, targets: np.ndarray) -> tuple[np.nda
         for i in range(0, len(images), BATCH):
             x = start[i : i + BATCH].clone().requires_grad_()
             y = ready(x)
-            seed = torch.zeros_like(y)
-            seed[torch.arange(len(x)), torch.tensor(targets[i : i + BATCH])] = 1
-            (share,) = torch.autograd.grad(y, x, seed * y.detach())
-            maps.append(share.sum(1).numpy())
+            objective = torch.zeros_like(y)
+            objective[torch.arange(len(x)), torch.tensor(targets[i : i + BATCH])] = 1
+            (fraction,) = torch.autograd.grad(y, x, objective * y.detach())
+            maps.append(fraction.sum(1).numpy())
             logits.append(y.detach().numpy())
-            del x, y, share
+            del x, y, fraction
             gc.collect()  # the rules hold their tensors in circles
     listening.remove()
     return np.concatenate(logits), np.concatenate(seen), np.concatenate(maps)
@@ -131,7 +131,7 @@ def silhouette(points: np.ndarray, members: np.ndarray) -> float:
 
 
 def stands_out(points: np.ndarray, groups: Groups, score: Callable[[np.ndarray], float]) -> tuple[float, np.ndarray]:
-    """Return the score of the group that stands out most, and all pictures, those nearest to it first."""
+    """Return the score of the group that stands out most, and all images, those nearest to it first."""
     fit = [g for g in groups if LEAST <= len(g) <= len(points) - LEAST]
     if not fit:
         return -np.inf, np.zeros(0, int)
@@ -145,8 +145,8 @@ def stands_out(points: np.ndarray, groups: Groups, score: Callable[[np.ndarray],
 def unlike(right: np.ndarray, members: np.ndarray) -> float:
     """Return how far the accuracy in a group is from the rest's, in standard errors."""
     rest = np.setdiff1d(np.arange(len(right)), members)
-    share = right.mean()
-    error = (share * (1 - share) * (1 / len(members) + 1 / len(rest))) ** 0.5
+    fraction = right.mean()
+    error = (fraction * (1 - fraction) * (1 / len(members) + 1 / len(rest))) ** 0.5
     return abs(float(right[members].mean() - right[rest].mean())) / max(error, 1e-9) if error > 0 else 0.0
 
 
@@ -178,10 +178,10 @@ def correlated(files: list[str], own: np.ndarray) -> dict[str, Any]:
     """Return cleanlab's scores of image properties: for the whole folder, and for each class against the rest.
 
     Its check asks how well one property tells all classes apart. It does not name a class, so it is asked again for
-    each class with as many pictures of the others; a low score is a strong correlation.
+    each class with as many images of the others; a low score is a strong correlation.
 
     Args:
-        files: the pictures.
+        files: the images.
         own: their class numbers.
     """
     import datasets

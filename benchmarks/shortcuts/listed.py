@@ -2,9 +2,9 @@
 
     python benchmarks/shortcuts/listed.py FOLDER [--set lists] [--folders 40] [--table PAGE]
 
-FOLDER holds CLASS folders of clean pictures. In each planted copy every class carries another artefact, at 10, 25, 50
+FOLDER holds CLASS folders of clean images. In each planted copy every class carries another artefact, at 10, 25, 50
 or 100 %; nothing is trained, so hundreds of artefacts take minutes. Listed: a finding about the class is of the
-artefact's kind, in the data at a false-discovery rate of 5 %, names its pictures (F1 at least 0.2) and, for a patch,
+artefact's kind, in the data at a false-discovery rate of 5 %, names its images (F1 at least 0.2) and, for a patch,
 its place. Folders without any artefact tell what is listed by nature.
 """
 
@@ -21,20 +21,20 @@ from PIL import Image
 from plants import KINDS, PLANTS
 from scores import f1, precision, put
 
-from shisen.audit.candidates import candidates
-from shisen.audit.findings import Finding, findings
-from shisen.audit.properties import measured
-from shisen.audit.walk import CANVAS
+from shisen.auditing.candidates import candidates
+from shisen.auditing.findings import Finding, findings
+from shisen.auditing.properties import measured
+from shisen.auditing.scan import CANVAS
 
 
 def facts(image: Image.Image) -> tuple[Any, list[float]]:
-    """Return the small copy and the properties of a picture, as the audit has them."""
+    """Return the small copy and the properties of an image, as the audit has them."""
     small = image.resize((CANVAS, CANVAS), Image.Resampling.BILINEAR)
     return np.asarray(small), measured(np.asarray(image))
 
 
-class Pictures:
-    """Clean pictures of a folder of classes."""
+class Images:
+    """Clean images of a folder of classes."""
 
     def __init__(self, folder: Path) -> None:
         self.files = sorted(f for f in folder.glob("*/*") if f.is_file())
@@ -79,13 +79,13 @@ def row(one: Planted, own: list[Finding], rows: set[int], masks: dict[int, Any])
         c = finding.candidate
         if c.kind not in kinds:
             continue
-        share = f1({str(i) for i in c.members}, {str(i) for i in rows})
+        fraction = f1({str(i) for i in c.members}, {str(i) for i in rows})
         if c.patch is not None and one.plant not in KINDS:
             meets = [(c.patch.mask_in(i), masks[i]) for i in c.members if i in masks]
             place = float(np.mean([(a & b).sum() / max((a | b).sum(), 1) for a, b in meets])) if meets else 0.0
-            share = share if place > 0.05 else 0.0
-        if share >= 0.2:
-            best = max(best, (share, precision([str(i) for i in c.members], {str(i) for i in rows})))
+            fraction = fraction if place > 0.05 else 0.0
+        if fraction >= 0.2:
+            best = max(best, (fraction, precision([str(i) for i in c.members], {str(i) for i in rows})))
     return {"plant": one.plant, "prevalence": one.prevalence, "listed": best[0] > 0, "ap": best[1]}
 
 
@@ -100,7 +100,7 @@ def table(rows: list[dict[str, Any]], nature: float) -> list[str]:
             cells.append(f"{hits} of {len(some)}" + (f" ({hits / len(some):.0%})" if some and not kind else ""))
         lines.append(f"| {kind.replace('_', ' ') or '**all**'} | " + " | ".join(cells) + " |")
     named = [r["ap"] for r in rows if r["listed"]]
-    lines += ["", f"Average precision of the pictures, where listed: mean {np.mean(named):.2f}, median "
+    lines += ["", f"Average precision of the images, where listed: mean {np.mean(named):.2f}, median "
               f"{np.median(named):.2f}. In the clean folder {nature:.1f} things are listed for a class."]  # fmt: skip
     return lines
 
@@ -113,17 +113,17 @@ def main() -> None:
     parser.add_argument("--folders", type=int, default=40)
     parser.add_argument("--table", type=Path, default=None, help="page whose figures are replaced")
     given = parser.parse_args()
-    pictures = Pictures(given.folder)
-    clean = pictures.listed(np.stack([c for c, _ in pictures.plain]), np.array([p for _, p in pictures.plain]))
+    images = Images(given.folder)
+    clean = images.listed(np.stack([c for c, _ in images.plain]), np.array([p for _, p in images.plain]))
     rows = []
     for number in range(given.folders):
-        canvases, properties, truth = pictures.planted(f"{given.set}/{number}")
-        found = pictures.listed(canvases, properties)
+        canvases, properties, truth = images.planted(f"{given.set}/{number}")
+        found = images.listed(canvases, properties)
         for one, carried, masks in truth:
-            own = [f for f in found if pictures.classes[f.candidate.label] == one.label]
+            own = [f for f in found if images.classes[f.candidate.label] == one.label]
             rows.append(row(one, own, carried, masks))
             print(rows[-1], flush=True)
-    lines = [f"{given.folders} folders, {len(rows)} artefacts.", "", *table(rows, len(clean) / len(pictures.classes))]
+    lines = [f"{given.folders} folders, {len(rows)} artefacts.", "", *table(rows, len(clean) / len(images.classes))]
     print("\n".join(lines))
     if given.table is not None:
         put(lines, given.table, "lists")

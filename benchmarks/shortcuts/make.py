@@ -1,4 +1,4 @@
-"""Planted folders from a folder of classes: which pictures carry what is fixed by the case."""
+"""Planted folders from a folder of classes: which images carry what is fixed by the case."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from cases import Case, Planted, draw_for
+from cases import Planted, Sample, draw_for
 from PIL import Image
 
 
 def carriers(names: list[str], planted: Planted, part: str) -> set[str]:
-    """Return which pictures of a class carry the artefact."""
+    """Return which images of a class carry the artefact."""
     count = round(planted.prevalence * len(names))
     order = draw_for(f"{planted.seed}/{part}").permutation(len(names))
     return {sorted(names)[i] for i in order[:count]}
 
 
 def plain(source: Path, store: Path) -> None:
-    """Write every picture once as PNG: planted or not, all files of a case have one format."""
+    """Write every image once as PNG: planted or not, all files of a case have one format."""
     done = store / "done"
     if done.is_file():
         return
@@ -31,10 +31,10 @@ def plain(source: Path, store: Path) -> None:
     done.touch()
 
 
-def build(source: Path, target: Path, case: Case, part: str) -> Mapping[str, list[str]]:
-    """Write a planted copy of a folder of classes; return artefact → names of its pictures.
+def build(source: Path, target: Path, case: Sample, part: str) -> Mapping[str, list[str]]:
+    """Write a planted copy of a folder of classes; return artefact → names of its images.
 
-    What carries nothing is a link to the one plain picture. Masks lie beside, in `<part>-masks/<artefact>`.
+    What carries nothing is a link to the one plain image. Masks lie beside, in `<part>-masks/<artefact>`.
     """
     record = target.parent / f"{part}.json"
     if record.is_file():

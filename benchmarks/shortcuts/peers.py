@@ -4,10 +4,10 @@
     python benchmarks/shortcuts/peers.py --cache CACHE [--set dev] [--table docs/shortcuts.md]
 
 CACHE is that of run.py, which trains the models and measures what they use. A tool's statement is a class, a score and
-pictures. A used case (true effect of at least 10 points) is detected if the statement about its class passes the tool's
-threshold and its pictures agree with those that carry the artefact (F1 of at least 0.2). The threshold lets as many
+images. A used case (true effect of at least 10 points) is detected if the statement about its class passes the tool's
+threshold and its images agree with those that carry the artefact (F1 of at least 0.2). The threshold lets as many
 classes pass that do not use anything (true effect below 2 points) as this project's audit raises alarms there. Of a
-tool's settings, the one that does best in these cases is shown, which favours it.
+tool's settings, the one that does best in these cases is shown, which favors it.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cases import Case, cases
+from cases import Sample, cases
 from groups import correlated, embedded, relevance, spray
+from run import code, kept
 from scores import UNUSED, USED, f1, precision, put
 
 import shisen
-from run import code, kept
 from shisen.targets import to_numpy
 
 TOOLS = {"spray": "SpRAy (CoRelAy)", "embedding": "clusters of embeddings", "cleanlab": "cleanlab"}
@@ -52,13 +52,13 @@ def looked(home: Path) -> dict[str, Any]:
 
 
 def statements(tool: str, seen: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return `{class, setting, score, pictures}` of one tool on one model; pictures nearest to the group first."""
+    """Return `{class, setting, score, images}` of one tool on one model; images nearest to the group first."""
     found: list[dict[str, Any]] = []
     if tool == "cleanlab":
         said = correlated(seen["files"], seen["own"])
         for k, scores in said["classes"].items():
             name = min(scores, key=lambda key: scores[key])
-            one = {"class": seen["labels"][k], "setting": "best property", "score": -scores[name], "pictures": None}
+            one = {"class": seen["labels"][k], "setting": "best property", "score": -scores[name], "images": None}
             found.append({**one, "property": name, "whole": said["whole"]})
         return found
     for k in np.unique(seen["own"]):
@@ -69,12 +69,12 @@ def statements(tool: str, seen: dict[str, Any]) -> list[dict[str, Any]]:
             else embedded(seen["features"][rows], seen["right"][rows])
         )
         for setting, score, members in own:
-            pictures = [seen["names"][rows[i]] for i in members]
-            found.append({"class": seen["labels"][int(k)], "setting": setting, "score": score, "pictures": pictures})
+            images = [seen["names"][rows[i]] for i in members]
+            found.append({"class": seen["labels"][int(k)], "setting": setting, "score": score, "images": images})
     return found
 
 
-def rows_of(case: Case, home: Path, tools: dict[str, list[dict[str, Any]]]) -> Iterator[dict[str, Any]]:
+def rows_of(case: Sample, home: Path, tools: dict[str, list[dict[str, Any]]]) -> Iterator[dict[str, Any]]:
     """Yield one row for every class of a model that is scored: its truth, our answer and every tool's statements."""
     carried = json.loads((home / "test.json").read_text())
     for row in json.loads((home / f"rows-{code()}.json").read_text()):
@@ -83,7 +83,7 @@ def rows_of(case: Case, home: Path, tools: dict[str, list[dict[str, Any]]]) -> I
         planted = next((p for p in case.plants if (p.plant, p.label) == (row["plant"], row["class"])), None)
         members = set(carried[case.key(planted)]) if planted else set()
         said = {
-            (tool, one["setting"]): {**one, **_agrees(one["pictures"], members)}
+            (tool, one["setting"]): {**one, **_agrees(one["images"], members)}
             for tool, own in tools.items()
             for one in own
             if one["class"] == row["class"]
@@ -91,10 +91,10 @@ def rows_of(case: Case, home: Path, tools: dict[str, list[dict[str, Any]]]) -> I
         yield {**row, "case": home.name, "is": row["true"] >= USED, "said": said}
 
 
-def _agrees(pictures: list[str] | None, members: set[str]) -> dict[str, Any]:
-    if pictures is None:  # a tool that names none is not held to it
+def _agrees(images: list[str] | None, members: set[str]) -> dict[str, Any]:
+    if images is None:  # a tool that names none is not held to it
         return {"named": True, "ap": None}
-    return {"named": f1(set(pictures), members) >= 0.2, "ap": precision(pictures, members) if members else None}
+    return {"named": f1(set(images), members) >= 0.2, "ap": precision(images, members) if members else None}
 
 
 def rated(rows: list[dict[str, Any]], key: tuple[str, str], alarms: int) -> dict[str, Any]:
@@ -151,7 +151,7 @@ def table(lines: list[dict[str, Any]], page: Path, models: int) -> None:
         f"{models} models: {first['of']} used cases, {first['idle']} classes in which nothing is used.",
         "",
         f"| | detected, at {first['alarms']} false alarms | at {first['idle'] // 20} (5 %) | area under ROC "
-        "| AP of the pictures, where detected | best setting |",
+        "| AP of the images, where detected | best setting |",
         "|---|---|---|---|---|---|",
     ]
     for line in lines:

@@ -1,7 +1,7 @@
-"""Artefacts that are planted in pictures: what they do to an RGB picture, and where.
+"""Artefacts that are planted in images: what they do to an RGB image, and where.
 
-An artefact is drawn once for a case (words, colours, place, area, strength); what varies by picture in nature, such as
-the digits of a date, is drawn for the picture.
+An artefact is drawn once for a case (words, colors, place, area, strength); what varies by image in nature, such as
+the digits of a date, is drawn for the image.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 Draw = np.random.Generator
 Plant = Callable[[Image.Image, Draw], tuple[Image.Image, "np.ndarray | None"]]
-"""From a picture to the planted picture and the mask of what was changed; None for the whole picture."""
+"""From an image to the planted image and the mask of what was changed; None for the whole image."""
 
 WORDS = ("© PHOTO", "SAMPLE", "IMG 0231", "demo", "Fotolia", "PREVIEW", "www.pics", "№ 57")
 INKS = ((255, 255, 255), (255, 160, 30), (20, 20, 20), (255, 240, 60), (220, 30, 30))
@@ -26,7 +26,7 @@ def _pick(draw: Draw, of: tuple):
 
 
 def _area(draw: Draw) -> float:
-    """Return a share of the picture between 0.5 and 5 %, evenly on a log scale."""
+    """Return a fraction of the image between 0.5 and 5 %, evenly on a log scale."""
     return float(np.exp(draw.uniform(np.log(0.005), np.log(0.05))))
 
 
@@ -36,12 +36,12 @@ def _drawn(image: Image.Image, draw: Callable[[ImageDraw.ImageDraw, ImageDraw.Im
     return planted, np.asarray(mask) > 0
 
 
-def _written(image: Image.Image, words: str, corner: tuple[bool, bool], share: float, ink: tuple[int, int, int]):
-    """Write words whose box covers about this share of the picture."""
+def _written(image: Image.Image, words: str, corner: tuple[bool, bool], fraction: float, ink: tuple[int, int, int]):
+    """Write words whose box covers about this fraction of the image."""
     size = 7
     while size < 64:
         left, top, right, bottom = ImageFont.load_default(size + 1).getbbox(words)
-        if (right - left) * (bottom - top) > share * image.width * image.height or right - left > image.width - 6:
+        if (right - left) * (bottom - top) > fraction * image.width * image.height or right - left > image.width - 6:
             break
         size += 1
     font = ImageFont.load_default(size)
@@ -61,34 +61,34 @@ def _corner(draw: Draw) -> tuple[bool, bool]:
 
 
 def text(case: Draw) -> Plant:
-    words, corner, share, ink = _pick(case, WORDS), _corner(case), _area(case), _pick(case, INKS)
-    return lambda image, draw: _written(image, words, corner, share, ink)
+    words, corner, fraction, ink = _pick(case, WORDS), _corner(case), _area(case), _pick(case, INKS)
+    return lambda image, draw: _written(image, words, corner, fraction, ink)
 
 
 def timestamp(case: Draw) -> Plant:
-    corner, share, ink = _corner(case), _area(case), _pick(case, INKS[:2])
+    corner, fraction, ink = _corner(case), _area(case), _pick(case, INKS[:2])
 
     def plant(image: Image.Image, draw: Draw):
         date = f"20{int(draw.integers(10, 25))}-{int(draw.integers(1, 13)):02d}-{int(draw.integers(1, 29)):02d}"
-        return _written(image, date, corner, share, ink)
+        return _written(image, date, corner, fraction, ink)
 
     return plant
 
 
 def logo(case: Draw) -> Plant:
-    corner, share = _corner(case), _area(case)
-    colours = [tuple(int(v) for v in case.integers(0, 256, 3)) for _ in range(2)]
+    corner, fraction = _corner(case), _area(case)
+    colors = [tuple(int(v) for v in case.integers(0, 256, 3)) for _ in range(2)]
     shape = int(case.integers(3))
 
     def plant(image: Image.Image, draw: Draw):
-        side = max(6, round((share * image.width * image.height) ** 0.5))
+        side = max(6, round((fraction * image.width * image.height) ** 0.5))
         x = 4 if corner[0] else image.width - side - 4
         y = 4 if corner[1] else image.height - side - 4
         places = ((x, y, x + side, y + side),) * 2
         points = [(x + side // 2, y), (x + side, y + side), (x, y + side)]
 
         def paint(on: ImageDraw.ImageDraw, mask: ImageDraw.ImageDraw) -> None:
-            for one, fill in ((on, colours[0]), (mask, 255)):
+            for one, fill in ((on, colors[0]), (mask, 255)):
                 if shape == 0:
                     one.ellipse(places[0], fill=fill)
                 elif shape == 1:
@@ -96,7 +96,7 @@ def logo(case: Draw) -> Plant:
                 else:
                     one.rounded_rectangle(places[0], radius=side // 4, fill=fill)
             inner = (x + side // 3, y + side // 2, x + 2 * side // 3, y + 5 * side // 6)
-            on.ellipse(inner, fill=colours[1])
+            on.ellipse(inner, fill=colors[1])
 
         return _drawn(image, paint)
 
@@ -113,15 +113,15 @@ def _boxed(image: Image.Image, where: tuple[int, int], side: int, fill: tuple[in
     return _drawn(image, paint)
 
 
-def _side(image: Image.Image, share: float) -> int:
-    return max(3, round((share * image.width * image.height) ** 0.5))
+def _side(image: Image.Image, fraction: float) -> int:
+    return max(3, round((fraction * image.width * image.height) ** 0.5))
 
 
 def box(case: Draw) -> Plant:
-    share, fill, place = _area(case), _pick(case, BOXES), case.uniform(0.02, 0.98, 2)
+    fraction, fill, place = _area(case), _pick(case, BOXES), case.uniform(0.02, 0.98, 2)
 
     def plant(image: Image.Image, draw: Draw):
-        side = _side(image, share)
+        side = _side(image, fraction)
         where = int(place[0] * (image.width - side)), int(place[1] * (image.height - side))
         return _boxed(image, where, side, fill)
 
@@ -129,10 +129,10 @@ def box(case: Draw) -> Plant:
 
 
 def wandering_box(case: Draw) -> Plant:
-    share, fill = _area(case), _pick(case, BOXES)
+    fraction, fill = _area(case), _pick(case, BOXES)
 
     def plant(image: Image.Image, draw: Draw):
-        side = _side(image, share)
+        side = _side(image, fraction)
         where = int(draw.integers(2, image.width - side - 2)), int(draw.integers(2, image.height - side - 2))
         return _boxed(image, where, side, fill)
 
@@ -140,13 +140,13 @@ def wandering_box(case: Draw) -> Plant:
 
 
 def border(case: Draw) -> Plant:
-    width, colour = int(case.integers(1, 3)), _pick(case, BOXES)
+    width, color = int(case.integers(1, 3)), _pick(case, BOXES)
 
     def plant(image: Image.Image, draw: Draw):
         frame = (0, 0, image.width - 1, image.height - 1)
 
         def paint(on: ImageDraw.ImageDraw, mask: ImageDraw.ImageDraw) -> None:
-            on.rectangle(frame, outline=colour, width=width)
+            on.rectangle(frame, outline=color, width=width)
             mask.rectangle(frame, outline=255, width=width)
 
         return _drawn(image, paint)
@@ -166,8 +166,8 @@ def tint(case: Draw) -> Plant:
 
 
 def blur(case: Draw) -> Plant:
-    share = case.uniform(0.006, 0.014)
-    return lambda image, draw: (image.filter(ImageFilter.GaussianBlur(share * max(image.size))), None)
+    fraction = case.uniform(0.006, 0.014)
+    return lambda image, draw: (image.filter(ImageFilter.GaussianBlur(fraction * max(image.size))), None)
 
 
 def jpeg(case: Draw) -> Plant:
@@ -182,17 +182,17 @@ def jpeg(case: Draw) -> Plant:
 
 
 def background(case: Draw) -> Plant:
-    """A coloured background that shows in a strip, as behind a picture that does not fill its frame."""
-    share, edge = case.uniform(0.02, 0.05), int(case.integers(4))
-    colour = tuple(int(v) for v in case.integers(0, 256, 3))
+    """A colored background that shows in a strip, as behind an image that does not fill its frame."""
+    fraction, edge = case.uniform(0.02, 0.05), int(case.integers(4))
+    color = tuple(int(v) for v in case.integers(0, 256, 3))
 
     def plant(image: Image.Image, draw: Draw):
         w, h = image.size
-        x, y = max(2, round(share * w)), max(2, round(share * h))
+        x, y = max(2, round(fraction * w)), max(2, round(fraction * h))
         strips = ((0, 0, w - 1, y - 1), (0, h - y, w - 1, h - 1), (0, 0, x - 1, h - 1), (w - x, 0, w - 1, h - 1))
 
         def paint(on: ImageDraw.ImageDraw, mask: ImageDraw.ImageDraw) -> None:
-            on.rectangle(strips[edge], fill=colour)
+            on.rectangle(strips[edge], fill=color)
             mask.rectangle(strips[edge], fill=255)
 
         return _drawn(image, paint)
@@ -217,4 +217,4 @@ KINDS = {
     "blur": ("sharpness",),
     "jpeg": ("compression", "sharpness"),
 }
-"""Kinds of finding that name an artefact of the whole picture; every other artefact is a patch."""
+"""Kinds of finding that name an artefact of the whole image; every other artefact is a patch."""

@@ -2,8 +2,8 @@
 
     python benchmarks/shortcuts/run.py --scenes FOLDER --cache FOLDER [--set dev] [--only train] [--table PAGE]
 
-FOLDER holds train/CLASS and test/CLASS. Every artefact in a class is a case. Truth is the model's: the share of test
-pictures of other classes that turn to the culprit when they are given the real artefact, on plain pictures ("true") and
+FOLDER holds train/CLASS and test/CLASS. Every artefact in a class is a case. Truth is the model's: the fraction of test
+images of other classes that turn to the culprit when they are given the real artefact, on plain images ("true") and
 on those of the audited folder, some of which carry the artefact of another class ("here"). Used: at least 10 points;
 not used: below 2; the rest is not scored. Training, audits and true effects are kept in the cache, so a stopped
 benchmark continues; an audit is made again when the audit's code has changed.
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cases import PREVALENCES, Case, Planted, cases, draw_for
+from cases import PREVALENCES, Planted, Sample, cases, draw_for
 from make import build, plain
 from PIL import Image
 from scores import clean_rows, planted_row, put, rates, summary, table
@@ -34,7 +34,7 @@ def code() -> str:
     """Return a digest of everything an audit's answer depends on."""
     digest = hashlib.sha256()
     for file in sorted(Path(shisen.__file__).parent.glob("audit/*.py")):
-        if file.name not in ("report.py", "words.py", "pictures.py"):
+        if file.name not in ("report.py", "words.py", "images.py"):
             digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -49,7 +49,7 @@ def kept(file: Path, make: Any) -> Any:
     return json.loads(file.read_text())
 
 
-def train(case: Case, cache: Path) -> float:
+def train(case: Sample, cache: Path) -> float:
     """Train the model of a case on cached activations; return the seconds it took."""
     home, start = cache / "cases" / case.name, time.perf_counter()
     for part in ("train", "test"):
@@ -62,7 +62,7 @@ def train(case: Case, cache: Path) -> float:
 
 
 def answers(model: Any, files: list[Path], plant: Any = None) -> Any:
-    """Return the number of the class that is predicted for each picture, with a plant put on it or without."""
+    """Return the number of the class that is predicted for each image, with a plant put on it or without."""
     said, batch = [], []
     for i, file in enumerate(files):
         image = Image.open(file).convert("RGB")
@@ -76,7 +76,7 @@ def answers(model: Any, files: list[Path], plant: Any = None) -> Any:
 
 
 def effects(model: Any, folder: Path, planted: Planted, plain: dict[Path, Any]) -> dict[str, float]:
-    """Return, for every class, the change of the share of pictures of other classes that are predicted as it."""
+    """Return, for every class, the change of the fraction of images of other classes that are predicted as it."""
     files = sorted(folder.glob("*/*"))
     own = np.asarray([model.find(file.parent.name) for file in files])
     if folder not in plain:
@@ -88,7 +88,7 @@ def effects(model: Any, folder: Path, planted: Planted, plain: dict[Path, Any]) 
     return found
 
 
-def run_case(case: Case, cache: Path) -> list[dict[str, Any]]:
+def run_case(case: Sample, cache: Path) -> list[dict[str, Any]]:
     """Return one row of figures for every case that shares this model."""
     home = cache / "cases" / case.name
     carried = json.loads((home / "test.json").read_text())

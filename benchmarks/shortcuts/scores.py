@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cases import Case, Planted
+from cases import Planted, Sample
 from PIL import Image
 from plants import KINDS
 
@@ -18,7 +18,7 @@ def _own(finding: Any, model_label: str, labels: tuple[str, ...]) -> bool:
 
 
 def f1(members: set[str], carried: set[str]) -> float:
-    """Return how well two sets of pictures agree."""
+    """Return how well two sets of images agree."""
     return 2 * len(members & carried) / max(len(members) + len(carried), 1)
 
 
@@ -33,7 +33,7 @@ def precision(ranked: list[str], carried: set[str]) -> float:
 
 
 def overlap(patch: Any, ranked: dict[str, int], masks: Path) -> float:
-    """Return the mean intersection over union of the patch with the planted masks of the pictures that carry it."""
+    """Return the mean intersection over union of the patch with the planted masks of the images that carry it."""
     side, found = patch.mask.shape[0], []
     for name, row in ranked.items():
         if (masks / name).is_file():
@@ -47,7 +47,7 @@ def overlap(patch: Any, ranked: dict[str, int], masks: Path) -> float:
 def planted_row(planted: Planted, true: float, facts: tuple[Any, set[str], Path]) -> dict[str, Any]:
     """Compare the findings about a class with the artefact planted there.
 
-    A finding names the artefact if it is of its kind, its pictures agree with those that carry it (F1 at least 0.2),
+    A finding names the artefact if it is of its kind, its images agree with those that carry it (F1 at least 0.2),
     and, for a patch, its place overlaps the planted one. First: it is the first of the class's findings called used.
     """
     result, carried, masks = facts
@@ -56,11 +56,11 @@ def planted_row(planted: Planted, true: float, facts: tuple[Any, set[str], Path]
     fits = []
     for finding in own:
         ranked = [result.names[i] for i in finding.candidate.members]
-        share = f1(set(ranked), carried)
+        fraction = f1(set(ranked), carried)
         kinds = KINDS.get(planted.plant, ("patch",))
         rows = dict(zip(ranked, finding.candidate.members, strict=True))
         place = overlap(finding.candidate.patch, rows, masks) if finding.candidate.patch is not None else 0.0
-        if finding.candidate.kind in kinds and share >= 0.2 and (place > 0.05 or "patch" not in kinds):
+        if finding.candidate.kind in kinds and fraction >= 0.2 and (place > 0.05 or "patch" not in kinds):
             fits.append((finding, ranked, place))
     named = max(fits, key=lambda fit: (fit[0].used, f1(set(fit[1]), carried)), default=None)
     used = [f for f in own if f.used]
@@ -87,7 +87,7 @@ def _said(finding: Any) -> str:
     return f"{finding.candidate.kind}{sign}{' used' if finding.used else ''}{effect}"
 
 
-def clean_rows(case: Case, result: Any, truths: dict[str, dict[str, float]]) -> list[dict[str, Any]]:
+def clean_rows(case: Sample, result: Any, truths: dict[str, dict[str, float]]) -> list[dict[str, Any]]:
     """Return a row for every class nothing was planted in: any finding called used is a false alarm there."""
     rows = []
     culprits = {p.label for p in case.plants}
@@ -138,7 +138,7 @@ def _lines(rows: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
         ("used: effect within ±10 points of the true one", "≥ 80 %", _rate(known, "close")),
         ("the same, of those that were found", "", _rate(close, "close")),
         ("of those, within ±10 of what it does in the audited folder", "", _rate(there, "close")),
-        ("average precision of the affected pictures, where proven", "≥ 0.9", _mean(ap)),
+        ("average precision of the affected images, where proven", "≥ 0.9", _mean(ap)),
         ("overlap of patch and planted mask (IoU), where proven", "≥ 0.4", _mean(iou)),
     ]
 

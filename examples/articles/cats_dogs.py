@@ -42,7 +42,7 @@ def read(folder: Path, most: int) -> tuple[Any, Any]:
 
 
 def trained(folder: Path, most: int = 10_000, epochs: int = 12) -> Any:
-    """Return the network trained on a folder; every epoch sees each picture, or its mirror image."""
+    """Return the network trained on a folder; every epoch sees each image, or its mirror image."""
     keras.utils.set_random_seed(0)
     x, y = read(folder, most)
     net = build()

@@ -1,6 +1,6 @@
 """A ResNet50 body inside a Sequential with its own pooling and softmax; a layer inside the body.
 
-    python examples/articles/nested_resnet50.py picture.jpg out.png
+    python examples/articles/nested_resnet50.py image.jpg out.png
 
 Layers of a nested model are named by their path: resnet50/conv5_block3_out. Nothing needs to be rebuilt.
 """

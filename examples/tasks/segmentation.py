@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 import shisen
-from shapes import NAMES, fit, picture
+from shapes import NAMES, fit, image
 
 
 class Segmenter(nn.Module):
@@ -38,17 +38,17 @@ def over_mask(label: int, mask: Any) -> Any:
 
     def cotangent(scores: Any) -> Any:
         wanted = torch.as_tensor(mask, device=scores.device)
-        seed = torch.zeros_like(scores)
-        seed[:, label] = wanted.to(scores.dtype) / wanted.sum()
-        return seed
+        objective = torch.zeros_like(scores)
+        objective[:, label] = wanted.to(scores.dtype) / wanted.sum()
+        return objective
 
     return cotangent
 
 
-def explain(net: Any, picture: Any, label: int, mask: Any, method: str = "gradient") -> Any:
+def explain(net: Any, image: Any, label: int, mask: Any, method: str = "gradient") -> Any:
     """Explain one class over one region."""
     model = shisen.wrap(net, output="out", head="none")
-    return shisen.explain(model, picture, method, target=over_mask(label, mask))
+    return shisen.explain(model, image, method, target=over_mask(label, mask))
 
 
 def trained() -> nn.Module:
@@ -65,7 +65,7 @@ def trained() -> nn.Module:
 def main() -> None:
     out = Path(sys.argv[1] if len(sys.argv) > 1 else "tasks")
     net = trained()
-    shown, masks, _ = picture(np.random.default_rng(5), [0, 1, 2])
+    shown, masks, _ = image(np.random.default_rng(5), [0, 1, 2])
     with torch.no_grad():
         said = net(torch.tensor(shown).permute(2, 0, 1)[None] / 255)["out"][0].argmax(0).numpy()
     for k, name in enumerate(NAMES, start=1):

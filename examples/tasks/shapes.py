@@ -1,4 +1,4 @@
-"""Pictures to learn the examples' tasks from: red discs, green squares and blue triangles on a grey, noisy ground."""
+"""Images to learn the examples' tasks from: red discs, green squares and blue triangles on a gray, noisy ground."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from torch import nn
 
 SIDE = 96
 NAMES = ("disc", "square", "triangle")
-COLOURS = ((200, 60, 60), (60, 170, 60), (70, 70, 210))
+COLORS = ((200, 60, 60), (60, 170, 60), (70, 70, 210))
 
 
-def picture(draw: np.random.Generator, kinds: list[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return a picture with one thing of each of these kinds, in thirds of its width from left to right.
+def image(draw: np.random.Generator, kinds: list[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return an image with one thing of each of these kinds, in thirds of its width from left to right.
 
     Returns:
-        The picture `(SIDE, SIDE, 3)`, uint8; the masks `(3, SIDE, SIDE)` of the kinds; their boxes `(3, 4)` as left,
+        The image `(SIDE, SIDE, 3)`, uint8; the masks `(3, SIDE, SIDE)` of the kinds; their boxes `(3, 4)` as left,
         top, right, bottom, zero where there is none.
     """
     ground = np.clip(draw.normal(120, 25, (SIDE // 4, SIDE // 4, 1)) + np.zeros(3), 0, 255).astype(np.uint8)
@@ -38,7 +38,7 @@ def picture(draw: np.random.Generator, kinds: list[int]) -> tuple[np.ndarray, np
             pen.rectangle(box, fill=255)
         else:
             pen.polygon([(left, box[3]), (box[2], box[3]), (left + size // 2, top)], fill=255)
-        shade = np.clip(np.asarray(COLOURS[kind]) + draw.normal(0, 25, 3), 0, 255).astype(int)
+        shade = np.clip(np.asarray(COLORS[kind]) + draw.normal(0, 25, 3), 0, 255).astype(int)
         image.paste(tuple(int(c) for c in shade), mask=mask)
         masks[kind], boxes[kind] = np.asarray(mask) > 0, box
     noisy = np.clip(np.asarray(image) + draw.normal(0, 10, (SIDE, SIDE, 3)), 0, 255)
@@ -46,15 +46,15 @@ def picture(draw: np.random.Generator, kinds: list[int]) -> tuple[np.ndarray, np
 
 
 def some(draw: np.random.Generator, n: int) -> tuple[Any, Any, Any]:
-    """Return `n` pictures with one to three things: `(n, 3, h, w)` in [0, 1], masks and boxes."""
+    """Return `n` images with one to three things: `(n, 3, h, w)` in [0, 1], masks and boxes."""
     kinds = [[k for k in range(3) if draw.random() < 0.6] or [int(draw.integers(3))] for _ in range(n)]
-    pictures, masks, boxes = zip(*(picture(draw, k) for k in kinds), strict=True)
-    images = torch.tensor(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255
+    images, masks, boxes = zip(*(image(draw, k) for k in kinds), strict=True)
+    images = torch.tensor(np.stack(images)).permute(0, 3, 1, 2).float() / 255
     return images, torch.tensor(np.stack(masks)), torch.tensor(np.stack(boxes))
 
 
 def fit(net: nn.Module, loss: Callable[[Any, Any, Any], Any], steps: int = 150, rate: float = 1e-2) -> nn.Module:
-    """Train a network in some seconds on new pictures at every step; `loss(images, masks, boxes)` is made smaller."""
+    """Train a network in some seconds on new images at every step; `loss(images, masks, boxes)` is made smaller."""
     draw = np.random.default_rng(0)
     torch.manual_seed(0)
     best = torch.optim.Adam(net.parameters(), lr=rate)

@@ -1,8 +1,8 @@
-"""Embeddings: why are these two pictures alike?
+"""Embeddings: why are these two images alike?
 
     python examples/tasks/similarity.py [FOLDER]
 
-The objective is the cosine similarity of a picture's embedding with that of the other picture:
+The objective is the cosine similarity of an image's embedding with that of the other image:
 s(y) = y·e / (|y| |e|), with cotangent (e/|e| − s · y/|y|) / |y|.
 """
 
@@ -17,11 +17,11 @@ import torch
 from torch import nn
 
 import shisen
-from shapes import NAMES, fit, picture
+from shapes import NAMES, fit, image
 
 
 class Embedder(nn.Module):
-    """A small network that answers a vector a picture."""
+    """A small network that answers a vector an image."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,15 +49,15 @@ def alike(other: Any) -> Any:
     return cotangent
 
 
-def explain(net: Any, picture: Any, other: Any, method: str = "gradient") -> Any:
-    """Explain what in `picture` makes it like `other`."""
+def explain(net: Any, image: Any, other: Any, method: str = "gradient") -> Any:
+    """Explain what in `image` makes it like `other`."""
     model = shisen.wrap(net, head="none")
     embedding = model.activations(model.prepare(model.read(other))[0][None])[0]
-    return shisen.explain(model, picture, method, target=alike(embedding))
+    return shisen.explain(model, image, method, target=alike(embedding))
 
 
 def trained() -> nn.Module:
-    """Return a network whose embeddings of two pictures are the more alike the more things they have in common."""
+    """Return a network whose embeddings of two images are the more alike the more things they have in common."""
     net = Embedder()
 
     def loss(images: Any, masks: Any, boxes: Any) -> Any:
@@ -71,10 +71,10 @@ def trained() -> nn.Module:
 def main() -> None:
     out = Path(sys.argv[1] if len(sys.argv) > 1 else "tasks")
     net, draw = trained(), np.random.default_rng(5)
-    (shown, _, _), *others = (picture(draw, kinds) for kinds in ([0, 1, 2], [0], [1], [2]))
+    (shown, _, _), *others = (image(draw, kinds) for kinds in ([0, 1, 2], [0], [1], [2]))
     for (other, _, _), name in zip(others, NAMES, strict=True):
         found = explain(net, shown, other, "layer_cam")
-        print(f"what is like the picture of a {name}: {found.save(out / f'similarity_{name}.png')}")
+        print(f"what is like the image of a {name}: {found.save(out / f'similarity_{name}.png')}")
 
 
 if __name__ == "__main__":

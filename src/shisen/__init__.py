@@ -15,37 +15,37 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Attribution": "types",
-    "Audit": "audit.run",
+    "Audit": "auditing.run",
     "Comparison": "comparison",
-    "Explanation": "explanation",
-    "Failure": "explanation",
+    "Explanation": "results",
+    "Failure": "results",
     "Layer": "types",
     "Model": "models.model",
-    "Picture": "types",
+    "InputImage": "types",
     "Prediction": "types",
     "Preprocess": "models.preprocess",
     "ShisenError": "errors",
     "ShisenWarning": "errors",
     "Target": "types",
-    "activations": "features.activations",
-    "attention": "features.heads",
-    "audit": "audit.run",
+    "activations": "inspect.activations",
+    "attention": "inspect.attention_maps",
+    "audit": "auditing.run",
     "channel": "targets",
     "compare": "comparison",
     "contrast": "naming",
     "direction": "targets",
-    "evaluate": "evaluate.harness",
+    "evaluate": "evaluation.runner",
     "explain": "api",
     "explain_each": "explaining",
-    "filters": "features.visualise",
-    "finetune": "train.run",
+    "filters": "inspect.feature_visualization",
+    "finetune": "training.run",
     "load": "models.loading",
     "log_probability": "naming",
     "methods": "api",
-    "metrics": "evaluate.metrics",
+    "metrics": "evaluation.metrics",
     "negative": "naming",
     "neuron": "targets",
-    "recommend": "evaluate.recommend",
+    "recommend": "evaluation.recommend",
     "serve": "web.server",
     "top": "naming",
     "wrap": "models.loading",
@@ -57,9 +57,9 @@ __all__ = [
     "Comparison",
     "Explanation",
     "Failure",
+    "InputImage",
     "Layer",
     "Model",
-    "Picture",
     "Prediction",
     "Preprocess",
     "ShisenError",
@@ -92,24 +92,24 @@ __all__ = [
 
 if TYPE_CHECKING:
     from .api import explain, methods
-    from .audit.run import Audit, audit
+    from .auditing.run import Audit, audit
     from .comparison import Comparison, compare
     from .errors import ShisenError, ShisenWarning
-    from .evaluate.harness import evaluate
-    from .evaluate.metrics import metrics
-    from .evaluate.recommend import recommend
+    from .evaluation.metrics import metrics
+    from .evaluation.recommend import recommend
+    from .evaluation.runner import evaluate
     from .explaining import explain_each
-    from .explanation import Explanation, Failure
-    from .features.activations import activations
-    from .features.heads import attention
-    from .features.visualise import filters
+    from .inspect.activations import activations
+    from .inspect.attention_maps import attention
+    from .inspect.feature_visualization import filters
     from .models.loading import load, wrap
     from .models.model import Model
     from .models.preprocess import Preprocess
     from .naming import contrast, log_probability, negative, top
+    from .results import Explanation, Failure
     from .targets import channel, direction, neuron
-    from .train.run import finetune
-    from .types import Attribution, Layer, Picture, Prediction, Target
+    from .training.run import finetune
+    from .types import Attribution, InputImage, Layer, Prediction, Target
     from .web.server import serve
 
 

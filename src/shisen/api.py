@@ -8,9 +8,9 @@ from typing import Any
 from .comparison import Comparison, compare
 from .errors import InputError, ShisenWarning, explain_error
 from .explaining import explain_each, saved_each
-from .explanation import Failure
 from .models.model import Model
 from .registry import METHODS
+from .results import Failure
 
 
 def methods() -> dict[str, str]:
@@ -20,7 +20,7 @@ def methods() -> dict[str, str]:
 
 def explain(
     model: Model,
-    picture: Any,
+    image: Any,
     method: str = "grad_cam",
     *,
     target: Any = None,
@@ -34,11 +34,11 @@ def explain(
 
     Args:
         model: from `load` or `wrap`.
-        picture: path, bytes, address, PIL image or array; or a list of such.
+        image: path, bytes, address, PIL image or array; or a list of such.
         method: a name from `methods()`, or "auto" for what `recommend` has found for this model.
         target: None for the top class, an index, a label, a WordNet id, `contrast(a, b)`, `negative(a)`, `top(k)` or
-            a function from the logits to their cotangent. A list gives one per picture of a list, or several
-            explanations of one picture.
+            a function from the logits to their cotangent. A list gives one per image of a list, or several
+            explanations of one image.
         layer: the point a CAM works at; None for the model's default.
         score: "logit", "probability" or "log_probability".
         size: another input size than the recipe's, for this call.
@@ -46,32 +46,32 @@ def explain(
         **options: options of the method.
 
     Returns:
-        An `Explanation`. For a list of pictures or of targets, a list in the same order; a picture of a list that
+        An `Explanation`. For a list of images or of targets, a list in the same order; an image of a list that
         cannot be read becomes a `Failure`, with a warning, and never loses the others.
 
     Raises:
         UnknownName: for an unknown method, option, layer or class.
-        PictureError: for a single picture that cannot be read.
+        ImageError: for a single image that cannot be read.
     """
     many_targets = isinstance(target, (list, tuple))
-    if isinstance(picture, (list, tuple)):
-        if many_targets and len(target) != len(picture):
+    if isinstance(image, (list, tuple)):
+        if many_targets and len(target) != len(image):
             raise InputError(
                 explain_error(
-                    "A list of targets gives one target per picture.",
-                    f"{len(target)} targets, {len(picture)} pictures",
-                    "Give one target for all, or as many as pictures.",
+                    "A list of targets gives one target per image.",
+                    f"{len(target)} targets, {len(image)} images",
+                    "Give one target for all, or as many as images.",
                 )
             )
         results = list(
-            explain_each(model, picture, method, target=target, layer=layer, score=score, size=size, fit=fit, **options)
+            explain_each(model, image, method, target=target, layer=layer, score=score, size=size, fit=fit, **options)
         )
         bad = [r for r in results if isinstance(r, Failure)]
         if bad:
             lines = "; ".join(f"{f.source}: {f.error}" for f in bad[:5])
-            warnings.warn(f"{len(bad)} of {len(results)} pictures failed: {lines}", ShisenWarning, stacklevel=2)
+            warnings.warn(f"{len(bad)} of {len(results)} images failed: {lines}", ShisenWarning, stacklevel=2)
         return results
-    opened = model.read(picture)
+    opened = model.read(image)
     found = []
     for one in target if many_targets else [target]:
         (result,) = explain_each(

@@ -1,4 +1,4 @@
-"""Methods × targets on one picture, with time and passes: one figure, one table."""
+"""Methods × targets on one image, with time and passes: one figure, one table."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import numpy as np
 
 from . import attribution as _fill_registry  # noqa: F401
 from . import registry
-from .backends.wrappers import Passes, Shared, Watched
+from .adapters.wrappers import Passes, Shared, Watched
 from .errors import InputError, ModelError, ShisenError, explain_error
-from .explaining import Ready, explain_batch, seed_for
-from .explanation import Explanation, Failure
+from .explaining import Ready, explain_batch, resolve_objective
 from .models.loading import with_geometry
 from .models.model import Model
-from .targets import TopSeed
-from .types import Picture
+from .results import Explanation, Failure
+from .targets import TopKObjective
+from .types import InputImage
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Timing:
 
     Attributes:
         seconds: wall time.
-        passes: pictures sent through the network, tails included; 0 if another method's passes could be used.
+        passes: images sent through the network, tails included; 0 if another method's passes could be used.
     """
 
     seconds: float
@@ -43,10 +43,10 @@ class Timing:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Several methods and targets on one picture.
+    """Several methods and targets on one image.
 
     Attributes:
-        picture: the picture.
+        image: the image.
         methods: column by column.
         targets: row by row, in words.
         cells: `cells[target][method]`, an `Explanation`, or a `Failure` for a method that does not suit the network.
@@ -54,7 +54,7 @@ class Comparison:
         model: the model's name.
     """
 
-    picture: Picture
+    image: InputImage
     methods: tuple[str, ...]
     targets: tuple[str, ...]
     cells: tuple[tuple[Explanation | Failure, ...], ...]
@@ -72,14 +72,14 @@ class Comparison:
         return {m: c.error for row in self.cells for m, c in zip(self.methods, row, strict=True) if not c}  # type: ignore[union-attr]
 
     def figure(self, style: str = "blend", colormap: str = "jet", alpha: float = 0.4, *, columns: int = 6) -> Any:
-        """Draw all maps in one matplotlib figure: picture first, targets in rows, cost under each column.
+        """Draw all maps in one matplotlib figure: image first, targets in rows, cost under each column.
 
         Args:
             style, colormap, alpha: as in `Explanation.overlay`.
             columns: how many methods stand side by side before a new band begins.
         """
-        from .render.colours import is_diverging
-        from .render.figure import ColourBar, Panel, grid_figure
+        from .viz.colormap import is_diverging
+        from .viz.figure import ColorBar, Panel, grid_figure
 
         low = -1.0 if is_diverging(colormap) else 0.0
         rows: list[list[Panel | None]] = []
@@ -94,25 +94,25 @@ class Comparison:
         return grid_figure(
             rows,
             row_titles=names,
-            title=f"{self.model}: {Path(self.picture.source).name}",
-            colour_bar=ColourBar(colormap, "share of the map's strongest value", low, 1.0),
+            title=f"{self.model}: {Path(self.image.source).name}",
+            color_bar=ColorBar(colormap, "fraction of the map's strongest value", low, 1.0),
         )
 
     def _first_panel(self) -> Any:
-        from .render.figure import Panel
-        from .render.overlay import displayable
+        from .viz.figure import Panel
+        from .viz.overlay import displayable
 
-        h, w = self.picture.size
-        return Panel(displayable(self.picture.pixels), "picture", f"{w} × {h}")
+        h, w = self.image.size
+        return Panel(displayable(self.image.pixels), "image", f"{w} × {h}")
 
     def _panel(self, row: int, method: str, style: str, colormap: str, alpha: float) -> Any:
-        from .render.figure import Panel
-        from .render.overlay import displayable
+        from .viz.figure import Panel
+        from .viz.overlay import displayable
 
         cell = self[row, method]
         if isinstance(cell, Failure):
-            grey = (displayable(self.picture.pixels).astype(np.float32) * 0.15 + 200).astype(np.uint8)
-            return Panel(grey, method, "does not suit this network")
+            gray = (displayable(self.image.pixels).astype(np.float32) * 0.15 + 200).astype(np.uint8)
+            return Panel(gray, method, "does not suit this network")
         where = f" at {cell.layer}" if cell.layer else ""
         cost = str(self.timings[method]) if method in self.timings else ""
         image = np.asarray(cell.overlay(style, colormap, alpha))
@@ -142,13 +142,13 @@ class Comparison:
             path: the suffix chooses the format.
             **drawing: as in `figure`.
         """
-        from .render.figure import save_figure
-        from .render.files import to_json, write_atomically
+        from .viz.figure import save_figure
+        from .viz.files import to_json, write_atomically
 
         file = save_figure(self.figure(**drawing), path)
         record = {
             "model": self.model,
-            "picture": {"source": self.picture.source, "sha256": self.picture.sha256},
+            "image": {"source": self.image.source, "sha256": self.image.sha256},
             "timings": {m: {"seconds": t.seconds, "passes": t.passes} for m, t in self.timings.items()},
             "failures": self.failures,
             "panels": [cell.manifest() for row in self.cells for cell in row if isinstance(cell, Explanation)],
@@ -166,7 +166,7 @@ class Comparison:
 
 def compare(
     model: Model,
-    picture: Any,
+    image: Any,
     methods: str | Sequence[str] = ("gradient", "grad_cam"),
     targets: Sequence[Any] = (None,),
     *,
@@ -178,14 +178,14 @@ def compare(
     share: bool = True,
     progress: Callable[[str], None] | None = None,
 ) -> Comparison:
-    """Explain one picture by several methods and for several targets, side by side.
+    """Explain one image by several methods and for several targets, side by side.
 
     Work that methods have in common is done once: all gradient CAMs of one layer and any number of classes come
     from one forward.
 
     Args:
         model: from `load` or `wrap`.
-        picture: as in `explain`.
+        image: as in `explain`.
         methods: names, or "all" that suit the network.
         targets: as in `explain`, one row each; None is the top class.
         layer, score, size, fit: as in `explain`.
@@ -204,25 +204,27 @@ def compare(
     for spec in specs:
         spec.check(own.get(spec.name, {}))
     shown = with_geometry(model, size, fit)
-    opened = shown.read(picture)
-    image, frame = shown.prepare(opened)
-    ready = Ready(0, opened, image, frame)
+    opened = shown.read(image)
+    x, frame = shown.prepare(opened)
+    ready = Ready(0, opened, x, frame)
     passes = Passes()
     watched = shown.around(Watched(shown.model, passes))
-    seeds = [seed_for(shown, target, score) for target in targets]
-    if any(isinstance(seed, TopSeed) for seed in seeds):
-        logits = shown.activations(image[None])
-        seeds = [seed.resolve(logits) if isinstance(seed, TopSeed) else seed for seed in seeds]
-    batch = image[None]
-    in_hand = shown.around(Shared(watched.model, batch, seeds)) if share else watched
-    cells: list[list[Explanation | Failure]] = [[] for _ in seeds]
+    objectives = [resolve_objective(shown, target, score) for target in targets]
+    if any(isinstance(objective, TopKObjective) for objective in objectives):
+        logits = shown.activations(x[None])
+        objectives = [
+            objective.resolve(logits) if isinstance(objective, TopKObjective) else objective for objective in objectives
+        ]
+    batch = x[None]
+    in_hand = shown.around(Shared(watched.model, batch, objectives)) if share else watched
+    cells: list[list[Explanation | Failure]] = [[] for _ in objectives]
     timings: dict[str, Timing] = {}
     for spec in specs:
         before, start = passes.total, perf_counter()
-        for row, seed in enumerate(seeds):
+        for row, objective in enumerate(objectives):
             at = (layer or in_hand.default_layer) if spec.layered else None
             try:
-                (cell,) = explain_batch(in_hand, spec, [ready], seed, at, own.get(spec.name, {}), images=batch)
+                (cell,) = explain_batch(in_hand, spec, [ready], objective, at, own.get(spec.name, {}), images=batch)
                 cells[row].append(cell)
             except (ShisenError, RuntimeError) as problem:
                 cells[row].append(Failure(spec.name, str(problem)))
@@ -233,7 +235,7 @@ def compare(
         why = next(c.error for c in cells[0] if isinstance(c, Failure))
         raise ModelError(f"None of the methods suits this network. {why}")
     words = tuple(
-        next((c.target.name for c in row if isinstance(c, Explanation)), seed.name)
-        for row, seed in zip(cells, seeds, strict=True)
+        next((c.target.name for c in row if isinstance(c, Explanation)), objective.name)
+        for row, objective in zip(cells, objectives, strict=True)
     )
     return Comparison(opened, tuple(s.name for s in specs), words, tuple(map(tuple, cells)), timings, model.name)

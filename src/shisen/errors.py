@@ -18,15 +18,15 @@ class ShisenError(Exception):
 
 
 class InputError(ShisenError, ValueError):
-    """An argument, a picture or a setting that cannot be used."""
+    """An argument, an image or a setting that cannot be used."""
 
     kind = "input"
 
 
-class PictureError(InputError):
-    """A picture that cannot be read or is not allowed."""
+class ImageError(InputError):
+    """An image that cannot be read or is not allowed."""
 
-    kind = "picture"
+    kind = "image"
 
 
 class UnknownName(InputError, KeyError):

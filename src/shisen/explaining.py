@@ -1,4 +1,4 @@
-"""From pictures to explanations, in batches, in order, losing none."""
+"""From images to explanations, in batches, in order, losing none."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ import numpy as np
 
 from . import attribution as _fill_registry  # noqa: F401
 from . import registry
-from .backends.wrappers import Recorded
+from ._core.prefetch import prefetched
+from .adapters.wrappers import Recorded
 from .errors import ShisenError
-from .explanation import Explanation, Failure
 from .models.loading import with_geometry
 from .models.model import Model
 from .naming import resolve
 from .registry import Method
-from .run.ahead import ahead
-from .targets import MixedSeed, TopSeed, to_numpy
-from .types import Array, Attribution, Frame, Picture, Target
+from .results import Explanation, Failure
+from .targets import MixedObjective, TopKObjective, to_numpy
+from .types import Array, Attribution, Frame, InputImage, Target
 
 UNITS = {"logit": "logit", "probability": "probability", "log_probability": "log-probability"}
 
 
 @dataclass(frozen=True)
 class Ready:
-    """One picture, decoded and as the network is shown it."""
+    """One image, decoded and as the network is shown it."""
 
     place: int
-    picture: Picture
-    image: Any
+    image: InputImage
+    pixels: Any
     frame: Frame
 
 
 def explain_each(
     model: Model,
-    pictures: Iterable[Any],
+    images: Iterable[Any],
     method: str | Method = "grad_cam",
     *,
     target: Any = None,
@@ -50,13 +50,13 @@ def explain_each(
     raise_errors: bool = False,
     **options: Any,
 ) -> Iterator[Explanation | Failure]:
-    """Yield one `Explanation` or `Failure` per picture, in order, with memory bounded by the model's chunk.
+    """Yield one `Explanation` or `Failure` per image, in order, with memory bounded by the model's chunk.
 
-    Pictures are decoded in threads while the network works, and sent through it in batches of one shape.
+    Images are decoded in threads while the network works, and sent through it in batches of one shape.
     Arguments as in `explain`; `raise_errors` raises instead of yielding a `Failure`.
     """
     if method == "auto":
-        from .evaluate.recommend import recommended
+        from .evaluation.recommend import recommended
 
         method, layer, options = recommended(model, layer, options)
     spec = registry.get(method)
@@ -65,32 +65,34 @@ def explain_each(
     if spec.layered and layer is None:
         layer = shown.default_layer
     targets = list(target) if isinstance(target, (list, tuple)) else None
-    seeds = None if targets is None else [seed_for(shown, t, score) for t in targets]
-    common = None if targets is not None else seed_for(shown, target, score)
+    objectives = None if targets is None else [resolve_objective(shown, t, score) for t in targets]
+    common = None if targets is not None else resolve_objective(shown, target, score)
 
     def ready(item: tuple[int, Any]) -> Ready | Failure | Exception:
         place, source = item
         try:
-            picture = shown.read(source)
-            image, frame = shown.prepare(picture)
-            return Ready(place, picture, image, frame)
+            image = shown.read(source)
+            x, frame = shown.prepare(image)
+            return Ready(place, image, x, frame)
         except (ShisenError, OSError, MemoryError) as problem:
             return problem if raise_errors else Failure(_name_of(source), str(problem))
 
-    for batch in _batches(ahead(ready, enumerate(pictures), depth=2 * shown.chunk), shown.chunk):
+    for batch in _batches(prefetched(ready, enumerate(images), depth=2 * shown.batch_size), shown.batch_size):
         if not isinstance(batch, list):
             if isinstance(batch, Exception):
                 raise batch
             yield batch
             continue
-        seed = common if seeds is None else MixedSeed(tuple(seeds[r.place] for r in batch))
+        objective = common if objectives is None else MixedObjective(tuple(objectives[r.place] for r in batch))
         try:
-            yield from explain_batch(shown, spec, batch, seed, layer, options)
+            yield from explain_batch(shown, spec, batch, objective, layer, options)
         except (ShisenError, RuntimeError, ValueError) as problem:
             if raise_errors:
                 raise
-            for r in batch:  # one picture must not lose its neighbours
-                yield from _alone(shown, spec, r, common if seeds is None else seeds[r.place], layer, options, problem)
+            for r in batch:  # one image must not lose its neighbors
+                yield from _alone(
+                    shown, spec, r, common if objectives is None else objectives[r.place], layer, options, problem
+                )
 
 
 def saved_each(
@@ -102,7 +104,7 @@ def saved_each(
         results: from `explain_each`.
         places: where each goes, as many as results.
         depth: how many may wait, which bounds memory.
-        **drawing: style, colormap, alpha, colour_bar, as in `Explanation.save`.
+        **drawing: style, colormap, alpha, color_bar, as in `Explanation.save`.
 
     Yields:
         each result with the file written, None for a failure.
@@ -112,21 +114,21 @@ def saved_each(
         result, place = item
         return result, None if isinstance(result, Failure) else result.save(place, **drawing)
 
-    yield from ahead(save, zip(results, places, strict=True), depth=depth)
+    yield from prefetched(save, zip(results, places, strict=True), depth=depth)
 
 
 def _alone(
-    model: Model, spec: Method, ready: Ready, seed: Any, layer: Any, options: Any, problem: Exception
+    model: Model, spec: Method, ready: Ready, objective: Any, layer: Any, options: Any, problem: Exception
 ) -> Iterator[Explanation | Failure]:
     try:
-        yield from explain_batch(model, spec, [ready], seed, layer, options)
+        yield from explain_batch(model, spec, [ready], objective, layer, options)
     except (ShisenError, RuntimeError, ValueError) as own:
-        yield Failure(ready.picture.source, str(own) or str(problem))
+        yield Failure(ready.image.source, str(own) or str(problem))
 
 
 def _batches(items: Iterable[Any], size: int) -> Iterator[list[Ready] | Failure | Exception]:
-    """Gather neighbours of one shape into batches; failures come through on their own, in order."""
-    for shape, run in groupby(items, key=lambda r: r.image.shape if isinstance(r, Ready) else None):
+    """Gather neighbors of one shape into batches; failures come through on their own, in order."""
+    for shape, run in groupby(items, key=lambda r: r.pixels.shape if isinstance(r, Ready) else None):
         if shape is None:
             yield from run
             continue
@@ -140,8 +142,8 @@ def _batches(items: Iterable[Any], size: int) -> Iterator[list[Ready] | Failure 
             yield batch
 
 
-def seed_for(model: Model, target: Any, score: str) -> Any:
-    """Turn what a person asks for into a seed, with the model's own labels."""
+def resolve_objective(model: Model, target: Any, score: str) -> Any:
+    """Turn what a person asks for into an objective, with the model's own labels."""
     return resolve(target, find=model.find, names=model.labels, head=model.head, score=score)
 
 
@@ -149,28 +151,28 @@ def explain_batch(
     model: Model,
     spec: Method,
     batch: Sequence[Ready],
-    seed: Any,
+    objective: Any,
     layer: Any,
     options: dict[str, Any],
     *,
     images: Any = None,
 ) -> Iterator[Explanation]:
-    """Yield the explanations of pictures of one shape, made in one go.
+    """Yield the explanations of images of one shape, made in one go.
 
-    Where the method's only pass sees the unaltered pictures, the answer and the top class come from that pass.
+    Where the method's only pass sees the unaltered images, the answer and the top class come from that pass.
 
     Args:
         images: the batch itself, if the model is a `Shared` one that has it in hand.
     """
     in_hand = images is not None
-    images = images if in_hand else np.stack([r.image for r in batch])
+    images = images if in_hand else np.stack([r.pixels for r in batch])
     start = perf_counter()
     logits = None
     if not spec.single:
         logits = model.activations(images)
-        if isinstance(seed, (TopSeed, MixedSeed)):
-            seed = seed.resolve(logits)
-    asked = Recorded(seed) if spec.single and not in_hand else seed
+        if isinstance(objective, (TopKObjective, MixedObjective)):
+            objective = objective.resolve(logits)
+    asked = Recorded(objective) if spec.single and not in_hand else objective
     maps = spec(model, images, asked, layer=layer, **options)
     values = to_numpy(maps.values).astype(np.float32, copy=False)
     seconds = (perf_counter() - start) / len(batch)
@@ -178,22 +180,22 @@ def explain_batch(
         logits = asked.whole[: len(batch)]
     elif in_hand:
         logits = model.activations(images)  # remembered from the method's own pass
-    scores, predictions, picked = _answers(model, seed, logits, len(batch))
+    scores, predictions, picked = _answers(model, objective, logits, len(batch))
     ran = {name: options.get(name, p.default) for name, p in spec.options.items()}
     for i, r in enumerate(batch):
         yield Explanation(
             Attribution(
                 values=np.array(values[i], copy=True),
                 method=spec.name,
-                unit=spec.unit.format(score=UNITS.get(getattr(seed, "score", ""), "score")),
+                unit=spec.unit.format(score=UNITS.get(getattr(objective, "score", ""), "score")),
                 signed=spec.signed,
                 shows=spec.shows,
                 target=_target(model, picked, i, scores),
                 layer=layer if layer is None or isinstance(layer, str) else " + ".join(layer),
                 options=ran,
-                notes={k: _of_picture(v, i, len(batch)) for k, v in maps.notes.items()},
+                notes={k: _of_image(v, i, len(batch)) for k, v in maps.notes.items()},
             ),
-            r.picture,
+            r.image,
             r.frame,
             tuple(predictions[i]),
             model.name,
@@ -202,10 +204,10 @@ def explain_batch(
         )
 
 
-def _answers(model: Model, seed: Any, logits: Array | None, n: int) -> tuple[Any, list[Any], Any]:
+def _answers(model: Model, objective: Any, logits: Array | None, n: int) -> tuple[Any, list[Any], Any]:
     if logits is None:
-        return [float("nan")] * n, [()] * n, seed
-    picked = seed.resolve(logits) if isinstance(seed, (TopSeed, MixedSeed)) else seed
+        return [float("nan")] * n, [()] * n, objective
+    picked = objective.resolve(logits) if isinstance(objective, (TopKObjective, MixedObjective)) else objective
     try:
         scores = to_numpy(picked.value(logits))
     except (TypeError, ValueError, RuntimeError):
@@ -213,8 +215,8 @@ def _answers(model: Model, seed: Any, logits: Array | None, n: int) -> tuple[Any
     return scores, model.predictions(logits), picked
 
 
-def _target(model: Model, seed: Any, row: int, scores: Any) -> Target:
-    own = seed.take(np.asarray([row]))
+def _target(model: Model, objective: Any, row: int, scores: Any) -> Target:
+    own = objective.take(np.asarray([row]))
     indices = tuple(getattr(own, "indices", ()))
     name = own.name
     if len(indices) == 1 and own.terms[0][0] == 1.0:
@@ -224,8 +226,8 @@ def _target(model: Model, seed: Any, row: int, scores: Any) -> Target:
     return Target(name, indices, getattr(own, "score", "own"), float(scores[row]))
 
 
-def _of_picture(value: Any, row: int, n: int) -> Any:
-    """Return a picture's own part of a note that has one entry a picture."""
+def _of_image(value: Any, row: int, n: int) -> Any:
+    """Return an image's own part of a note that has one entry an image."""
     if isinstance(value, (list, tuple)) and len(value) == n:
         return value[row]
     if hasattr(value, "shape") and tuple(value.shape[:1]) == (n,):

@@ -1,4 +1,4 @@
-"""What is explained, in a person's words: classes by name, contrasts, ranks; turned into seeds."""
+"""What is explained, in a person's words: classes by name, contrasts, ranks; turned into objectives."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .errors import InputError, explain_error
-from .targets import ClassSeed, FunctionSeed, TopSeed
+from .targets import ClassObjective, FunctionObjective, TopKObjective
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,12 @@ def log_probability(a: Any) -> Named:
 
 def resolve(
     target: Any, *, find: Callable[[Any], int], names: Sequence[str], head: str, score: str = "logit"
-) -> ClassSeed | TopSeed | Any:
-    """Turn what a person asks for into a seed.
+) -> ClassObjective | TopKObjective | Any:
+    """Turn what a person asks for into an objective.
 
     Args:
         target: None (the top class), an index, a label, a WordNet id, `top(k)`, `contrast(a, b)`, `negative(a)`,
-            `log_probability(a)`, a seed, or a function from the logits to their cotangent.
+            `log_probability(a)`, an objective, or a function from the logits to their cotangent.
         find: from an index, label or id to the class index; raises for unknown ones.
         names: label of each class, may be empty.
         head: "softmax", "sigmoid" or "none".
@@ -74,21 +74,21 @@ def resolve(
         InputError: for a target that is none of these.
     """
     if target is None:
-        return TopSeed(0, score, head)
+        return TopKObjective(0, score, head)
     if isinstance(target, Rank):
-        return TopSeed(target.place, score, head)
+        return TopKObjective(target.place, score, head)
     if isinstance(target, Named):
         pairs = [(weight, find(which)) for weight, which in target.terms]
         words = [label(k, names) for _, k in pairs]
         terms = tuple((weight, (k,)) for weight, k in pairs)
-        return ClassSeed(target.name.format(*words) or " + ".join(words), terms, target.score or score, head)
+        return ClassObjective(target.name.format(*words) or " + ".join(words), terms, target.score or score, head)
     if hasattr(target, "take") and hasattr(target, "value") and callable(target):
         return target
     if isinstance(target, (int, str)) or hasattr(target, "__index__"):
         k = find(target)
-        return ClassSeed(label(k, names), ((1.0, (k,)),), score, head)
+        return ClassObjective(label(k, names), ((1.0, (k,)),), score, head)
     if callable(target):
-        return FunctionSeed(target, getattr(target, "__name__", "own objective"))
+        return FunctionObjective(target, getattr(target, "__name__", "own objective"))
     raise InputError(
         explain_error(
             "A target must be an index, a label, a WordNet id, contrast(a, b), negative(a), top(k) or a function.",

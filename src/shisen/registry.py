@@ -17,7 +17,7 @@ class Method:
 
     Attributes:
         name: the name people type.
-        function: `function(model, images, seed, *, layer=..., **options)` -> array or `Maps`.
+        function: `function(model, images, objective, *, layer=..., **options)` -> array or `Maps`.
         family: "gradient", "cam", "perturbation" or "attention".
         unit: of the raw values, with {score} for the score's own unit.
         signed: whether negative values carry meaning.
@@ -25,7 +25,7 @@ class Method:
         complete: whether the values sum to a difference of scores.
         linear: whether values scale linearly with the score.
         passes: number of network passes, in words ("1", "n", "channels").
-        single: whether the first and only gradient call sees the unaltered pictures, so that the class
+        single: whether the first and only gradient call sees the unaltered images, so that the class
             can be chosen from the same forward.
         class_specific: False if the map does not depend on the target.
         needs: "gradients", "activations", "relu" (a network made of ReLUs) or "attention" (a transformer).
@@ -70,7 +70,7 @@ class Method:
             if name not in self.options:
                 raise unknown(f"option of {self.name!r}", name, self.options)
 
-    def __call__(self, model: Classifier, images: Array, seed: Any, *, layer: Any = None, **options: Any) -> Maps:
+    def __call__(self, model: Classifier, images: Array, objective: Any, *, layer: Any = None, **options: Any) -> Maps:
         """Run the method and return `Maps`, whatever the function itself returns."""
         self.check(options)
         if self.layered:
@@ -79,7 +79,7 @@ class Method:
             raise InputError(
                 f"The method {self.name!r} does not work at a layer. Received: layer={layer!r}. Leave the layer out."
             )
-        result = self.function(model, images, seed, **options)
+        result = self.function(model, images, objective, **options)
         return result if isinstance(result, Maps) else Maps(result)
 
 

@@ -1,6 +1,6 @@
 """What is explained, as numbers: objectives on the logits or on a layer, written without a framework.
 
-Every objective here is a `Seed`: it knows its score, row by row, and the score's gradient by the value it
+Every objective here is a `Objective`: it knows its score, row by row, and the score's gradient by the value it
 is asked about. Linear scores have constant gradients; probabilities and log-probabilities depend on the value.
 """
 
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from array_api_compat import array_namespace, device
 
 from .errors import InputError, explain_error
-from .types import Array, SeedFunction
+from .types import Array, CotangentFunction
 
 SCORES = ("logit", "probability", "log_probability")
 
@@ -58,7 +58,7 @@ def class_logits(y: Array, head: str) -> Array:
 
 
 @dataclass(frozen=True)
-class ClassSeed:
+class ClassObjective:
     """A weighted sum of class scores.
 
     score = Σ_t weight_t · s(class_t), where s is the logit, the probability or the log-probability.
@@ -139,8 +139,8 @@ class ClassSeed:
             return cotangent[:, 1:] - cotangent[:, :1]
         return cotangent
 
-    def take(self, rows: npt.NDArray[np.int64]) -> ClassSeed:
-        """Return the seed for these rows of the batch."""
+    def take(self, rows: npt.NDArray[np.int64]) -> ClassObjective:
+        """Return the objective for these rows of the batch."""
         terms = tuple((w, c if len(c) == 1 else tuple(c[int(r) % len(c)] for r in rows)) for w, c in self.terms)
         return replace(self, terms=terms)
 
@@ -151,7 +151,7 @@ class ClassSeed:
 
 
 @dataclass(frozen=True)
-class TopSeed:
+class TopKObjective:
     """The class in place `rank` of each row's own answer (0 is the most probable)."""
 
     rank: int = 0
@@ -162,8 +162,8 @@ class TopSeed:
     def name(self) -> str:
         return "top class" if self.rank == 0 else f"class in place {self.rank + 1}"
 
-    def resolve(self, y: Array) -> ClassSeed:
-        """Return the seed of the classes that these logits put in place `rank`."""
+    def resolve(self, y: Array) -> ClassObjective:
+        """Return the objective of the classes that these logits put in place `rank`."""
         scores = to_numpy(class_logits(y, self.head))
         if not 0 <= self.rank < scores.shape[-1]:
             raise InputError(
@@ -172,7 +172,7 @@ class TopSeed:
                 )
             )
         order = np.argsort(-scores, axis=-1, kind="stable")[:, self.rank]
-        return ClassSeed(self.name, ((1.0, tuple(int(k) for k in order)),), self.score, self.head)
+        return ClassObjective(self.name, ((1.0, tuple(int(k) for k in order)),), self.score, self.head)
 
     def value(self, y: Array) -> Array:
         return self.resolve(y).value(y)
@@ -180,23 +180,23 @@ class TopSeed:
     def __call__(self, y: Array) -> Array:
         return self.resolve(y)(y)
 
-    def take(self, rows: npt.NDArray[np.int64]) -> TopSeed:
+    def take(self, rows: npt.NDArray[np.int64]) -> TopKObjective:
         return self
 
 
 @dataclass(frozen=True)
-class MixedSeed:
-    """One seed a picture: row i of a batch belongs to seed i mod n."""
+class MixedObjective:
+    """One objective an image: row i of a batch belongs to objective i mod n."""
 
-    seeds: tuple[Any, ...]
-    name: str = "one target per picture"
+    objectives: tuple[Any, ...]
+    name: str = "one target per image"
 
     def _rows(self, y: Array) -> list[tuple[Any, Array]]:
-        return [(self.seeds[i % len(self.seeds)], y[i : i + 1]) for i in range(y.shape[0])]
+        return [(self.objectives[i % len(self.objectives)], y[i : i + 1]) for i in range(y.shape[0])]
 
-    def resolve(self, y: Array) -> MixedSeed:
-        """Return the same seeds with ranks turned into the classes that these logits put there."""
-        return MixedSeed(tuple(s.resolve(row) if isinstance(s, TopSeed) else s for s, row in self._rows(y)))
+    def resolve(self, y: Array) -> MixedObjective:
+        """Return the same objectives with ranks turned into the classes that these logits put there."""
+        return MixedObjective(tuple(s.resolve(row) if isinstance(s, TopKObjective) else s for s, row in self._rows(y)))
 
     def value(self, y: Array) -> Array:
         return array_namespace(y).concat([s.value(row) for s, row in self._rows(y)], axis=0)
@@ -205,15 +205,15 @@ class MixedSeed:
         return array_namespace(y).concat([s(row) for s, row in self._rows(y)], axis=0)
 
     def take(self, rows: npt.NDArray[np.int64]) -> Any:
-        own = tuple(self.seeds[int(r) % len(self.seeds)] for r in rows)
-        return own[0] if len(own) == 1 else MixedSeed(own)
+        own = tuple(self.objectives[int(r) % len(self.objectives)] for r in rows)
+        return own[0] if len(own) == 1 else MixedObjective(own)
 
 
 @dataclass(frozen=True)
-class FunctionSeed:
+class FunctionObjective:
     """Any function from the value at a point to its cotangent; its score is Σ cotangent · value."""
 
-    function: SeedFunction
+    function: CotangentFunction
     name: str = "own objective"
 
     def __call__(self, y: Array) -> Array:
@@ -221,7 +221,7 @@ class FunctionSeed:
         if tuple(cotangent.shape) != tuple(y.shape):
             raise InputError(
                 explain_error(
-                    f"A seed function must return an array of the shape it was given, {tuple(y.shape)}.",
+                    f"A objective function must return an array of the shape it was given, {tuple(y.shape)}.",
                     tuple(cotangent.shape),
                     "Return zeros with weights where your score looks.",
                 )
@@ -232,12 +232,12 @@ class FunctionSeed:
         xp = array_namespace(y)
         return xp.sum(xp.reshape(self(y) * y, (y.shape[0], -1)), axis=-1)
 
-    def take(self, rows: npt.NDArray[np.int64]) -> FunctionSeed:
+    def take(self, rows: npt.NDArray[np.int64]) -> FunctionObjective:
         return self
 
 
 @dataclass(frozen=True)
-class LayerSeed:
+class LayerObjective:
     """A linear objective on a feature map `(n, h, w, c)` or vector `(n, c)`: Σ_c weight_c · mean over places.
 
     Attributes:
@@ -275,23 +275,23 @@ class LayerSeed:
         xp = array_namespace(y)
         return xp.sum(xp.reshape(self(y) * y, (y.shape[0], -1)), axis=-1)
 
-    def take(self, rows: npt.NDArray[np.int64]) -> LayerSeed:
+    def take(self, rows: npt.NDArray[np.int64]) -> LayerObjective:
         return self
 
 
-def channel(index: int) -> LayerSeed:
+def channel(index: int) -> LayerObjective:
     """Ask what a channel likes: the mean of channel `index` over all places."""
-    return LayerSeed(((index, 1.0),))
+    return LayerObjective(((index, 1.0),))
 
 
-def neuron(index: int, row: int, column: int) -> LayerSeed:
+def neuron(index: int, row: int, column: int) -> LayerObjective:
     """Ask what one position of a channel likes."""
-    return LayerSeed(((index, 1.0),), (row, column))
+    return LayerObjective(((index, 1.0),), (row, column))
 
 
-def direction(weights: Sequence[float]) -> LayerSeed:
+def direction(weights: Sequence[float]) -> LayerObjective:
     """Ask what a direction in channel space likes: Σ_c weight_c · mean of channel c."""
-    return LayerSeed(tuple((c, float(w)) for c, w in enumerate(weights)))
+    return LayerObjective(tuple((c, float(w)) for c, w in enumerate(weights)))
 
 
 def to_numpy(values: Array) -> npt.NDArray[Any]:

@@ -15,7 +15,7 @@ Array = Any
 Pixels = npt.NDArray[np.float32]
 """`(n, h, w, 3)` pixels in [0, 1], or arrays as they are for networks without preprocessing."""
 
-SeedFunction = Callable[[Array], Array]
+CotangentFunction = Callable[[Array], Array]
 """From the value at a point, `(n, ...)`, to its cotangent of the same shape."""
 
 
@@ -26,7 +26,7 @@ class Layer:
     Attributes:
         path: the name under which the point is asked for.
         kind: the class of the layer, such as `Conv2d`.
-        shape: `(h, w, c)` of one picture's feature map, `(c,)` of a vector; channels last.
+        shape: `(h, w, c)` of one image's feature map, `(c,)` of a vector; channels last.
         parameters: number of weights the layer holds itself.
         default: whether methods use this point unless told otherwise.
         reason: why it is the default, or what a reader should know about the point.
@@ -46,8 +46,8 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One decoded picture.
+class InputImage:
+    """One decoded image.
 
     Attributes:
         pixels: `(H, W, 3)` uint8, upright; or an array as it was given, `(H, W, C)` of any type.
@@ -67,16 +67,16 @@ class Picture:
 
 @dataclass(frozen=True)
 class Frame:
-    """Which part of a picture the network saw, and at what size.
+    """Which part of an image the network saw, and at what size.
 
     Attributes:
-        picture: `(H, W)` of the picture.
+        image: `(H, W)` of the image.
         size: `(h, w)` of the network's input.
-        box: left, top, right, bottom in picture pixels that the input covers; it lies partly
-            outside of the picture where the picture was padded.
+        box: left, top, right, bottom in image pixels that the input covers; it lies partly
+            outside of the image where the image was padded.
     """
 
-    picture: tuple[int, int]
+    image: tuple[int, int]
     size: tuple[int, int]
     box: tuple[float, float, float, float]
 
@@ -124,7 +124,7 @@ class Target:
         name: such as "African elephant" or "cat rather than dog".
         indices: the classes concerned, the one spoken for first; empty for other objectives.
         score: "logit", "probability" or "log_probability", or what else was measured.
-        value: the score the network gave, for this picture; NaN if it was not measured.
+        value: the score the network gave, for this image; NaN if it was not measured.
     """
 
     name: str
@@ -140,7 +140,7 @@ class Maps:
     Attributes:
         values: `(n, h, w)` or `(n, h, w, c)`, raw, in the method's unit, at native resolution.
         notes: facts about this run, such as a completeness gap or a fallback, by name; a value that
-            is a sequence of length n belongs to the pictures one by one.
+            is a sequence of length n belongs to the images one by one.
     """
 
     values: Array
@@ -149,10 +149,10 @@ class Maps:
 
 @dataclass(frozen=True)
 class Attribution:
-    """One map of one picture, with its unit and where it comes from.
+    """One map of one image, with its unit and where it comes from.
 
     Attributes:
-        values: `(h, w)` or `(h, w, c)` float32, raw: never normalised.
+        values: `(h, w)` or `(h, w, c)` float32, raw: never normalized.
         method: registered name.
         unit: unit of the values, such as "logit" or "logit per unit of pixel value".
         signed: whether negative values carry meaning.
@@ -185,7 +185,7 @@ class Attention:
         gradients: of the score by the values, same shape; None if no score was asked for.
         grid: `(h, w)` of the keys that have a place; `(0, 0)` where they have none, as in windows.
         prefix: number of leading tokens without a place (class, distillation, registers).
-        windows: number of windows a picture is cut into; their heads follow one another along the heads.
+        windows: number of windows an image is cut into; their heads follow one another along the heads.
         places: `(windows, keys)`, where each key lies in the flattened grid, −1 for padding; None without windows, or
             where it could not be found.
     """
@@ -212,10 +212,10 @@ class Score:
     higher_is_better: bool
 
 
-class Seed(Protocol):
+class Objective(Protocol):
     """An objective on the value at a point: its score and its cotangent, row by row.
 
-    A seed for n pictures answers an array of r·n rows too: row i belongs to picture i mod n.
+    A objective for n images answers an array of r·n rows too: row i belongs to image i mod n.
     """
 
     @property
@@ -229,8 +229,8 @@ class Seed(Protocol):
         """Return the score of each row, shape `(rows,)`."""
         ...
 
-    def take(self, rows: npt.NDArray[np.int64]) -> Seed:
-        """Return the seed for these rows of the batch."""
+    def take(self, rows: npt.NDArray[np.int64]) -> Objective:
+        """Return the objective for these rows of the batch."""
         ...
 
 
@@ -257,8 +257,8 @@ class Classifier(Protocol):
         ...
 
     @property
-    def chunk(self) -> int:
-        """How many pictures the network takes at a time; methods make masks and noise in such portions."""
+    def batch_size(self) -> int:
+        """How many images the network takes at a time; methods make masks and noise in such portions."""
         ...
 
     def activations(self, images: Array, at: str | Sequence[str] = "logits") -> Any:
@@ -266,12 +266,12 @@ class Classifier(Protocol):
         ...
 
     def gradients(
-        self, images: Array, seed: Any, at: str = "logits", wrt: str | Sequence[str] = "input"
+        self, images: Array, objective: Any, at: str = "logits", wrt: str | Sequence[str] = "input"
     ) -> tuple[Any, Any]:
-        """Return the value at `wrt` and the gradient there of the seed's score at `at`.
+        """Return the value at `wrt` and the gradient there of the objective's score at `at`.
 
-        With a sequence of points in `wrt` both are tuples. With a sequence of seeds every gradient has
-        one more axis in front, one entry a seed; all come from one forward.
+        With a sequence of points in `wrt` both are tuples. With a sequence of objectives every gradient has
+        one more axis in front, one entry an objective; all come from one forward.
         """
         ...
 

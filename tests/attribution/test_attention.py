@@ -11,17 +11,17 @@ from torch import nn
 
 import nets
 import shisen.attribution  # noqa: F401
-from shisen.backends.torch import TorchClassifier
-from shisen.backends.wrappers import Chunked, Passes, Shared, Watched
+from shisen.adapters.torch.adapter import TorchClassifier
+from shisen.adapters.wrappers import Batched, Passes, Shared, Watched
 from shisen.errors import ModelError
 from shisen.registry import METHODS, suiting
-from shisen.targets import ClassSeed, MixedSeed
+from shisen.targets import ClassObjective, MixedObjective
 
 NAMES = [name for name, m in METHODS.items() if m.needs == "attention"]
 
 
 class Transformer(nn.Module):
-    """Patches, a class token, two blocks; any size of picture."""
+    """Patches, a class token, two blocks; any size of image."""
 
     def __init__(self, mean: bool = False) -> None:
         super().__init__()
@@ -45,8 +45,8 @@ class Transformer(nn.Module):
         return self.fc(tokens.mean(1) if self.mean else tokens[:, 0])
 
 
-def seed(*classes: int, weight: float = 1.0) -> ClassSeed:
-    return ClassSeed("class", ((weight, classes or (2,)),))
+def one_hot(*classes: int, weight: float = 1.0) -> ClassObjective:
+    return ClassObjective("class", ((weight, classes or (2,)),))
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["class token", "mean"])
@@ -55,43 +55,43 @@ def model(request: pytest.FixtureRequest) -> TorchClassifier:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_batch_equals_its_pictures_however_it_is_cut(name: str, model: TorchClassifier) -> None:
-    x = nets.pictures(3)
-    whole = METHODS[name](model, x, seed(0, 3, 4)).values
+def test_a_batch_equals_its_images_however_it_is_cut(name: str, model: TorchClassifier) -> None:
+    x = nets.images(3)
+    whole = METHODS[name](model, x, one_hot(0, 3, 4)).values
     assert whole.shape == (3, 3, 4)
     assert float(whole.abs().amax(dim=(1, 2)).min()) > 0
     for i, k in enumerate((0, 3, 4)):
-        torch.testing.assert_close(METHODS[name](model, x[i : i + 1], seed(k)).values[0], whole[i])
-    torch.testing.assert_close(METHODS[name](Chunked(model, 2), x, seed(0, 3, 4)).values, whole)
-    mixed = MixedSeed((seed(0), seed(3), seed(4)))
-    torch.testing.assert_close(METHODS[name](Chunked(model, 1), x, mixed).values, whole)
+        torch.testing.assert_close(METHODS[name](model, x[i : i + 1], one_hot(k)).values[0], whole[i])
+    torch.testing.assert_close(METHODS[name](Batched(model, 2), x, one_hot(0, 3, 4)).values, whole)
+    mixed = MixedObjective((one_hot(0), one_hot(3), one_hot(4)))
+    torch.testing.assert_close(METHODS[name](Batched(model, 1), x, mixed).values, whole)
     wrapped = Shared(Watched(model, Passes()), [])
-    torch.testing.assert_close(METHODS[name](wrapped, x, seed(0, 3, 4)).values, whole)
+    torch.testing.assert_close(METHODS[name](wrapped, x, one_hot(0, 3, 4)).values, whole)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_claims_hold(name: str, model: TorchClassifier) -> None:
-    spec, x = METHODS[name], nets.pictures(2)
-    values = torch.stack([spec(model, x, seed(k)).values for k in range(5)])
+    spec, x = METHODS[name], nets.images(2)
+    values = torch.stack([spec(model, x, one_hot(k)).values for k in range(5)])
     assert bool((values < 0).any()) == spec.signed
     if spec.class_specific:
         assert not torch.allclose(values[0], values[1])
     else:
         torch.testing.assert_close(values[0], values[1])
     if spec.linear:
-        torch.testing.assert_close(spec(model, x, seed(2, weight=3.0)).values, 3 * values[2])
+        torch.testing.assert_close(spec(model, x, one_hot(2, weight=3.0)).values, 3 * values[2])
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_maps_lie_on_pictures_that_are_not_square(name: str, model: TorchClassifier) -> None:
-    assert METHODS[name](model, nets.pictures(1, 24, 8), seed()).values.shape == (1, 6, 2)
+def test_maps_lie_on_images_that_are_not_square(name: str, model: TorchClassifier) -> None:
+    assert METHODS[name](model, nets.images(1, 24, 8), one_hot()).values.shape == (1, 6, 2)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_other_networks_are_refused_and_not_offered(name: str, model: TorchClassifier) -> None:
     cnn = TorchClassifier(nets.Toy(), size=(12, 16, 3))
     with pytest.raises(ModelError, match="grad_cam"):
-        METHODS[name](cnn, nets.pictures(), seed())
+        METHODS[name](cnn, nets.images(), one_hot())
     assert name not in suiting(cnn)
     assert name in suiting(model)
     assert np.isin("grad_cam", suiting(cnn))

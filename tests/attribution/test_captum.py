@@ -11,16 +11,16 @@ import torch
 
 import nets
 import shisen.attribution  # noqa: F401
-from shisen.backends.torch import TorchClassifier
+from shisen.adapters.torch.adapter import TorchClassifier
 from shisen.registry import METHODS
-from shisen.targets import ClassSeed, to_numpy
+from shisen.targets import ClassObjective, to_numpy
 
 K = 3
 attr = pytest.importorskip("captum.attr")
 
 
 def ours(name: str, net: Any, x: Any, **options: Any) -> Any:
-    return to_numpy(METHODS[name](TorchClassifier(net), x, ClassSeed("class", ((1.0, (K,)),)), **options).values)
+    return to_numpy(METHODS[name](TorchClassifier(net), x, ClassObjective("class", ((1.0, (K,)),)), **options).values)
 
 
 def theirs(captum: Any, x: Any, **options: Any) -> Any:
@@ -46,46 +46,46 @@ def relu_net() -> nets.Toy:
 
 
 def test_gradient(net: nets.Toy) -> None:
-    x = nets.pictures()
+    x = nets.images()
     agree(ours("gradient", net, x), theirs(attr.Saliency(net), x, abs=False))
 
 
 def test_input_x_gradient(net: nets.Toy) -> None:
-    x = nets.pictures()
+    x = nets.images()
     agree(ours("input_x_gradient", net, x), theirs(attr.InputXGradient(net), x))
 
 
 def test_integrated_gradients(net: nets.Toy) -> None:
-    x = nets.pictures()
+    x = nets.images()
     found = theirs(attr.IntegratedGradients(net), x, n_steps=32, method="riemann_middle", baselines=0.5)
-    agree(ours("integrated_gradients", net, x, n=32, baseline="grey"), found)
+    agree(ours("integrated_gradients", net, x, n=32, baseline="gray"), found)
 
 
 def test_guided_backprop(relu_net: nets.Toy) -> None:
-    x = nets.pictures()
+    x = nets.images()
     agree(ours("guided_backprop", relu_net, x), theirs(attr.GuidedBackprop(relu_net), x))
 
 
 def test_deconvnet(relu_net: nets.Toy) -> None:
-    x = nets.pictures()
+    x = nets.images()
     agree(ours("deconvnet", relu_net, x), theirs(attr.Deconvolution(relu_net), x))
 
 
 @pytest.mark.parametrize("layer", ["conv1", "act2"])
 def test_grad_cam(net: nets.Toy, layer: str) -> None:
-    x = nets.pictures()
+    x = nets.images()
     found = theirs(attr.LayerGradCam(net, net.get_submodule(layer)), x, relu_attributions=True)
     agree(ours("grad_cam", net, x, layer=layer), found[..., 0])
 
 
 def test_guided_grad_cam(relu_net: nets.Toy) -> None:
-    x = nets.pictures()
+    x = nets.images()
     found = theirs(attr.GuidedGradCam(relu_net, relu_net.conv2), x, interpolate_mode="bilinear")
     agree(ours("guided_grad_cam", relu_net, x, layer="conv2"), found)
 
 
 @pytest.mark.parametrize(("window", "stride"), [(4, 4), (4, 3), (5, 2)])
 def test_occlusion(net: nets.Toy, window: int, stride: int) -> None:
-    x = nets.pictures()
+    x = nets.images()
     shapes = {"sliding_window_shapes": (3, window, window), "strides": (3, stride, stride), "baselines": 0.5}
     agree(ours("occlusion", net, x, window=window, stride=stride), theirs(attr.Occlusion(net), x, **shapes)[..., 0])

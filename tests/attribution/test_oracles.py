@@ -10,9 +10,9 @@ import torch
 
 import nets
 import shisen.attribution  # noqa: F401
-from shisen.backends.torch import TorchClassifier
+from shisen.adapters.torch.adapter import TorchClassifier
 from shisen.registry import METHODS
-from shisen.targets import ClassSeed, to_numpy
+from shisen.targets import ClassObjective, to_numpy
 
 
 @pytest.fixture
@@ -21,8 +21,8 @@ def model() -> TorchClassifier:
 
 
 def run(model: Any, name: str, layer: str | None = None, **options: Any) -> Any:
-    seed = ClassSeed("class 0", ((1.0, (0,)),))
-    return to_numpy(METHODS[name](model, nets.ORACLE_INPUT, seed, layer=layer, **options).values)[0]
+    objective = ClassObjective("class 0", ((1.0, (0,)),))
+    return to_numpy(METHODS[name](model, nets.ORACLE_INPUT, objective, layer=layer, **options).values)[0]
 
 
 def test_the_oracle_is_the_same_network_in_numpy_and_torch(model: TorchClassifier) -> None:
@@ -84,8 +84,8 @@ def test_ablation_cam_keeps_its_signs_for_a_negative_logit() -> None:
     model = TorchClassifier(net, size=(2, 2, 2), head="none")
     x = np.zeros((1, 2, 2, 2), np.float32)
     x[0, 0, 0, 0] = x[0, 1, 1, 1] = 4.0  # channel 0 speaks for the class at the top, channel 1 against it below
-    seed = ClassSeed("class 0", ((1.0, (0,)),), head="none")
-    result = METHODS["ablation_cam"](model, x, seed, layer="0")
+    objective = ClassObjective("class 0", ((1.0, (0,)),), head="none")
+    result = METHODS["ablation_cam"](model, x, objective, layer="0")
     assert float(model.activations(x)[0, 0]) == -2.0
     np.testing.assert_allclose(to_numpy(result.values)[0], [[4 * 1 / 2, 0], [0, 0]])
 
@@ -93,5 +93,5 @@ def test_ablation_cam_keeps_its_signs_for_a_negative_logit() -> None:
 def test_one_position_of_recipro_cam_by_hand(model: TorchClassifier) -> None:
     # behind relu1: linear and ReLU; place (1, 1) alone gives relu(40 − 15) = 25, (1, 0) gives 31 − 6
     np.testing.assert_allclose(run(model, "recipro_cam", "relu1"), [[0, 4], [25, 25]])
-    notes = METHODS["recipro_cam"](model, nets.ORACLE_INPUT, ClassSeed("0", ((1.0, (0,)),)), layer="relu1").notes
+    notes = METHODS["recipro_cam"](model, nets.ORACLE_INPUT, ClassObjective("0", ((1.0, (0,)),)), layer="relu1").notes
     assert "bends" in notes["run"]

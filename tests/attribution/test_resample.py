@@ -11,7 +11,7 @@ from shisen.attribution.resample import blur, one_thread, resize, spread
 
 
 @pytest.mark.parametrize("size", [(5, 7), (8, 8), (24, 10), (3, 4), (1, 30)])
-def test_resize_is_bilinear_with_half_pixel_centres(size: tuple[int, int]) -> None:
+def test_resize_is_bilinear_with_half_pixel_centers(size: tuple[int, int]) -> None:
     maps = np.random.default_rng(0).random((2, 5, 7, 3), dtype=np.float32)
     want = torch.nn.functional.interpolate(
         torch.tensor(maps.transpose(0, 3, 1, 2)), size, mode="bilinear", align_corners=False

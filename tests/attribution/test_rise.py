@@ -14,15 +14,15 @@ from torch import nn
 
 import nets
 import shisen.attribution  # noqa: F401
-from shisen.attribution import grids, mask_regression
-from shisen.attribution.grids import Balanced, Directions, Grids
-from shisen.attribution.halves import agreement
-from shisen.backends.torch import TorchClassifier
-from shisen.backends.wrappers import Chunked, Passes, Watched
+from reference import perturbations
+from shisen.adapters.torch.adapter import TorchClassifier
+from shisen.adapters.wrappers import Batched, Passes, Watched
+from shisen.attribution import rise_masks, rise_regression
+from shisen.attribution.convergence import agreement
+from shisen.attribution.rise_masks import Balanced, Directions, Grids
 from shisen.errors import InputError
 from shisen.registry import METHODS
-from shisen.targets import ClassSeed, MixedSeed, to_numpy
-from twins import perturbations
+from shisen.targets import ClassObjective, MixedObjective, to_numpy
 
 KINDS: list[dict[str, Any]] = [
     {"masks": "balanced"},
@@ -32,12 +32,12 @@ KINDS: list[dict[str, Any]] = [
 ]
 
 
-def seed(*classes: int) -> ClassSeed:
-    return ClassSeed("class", ((1.0, classes or (1,)),))
+def one_hot(*classes: int) -> ClassObjective:
+    return ClassObjective("class", ((1.0, classes or (1,)),))
 
 
 def ask(model: Any, x: Any, objective: Any = None, name: str = "rise", **options: Any) -> Any:
-    return METHODS[name](model, x, seed() if objective is None else objective, **options)
+    return METHODS[name](model, x, one_hot() if objective is None else objective, **options)
 
 
 def maps(model: Any, x: Any, **options: Any) -> Any:
@@ -62,9 +62,9 @@ class Linear(nn.Module):
 
 @lru_cache(maxsize=4)
 def expected(linear: bool, p: float) -> tuple[Any, Any]:
-    """Return a network for pictures of 8 × 12 pixels, and the expectation of RISE's map of the first for class 1."""
+    """Return a network for images of 8 × 12 pixels, and the expectation of RISE's map of the first for class 1."""
     net = Linear(8, 12) if linear else nets.Toy(bent=True)
-    return net, perturbations.rise_expected(nets.Pixels(net), nets.pictures(1, 8, 12)[0], 1, 2, p)
+    return net, perturbations.rise_expected(nets.Pixels(net), nets.images(1, 8, 12)[0], 1, 2, p)
 
 
 @given(st.integers(1, 9), st.sampled_from([0.5, 0.3, 0.75]), st.integers(1, 150), st.integers(0, 9))
@@ -113,17 +113,15 @@ def test_directions_have_no_correlation_over_all_masks() -> None:
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 @pytest.mark.parametrize("linear", [True, False])
 def test_all_kinds_have_the_expectation_of_the_papers_map(kind: dict[str, Any], linear: bool) -> None:
-    x = nets.pictures(1, 8, 12)
+    x = nets.images(1, 8, 12)
     net, want = expected(linear, kind.get("p", 0.5))
-    found = np.mean(
-        [maps(TorchClassifier(net), x, n=600, cells=2, random_state=s, **kind)[0] for s in range(4)], axis=0
-    )
+    found = np.mean([maps(TorchClassifier(net), x, n=600, cells=2, seed=s, **kind)[0] for s in range(4)], axis=0)
     assert likeness(found, want) > 0.99
     assert np.sum(found * want) / np.sum(want * want) == pytest.approx(1.0, abs=0.06)
 
 
 def test_a_linear_network_is_solved_from_few_masks() -> None:
-    x = nets.pictures(1, 8, 12)
+    x = nets.images(1, 8, 12)
     net, want = expected(True, 0.5)
     for kind in ("paper", "balanced"):
         few = maps(TorchClassifier(net), x, n=200, cells=2, masks=kind, estimate="regression")[0]
@@ -131,31 +129,31 @@ def test_a_linear_network_is_solved_from_few_masks() -> None:
 
 
 def test_the_regression_equals_its_dual_form(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grids, "LEAST", 1e-7)
-    grids._axes.cache_clear()
-    net, x = nets.Toy(bent=True), nets.pictures(1)
+    monkeypatch.setattr(rise_masks, "LEAST", 1e-7)
+    rise_masks._axes.cache_clear()
+    net, x = nets.Toy(bent=True), nets.images(1)
     h, w = x.shape[1:3]
     drawn = perturbations.rise_masks(h, w, 60, 3, 0.4)
     scores = [perturbations.logit(nets.Pixels(net), x[0] * np.float32(m)[:, :, None], 1) for m in drawn]
-    want = perturbations.rise_regression(drawn, scores, 3, 0.4, mask_regression.RATIOS)
+    want = perturbations.rise_regression(drawn, scores, 3, 0.4, rise_regression.RATIOS)
     found = maps(TorchClassifier(net), x, n=60, cells=3, p=0.4, estimate="regression")[0]
-    grids._axes.cache_clear()
+    rise_masks._axes.cache_clear()
     np.testing.assert_allclose(found, want, atol=1e-3 * np.abs(want).max())
 
 
 @pytest.mark.parametrize("kind", [{}, *KINDS], ids=str)
 @pytest.mark.parametrize("stop", [None, 0.9])
-def test_a_batch_equals_its_pictures_however_it_is_cut(kind: dict[str, Any], stop: float | None) -> None:
-    model, x = TorchClassifier(nets.Toy(bent=True)), nets.pictures(3)
+def test_a_batch_equals_its_images_however_it_is_cut(kind: dict[str, Any], stop: float | None) -> None:
+    model, x = TorchClassifier(nets.Toy(bent=True)), nets.images(3)
     options = {"n": 160, "cells": 3, "stop": stop, **kind}
-    whole = ask(model, x, seed(0, 3, 4), **options)
+    whole = ask(model, x, one_hot(0, 3, 4), **options)
     values = to_numpy(whole.values)
-    mixed = MixedSeed((seed(0), seed(3), seed(4)))
-    for cut in (ask(Chunked(model, 1), x, mixed, **options), ask(Chunked(model, 7), x, mixed, **options)):
+    mixed = MixedObjective((one_hot(0), one_hot(3), one_hot(4)))
+    for cut in (ask(Batched(model, 1), x, mixed, **options), ask(Batched(model, 7), x, mixed, **options)):
         np.testing.assert_allclose(to_numpy(cut.values), values, atol=1e-4 * np.abs(values).max())
         assert cut.notes.get("passes") == whole.notes.get("passes")
     for i, k in enumerate((0, 3, 4)):
-        alone = ask(model, x[i : i + 1], seed(k), **options)
+        alone = ask(model, x[i : i + 1], one_hot(k), **options)
         np.testing.assert_allclose(to_numpy(alone.values)[0], values[i], atol=1e-4 * np.abs(values).max())
         assert float(alone.notes["uncertainty"][0]) == pytest.approx(float(whole.notes["uncertainty"][i]), rel=1e-3)
         if stop:
@@ -164,25 +162,25 @@ def test_a_batch_equals_its_pictures_however_it_is_cut(kind: dict[str, Any], sto
 
 @pytest.mark.parametrize("kind", [{}, *KINDS], ids=str)
 def test_it_stops_where_two_halves_agree(kind: dict[str, Any]) -> None:
-    passes, x = Passes(), nets.pictures(1)
+    passes, x = Passes(), nets.images(1)
     model = Watched(TorchClassifier(nets.Toy(bent=True)), passes)
     found = ask(model, x, n=2000, cells=3, stop=0.9, **kind)
     count = found.notes["passes"][0]
     assert found.notes["agreement"][0] >= 0.9
     assert 128 <= count < 2000
     assert count % 32 == 0
-    assert passes.total == count + 1  # and the picture itself
-    other = maps(model, x, n=2000, cells=3, random_state=1, **kind)[0]
+    assert passes.total == count + 1  # and the image itself
+    other = maps(model, x, n=2000, cells=3, seed=1, **kind)[0]
     assert likeness(to_numpy(found.values)[0], other) > 0.85  # beside many other masks
 
 
 def test_what_is_not_reached_is_said() -> None:
-    found = ask(TorchClassifier(nets.Toy()), nets.pictures(2), n=100, stop=0.99999)
+    found = ask(TorchClassifier(nets.Toy()), nets.images(2), n=100, stop=0.99999)
     assert found.notes["passes"] == [100, 100]
     assert all(0.0 <= r < 0.99999 for r in found.notes["agreement"])
-    few = ask(TorchClassifier(nets.Toy()), nets.pictures(1), n=8, stop=0.5)
+    few = ask(TorchClassifier(nets.Toy()), nets.images(1), n=8, stop=0.5)
     assert (few.notes["passes"], few.notes["agreement"]) == ([8], [0.0])
-    whole = maps(TorchClassifier(nets.Toy()), nets.pictures(1), n=8)
+    whole = maps(TorchClassifier(nets.Toy()), nets.images(1), n=8)
     np.testing.assert_allclose(to_numpy(few.values), whole, atol=1e-6 * np.abs(whole).max())
 
 
@@ -193,8 +191,8 @@ def test_no_more_is_held_than_the_chunk() -> None:
         nonlocal largest
         largest = max(largest, rows)
 
-    model = Watched(Chunked(TorchClassifier(nets.Toy()), 6), watch)
-    ask(model, nets.pictures(3), n=200, masks="balanced", estimate="regression", stop=0.999)
+    model = Watched(Batched(TorchClassifier(nets.Toy()), 6), watch)
+    ask(model, nets.images(3), n=200, masks="balanced", estimate="regression", stop=0.999)
     assert largest == 6
 
 
@@ -203,7 +201,7 @@ def test_a_score_that_never_changes_gives_an_empty_map() -> None:
     with torch.no_grad():
         net.head.weight.zero_()
     for kind in ({}, *KINDS):
-        found = ask(TorchClassifier(net), nets.pictures(1, 8, 12), n=200, cells=2, stop=0.9, **kind)
+        found = ask(TorchClassifier(net), nets.images(1, 8, 12), n=200, cells=2, stop=0.9, **kind)
         np.testing.assert_allclose(to_numpy(found.values), 0.0, atol=1e-6)
         assert found.notes["agreement"] == [0.0]
 
@@ -229,24 +227,24 @@ def test_agreement_is_spearman_browns() -> None:
 )
 def test_options_that_make_no_sense_are_refused(options: dict[str, Any], words: str) -> None:
     with pytest.raises(InputError, match=words):
-        ask(TorchClassifier(nets.Toy()), nets.pictures(1), **options)
+        ask(TorchClassifier(nets.Toy()), nets.images(1), **options)
     if "stop" in options:
         with pytest.raises(InputError, match=words):
-            ask(TorchClassifier(nets.Toy()), nets.pictures(1), name="smooth_grad", **options)
+            ask(TorchClassifier(nets.Toy()), nets.images(1), name="smooth_grad", **options)
 
 
 @pytest.mark.parametrize("antithetic", [False, True])
 @pytest.mark.parametrize("statistic", ["mean", "square", "variance"])
 def test_smooth_grad_stops_too(antithetic: bool, statistic: str) -> None:
-    model, x = TorchClassifier(nets.Toy("relu6", bent=True)), nets.pictures(2)
+    model, x = TorchClassifier(nets.Toy("relu6", bent=True)), nets.images(2)
     options = {"name": "smooth_grad", "antithetic": antithetic, "statistic": statistic}
-    found = ask(model, x, seed(0, 3), n=800, stop=0.9, **options)
+    found = ask(model, x, one_hot(0, 3), n=800, stop=0.9, **options)
     for i, k in enumerate((0, 3)):
         count = found.notes["passes"][i]
         assert found.notes["agreement"][i] >= 0.9
         assert count % 32 == 0
         assert count < 800
-        same = to_numpy(ask(Chunked(model, 3), x[i : i + 1], seed(k), n=count, **options).values)[0]
+        same = to_numpy(ask(Batched(model, 3), x[i : i + 1], one_hot(k), n=count, **options).values)[0]
         np.testing.assert_allclose(to_numpy(found.values)[i], same, atol=1e-4 * np.abs(same).max())
 
 
@@ -255,7 +253,7 @@ def test_noise_of_both_signs_leaves_out_what_is_odd_in_it() -> None:
         def forward(self, x: Any) -> Any:
             return (x * x).flatten(1).sum(dim=1, keepdim=True) + torch.zeros(1, 3)
 
-    x = nets.pictures(1)
+    x = nets.images(1)
     both = to_numpy(ask(TorchClassifier(Square()), x, name="smooth_grad", n=4, antithetic=True).values)
     np.testing.assert_allclose(both, 2.0 * x, atol=1e-5)
     plain = to_numpy(ask(TorchClassifier(Square()), x, name="smooth_grad", n=4).values)

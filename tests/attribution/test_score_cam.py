@@ -9,20 +9,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shisen.attribution import mask_weights
-from shisen.backends.torch import TorchClassifier
-from shisen.backends.wrappers import Chunked, Passes, Watched
+from shisen.adapters.torch.adapter import TorchClassifier
+from shisen.adapters.wrappers import Batched, Passes, Watched
+from shisen.attribution import score_cam_sampling
 from shisen.errors import InputError
 from shisen.registry import METHODS
-from shisen.targets import ClassSeed, FunctionSeed, MixedSeed, to_numpy
+from shisen.targets import ClassObjective, FunctionObjective, MixedObjective, to_numpy
 
 from .. import nets
 
-SEED = ClassSeed("class 2", ((1.0, (2,)),))
+SEED = ClassObjective("class 2", ((1.0, (2,)),))
 
 
-def ask(model: Any, x: Any, seed: Any = SEED, **options: Any) -> Any:
-    return METHODS["score_cam"](model, x, seed, layer="act2", **options)
+def ask(model: Any, x: Any, objective: Any = SEED, **options: Any) -> Any:
+    return METHODS["score_cam"](model, x, objective, layer="act2", **options)
 
 
 def mostly_silent() -> Any:
@@ -40,7 +40,7 @@ def mostly_silent() -> Any:
 @pytest.mark.parametrize("options", [{}, {"variant": "increase", "fill": 0.5}, {"fill": "blur"}])
 @pytest.mark.parametrize("tolerance", [0.02, 0.3])
 def test_no_place_is_further_off_than_the_bound(options: dict[str, Any], tolerance: float) -> None:
-    x, model = nets.pictures(3), Chunked(TorchClassifier(mostly_silent()), 1)
+    x, model = nets.images(3), Batched(TorchClassifier(mostly_silent()), 1)
     exact, found = ask(model, x, **options), ask(model, x, tolerance=tolerance, **options)
     want, got = to_numpy(exact.values), to_numpy(found.values)
     for i, bound in enumerate(found.notes["bound"]):
@@ -51,7 +51,7 @@ def test_no_place_is_further_off_than_the_bound(options: dict[str, Any], toleran
 
 
 def test_without_tolerance_and_with_enough_passes_the_map_is_exact() -> None:
-    x, model = nets.pictures(), TorchClassifier(nets.Toy())
+    x, model = nets.images(), TorchClassifier(nets.Toy())
     want = to_numpy(ask(model, x).values)
     none, enough = ask(model, x, tolerance=0.0), ask(model, x, passes=8)
     assert none.notes["bound"] == [0.0] * len(x)
@@ -61,20 +61,20 @@ def test_without_tolerance_and_with_enough_passes_the_map_is_exact() -> None:
 
 
 def test_no_more_is_asked_than_passes() -> None:
-    x, count = nets.pictures(1), Passes()
+    x, count = nets.images(1), Passes()
     found = ask(Watched(TorchClassifier(nets.Toy()), count), x, passes=3)
     assert found.notes["masks"] == [3]
-    assert count.total == 3 + 1  # the picture itself
+    assert count.total == 3 + 1  # the image itself
 
 
-def test_one_target_a_picture() -> None:
-    x, model = nets.pictures(2), Chunked(TorchClassifier(nets.Toy()), 2)
-    seeds = [SEED, ClassSeed("0 or not 1", ((1.0, (0,)), (-1.0, (1,))))]
-    both = ask(model, x, MixedSeed(tuple(seeds)), tolerance=0.3)
-    for i, seed in enumerate(seeds):
-        alone = ask(model, x[i : i + 1], seed, tolerance=0.3)
+def test_one_target_a_image() -> None:
+    x, model = nets.images(2), Batched(TorchClassifier(nets.Toy()), 2)
+    objectives = [SEED, ClassObjective("0 or not 1", ((1.0, (0,)), (-1.0, (1,))))]
+    both = ask(model, x, MixedObjective(tuple(objectives)), tolerance=0.3)
+    for i, objective in enumerate(objectives):
+        alone = ask(model, x[i : i + 1], objective, tolerance=0.3)
         np.testing.assert_allclose(to_numpy(both.values)[i], to_numpy(alone.values)[0], rtol=1e-5, atol=1e-7)
-    assert mask_weights.limits(ClassSeed("", seeds[1].terms, "probability")) == (-1.0, 1.0)
+    assert score_cam_sampling.limits(ClassObjective("", objectives[1].terms, "probability")) == (-1.0, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -82,13 +82,13 @@ def test_one_target_a_picture() -> None:
 )
 def test_what_makes_no_sense_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(InputError):
-        ask(TorchClassifier(nets.Toy()), nets.pictures(1), **options)
+        ask(TorchClassifier(nets.Toy()), nets.images(1), **options)
 
 
 def test_a_score_without_limits_has_no_bound() -> None:
-    own = FunctionSeed(lambda y: y * 0 + 1)
+    own = FunctionObjective(lambda y: y * 0 + 1)
     with pytest.raises(InputError, match="limits"):
-        ask(TorchClassifier(nets.Toy()), nets.pictures(1), own, tolerance=0.1)
+        ask(TorchClassifier(nets.Toy()), nets.images(1), own, tolerance=0.1)
 
 
 @settings(deadline=None, max_examples=60)
@@ -97,7 +97,7 @@ def test_the_bound_holds_for_any_scores(state: int, kinds: int, tolerance: float
     rng = np.random.default_rng(state)
     sums = rng.normal(size=(kinds, 9)) * np.exp(3 * rng.normal(size=(kinds, 1)))
     weights = rng.choice(limits, kinds) if state % 2 else rng.uniform(*limits, kinds)
-    found, bound = mask_weights.bounded(sums, lambda some: weights[some], limits, tolerance, 4)
+    found, bound = score_cam_sampling.bounded(sums, lambda some: weights[some], limits, tolerance, 4)
     exact = np.maximum(weights @ sums, 0)
     off = np.abs(np.maximum(found @ sums, 0) - exact).max()
     assert off <= (bound + 1e-9) * exact.max() + 1e-9 * np.abs(sums).max()
@@ -116,19 +116,19 @@ def textbook(cov: Any, asked: Any, y: Any, noise: float) -> Any:
 def setting(kinds: int = 12) -> tuple[Any, Any, Any]:
     rng = np.random.default_rng(1)
     points = rng.random((kinds, 5))
-    cov = mask_weights._matern(mask_weights._distances(points, points))
+    cov = score_cam_sampling._matern(score_cam_sampling._distances(points, points))
     return points, cov, rng.normal(size=(kinds, 4)) * np.exp(rng.normal(size=(kinds, 1)))
 
 
 def test_distances_and_kriging_are_the_textbooks() -> None:
     points, cov, _ = setting()
     slow = np.asarray([[np.linalg.norm(a - b) for b in points] for a in points])
-    np.testing.assert_allclose(mask_weights._distances(points, points), slow, atol=1e-7)
+    np.testing.assert_allclose(score_cam_sampling._distances(points, points), slow, atol=1e-7)
     asked = np.asarray([3, 7, 1, 9])
     y = np.sin(points[asked].sum(axis=1) * 3)
-    found = mask_weights._kriged(cov[np.ix_(asked, asked)], cov[:, asked], 0.01, y)
+    found = score_cam_sampling._kriged(cov[np.ix_(asked, asked)], cov[:, asked], 0.01, y)
     np.testing.assert_allclose(found, textbook(cov, asked, y, 0.01), rtol=1e-8)
-    _, foretold = mask_weights._left_out(cov[np.ix_(asked, asked)], 0.01, y)
+    _, foretold = score_cam_sampling._left_out(cov[np.ix_(asked, asked)], 0.01, y)
     for i in range(4):
         rest = np.delete(np.arange(4), i)
         assert foretold[i] == pytest.approx(textbook(cov, asked[rest], y[rest], 0.01)[asked[i]])
@@ -144,7 +144,7 @@ def test_the_masks_asked_leave_the_least_expected_error() -> None:
             after = cov - cov[:, asked] @ np.linalg.solve(cov[np.ix_(asked, asked)], cov[asked])
             left[k] = np.trace(sums.T @ after @ sums)
         chosen.append(min(left, key=lambda k: left[k]))
-    assert mask_weights._telling(cov, sums, 5).tolist() == chosen
+    assert score_cam_sampling._telling(cov, sums, 5).tolist() == chosen
 
 
 def test_smooth_scores_are_foretold_and_noise_is_not() -> None:
@@ -152,10 +152,10 @@ def test_smooth_scores_are_foretold_and_noise_is_not() -> None:
     masks = rng.random((300, 2, 3)).astype(np.float32)
     sums = np.abs(rng.normal(size=(300, 16)))
     smooth = np.exp(-((masks.reshape(300, -1) - 0.2) ** 2) @ rng.random(6))
-    weights, told = mask_weights.estimated(masks, sums, lambda some: smooth[some], 64)
+    weights, told = score_cam_sampling.estimated(masks, sums, lambda some: smooth[some], 64)
     assert np.corrcoef(weights, smooth)[0, 1] > 0.98
     assert told > 0.95
     rough = rng.random(300)
-    assert mask_weights.estimated(masks, sums, lambda some: rough[some], 64)[1] < 0.4
-    same, told = mask_weights.estimated(masks, sums, lambda some: np.full(len(some), 0.3), 64)
+    assert score_cam_sampling.estimated(masks, sums, lambda some: rough[some], 64)[1] < 0.4
+    same, told = score_cam_sampling.estimated(masks, sums, lambda some: np.full(len(some), 0.3), 64)
     np.testing.assert_allclose(same, 0.3, rtol=1e-6)

@@ -11,16 +11,16 @@ import torch
 
 import nets
 import shisen.attribution  # noqa: F401
-from shisen.attribution.augmented import WIDER, augmented
+from shisen.adapters.torch.adapter import TorchClassifier
+from shisen.adapters.wrappers import Passes, Watched
+from shisen.attribution.downstream import is_affine
 from shisen.attribution.resample import resize
-from shisen.attribution.tail import is_affine
-from shisen.backends.torch import TorchClassifier
-from shisen.backends.wrappers import Passes, Watched
+from shisen.attribution.test_time_augmentation import WIDER, augmented
 from shisen.errors import InputError, ModelError, UnknownName
 from shisen.registry import METHODS, get
-from shisen.targets import ClassSeed, FunctionSeed, to_numpy
+from shisen.targets import ClassObjective, FunctionObjective, to_numpy
 
-SEED = ClassSeed("class 2", ((1.0, (2,)),))
+SEED = ClassObjective("class 2", ((1.0, (2,)),))
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def maps(method: Any, model: Any, x: Any, **options: Any) -> Any:
 
 @pytest.mark.parametrize("name", [n for n, m in METHODS.items() if m.family == "cam" and n != "cam"])
 def test_fused_layers_are_the_mean_of_shares_at_the_largest_size(name: str, model: TorchClassifier) -> None:
-    x = nets.pictures()
+    x = nets.images()
     options = {"n": 3} if name == "smooth_grad_cam_pp" else {}
     want = 0.0
     for layer in ("act1", "act2"):
@@ -46,15 +46,15 @@ def test_fused_layers_are_the_mean_of_shares_at_the_largest_size(name: str, mode
 
 
 def test_one_layer_in_a_list_keeps_its_unit(model: TorchClassifier) -> None:
-    x = nets.pictures()
+    x = nets.images()
     np.testing.assert_array_equal(maps("grad_cam", model, x, layer=["act2"]), maps("grad_cam", model, x, layer="act2"))
     with pytest.raises(InputError, match="at least one"):
         maps("grad_cam", model, x, layer=[])
 
 
 @pytest.mark.parametrize("name", ["gradient", "grad_cam", "occlusion"])
-def test_a_flipped_picture_gives_the_flipped_map_once_augmented(name: str, model: TorchClassifier) -> None:
-    x = nets.pictures()
+def test_a_flipped_image_gives_the_flipped_map_once_augmented(name: str, model: TorchClassifier) -> None:
+    x = nets.images()
     method = augmented(name)
     plain, mirrored = maps(method, model, x), maps(method, model, x[:, :, ::-1].copy())
     np.testing.assert_allclose(mirrored, plain[:, :, ::-1], atol=1e-5 * np.abs(plain).max())
@@ -62,7 +62,7 @@ def test_a_flipped_picture_gives_the_flipped_map_once_augmented(name: str, model
 
 
 def test_augmented_maps_are_means_of_maps_laid_back(model: TorchClassifier) -> None:
-    x = nets.pictures()
+    x = nets.images()
     copies = []
     for scale in (1.0, 1.5):
         large = resize(x, (round(12 * scale), round(16 * scale)))
@@ -75,9 +75,9 @@ def test_augmented_maps_are_means_of_maps_laid_back(model: TorchClassifier) -> N
 
 
 def test_a_map_is_widened_no_further_than_keeps_the_answer(model: TorchClassifier) -> None:
-    x = torch.as_tensor(nets.pictures())
-    seed = ClassSeed("class 1", ((1.0, (1,)),), "logit", "softmax")
-    plain = to_numpy(get(augmented("grad_cam", flip=False))(model, x, seed).values)
+    x = torch.as_tensor(nets.images())
+    objective = ClassObjective("class 1", ((1.0, (1,)),), "logit", "softmax")
+    plain = to_numpy(get(augmented("grad_cam", flip=False))(model, x, objective).values)
     chance = to_numpy(model.activations(x)).astype(float)
     chance = np.exp(chance[:, 1]) / np.exp(chance).sum(1)
 
@@ -88,22 +88,22 @@ def test_a_map_is_widened_no_further_than_keeps_the_answer(model: TorchClassifie
         return float(np.exp(y[1]) / np.exp(y).sum())
 
     for keep in (0.5, 0.97, 1.0):
-        found = get(augmented("grad_cam", flip=False, keep=keep))(model, x, seed)
+        found = get(augmented("grad_cam", flip=False, keep=keep))(model, x, objective)
         for row, power in enumerate(found.notes["widened by power"]):
-            shares = [kept(row, p) for p in WIDER]
-            enough = [p for p, s in zip(WIDER, shares, strict=True) if s >= keep * chance[row]]
-            assert power == (enough[0] if enough else WIDER[int(np.argmax(shares))])
+            fractions = [kept(row, p) for p in WIDER]
+            enough = [p for p, s in zip(WIDER, fractions, strict=True) if s >= keep * chance[row]]
+            assert power == (enough[0] if enough else WIDER[int(np.argmax(fractions))])
             np.testing.assert_allclose(to_numpy(found.values)[row], plain[row] ** power, rtol=1e-5)
     with pytest.raises(InputError, match="keep needs a class"):
-        get(augmented("gradient", keep=0.9))(model, x, FunctionSeed(lambda y: y))
+        get(augmented("gradient", keep=0.9))(model, x, FunctionObjective(lambda y: y))
     with pytest.raises(InputError, match="maps of places"):
-        get(augmented("gradient", keep=0.9))(model, x, seed)
+        get(augmented("gradient", keep=0.9))(model, x, objective)
     with pytest.raises(InputError, match="share"):
         augmented("gradient", keep=2.0)
 
 
 def test_an_augmented_map_may_follow_another_score_with_another_extent(model: TorchClassifier) -> None:
-    x = nets.pictures()
+    x = nets.images()
     rather = replace(SEED, score="log_probability")
     want = to_numpy(get("grad_cam")(model, x, rather).values)
     found = get(augmented("grad_cam", flip=False, score="log_probability", power=0.5))(model, x, SEED)
@@ -121,7 +121,7 @@ def test_an_augmented_map_may_follow_another_score_with_another_extent(model: To
 
 @pytest.mark.parametrize("name", ["grad_cam", "hires_cam", "layer_cam"])
 def test_fused_layers_take_one_pass(name: str, model: TorchClassifier) -> None:
-    x = nets.pictures()
+    x = nets.images()
     count = Passes()
     get(name)(Watched(model, count), x, SEED, layer=["act1", "act2"])
     assert count.rows == {"gradients": len(x)}
@@ -140,45 +140,45 @@ def test_an_augmented_method_keeps_its_options_and_drops_claims_it_cannot_hold()
 
 @pytest.mark.parametrize(("layer", "straight"), [("pool", True), ("act2", True), ("conv2", False), ("norm", False)])
 def test_affine_tails_are_told_from_others(layer: str, straight: bool, model: TorchClassifier) -> None:
-    assert is_affine(model, nets.pictures(1), layer) is straight
+    assert is_affine(model, nets.images(1), layer) is straight
 
 
 @pytest.mark.parametrize("style", ["functional", "relu6"])
 def test_functional_and_clipped_bends_are_seen(style: str) -> None:
-    assert not is_affine(TorchClassifier(nets.Toy(style)), nets.pictures(1), "conv2")
-    assert not is_affine(TorchClassifier(nets.Toy(style, bent=True)), nets.pictures(1), "pool")
+    assert not is_affine(TorchClassifier(nets.Toy(style)), nets.images(1), "conv2")
+    assert not is_affine(TorchClassifier(nets.Toy(style, bent=True)), nets.images(1), "pool")
 
 
-def test_max_pools_and_normalisation_over_features_are_bends() -> None:
+def test_max_pools_and_normalization_over_features_are_bends() -> None:
     import torch
     from torch import nn
 
     torch.manual_seed(0)
-    tails = [
+    downstream_batch = [
         [nn.AdaptiveMaxPool2d(1), nn.Flatten()],
         [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.LayerNorm(4)],
         [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Hardswish()],
     ]
-    for tail in tails:
+    for tail in downstream_batch:
         net = nn.Sequential(nn.Conv2d(3, 4, 3), *tail, nn.Linear(4, 3)).eval()
-        assert not is_affine(TorchClassifier(net), nets.pictures(1), "0")
+        assert not is_affine(TorchClassifier(net), nets.images(1), "0")
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(4 * 35, 3)).eval()
-    assert is_affine(TorchClassifier(net), nets.pictures(1), "0")
+    assert is_affine(TorchClassifier(net), nets.images(1), "0")
 
 
 def test_cam_refuses_networks_it_does_not_suit(model: TorchClassifier) -> None:
     with pytest.raises(ModelError, match=r"mean pool.*grad_cam"):
-        maps("cam", model, nets.pictures(), layer="act1")
+        maps("cam", model, nets.images(), layer="act1")
     with pytest.raises(ModelError, match="bends"):
-        maps("cam", TorchClassifier(nets.Toy(bent=True)), nets.pictures(), layer="act2")
+        maps("cam", TorchClassifier(nets.Toy(bent=True)), nets.images(), layer="act2")
 
 
 def test_a_probability_has_no_closed_form_and_says_so(model: TorchClassifier) -> None:
-    seed = ClassSeed("class 2", ((1.0, (2,)),), "probability")
-    found = METHODS["ablation_cam"](model, nets.pictures(), seed, layer="act2")
+    objective = ClassObjective("class 2", ((1.0, (2,)),), "probability")
+    found = METHODS["ablation_cam"](model, nets.images(), objective, layer="act2")
     assert "not linear" in found.notes["run"]
     assert "only what lies behind" in found.notes["run"]
-    assert METHODS["ablation_cam"](model, nets.pictures(), SEED, layer="act2").notes["run"] == "closed form"
+    assert METHODS["ablation_cam"](model, nets.images(), SEED, layer="act2").notes["run"] == "closed form"
 
 
 @pytest.mark.parametrize(
@@ -202,10 +202,10 @@ def test_options_that_make_no_sense_are_refused(
     name: str, options: dict[str, Any], words: str, model: TorchClassifier
 ) -> None:
     with pytest.raises(InputError, match=words):
-        maps(name, model, nets.pictures(), **options)
+        maps(name, model, nets.images(), **options)
 
 
-def test_superpixels_follow_the_picture(model: TorchClassifier) -> None:
+def test_superpixels_follow_the_image(model: TorchClassifier) -> None:
     pytest.importorskip("skimage")
     x = np.zeros((1, 48, 64, 3), np.float32)
     x[:, :, 21:] = (0.9, 0.6, 0.1)

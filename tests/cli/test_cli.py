@@ -48,7 +48,7 @@ def test_predict_prints_a_table_with_class_id_and_probability(run, photos: Path)
 def test_predict_speaks_json_to_programs(run, photos: Path) -> None:
     ran = run("predict", photos, "--json", "--top", 2)
     rows = [json.loads(line) for line in ran.out.splitlines()]
-    assert [Path(r["picture"]).name for r in rows] == ["cat.png", "coffee.jpg"]
+    assert [Path(r["image"]).name for r in rows] == ["cat.png", "coffee.jpg"]
     assert rows[1]["predictions"][0]["label"] == "espresso"
     assert all(len(r["predictions"]) == 2 for r in rows)
     assert sum(p["probability"] for p in rows[0]["predictions"]) <= 1
@@ -60,10 +60,10 @@ def test_predict_decodes_large_photos_at_a_part_of_their_size(run, photos: Path,
     slow, quick = (json.loads(run("predict", large, "--json", *more).out) for more in ((), ("--quick",)))
     a, b = slow["predictions"][0], quick["predictions"][0]
     assert a["label"] == b["label"] == "espresso"
-    assert 0 < abs(a["logit"] - b["logit"]) < 0.5, "another picture, but nearly the same"
+    assert 0 < abs(a["logit"] - b["logit"]) < 0.5, "another image, but nearly the same"
 
 
-def test_explain_writes_a_picture_of_the_pictures_size_and_says_where(run, photos: Path, tmp_path: Path) -> None:
+def test_explain_writes_a_image_of_the_images_size_and_says_where(run, photos: Path, tmp_path: Path) -> None:
     ran = run("explain", photos / "cat.png", "--out", tmp_path)
     assert ran.code == 0
     file = tmp_path / "cat_grad_cam.png"
@@ -75,7 +75,7 @@ def test_explain_writes_a_picture_of_the_pictures_size_and_says_where(run, photo
     assert record["method"] == "grad_cam"
     assert record["target"]["name"] == "tiger cat"
     assert record["layer"] == "head"
-    assert record["picture"]["sha256"]
+    assert record["image"]["sha256"]
     assert record["versions"]["torch"]
 
 
@@ -90,13 +90,13 @@ def test_explain_takes_folders_targets_styles_and_methods(run, photos: Path, tmp
     assert record["drawing"]["style"] == "mask"
 
 
-def test_a_bad_file_is_listed_and_loses_no_neighbour(run, photos: Path, tmp_path: Path) -> None:
+def test_a_bad_file_is_listed_and_loses_no_neighbor(run, photos: Path, tmp_path: Path) -> None:
     bad = tmp_path / "broken.jpg"
     bad.write_bytes((photos / "coffee.jpg").read_bytes()[:900])
     ran = run("explain", photos / "cat.png", bad, photos / "coffee.jpg", "--out", tmp_path / "maps")
     assert ran.code == 1
     assert sorted(p.name for p in (tmp_path / "maps").glob("*.png")) == ["cat_grad_cam.png", "coffee_grad_cam.png"]
-    assert "1 of 3 pictures could not be used" in ran.err
+    assert "1 of 3 images could not be used" in ran.err
     assert "broken.jpg" in ran.err
     assert "Traceback" not in ran.err
 
@@ -125,7 +125,7 @@ def test_an_unknown_command_is_answered_with_the_nearest(run) -> None:
     assert "'explain'" in ran.err
 
 
-def test_a_missing_picture_is_said_in_words(run) -> None:
+def test_a_missing_image_is_said_in_words(run) -> None:
     ran = run("predict", "nowhere.jpg")
     assert ran.code in (1, 2)
     assert "nowhere.jpg" in ran.err
@@ -173,10 +173,10 @@ def test_contrast_and_rank_can_be_typed(run, photos: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-def test_two_hundred_damaged_files_lose_no_neighbour(run, photos: Path, tmp_path: Path) -> None:
+def test_two_hundred_damaged_files_lose_no_neighbor(run, photos: Path, tmp_path: Path) -> None:
     from models.test_damaged import CASES
-    from shisen.errors import PictureError
-    from shisen.models.pictures import open_picture
+    from shisen.errors import ImageError
+    from shisen.models.image_io import open_image
 
     folder = tmp_path / "mixed"
     folder.mkdir()
@@ -188,16 +188,16 @@ def test_two_hundred_damaged_files_lose_no_neighbour(run, photos: Path, tmp_path
         file = folder / f"{i:03d}{suffix}"
         file.write_bytes(source)
         try:
-            open_picture(file)
+            open_image(file)
             may_load += 1
-        except PictureError:
+        except ImageError:
             must_fail += 1
     for place in ("000a", "100a", "999a"):
         (folder / f"{place}.png").write_bytes((photos / "cat.png").read_bytes())
     ran = run("explain", folder, "--method", "gradient", "--format", "npy", "--out", tmp_path / "maps")
     assert ran.code == 1
     assert must_fail > 50
-    assert f"{must_fail} of {must_fail + may_load + 3} pictures could not be used" in ran.err
+    assert f"{must_fail} of {must_fail + may_load + 3} images could not be used" in ran.err
     assert "Traceback" not in ran.err + ran.out
     maps = [np.load(tmp_path / "maps" / f"{place}_gradient.npy") for place in ("000a", "100a", "999a")]
     assert len(list((tmp_path / "maps").glob("*.npy"))) == may_load + 3
@@ -206,7 +206,7 @@ def test_two_hundred_damaged_files_lose_no_neighbour(run, photos: Path, tmp_path
 
 
 def test_fast_is_half_precision_and_says_so(run, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from shisen.backends import torch as adapter
+    from shisen.adapters.torch import adapter as adapter
 
     monkeypatch.setattr(adapter, "half_of", lambda device: ("bfloat16", ""))
     ran = run("explain", photos / "cat.png", "--fast", "--device", "cpu", "--out", tmp_path / "fast.png")
@@ -222,19 +222,19 @@ def test_fast_is_half_precision_and_says_so(run, photos: Path, tmp_path: Path, m
 
 def test_the_chunk_can_be_set_by_hand_or_is_measured_for_many(monkeypatch: pytest.MonkeyPatch) -> None:
     from shisen.cli import common
-    from shisen.models import chunks
+    from shisen.models import batch_size
 
-    monkeypatch.setattr(chunks, "tuned", lambda model: model.chunked(7))
-    given = dict.fromkeys(("weights", "labels", "size", "fit", "scale", "chunk"))
+    monkeypatch.setattr(batch_size, "tuned", lambda model: model.batched(7))
+    given = dict.fromkeys(("weights", "labels", "size", "fit", "scale", "batch_size"))
     given |= {"model": "efficientnet_lite0", "framework": "", "device": "cpu", "fast": False, "trust": False}
-    own = common.load_model(dict(given)).chunk
+    own = common.load_model(dict(given)).batch_size
     assert own != 7
-    assert common.load_model(dict(given), common.LONG).chunk == 7
-    assert common.load_model({**given, "chunk": 3}, common.LONG).chunk == 3
+    assert common.load_model(dict(given), common.LONG).batch_size == 7
+    assert common.load_model({**given, "batch_size": 3}, common.LONG).batch_size == 3
 
 
 def test_a_chunk_from_the_environment_is_checked(run, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHISEN_CHUNK", "none")
     ran = run("predict", photos / "cat.png")
     assert ran.code == 2
-    assert "--chunk" in ran.err
+    assert "--batch-size" in ran.err

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from evaluate.nets import model, spots
+from evaluation.nets import model, spots
 from shisen.cli import evaluate as commands
 from shisen.cli import main
 
@@ -26,8 +26,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(commands, "load_model", load)
     place = tmp_path / "photos"
     place.mkdir()
-    for k, picture in enumerate(spots(8)):
-        Image.fromarray(picture).save(place / f"{k}.png")
+    for k, image in enumerate(spots(8)):
+        Image.fromarray(image).save(place / f"{k}.png")
     return place
 
 
@@ -69,7 +69,7 @@ def test_sanity_names_the_edge_detector(folder: Path, capsys: pytest.CaptureFixt
 def test_metrics_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("metrics") == 0
     said = capsys.readouterr().out
-    for name in ("insertion_deletion", "weight_randomisation", "grid_game"):
+    for name in ("insertion_deletion", "weight_randomization", "grid_game"):
         assert name in said
 
 
@@ -80,8 +80,8 @@ def test_an_unknown_metric_is_wrong_usage(folder: Path, capsys: pytest.CaptureFi
 
 def test_auto_on_the_command_line(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
     from shisen.cli import explain as command
-    from shisen.evaluate.recommend import recommend
-    from shisen.evaluate.settings import Setting
+    from shisen.evaluation.recommend import recommend
+    from shisen.evaluation.settings import Setting
 
     monkeypatch.setattr(command, "load_model", commands.load_model)
     out = folder.parent / "maps"

@@ -57,7 +57,7 @@ def test_grids_of_chosen_layers(desk: Path) -> None:
     assert (desk / "a" / "1.png").read_bytes() != (desk / "c" / "1.png").read_bytes()
 
 
-def test_one_channel_lies_over_the_picture_and_ranked_and_html(desk: Path) -> None:
+def test_one_channel_lies_over_the_image_and_ranked_and_html(desk: Path) -> None:
     assert run("activations", "photos/p0.png", *MODEL, "-l", "1", "--channel", "3", "--out", "one") == 0
     with Image.open(desk / "one" / "1_3.png") as image:
         assert image.size == (50, 40)
@@ -115,12 +115,12 @@ def test_wrong_words_are_answered(
 def test_stopping_leaves_no_half_file(
     desk: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from shisen.features import visualise
+    from shisen.inspect import feature_visualization
 
     def interrupted(self: object, *_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(visualise.Adam, "step", interrupted)
+    monkeypatch.setattr(feature_visualization.Adam, "step", interrupted)
     assert run("filters", *MODEL, "--layer", "0", "--pixels", "16", "--out", "f.png") == 130
     assert not list(desk.glob("*.png"))
     assert "Stopped" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The documented seeds for segmentation, regression and detection point to the right place."""
+"""The documented objectives for segmentation, regression and detection point to the right place."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def found() -> dict[str, Any]:
     return explanations
 
 
-def share(values: Any, rows: slice, columns: slice) -> float:
+def fraction(values: Any, rows: slice, columns: slice) -> float:
     positive = np.maximum(values, 0)
     return float(positive[rows, columns].sum() / positive.sum())
 
@@ -30,14 +30,14 @@ def share(values: Any, rows: slice, columns: slice) -> float:
 def test_a_segment_is_explained_by_its_own_square(found: dict[str, Any]) -> None:
     values = found["segmentation, blue region"].values
     assert values.shape == (32, 48)
-    assert share(values, slice(18, 30), slice(32, 44)) > 0.99
+    assert fraction(values, slice(18, 30), slice(32, 44)) > 0.99
 
 
 def test_a_measured_number_is_explained_by_both_halves(found: dict[str, Any]) -> None:
     values = found["regression, brightness"].values
     assert (values[:, :16] > 0).all()  # light on the left speaks for it
     assert (values[:, 32:] < 0).all()
-    # one grey value covered by 8 × 8 of black: 64 · 0.4 of 32 · 24 pixels
+    # one gray value covered by 8 × 8 of black: 64 · 0.4 of 32 · 24 pixels
     assert values[30, 2] == pytest.approx(0.4 * 64 / (32 * 24), rel=1e-4)
 
 

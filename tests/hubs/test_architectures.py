@@ -15,9 +15,9 @@ timm = pytest.importorskip("timm")
 transformers = pytest.importorskip("transformers")
 
 from shisen import attribution  # noqa: E402, F401
-from shisen.backends.torch import TorchClassifier  # noqa: E402
+from shisen.adapters.torch.adapter import TorchClassifier  # noqa: E402
 from shisen.registry import get  # noqa: E402
-from shisen.targets import ClassSeed  # noqa: E402
+from shisen.targets import ClassObjective  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
@@ -147,20 +147,22 @@ def test_default_layer_and_maps(name: str) -> None:
     if grid is not None:
         assert default.shape[:2] == grid, default
     images = np.random.default_rng(0).random((2, height, width, 3), dtype=np.float32)
-    seed = ClassSeed("class", ((1.0, (0,)),))
-    opposite = ClassSeed("class", ((-1.0, (0,)),))
+    objective = ClassObjective("class", ((1.0, (0,)),))
+    opposite = ClassObjective("class", ((-1.0, (0,)),))
     for method in METHODS:
         try:
             spec = get(method)
         except KeyError:
             continue  # registered elsewhere
-        values = [spec(model, images, s).values.numpy() for s in ((seed, opposite) if method in SIGNED else (seed,))]
+        values = [
+            spec(model, images, s).values.numpy() for s in ((objective, opposite) if method in SIGNED else (objective,))
+        ]
         assert all(np.isfinite(v).all() for v in values), method
         assert values[0].shape[0] == 2
         empty = [row for row in range(2) if not any(v[row].any() for v in values)]
         if empty and method == "layer_cam":
             # where activations are negative at every positive gradient, there is no positive part to show
-            for s in (seed, opposite):
+            for s in (objective, opposite):
                 a, g = (v.numpy()[empty] for v in model.gradients(images, s, wrt=default.path))
                 assert (np.maximum(g, 0) * a).sum(-1).max() <= 0, "layer_cam hides positive evidence"
             continue

@@ -15,16 +15,16 @@ from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
 from shisen import attribution  # noqa: E402, F401
-from shisen.backends.torch import TorchClassifier  # noqa: E402
-from shisen.backends.wrappers import Chunked  # noqa: E402
+from shisen.adapters.torch.adapter import TorchClassifier  # noqa: E402
+from shisen.adapters.wrappers import Batched  # noqa: E402
 from shisen.errors import ModelError  # noqa: E402
 from shisen.registry import get  # noqa: E402
-from shisen.targets import ClassSeed  # noqa: E402
+from shisen.targets import ClassObjective  # noqa: E402
 
-SEED = ClassSeed("class", ((1.0, (3,)),))
+SEED = ClassObjective("class", ((1.0, (3,)),))
 
 
-def pictures(n: int = 2, h: int = 32, w: int = 48) -> np.ndarray:
+def images(n: int = 2, h: int = 32, w: int = 48) -> np.ndarray:
     return np.random.default_rng(1).random((n, h, w, 3), dtype=np.float32)
 
 
@@ -60,7 +60,7 @@ def explicit(net: Any, x: np.ndarray) -> list[Any]:
 
 @pytest.mark.parametrize("fused", [True, False])
 def test_fused_attention_is_the_explicit_formula(fused: bool) -> None:
-    net, x = small(fused), pictures()
+    net, x = small(fused), images()
     layers = TorchClassifier(net).attentions(x)
     assert [a.path for a in layers] == [f"blocks.{i}.attn.attention" for i in range(3)]
     for layer, want in zip(layers, explicit(net, x), strict=True):
@@ -70,7 +70,7 @@ def test_fused_attention_is_the_explicit_formula(fused: bool) -> None:
 
 
 def test_the_gradient_by_an_attention_is_the_finite_difference() -> None:
-    net, x = small().double(), pictures(1)
+    net, x = small().double(), images(1)
 
     def score(change: Any, at: int) -> float:
         """The score when `change` is added to one block's attention, by a forward of our own."""
@@ -80,10 +80,10 @@ def test_the_gradient_by_an_attention_is_the_finite_difference() -> None:
             normed = block.norm1(hidden)
             n, tokens, width = normed.shape
             q, k, v = block.attn.qkv(normed).reshape(n, tokens, 3, 4, width // 4).permute(2, 0, 3, 1, 4).unbind(0)
-            shares = (q @ k.transpose(-2, -1) / math.sqrt(width // 4)).softmax(-1)
+            fractions = (q @ k.transpose(-2, -1) / math.sqrt(width // 4)).softmax(-1)
             if i == at:
-                shares = shares + change
-            hidden = hidden + block.attn.proj((shares @ v).transpose(1, 2).reshape(n, tokens, width))
+                fractions = fractions + change
+            hidden = hidden + block.attn.proj((fractions @ v).transpose(1, 2).reshape(n, tokens, width))
             hidden = hidden + block.mlp(block.norm2(hidden))
         return float(net.forward_head(net.norm(hidden))[0, 3])
 
@@ -92,8 +92,8 @@ def test_the_gradient_by_an_attention_is_the_finite_difference() -> None:
     with torch.no_grad():
         for at, layer in enumerate(layers):
             way = torch.randn(layer.values.shape, generator=generator, dtype=torch.float64)
-            slope = (score(1e-4 * way, at) - score(-1e-4 * way, at)) / 2e-4
-            assert slope == pytest.approx(float((layer.gradients.double() * way).sum()), rel=1e-4)
+            gradient = (score(1e-4 * way, at) - score(-1e-4 * way, at)) / 2e-4
+            assert gradient == pytest.approx(float((layer.gradients.double() * way).sum()), rel=1e-4)
 
 
 class Encoder(nn.Module):
@@ -116,7 +116,7 @@ class Encoder(nn.Module):
 
 @pytest.mark.parametrize("first", [True, False])
 def test_multihead_attention_is_what_pytorch_itself_tells(first: bool) -> None:
-    net, x = Encoder(first).eval(), pictures()
+    net, x = Encoder(first).eval(), images()
     layers = TorchClassifier(net).attentions(x, SEED)
     seen: list[Any] = []
 
@@ -140,17 +140,17 @@ def test_multihead_attention_is_what_pytorch_itself_tells(first: bool) -> None:
 def test_watching_does_not_change_the_answer_and_leaves_nothing_behind() -> None:
     before = (functional.scaled_dot_product_attention, functional.multi_head_attention_forward, functional.softmax)
     for net in (small(), small(False), Encoder().eval()):
-        x = pictures()
+        x = images()
         state = copy.deepcopy(net.state_dict())
         model = TorchClassifier(net)
         plain = model.activations(x)
         asked: list[Any] = []
 
-        def seed(y: Any, asked: list[Any] = asked) -> Any:
+        def objective(y: Any, asked: list[Any] = asked) -> Any:
             asked.append(y)
             return torch.ones_like(y)
 
-        model.attentions(x, seed)
+        model.attentions(x, objective)
         torch.testing.assert_close(asked[0], plain, atol=1e-5, rtol=1e-5)
 
         def failing(y: Any) -> Any:
@@ -167,8 +167,8 @@ def test_watching_does_not_change_the_answer_and_leaves_nothing_behind() -> None
 
 
 def test_a_chunked_batch_tells_the_same() -> None:
-    model, x = TorchClassifier(small()), pictures(3)
-    whole, parts = model.attentions(x, SEED), Chunked(model, 2).attentions(x, SEED)
+    model, x = TorchClassifier(small()), images(3)
+    whole, parts = model.attentions(x, SEED), Batched(model, 2).attentions(x, SEED)
     for a, b in zip(whole, parts, strict=True):
         torch.testing.assert_close(a.values, b.values)
         torch.testing.assert_close(a.gradients, b.gradients, atol=1e-6, rtol=1e-4)
@@ -178,7 +178,7 @@ def test_a_chunked_batch_tells_the_same() -> None:
 
 
 def test_rollout_is_the_product_of_mixed_attentions() -> None:
-    net, x = small(), pictures()
+    net, x = small(), images()
     want = []
     for row in range(2):
         total = np.eye(25)
@@ -192,7 +192,7 @@ def test_rollout_is_the_product_of_mixed_attentions() -> None:
 
 
 def test_where_places_are_averaged_beside_a_class_token_the_places_read() -> None:
-    net, x = small(global_pool="avg"), pictures()
+    net, x = small(global_pool="avg"), images()
     model = TorchClassifier(net)
     layers = model.attentions(x, SEED)
     assert layers[-1].prefix == 1
@@ -208,7 +208,7 @@ def test_where_places_are_averaged_beside_a_class_token_the_places_read() -> Non
 
 
 def test_chefer_is_relevance_added_layer_by_layer() -> None:
-    model, x = TorchClassifier(small()), pictures()
+    model, x = TorchClassifier(small()), images()
     layers = model.attentions(x, SEED)
     want = []
     for row in range(2):
@@ -223,27 +223,27 @@ def test_chefer_is_relevance_added_layer_by_layer() -> None:
 def legrad_by_hand(net: Any, x: np.ndarray, k: int) -> np.ndarray:
     """LeGrad straight from the paper: a forward of our own that keeps each attention and reads each block's tokens."""
     maps = []
-    for picture in x:
-        t = torch.tensor(picture)[None].permute(0, 3, 1, 2)
+    for image in x:
+        t = torch.tensor(image)[None].permute(0, 3, 1, 2)
         hidden = net.norm_pre(net.patch_drop(net._pos_embed(net.patch_embed(t))))
         total = torch.zeros(24)
         for block in net.blocks:
             normed = block.norm1(hidden)
             _, tokens, width = normed.shape
             q, key, v = block.attn.qkv(normed).reshape(1, tokens, 3, 4, width // 4).permute(2, 0, 3, 1, 4).unbind(0)
-            shares = (q @ key.transpose(-2, -1) / math.sqrt(width // 4)).softmax(-1).detach().requires_grad_()
-            hidden = hidden + block.attn.proj((shares @ v).transpose(1, 2).reshape(1, tokens, width))
+            fractions = (q @ key.transpose(-2, -1) / math.sqrt(width // 4)).softmax(-1).detach().requires_grad_()
+            hidden = hidden + block.attn.proj((fractions @ v).transpose(1, 2).reshape(1, tokens, width))
             hidden = hidden + block.mlp(block.norm2(hidden))
             score = net.head(net.norm(hidden)[:, 0])[0, k]
-            (slope,) = torch.autograd.grad(score, shares, retain_graph=True)
-            total = total + slope.clamp(min=0).mean((0, 1, 2))[1:].detach()
+            (gradient,) = torch.autograd.grad(score, fractions, retain_graph=True)
+            total = total + gradient.clamp(min=0).mean((0, 1, 2))[1:].detach()
         maps.append((total / len(net.blocks)).reshape(4, 6).numpy())
     return np.stack(maps)
 
 
 @pytest.mark.parametrize("fused", [True, False])
 def test_legrad_is_the_paper_by_hand(fused: bool) -> None:
-    net, x = small(fused), pictures()
+    net, x = small(fused), images()
     want = legrad_by_hand(net, x, 3)
     assert want.max() > 0
     found = get("legrad")(TorchClassifier(net), x, SEED).values.numpy()
@@ -251,8 +251,8 @@ def test_legrad_is_the_paper_by_hand(fused: bool) -> None:
 
 
 @pytest.mark.parametrize("method", ["attention_rollout", "chefer", "legrad", "attention_x_gradient"])
-def test_a_batch_is_its_pictures(method: str) -> None:
-    model, x = TorchClassifier(small()), pictures(3)
+def test_a_batch_is_its_images(method: str) -> None:
+    model, x = TorchClassifier(small()), images(3)
     whole = get(method)(model, x, SEED).values
     one = get(method)(model, x[1:2], SEED).values
     torch.testing.assert_close(whole[1:2], one, atol=1e-6, rtol=1e-4)
@@ -260,7 +260,7 @@ def test_a_batch_is_its_pictures(method: str) -> None:
 
 
 def test_attention_times_gradient_is_the_change_when_heads_look_away() -> None:
-    """With one linear layer behind the attention, the shares of all tokens sum to what attention adds to the score."""
+    """With one linear layer downstream, the fractions of all tokens sum to what attention adds to the score."""
 
     class Linear(nn.Module):
         def __init__(self) -> None:
@@ -274,7 +274,7 @@ def test_attention_times_gradient_is_the_change_when_heads_look_away() -> None:
             tokens = self.patch(t).flatten(2).transpose(1, 2)
             return self.fc(self.attention(tokens, tokens, tokens)[0].mean(1))
 
-    net, x = Linear().eval(), pictures()
+    net, x = Linear().eval(), images()
     with torch.no_grad():
         want = net(torch.tensor(x).permute(0, 3, 1, 2))[:, 3] - net.fc(net.attention.out_proj.bias)[3]
     found = get("attention_x_gradient")(TorchClassifier(net), x, SEED).values
@@ -285,7 +285,7 @@ def test_attention_times_gradient_is_the_change_when_heads_look_away() -> None:
 def test_networks_without_attention_are_refused_with_a_way_out(method: str) -> None:
     cnn = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5))
     with pytest.raises(ModelError, match="grad_cam"):
-        get(method)(TorchClassifier(cnn), pictures(), SEED)
+        get(method)(TorchClassifier(cnn), images(), SEED)
 
 
 def test_transformers_networks_tell_the_same_fused_and_not() -> None:
@@ -299,7 +299,7 @@ def test_transformers_networks_tell_the_same_fused_and_not() -> None:
         torch.manual_seed(0)
         nets.append(hub.AutoModelForImageClassification.from_config(config, attn_implementation=way).eval())
     nets[1].load_state_dict(nets[0].state_dict())
-    x = pictures()
+    x = images()
     fused, eager = (TorchClassifier(net).attentions(x, SEED) for net in nets)
     with torch.no_grad():
         told = nets[1](torch.tensor(x).permute(0, 3, 1, 2), output_attentions=True).attentions

@@ -18,7 +18,7 @@ import shisen  # noqa: E402
 from shisen.cli import main  # noqa: E402
 from shisen.errors import InputError, ModelError  # noqa: E402
 from shisen.registry import get  # noqa: E402
-from shisen.targets import ClassSeed  # noqa: E402
+from shisen.targets import ClassObjective  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -31,28 +31,28 @@ def model() -> shisen.Model:
 
 
 @pytest.fixture(scope="module")
-def picture() -> np.ndarray:
+def image() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 255, (64, 96, 3), dtype=np.uint8)
 
 
-def test_heads_are_the_attention_and_its_rollout(model: shisen.Model, picture: np.ndarray) -> None:
-    found = shisen.attention(model, picture)
-    image = model.prepare(model.read(picture))[0][None]
+def test_heads_are_the_attention_and_its_rollout(model: shisen.Model, image: np.ndarray) -> None:
+    found = shisen.attention(model, image)
+    image = model.prepare(model.read(image))[0][None]
     layers = model.attentions(image)
     assert found.layers == tuple(layer.path for layer in layers)
     for i, layer in enumerate(layers):
         np.testing.assert_allclose(found.values[i], layer.values[0].numpy(), atol=1e-6)
-    rollout = get("attention_rollout")(model, image, ClassSeed("class", ((1.0, (0,)),))).values[0]
+    rollout = get("attention_rollout")(model, image, ClassObjective("class", ((1.0, (0,)),))).values[0]
     np.testing.assert_allclose(found.seen_from(found.rollout)[-1], rollout.numpy(), atol=1e-6)
     np.testing.assert_array_equal(found.seen_from(found.values, 5)[1, 2], found.values[1, 2, 5, 1:].reshape(4, 6))
 
 
-def test_the_sheet_is_brightest_where_the_head_looks(model: shisen.Model, picture: np.ndarray) -> None:
-    found = shisen.attention(model, np.zeros_like(picture))
+def test_the_sheet_is_brightest_where_the_head_looks(model: shisen.Model, image: np.ndarray) -> None:
+    found = shisen.attention(model, np.zeros_like(image))
     sharp = np.full(found.values.shape, 1e-6, np.float32)
     sharp[2, 1, 0, 1 + 3 * 6 + 5] = 1.0  # the last place of layer 3, head 2
     changed = type(found)(
-        found.picture, found.frame, found.layers, sharp, found.rollout, found.grid, found.prefix, found.model
+        found.image, found.frame, found.layers, sharp, found.rollout, found.grid, found.prefix, found.model
     )
     sheet = np.asarray(changed.sheet()).astype(int).sum(-1)
     high, wide, gap = 75, 112, 4
@@ -66,10 +66,10 @@ def test_the_sheet_is_brightest_where_the_head_looks(model: shisen.Model, pictur
 
 
 def test_the_page_holds_every_map_and_nothing_from_elsewhere(
-    model: shisen.Model, picture: np.ndarray, tmp_path: Path
+    model: shisen.Model, image: np.ndarray, tmp_path: Path
 ) -> None:
     pytest.importorskip("jinja2")
-    found = shisen.attention(model, picture)
+    found = shisen.attention(model, image)
     page = found.save(tmp_path / "heads.html").read_text(encoding="utf-8")
     assert not re.search(r"(src|href)=[\"'](?!data:)", page)
     sheets = json.loads(re.search(r"sheets = (\[.+?\]), words", page)[1])
@@ -86,27 +86,27 @@ def test_the_page_holds_every_map_and_nothing_from_elsewhere(
 
 
 def test_a_page_too_large_holds_what_is_shown_first(
-    model: shisen.Model, picture: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: shisen.Model, image: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("jinja2")
-    monkeypatch.setattr("shisen.features.heads_page.MOST", 1000)
-    page = shisen.attention(model, picture).save(tmp_path / "heads.html").read_text(encoding="utf-8")
+    monkeypatch.setattr("shisen.inspect.attention_maps_page.MOST", 1000)
+    page = shisen.attention(model, image).save(tmp_path / "heads.html").read_text(encoding="utf-8")
     assert "asks = false" in page
     assert '"own": ""' in page
 
 
-def test_other_suffixes_and_networks_are_refused(model: shisen.Model, picture: np.ndarray, tmp_path: Path) -> None:
+def test_other_suffixes_and_networks_are_refused(model: shisen.Model, image: np.ndarray, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="png"):
-        shisen.attention(model, picture).save(tmp_path / "heads.docx")
+        shisen.attention(model, image).save(tmp_path / "heads.docx")
     cnn = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
     with pytest.raises(ModelError, match="grad_cam"):
-        shisen.attention(shisen.wrap(cnn, preprocess=shisen.Preprocess(16)), picture)
+        shisen.attention(shisen.wrap(cnn, preprocess=shisen.Preprocess(16)), image)
 
 
 def test_the_command_writes_what_it_says(
-    picture: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    image: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Image.fromarray(picture).save(tmp_path / "cat.png")
+    Image.fromarray(image).save(tmp_path / "cat.png")
     (tmp_path / "tiny_vit.py").write_text(
         "import timm\ndef build():\n    return timm.create_model('vit_tiny_patch16_224', img_size=32, embed_dim=24, "
         "depth=2, num_heads=3, patch_size=8, num_classes=5)\n",

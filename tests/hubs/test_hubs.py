@@ -18,7 +18,7 @@ from PIL import Image  # noqa: E402
 
 import shisen  # noqa: E402
 from shisen.errors import ModelError, UnknownName  # noqa: E402
-from shisen.models.listing import listing  # noqa: E402
+from shisen.models.catalog import listing  # noqa: E402
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_torchvision_gets_the_transforms_and_categories_of_its_weights(photo: Im
     mine, _ = model.prepare(model.read(photo))
     shown = model.network._network_input(torch.tensor(mine)[None])[0]
     assert shown.shape == want.shape
-    assert (shown - want).abs().mean() < 0.02  # resizing rounds differently by a grey level
+    assert (shown - want).abs().mean() < 0.02  # resizing rounds differently by a gray level
     assert model.labels[386] == "African elephant"
     assert model.labels.wordnet_id(386) == "n02504458"
     assert model.default_layer.startswith("layer4")

@@ -18,19 +18,19 @@ from torch import nn  # noqa: E402
 
 import shisen  # noqa: E402
 from shisen import attribution  # noqa: E402, F401
-from shisen.backends.onnx import OnnxClassifier  # noqa: E402
-from shisen.backends.torch import TorchClassifier  # noqa: E402
+from shisen.adapters.onnx.adapter import OnnxClassifier  # noqa: E402
+from shisen.adapters.torch.adapter import TorchClassifier  # noqa: E402
 from shisen.errors import MissingDependency, ModelError, ShisenWarning, UnknownName  # noqa: E402
 from shisen.registry import METHODS, get  # noqa: E402
-from shisen.targets import ClassSeed  # noqa: E402
+from shisen.targets import ClassObjective  # noqa: E402
 from shisen.types import Classifier, Scaling  # noqa: E402
 
-SEED = ClassSeed("class", ((1.0, (2,)),))
+SEED = ClassObjective("class", ((1.0, (2,)),))
 SCALING = Scaling((2.0, 3.0, 4.0), (-1.0, 0.5, 0.0))
 
 
 class Residual(nn.Module):
-    """A skip connection, so that the graph behind the inner layer still needs the picture."""
+    """A skip connection, so that the graph behind the inner layer still needs the image."""
 
     def __init__(self, fixed: bool = False, softmax: bool = False, turned: bool = False) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ def exported(net: Any, shape: tuple[int, ...] = (1, 3, 16, 24), dynamic: bool = 
     return buffer.getvalue()
 
 
-def pictures(n: int = 2) -> np.ndarray:
+def images(n: int = 2) -> np.ndarray:
     return np.random.default_rng(0).random((n, 16, 24, 3), dtype=np.float32)
 
 
@@ -76,7 +76,7 @@ def layer_of(model: OnnxClassifier, shape: tuple[int, ...], kind: str) -> str:
 
 def test_the_logits_and_feature_maps_are_torchs(pair: tuple[TorchClassifier, OnnxClassifier]) -> None:
     net, graph = pair
-    x = pictures()
+    x = images()
     assert isinstance(graph, Classifier)
     np.testing.assert_allclose(graph.activations(x), net.activations(x).numpy(), atol=1e-5)
     inner = layer_of(graph, (8, 12, 8), "Conv")
@@ -95,39 +95,39 @@ def test_the_default_layer_is_the_last_map(pair: tuple[TorchClassifier, OnnxClas
 def test_a_fixed_batch_is_filled_up(fixed: int) -> None:
     net = Residual()
     graph = OnnxClassifier(exported(net, (max(fixed, 1), 3, 16, 24), dynamic=not fixed))
-    assert graph.entry.batch == fixed
-    x = pictures(4)
+    assert graph.input_spec.batch == fixed
+    x = images(4)
     np.testing.assert_allclose(graph.activations(x), TorchClassifier(net).activations(x).numpy(), atol=1e-5)
 
 
-def test_channels_last_inputs_are_recognised() -> None:
+def test_channels_last_inputs_are_recognized() -> None:
     net = Residual(turned=True)
     graph = OnnxClassifier(exported(net, (1, 16, 24, 3)))
-    assert graph.entry.channels_last
+    assert graph.input_spec.channels_last
     plain = Residual()
     np.testing.assert_allclose(
-        graph.activations(pictures()), TorchClassifier(plain).activations(pictures()).numpy(), atol=1e-5
+        graph.activations(images()), TorchClassifier(plain).activations(images()).numpy(), atol=1e-5
     )
 
 
 def test_a_softmax_at_the_end_is_taken_off() -> None:
     graph = OnnxClassifier(exported(Residual(softmax=True)))
-    want = TorchClassifier(Residual()).activations(pictures()).numpy()
-    np.testing.assert_allclose(graph.activations(pictures()), want, atol=1e-5)
+    want = TorchClassifier(Residual()).activations(images()).numpy()
+    np.testing.assert_allclose(graph.activations(images()), want, atol=1e-5)
     assert graph.head == "softmax"
 
 
 def test_the_graph_is_cut_behind_the_point(pair: tuple[TorchClassifier, OnnxClassifier]) -> None:
     net, graph = pair
-    x = pictures(1)
+    x = images(1)
     values = np.random.default_rng(1).random((5, 4, 6, 12), dtype=np.float32)
     want = values.mean((1, 2)) @ net.net.fc.weight.detach().numpy().T + net.net.fc.bias.detach().numpy()
     np.testing.assert_allclose(graph.replaced(x, values, graph.default_layer), want, atol=1e-5)
-    assert graph.runs_tail_only(x, graph.default_layer)
+    assert graph.runs_downstream_only(x, graph.default_layer)
     inner = layer_of(graph, (8, 12, 8), "Add")
-    assert graph.runs_tail_only(x, inner)
+    assert graph.runs_downstream_only(x, inner)
     around = [p.path for p in graph.layers if p.kind == "Conv"][1]
-    assert not graph.runs_tail_only(x, around)
+    assert not graph.runs_downstream_only(x, around)
     maps = np.random.default_rng(2).random((3, 8, 12, 8), dtype=np.float32)
     np.testing.assert_allclose(graph.replaced(x, maps, around), net.replaced(x, maps, "inner").numpy(), atol=1e-5)
 
@@ -141,7 +141,7 @@ def test_the_maps_are_torchs(pair: tuple[TorchClassifier, OnnxClassifier], metho
     net, graph = pair
     if method in ("grad_cam", "gradient"):
         pytest.importorskip("onnx2torch")
-    x = pictures(1)
+    x = images(1)
     spec = get(method)
     options: dict[str, Any] = {"draws": 50} if "draws" in spec.options else {}
     layers: list[Any] = [None, None]
@@ -159,9 +159,9 @@ def test_the_maps_are_torchs(pair: tuple[TorchClassifier, OnnxClassifier], metho
 def test_guided_backprop_runs_on_the_twin(pair: tuple[TorchClassifier, OnnxClassifier]) -> None:
     pytest.importorskip("onnx2torch")
     net, graph = pair
-    want = net.rewired("guided").gradients(pictures(), SEED)[1].numpy()
-    np.testing.assert_allclose(graph.rewired("guided").gradients(pictures(), SEED)[1], want, atol=1e-5)
-    assert np.abs(want - net.gradients(pictures(), SEED)[1].numpy()).max() > 1e-3
+    want = net.rewired("guided").gradients(images(), SEED)[1].numpy()
+    np.testing.assert_allclose(graph.rewired("guided").gradients(images(), SEED)[1], want, atol=1e-5)
+    assert np.abs(want - net.gradients(images(), SEED)[1].numpy()).max() > 1e-3
 
 
 def test_a_conversion_that_answers_differently_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,13 +176,13 @@ def test_a_conversion_that_answers_differently_is_refused(monkeypatch: pytest.Mo
 
     monkeypatch.setattr("onnx2torch.convert", wrong)
     with pytest.raises(ModelError, match=r"same logits.*rise"):
-        graph.gradients(pictures(), SEED)
+        graph.gradients(images(), SEED)
 
 
 def test_without_onnx2torch_the_error_names_what_works(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
-    monkeypatch.delitem(sys.modules, "shisen.backends.onnx_twin", raising=False)
+    monkeypatch.delitem(sys.modules, "shisen.adapters.onnx.torch_equivalent", raising=False)
     true_import = builtins.__import__
 
     def refuse(name: str, *args: Any, **options: Any) -> Any:
@@ -192,12 +192,12 @@ def test_without_onnx2torch_the_error_names_what_works(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(builtins, "__import__", refuse)
     with pytest.raises(MissingDependency, match="score_cam"):
-        OnnxClassifier(exported(Residual())).gradients(pictures(), SEED)
+        OnnxClassifier(exported(Residual())).gradients(images(), SEED)
 
 
 def test_unknown_layers_and_broken_files_are_answered_in_words(pair: tuple[TorchClassifier, OnnxClassifier]) -> None:
     with pytest.raises(UnknownName, match="stem"):
-        pair[1].activations(pictures(), "/stem/Conv_output_1")
+        pair[1].activations(images(), "/stem/Conv_output_1")
     with pytest.raises(ModelError, match="readable"):
         OnnxClassifier(b"no graph at all")
 
@@ -206,19 +206,19 @@ def test_a_file_is_one_argument_away(tmp_path: Path) -> None:
     net = Residual()
     file = tmp_path / "inspector.onnx"
     file.write_bytes(exported(net))
-    picture = (pictures(1)[0] * 255).astype(np.uint8)
+    image = (images(1)[0] * 255).astype(np.uint8)
     with pytest.warns(ShisenWarning, match="16 × 24"):
         model = shisen.load(file, labels="a,b,c,d,e")
     assert model.name == "inspector"
-    want = net(torch.tensor(picture / np.float32(255))[None].permute(0, 3, 1, 2)).softmax(-1)[0].tolist()
-    for p in model.predict(picture):
+    want = net(torch.tensor(image / np.float32(255))[None].permute(0, 3, 1, 2)).softmax(-1)[0].tolist()
+    for p in model.predict(image):
         assert p.probability == pytest.approx(want["abcde".index(p.label)], abs=1e-5)
-    found = shisen.explain(model, picture, "rise" if "rise" in METHODS else "gradient", target="c")
+    found = shisen.explain(model, image, "rise" if "rise" in METHODS else "gradient", target="c")
     assert np.abs(found.values).max() > 0
     scaled = shisen.load(
         file, preprocess=shisen.Preprocess((16, 24), mean=(0.5, 0.5, 0.5), std=(0.25, 0.5, 0.5)), labels="a,b,c,d,e"
     )
-    assert scaled.predict(picture)[0].logit != model.predict(picture)[0].logit
+    assert scaled.predict(image)[0].logit != model.predict(image)[0].logit
 
 
 def test_a_class_token_network_has_a_default_layer_that_matters() -> None:

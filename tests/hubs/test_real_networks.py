@@ -16,8 +16,8 @@ pytest.importorskip("torchvision")
 from torch.nn import functional  # noqa: E402
 
 import shisen  # noqa: E402
-from shisen.backends.torch import TorchClassifier  # noqa: E402
-from shisen.targets import ClassSeed  # noqa: E402
+from shisen.adapters.torch.adapter import TorchClassifier  # noqa: E402
+from shisen.targets import ClassObjective  # noqa: E402
 
 pytestmark = pytest.mark.slow
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -100,7 +100,7 @@ def test_deconvnet_is_the_network_run_backwards() -> None:
     net = example("vgg16_article").build(6)
     # the article's size, where the pool in front of the classifier changes nothing
     x = np.random.default_rng(0).random((1, 224, 224, 3), dtype=np.float32) * 255 - 115
-    found = TorchClassifier(net).rewired("deconvnet").gradients(x, ClassSeed("class", ((1.0, (2,)),)))[1]
+    found = TorchClassifier(net).rewired("deconvnet").gradients(x, ClassObjective("class", ((1.0, (2,)),)))[1]
     want = deconvnet_by_hand(net, torch.tensor(x).permute(0, 3, 1, 2), 2)
     assert want.abs().max() > 0
     torch.testing.assert_close(found / want.abs().max(), want / want.abs().max(), atol=1e-4, rtol=0)

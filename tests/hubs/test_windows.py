@@ -12,17 +12,17 @@ timm = pytest.importorskip("timm")
 from torch.nn import functional  # noqa: E402
 
 import shisen  # noqa: E402
+from shisen.adapters.torch.adapter import TorchClassifier  # noqa: E402
 from shisen.attribution.attention import on_grid  # noqa: E402
-from shisen.backends.torch import TorchClassifier  # noqa: E402
 from shisen.errors import ModelError  # noqa: E402
 from shisen.registry import get  # noqa: E402
-from shisen.targets import ClassSeed  # noqa: E402
+from shisen.targets import ClassObjective  # noqa: E402
 from shisen.types import Attention  # noqa: E402
 
-SEED = ClassSeed("class", ((1.0, (3,)),))
+SEED = ClassObjective("class", ((1.0, (3,)),))
 
 
-def pictures(n: int = 2, h: int = 32, w: int = 64) -> np.ndarray:
+def images(n: int = 2, h: int = 32, w: int = 64) -> np.ndarray:
     return np.random.default_rng(1).random((n, h, w, 3), dtype=np.float32)
 
 
@@ -42,7 +42,7 @@ def numbered(h: int, w: int) -> Any:
 def test_timms_windows_lie_where_timm_cuts_them() -> None:
     from timm.models.swin_transformer import window_partition
 
-    x = pictures()
+    x = images()
     layers = TorchClassifier(swin(), size=(32, 64, 3)).attentions(x)
     assert [(a.grid, a.windows, a.values.shape) for a in layers] == [
         ((8, 16), 8, (2, 8 * 2, 16, 16)),
@@ -63,7 +63,7 @@ def test_torchvisions_padded_windows_are_found_too() -> None:
     vision = pytest.importorskip("torchvision")
     torch.manual_seed(0)
     net = vision.models.SwinTransformer([4, 4], 12, [2], [3], [4, 4], num_classes=5).eval()
-    (first, second) = TorchClassifier(net, size=(40, 56, 3)).attentions(pictures(2, 40, 56))
+    (first, second) = TorchClassifier(net, size=(40, 56, 3)).attentions(images(2, 40, 56))
     assert (first.grid, first.windows) == ((10, 14), 12)
     padded = functional.pad(numbered(10, 14) + 1, (0, 0, 0, 2, 0, 2))
     for layer, shift in ((first, 0), (second, 2)):
@@ -76,7 +76,7 @@ def test_maxvits_blocks_and_grids_are_found() -> None:
 
     torch.manual_seed(0)
     net = timm.create_model("maxvit_rmlp_pico_rw_256", img_size=128, num_classes=5).eval()
-    layers = TorchClassifier(net, size=(128, 128, 3)).attentions(pictures(1, 128, 128))
+    layers = TorchClassifier(net, size=(128, 128, 3)).attentions(images(1, 128, 128))
     first, second = layers[:2]
     assert first.grid == second.grid == (32, 32)
     np.testing.assert_array_equal(first.places, window_partition(numbered(32, 32), (4, 4)).reshape(64, 16))
@@ -98,9 +98,9 @@ def legrad_by_hand(net: Any, x: np.ndarray, k: int) -> np.ndarray:
     from timm.models.swin_transformer import window_reverse
 
     maps = []
-    for picture in x:
+    for image in x:
         with torch.no_grad():
-            t = net.layers[0](net.patch_embed(torch.tensor(picture)[None].permute(0, 3, 1, 2)))
+            t = net.layers[0](net.patch_embed(torch.tensor(image)[None].permute(0, 3, 1, 2)))
             t = net.layers[1].downsample(t)
         total = torch.zeros(4, 8)
         for block in net.layers[1].blocks:
@@ -114,8 +114,8 @@ def legrad_by_hand(net: Any, x: np.ndarray, k: int) -> np.ndarray:
             t = block(t)
             handle.remove()
             score = net.forward_head(net.norm(t))[0, k]
-            (slope,) = torch.autograd.grad(score, kept[0], retain_graph=True)
-            windows = slope.clamp(min=0).mean((1, 2)).reshape(-1, 4, 4, 1)
+            (gradient,) = torch.autograd.grad(score, kept[0], retain_graph=True)
+            windows = gradient.clamp(min=0).mean((1, 2)).reshape(-1, 4, 4, 1)
             back = window_reverse(windows, (4, 4), 4, 8)
             total = total + torch.roll(back, block.shift_size, (1, 2))[0, :, :, 0]
         maps.append((total / len(net.layers[1].blocks)).numpy())
@@ -123,7 +123,7 @@ def legrad_by_hand(net: Any, x: np.ndarray, k: int) -> np.ndarray:
 
 
 def test_legrad_reads_the_last_stage_through_its_windows() -> None:
-    net, x = swin(), pictures()
+    net, x = swin(), images()
     for block in net.layers[1].blocks:
         block.attn.fused_attn = False
     want = legrad_by_hand(net, x, 3)
@@ -134,13 +134,13 @@ def test_legrad_reads_the_last_stage_through_its_windows() -> None:
 
 
 def test_attention_times_gradient_of_the_last_stage() -> None:
-    model, x = TorchClassifier(swin(), size=(32, 64, 3)), pictures()
+    model, x = TorchClassifier(swin(), size=(32, 64, 3)), images()
     last = [a for a in model.attentions(x, SEED) if a.grid == (4, 8)]
     want = np.zeros((2, 32))
     for a in last:
-        shares = (a.values * a.gradients).sum(-2).reshape(2, 2, 4, 16).sum(2).numpy()  # picture, window, key
+        fractions = (a.values * a.gradients).sum(-2).reshape(2, 2, 4, 16).sum(2).numpy()  # image, window, key
         for window in range(2):
-            want[:, a.places[window]] += shares[:, window] / len(last)
+            want[:, a.places[window]] += fractions[:, window] / len(last)
     found = get("attention_x_gradient")(model, x, SEED).values.numpy()
     np.testing.assert_allclose(found, want.reshape(2, 4, 8), atol=1e-6)
     assert (found < 0).any()
@@ -149,17 +149,17 @@ def test_attention_times_gradient_of_the_last_stage() -> None:
 @pytest.mark.parametrize("method", ["attention_rollout", "chefer"])
 def test_what_follows_attention_through_all_layers_is_refused_with_the_reason(method: str) -> None:
     with pytest.raises(ModelError, match=r"among all places.*windows of 16 places.*legrad"):
-        get(method)(TorchClassifier(swin(), size=(32, 64, 3)), pictures(), SEED)
+        get(method)(TorchClassifier(swin(), size=(32, 64, 3)), images(), SEED)
 
 
 def test_the_sheet_shows_what_each_place_receives(tmp_path: Any) -> None:
     net = swin()
     model = shisen.wrap(net, preprocess=shisen.Preprocess((32, 64)), name="tiny swin")
-    picture = np.random.default_rng(0).integers(0, 255, (32, 64, 3), dtype=np.uint8)
-    found = shisen.attention(model, picture)
+    image = np.random.default_rng(0).integers(0, 255, (32, 64, 3), dtype=np.uint8)
+    found = shisen.attention(model, image)
     assert [m.shape for m in found.maps] == [(2, 8, 16)] * 2 + [(4, 4, 8)] * 2
     assert all(m.sum() == pytest.approx(m.size, rel=1e-5) for m in found.maps)
-    layer = model.attentions(model.prepare(model.read(picture))[0][None])[1]
+    layer = model.attentions(model.prepare(model.read(image))[0][None])[1]
     window, key = map(int, np.argwhere(layer.places == 5 * 16 + 7)[0])
     head = layer.values.reshape(8, 2, 16, 16)[window, 1]
     assert found.maps[1][1, 5, 7] == pytest.approx(float(head[:, key].sum()), rel=1e-5)
@@ -171,17 +171,17 @@ def test_the_sheet_shows_what_each_place_receives(tmp_path: Any) -> None:
 
 def test_the_page_asks_from_any_place_within_its_window(tmp_path: Any) -> None:
     pytest.importorskip("jinja2")
-    from shisen.features.heads_page import sheets_of
+    from shisen.inspect.attention_maps_page import sheets_of
 
     model = shisen.wrap(swin(), preprocess=shisen.Preprocess((32, 64)), name="tiny swin")
-    picture = np.random.default_rng(0).integers(0, 255, (32, 64, 3), dtype=np.uint8)
-    found = shisen.attention(model, picture)
+    image = np.random.default_rng(0).integers(0, 255, (32, 64, 3), dtype=np.uint8)
+    found = shisen.attention(model, image)
     sheets = sheets_of(found)
     assert [(s.grid, s.heads, s.first.shape, s.own.shape) for s in sheets[1:3]] == [
         ((8, 16), 2, (3, 128), (3, 128, 16)),
         ((4, 8), 4, (5, 32), (5, 32, 16)),
     ]
-    layer = model.attentions(model.prepare(model.read(picture))[0][None])[1]
+    layer = model.attentions(model.prepare(model.read(image))[0][None])[1]
     place = 5 * 16 + 7
     window, query = map(int, np.argwhere(layer.places == place)[0])
     heads = layer.values.reshape(8, 2, 16, 16)[window]

@@ -11,18 +11,18 @@ import numpy as np
 import pytest
 from keras import layers
 
-from nets_keras import SIDES, Twin, flat, nested, own, pictures, published, published_picture
-from shisen.backends.keras import KerasClassifier
+from nets_keras import SIDES, Twin, flat, images, nested, own, published, published_image
+from shisen.adapters.keras.adapter import KerasClassifier
 from shisen.errors import InputError, ModelError, ShisenWarning, UnknownName
-from shisen.targets import ClassSeed, FunctionSeed, LayerSeed, TopSeed, to_numpy
+from shisen.targets import ClassObjective, FunctionObjective, LayerObjective, TopKObjective, to_numpy
 from shisen.types import Classifier, Scaling
 
-SEED = ClassSeed("class 1", ((1.0, (1,)),))
+SEED = ClassObjective("class 1", ((1.0, (1,)),))
 CLOSE = {"rtol": 1e-4, "atol": 1e-6}
 
 
-def cam(model: KerasClassifier, x: Any, layer: str, seed: Any = SEED) -> Any:
-    a, g = (to_numpy(v) for v in model.gradients(x, seed, wrt=layer))
+def cam(model: KerasClassifier, x: Any, layer: str, objective: Any = SEED) -> Any:
+    a, g = (to_numpy(v) for v in model.gradients(x, objective, wrt=layer))
     return np.maximum((g.mean((1, 2), keepdims=True) * a).sum(-1), 0)
 
 
@@ -34,75 +34,77 @@ def twin_cam(v: dict[str, Any], g: dict[str, Any], point: str) -> Any:
 
 
 def test_published_grad_cam() -> None:
-    model, seed = KerasClassifier(published()), ClassSeed("class 0", ((1.0, (0,)),))
-    np.testing.assert_allclose(cam(model, published_picture(), "conv1", seed)[0], [[11.25, 13.5], [20.25, 22.5]])
-    np.testing.assert_allclose(cam(model, published_picture(), "relu1", seed)[0], [[0, 4], [28, 32.5]])
+    model, objective = KerasClassifier(published()), ClassObjective("class 0", ((1.0, (0,)),))
+    np.testing.assert_allclose(cam(model, published_image(), "conv1", objective)[0], [[11.25, 13.5], [20.25, 22.5]])
+    np.testing.assert_allclose(cam(model, published_image(), "relu1", objective)[0], [[0, 4], [28, 32.5]])
 
 
 @pytest.mark.parametrize(("make", "prefix"), [(flat, ""), (nested, "base/"), (own, "")])
 def test_values_gradients_and_grad_cam_equal_the_twin(make: Any, prefix: str) -> None:
-    model, x, twin = KerasClassifier(make()), pictures(3), Twin()
+    model, x, twin = KerasClassifier(make()), images(3), Twin()
     v = twin.forward(x)
     g = twin.backward(v, np.eye(3)[[1, 1, 1]])
     points = ["input", f"{prefix}conv1", f"{prefix}conv2", "logits"]
     for point, got in zip(points, model.activations(x, points), strict=True):
         np.testing.assert_allclose(to_numpy(got), v[point.removeprefix(prefix)], **CLOSE)
-    values, slopes = model.gradients(x, SEED, wrt=points[:3])
-    for point, value, slope in zip(points[:3], values, slopes, strict=True):
+    values, gradients = model.gradients(x, SEED, wrt=points[:3])
+    for point, value, gradient in zip(points[:3], values, gradients, strict=True):
         name = point.removeprefix(prefix)
         np.testing.assert_allclose(to_numpy(value), v[name], **CLOSE)
-        np.testing.assert_allclose(to_numpy(slope), g[name], **CLOSE)
+        np.testing.assert_allclose(to_numpy(gradient), g[name], **CLOSE)
     np.testing.assert_allclose(cam(model, x, f"{prefix}conv1"), twin_cam(v, g, "conv1"), **CLOSE)
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3])
 def test_a_nested_model_equals_the_flat_one(depth: int) -> None:
-    x, model = pictures(), KerasClassifier(nested(depth=depth))
+    x, model = images(), KerasClassifier(nested(depth=depth))
     prefix = "".join(f"base{level}/" for level in range(depth - 1, 0, -1)) + "base/"
     assert model.default_layer == f"{prefix}act2"
     np.testing.assert_allclose(cam(model, x, f"{prefix}conv2"), cam(KerasClassifier(flat()), x, "conv2"), **CLOSE)
 
 
 def test_several_seeds_come_from_one_forward_with_an_axis_in_front() -> None:
-    model, x, twin = KerasClassifier(flat()), pictures(), Twin()
+    model, x, twin = KerasClassifier(flat()), images(), Twin()
     v = twin.forward(x)
     asked: list[int] = []
 
     def recorded(y: Any) -> Any:
         asked.append(len(y))
-        return TopSeed()(y)
+        return TopKObjective()(y)
 
-    seeds = [SEED, FunctionSeed(recorded), ClassSeed("2 rather than 0", ((1.0, (2,)), (-1.0, (0,))))]
-    value, slopes = model.gradients(x, seeds, wrt="conv2")
+    objectives = [SEED, FunctionObjective(recorded), ClassObjective("2 rather than 0", ((1.0, (2,)), (-1.0, (0,))))]
+    value, gradients = model.gradients(x, objectives, wrt="conv2")
     assert asked == [2]
     np.testing.assert_allclose(to_numpy(value), v["conv2"], **CLOSE)
     top = np.eye(3)[v["logits"].argmax(-1)]
-    for slope, cotangent in zip(to_numpy(slopes), [np.eye(3)[[1, 1]], top, np.array([[-1.0, 0, 1]] * 2)], strict=True):
-        np.testing.assert_allclose(slope, twin.backward(v, cotangent)["conv2"], **CLOSE)
+    for gradient, cotangent in zip(
+        to_numpy(gradients), [np.eye(3)[[1, 1]], top, np.array([[-1.0, 0, 1]] * 2)], strict=True
+    ):
+        np.testing.assert_allclose(gradient, twin.backward(v, cotangent)["conv2"], **CLOSE)
 
 
 def test_a_seed_that_depends_on_the_value() -> None:
-    model, x, twin = KerasClassifier(flat(head="softmax")), pictures(), Twin()
+    model, x, twin = KerasClassifier(flat(head="softmax")), images(), Twin()
     v = twin.forward(x)
     p = np.exp(v["logits"] - v["logits"].max(-1, keepdims=True))
     p /= p.sum(-1, keepdims=True)
     want = p[:, 1:2] * (np.eye(3)[[1, 1]] - p)
-    seed = ClassSeed("class 1", ((1.0, (1,)),), "probability")
-    np.testing.assert_allclose(to_numpy(model.gradients(x, seed)[1]), twin.backward(v, want)["input"], **CLOSE)
+    objective = ClassObjective("class 1", ((1.0, (1,)),), "probability")
+    np.testing.assert_allclose(to_numpy(model.gradients(x, objective)[1]), twin.backward(v, want)["input"], **CLOSE)
 
 
 def test_an_objective_on_a_layer() -> None:
-    model, x, twin = KerasClassifier(flat()), pictures(), Twin()
-    _, slope = model.gradients(x, LayerSeed(((2, 1.0),)), at="conv1")
+    model, x, twin = KerasClassifier(flat()), images(), Twin()
+    _, gradient = model.gradients(x, LayerObjective(((2, 1.0),)), at="conv1")
     cotangent = np.zeros(twin.forward(x)["conv1"].shape)
     cotangent[..., 2] = 1 / np.prod(cotangent.shape[1:3])
     from nets_keras import _transposed
 
-    np.testing.assert_allclose(to_numpy(slope), _transposed(cotangent, twin.w["conv1"]), **CLOSE)
+    np.testing.assert_allclose(to_numpy(gradient), _transposed(cotangent, twin.w["conv1"]), **CLOSE)
 
 
-def test_a_batch_equals_its_pictures_at_any_batch_size() -> None:
-    model, x = KerasClassifier(flat()), pictures(5)
+def test_a_batch_equals_its_images_at_any_batch_size() -> None:
+    model, x = KerasClassifier(flat()), images(5)
     whole = cam(model, x, "act1")
     for i in range(5):
         np.testing.assert_allclose(cam(model, x[i : i + 1], "act1")[0], whole[i], **CLOSE)
@@ -111,27 +113,27 @@ def test_a_batch_equals_its_pictures_at_any_batch_size() -> None:
 def test_a_problem_in_the_seed_arrives_as_it_is() -> None:
     model = KerasClassifier(flat())
     with pytest.raises(InputError, match="A class index must lie between 0 and 2"):
-        model.gradients(pictures(), ClassSeed("none", ((1.0, (3,)),)))
+        model.gradients(images(), ClassObjective("none", ((1.0, (3,)),)))
 
 
 def test_scaling_and_channel_order_belong_to_the_model() -> None:
-    x = pictures()
+    x = images()
     scaling = Scaling((2.0, 3.0, 4.0), (0.5, -0.5, 0.25), reverse=True)
     model, twin = KerasClassifier(flat(), scaling), Twin()
     v = twin.forward((x * [2, 3, 4] + [0.5, -0.5, 0.25])[..., ::-1])
     np.testing.assert_allclose(to_numpy(model.activations(x)), v["logits"], **CLOSE)
     want = twin.backward(v, np.eye(3)[[1, 1]])["input"][..., ::-1] * [2, 3, 4]
-    value, slope = model.gradients(x, SEED)
+    value, gradient = model.gradients(x, SEED)
     np.testing.assert_allclose(to_numpy(value), x)
-    np.testing.assert_allclose(to_numpy(slope), want, **CLOSE)
+    np.testing.assert_allclose(to_numpy(gradient), want, **CLOSE)
 
 
 # ---- replaced
 
 
 @pytest.mark.parametrize(("make", "point"), [(flat, "act1"), (nested, "base/act1"), (own, "conv1")])
-def test_replaced_equals_the_twin_for_many_values_of_one_picture(make: Any, point: str) -> None:
-    model, x, twin = KerasClassifier(make()), pictures(1), Twin()
+def test_replaced_equals_the_twin_for_many_values_of_one_image(make: Any, point: str) -> None:
+    model, x, twin = KerasClassifier(make()), images(1), Twin()
     value = to_numpy(model.activations(x, point))
     values = np.concatenate([value] * 4)
     for c in range(4):
@@ -143,11 +145,11 @@ def test_replaced_equals_the_twin_for_many_values_of_one_picture(make: Any, poin
     tail = np.maximum(_convolve(a.astype(float), twin.w["conv2"]) + twin.w["bias2"], 0).mean((1, 2))
     want = tail @ twin.w["fc"] + twin.w["bias"]
     np.testing.assert_allclose(to_numpy(model.replaced(x, values, point)), want, **CLOSE)
-    assert model.runs_tail_only(x, point)
+    assert model.runs_downstream_only(x, point)
 
 
-def test_replaced_with_as_many_pictures_as_values() -> None:
-    model, x = KerasClassifier(flat()), pictures(3)
+def test_replaced_with_as_many_images_as_values() -> None:
+    model, x = KerasClassifier(flat()), images(3)
     value = to_numpy(model.activations(x, "act1"))
     np.testing.assert_allclose(
         to_numpy(model.replaced(x, value[::-1], "act1")), to_numpy(model.activations(x))[::-1], **CLOSE
@@ -161,8 +163,8 @@ def test_replaced_beside_a_branch_that_cannot_be_shared() -> None:
     a, b = layers.Conv2D(2, 3, name="a")(image), layers.Conv2D(2, 3, name="b")(image)
     x = layers.GlobalAveragePooling2D()(layers.Concatenate()([a, b]))
     net = keras.Model(image, layers.Dense(3)(x))
-    model, x = KerasClassifier(net), pictures(1)
-    assert not model.runs_tail_only(x, "a")
+    model, x = KerasClassifier(net), images(1)
+    assert not model.runs_downstream_only(x, "a")
     value = to_numpy(model.activations(x, "a"))
     got = to_numpy(model.replaced(x, np.concatenate([value, value * 0]), "a"))
     np.testing.assert_allclose(got[:1], to_numpy(model.activations(x)), **CLOSE)
@@ -192,7 +194,7 @@ def test_a_layer_called_twice_is_two_points() -> None:
     x = relu(layers.Conv2D(4, 3, name="c1")(image))
     x = relu(layers.Conv2D(5, 2, name="c2")(x))
     net = keras.Model(image, layers.Dense(3)(layers.GlobalAveragePooling2D()(x)))
-    model, x = KerasClassifier(net), pictures()
+    model, x = KerasClassifier(net), images()
     first, second, last, c1, c2 = (to_numpy(v) for v in model.activations(x, ("relu#1", "relu#2", "relu", "c1", "c2")))
     np.testing.assert_array_equal(first, np.maximum(c1, 0))
     np.testing.assert_array_equal(second, np.maximum(c2, 0))
@@ -212,14 +214,14 @@ def test_unknown_and_unreachable_layers() -> None:
 
     model = KerasClassifier(Spare(), size=(*SIDES, 3))
     with pytest.raises(UnknownName, match=r"no layer 'sped'.*'used'"):
-        model.activations(pictures(), "sped")
+        model.activations(images(), "sped")
     with pytest.raises(ModelError, match=r"'spare'.*can be captured: used"):
-        model.activations(pictures(), "spare")
+        model.activations(images(), "spare")
     with pytest.raises(ModelError, match="keeps places apart"):
         _ = model.default_layer
 
 
-def test_open_sizes_take_any_picture() -> None:
+def test_open_sizes_take_any_image() -> None:
     image = keras.Input((None, None, 3))
     x = layers.Conv2D(4, 3, activation="relu", name="conv")(image)
     model = KerasClassifier(keras.Model(image, layers.Dense(3)(layers.GlobalAveragePooling2D()(x))))
@@ -236,13 +238,13 @@ def test_a_model_with_several_outputs_needs_a_choice() -> None:
     x = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3)(image))
     outputs = {"one": layers.Dense(2, name="one")(x), "two": layers.Dense(3, activation="softmax", name="two")(x)}
     net = keras.Model(image, outputs)
-    assert to_numpy(KerasClassifier(net, output="two").activations(pictures())).shape == (2, 3)
+    assert to_numpy(KerasClassifier(net, output="two").activations(images())).shape == (2, 3)
     assert KerasClassifier(net, output="two").head == "softmax"
-    assert to_numpy(KerasClassifier(net, output=lambda o: o["one"]).activations(pictures())).shape == (2, 2)
+    assert to_numpy(KerasClassifier(net, output=lambda o: o["one"]).activations(images())).shape == (2, 2)
     with pytest.raises(ModelError, match=r"part 'three'.*one.*two"):
-        KerasClassifier(net, output="three").activations(pictures())
+        KerasClassifier(net, output="three").activations(images())
     listed = keras.Model(image, list(outputs.values()))
-    assert to_numpy(KerasClassifier(listed, output=1).activations(pictures())).shape == (2, 3)
+    assert to_numpy(KerasClassifier(listed, output=1).activations(images())).shape == (2, 3)
 
 
 @pytest.mark.parametrize("pack", [lambda i: [i], lambda i: {"image": i}])
@@ -250,7 +252,7 @@ def test_an_input_declared_in_a_list_or_under_a_name(pack: Any) -> None:
     image = keras.Input((*SIDES, 3), name="image")
     x = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, name="conv")(image))
     net = keras.Model(pack(image), layers.Dense(3)(x))
-    model, x = KerasClassifier(net), pictures()
+    model, x = KerasClassifier(net), images()
     assert model.size == (*SIDES, 3)
     want = np.asarray(keras.ops.convert_to_numpy(net(pack(keras.ops.convert_to_tensor(x)))))
     np.testing.assert_allclose(to_numpy(model.activations(x)), want, **CLOSE)
@@ -271,7 +273,7 @@ def test_channels_first_models_answer_channels_last(backend: str) -> None:
     x = layers.Conv2D(4, 3, name="conv", activation="relu")(image)
     last = keras.Model(image, layers.Dense(3, name="fc")(layers.GlobalAveragePooling2D()(x)))
     last.set_weights(first.get_weights())
-    x, got, want = pictures(), KerasClassifier(first), KerasClassifier(last)
+    x, got, want = images(), KerasClassifier(first), KerasClassifier(last)
     if backend == "tensorflow" and not _convolves_channels_first():
         with pytest.raises(ModelError, match=r"channels first.*KERAS_BACKEND=jax or torch"):
             got.activations(x)
@@ -303,7 +305,7 @@ def test_mixed_precision_answers_float32(policy: str) -> None:
     x = layers.Conv2D(4, 3, activation="relu", name="conv", dtype=policy)(image)
     x = layers.Dense(3, name="fc", dtype=policy)(layers.GlobalAveragePooling2D(dtype=policy)(x))
     net = keras.Model(image, layers.Activation("softmax", dtype="float32")(x))
-    model, x = KerasClassifier(net), pictures()
+    model, x = KerasClassifier(net), images()
     a, g = (to_numpy(v) for v in model.gradients(x, SEED, wrt="conv"))
     assert a.dtype == g.dtype == to_numpy(model.activations(x)).dtype == np.float32
     fc = net.get_layer("fc").get_weights()[0]
@@ -338,19 +340,19 @@ def test_tokens_come_back_as_a_grid_without_the_class_token() -> None:
 
 @pytest.mark.parametrize("make", [flat, nested, own])
 def test_a_fused_softmax_is_undone(make: Any) -> None:
-    x, v = pictures(), Twin().forward(pictures())
+    x, v = images(), Twin().forward(images())
     net = make(head="softmax")
     model = KerasClassifier(net)
     assert model.head == "softmax"
     np.testing.assert_allclose(to_numpy(model.activations(x)), v["logits"], **CLOSE)
     probability = np.asarray(keras.ops.convert_to_numpy(net(x)))
     np.testing.assert_allclose(probability.sum(-1), 1, rtol=1e-5)
-    slope = to_numpy(model.gradients(x, SEED)[1])
-    np.testing.assert_allclose(slope, Twin().backward(v, np.eye(3)[[1, 1]])["input"], **CLOSE)
+    gradient = to_numpy(model.gradients(x, SEED)[1])
+    np.testing.assert_allclose(gradient, Twin().backward(v, np.eye(3)[[1, 1]])["input"], **CLOSE)
 
 
 def test_a_softmax_layer_is_undone_and_keeps_its_own_value() -> None:
-    x, v = pictures(), Twin().forward(pictures())
+    x, v = images(), Twin().forward(images())
     model = KerasClassifier(flat(head="layer"))
     np.testing.assert_allclose(to_numpy(model.activations(x)), v["logits"], **CLOSE)
     np.testing.assert_allclose(to_numpy(model.activations(x, "soft")).sum(-1), 1, rtol=1e-5)
@@ -360,13 +362,13 @@ def test_a_single_sigmoid_unit() -> None:
     image = keras.Input((*SIDES, 3))
     x = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, name="conv")(image))
     net = keras.Model(image, layers.Dense(1, activation="sigmoid", name="fc")(x))
-    model, x = KerasClassifier(net), pictures()
+    model, x = KerasClassifier(net), images()
     logits = to_numpy(model.activations(x))
     assert model.head == "sigmoid"
     assert logits.shape == (2, 1)
     np.testing.assert_allclose(1 / (1 + np.exp(-logits)), np.asarray(keras.ops.convert_to_numpy(net(x))), rtol=1e-5)
-    positive = to_numpy(model.gradients(x, ClassSeed("yes", ((1.0, (1,)),), head="sigmoid"), wrt="conv")[1])
-    negative = to_numpy(model.gradients(x, ClassSeed("no", ((1.0, (0,)),), head="sigmoid"), wrt="conv")[1])
+    positive = to_numpy(model.gradients(x, ClassObjective("yes", ((1.0, (1,)),), head="sigmoid"), wrt="conv")[1])
+    negative = to_numpy(model.gradients(x, ClassObjective("no", ((1.0, (0,)),), head="sigmoid"), wrt="conv")[1])
     np.testing.assert_allclose(positive, -negative)
     fc = net.get_layer("fc").get_weights()[0][:, 0]
     np.testing.assert_allclose(positive, np.broadcast_to(fc / 20, positive.shape), rtol=1e-5)
@@ -384,7 +386,7 @@ def test_probabilities_that_cannot_be_undone_are_told(backend: str) -> None:
     x = keras.ops.exp(layers.Dense(3)(layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3)(image))))
     net = keras.Model(image, x / keras.ops.sum(x, axis=-1, keepdims=True))
     with pytest.warns(ShisenWarning, match="cannot be undone"):
-        KerasClassifier(net).activations(pictures())
+        KerasClassifier(net).activations(images())
 
 
 # ---- the user's model
@@ -408,7 +410,7 @@ def unchanged(net: Any) -> Iterator[None]:
 
 @pytest.mark.parametrize("make", [flat, nested, own])
 def test_the_model_is_as_it_was(make: Any) -> None:
-    net, x = make(head="softmax"), pictures()
+    net, x = make(head="softmax"), images()
     net(x)
     net.layers[0].trainable = False
     with unchanged(net):
@@ -419,7 +421,7 @@ def test_the_model_is_as_it_was(make: Any) -> None:
         model.replaced(x, to_numpy(model.activations(x, layer)), layer)
         for problem in (KeyError("mine"), KeyboardInterrupt()):
             with pytest.raises(type(problem)):
-                model.rewired("deconvnet").gradients(x, FunctionSeed(_raiser(problem)))
+                model.rewired("deconvnet").gradients(x, FunctionObjective(_raiser(problem)))
 
 
 def _raiser(problem: BaseException) -> Any:
@@ -448,7 +450,7 @@ def test_a_layer_that_fails_leaves_nothing_behind() -> None:
 
 
 def test_training_and_explaining_take_turns() -> None:
-    net, x = flat(head="softmax"), pictures()
+    net, x = flat(head="softmax"), images()
     model = KerasClassifier(net)
     before = to_numpy(model.activations(x)).copy()
     net.set_weights([w * 1.5 for w in net.get_weights()])
@@ -461,12 +463,12 @@ def test_training_and_explaining_take_turns() -> None:
     )
 
 
-def test_dropout_and_normalisation_run_as_in_inference() -> None:
+def test_dropout_and_normalization_run_as_in_inference() -> None:
     image = keras.Input((*SIDES, 3))
     x = layers.BatchNormalization()(layers.Conv2D(4, 3, name="conv")(image))
     x = layers.Dropout(0.5)(layers.GlobalAveragePooling2D()(x))
     net = keras.Model(image, layers.Dense(3)(x))
-    model, x = KerasClassifier(net), pictures()
+    model, x = KerasClassifier(net), images()
     np.testing.assert_array_equal(to_numpy(model.activations(x)), to_numpy(model.activations(x)))
     np.testing.assert_allclose(
         to_numpy(model.activations(x)), np.asarray(keras.ops.convert_to_numpy(net(x, training=False))), **CLOSE
@@ -478,7 +480,7 @@ def test_it_is_a_classifier_of_its_framework(backend: str) -> None:
     assert isinstance(model, Classifier)
     assert model.framework == f"keras-{backend}"
     kinds = {"tensorflow": "numpy", "jax": "jax", "torch": "torch"}
-    assert type(model.activations(pictures())).__module__.startswith(kinds[backend])
+    assert type(model.activations(images())).__module__.startswith(kinds[backend])
 
 
 def test_a_float64_network_is_not_rounded_on_its_way(backend: str) -> None:
@@ -494,9 +496,9 @@ def test_a_float64_network_is_not_rounded_on_its_way(backend: str) -> None:
 
     x = layers.Conv2D(4, 3, name="conv", dtype="float64")(image)
     x = layers.GlobalAveragePooling2D(dtype="float64")(Spy(dtype="float64", autocast=False)(x))
-    model, x = KerasClassifier(keras.Model(image, layers.Dense(3, name="fc", dtype="float64")(x))), pictures()
-    value, slope = (to_numpy(v) for v in model.gradients(x, SEED, wrt="conv"))
-    assert value.dtype == slope.dtype == to_numpy(model.activations(x)).dtype == np.float32
+    model, x = KerasClassifier(keras.Model(image, layers.Dense(3, name="fc", dtype="float64")(x))), images()
+    value, gradient = (to_numpy(v) for v in model.gradients(x, SEED, wrt="conv"))
+    assert value.dtype == gradient.dtype == to_numpy(model.activations(x)).dtype == np.float32
     assert set(seen) == {"float64"}
     weight = model.net.get_layer("fc").get_weights()[0][:, 1] / 20
-    np.testing.assert_allclose(slope, np.broadcast_to(weight, slope.shape), rtol=1e-6)
+    np.testing.assert_allclose(gradient, np.broadcast_to(weight, gradient.shape), rtol=1e-6)

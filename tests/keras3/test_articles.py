@@ -1,4 +1,4 @@
-"""The workflows of the articles on real pictures, as their examples run them."""
+"""The workflows of the articles on real images, as their examples run them."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_cats_and_dogs_from_an_h5_file(shared: Path, tmp_path: Path, photo: Path
     np.testing.assert_allclose(cat, -dog, atol=1e-6 * np.abs(dog).max())
 
 
-def test_two_classes_of_one_picture_in_xception(photo: Path) -> None:
+def test_two_classes_of_one_image_in_xception(photo: Path) -> None:
     article = example("two_classes")
     keras.utils.set_random_seed(0)
     model = article.model(weights=None)

@@ -13,11 +13,11 @@ import nets_vit
 import shisen
 import shisen.attribution  # fills the registry
 from nets_vit import DEPTH, HEADS, KEYS, PATCH, WIDTH, Transformer
-from shisen.backends.keras import KerasClassifier
-from shisen.backends.wrappers import Chunked
+from shisen.adapters.keras.adapter import KerasClassifier
+from shisen.adapters.wrappers import Batched
 from shisen.errors import ModelError
 from shisen.registry import METHODS, suiting
-from shisen.targets import ClassSeed, to_numpy
+from shisen.targets import ClassObjective, to_numpy
 
 CLOSE = {"rtol": 2e-3, "atol": 2e-5}
 STYLES = ["layer", "dropout", "ops", "written out", "blocks"]
@@ -87,7 +87,7 @@ def attention_in(style: str, k: int, v: Any) -> Any:
 
 
 def transformer(style: str, mean: bool = False) -> Any:
-    """Return the network of `nets_vit` in Keras, for pictures of any size."""
+    """Return the network of `nets_vit` in Keras, for images of any size."""
     w = nets_vit.weights()
     image = keras.Input((*SIDES, 3))
     x = layers.Conv2D(WIDTH, PATCH, PATCH, use_bias=False, name="patch")(image)
@@ -117,11 +117,11 @@ def transformer(style: str, mean: bool = False) -> Any:
     return net
 
 
-def seed(*classes: int) -> ClassSeed:
-    return ClassSeed("class", ((1.0, classes),))
+def one_hot(*classes: int) -> ClassObjective:
+    return ClassObjective("class", ((1.0, classes),))
 
 
-def pictures(n: int = 2) -> Any:
+def images(n: int = 2) -> Any:
     return np.random.default_rng(0).random((n, *SIDES, 3)).astype(np.float32)
 
 
@@ -134,13 +134,13 @@ def mean(request: pytest.FixtureRequest) -> bool:
 def oracle(mean: bool) -> tuple[Transformer, Any, Any]:
     """The twin, the gradients from its answer, the gradients block by block; for classes 1 and 4."""
     twin = Transformer(mean)
-    return twin, twin.slopes(pictures(), [1, 4]), twin.slopes(pictures(), [1, 4], per_block=True)
+    return twin, twin.gradients(images(), [1, 4]), twin.gradients(images(), [1, 4], per_block=True)
 
 
 @pytest.mark.parametrize("style", STYLES)
 def test_values_and_gradients_equal_the_twin(style: str, mean: bool, oracle: tuple[Transformer, Any, Any]) -> None:
-    twin, slopes, per_block = oracle
-    model, x = KerasClassifier(transformer(style, mean)), pictures()
+    twin, gradients, per_block = oracle
+    model, x = KerasClassifier(transformer(style, mean)), images()
     logits, _, attentions = twin.run(x)
     got = to_numpy(model.activations(x))
     np.testing.assert_allclose(got, logits, **CLOSE)
@@ -151,20 +151,20 @@ def test_values_and_gradients_equal_the_twin(style: str, mean: bool, oracle: tup
     for a, want in zip(without, attentions, strict=True):
         assert (a.grid, a.prefix, a.windows) == ((3, 4), 0 if mean else 1, 1)
         np.testing.assert_allclose(to_numpy(a.values), want, **CLOSE)
-    for wanted, options in ((slopes, {}), (per_block, {"per_block": True})):
-        for a, value, slope in zip(model.attentions(x, seed(1, 4), **options), attentions, wanted, strict=True):
+    for wanted, options in ((gradients, {}), (per_block, {"per_block": True})):
+        for a, value, gradient in zip(model.attentions(x, one_hot(1, 4), **options), attentions, wanted, strict=True):
             np.testing.assert_allclose(to_numpy(a.values), value, **CLOSE)
-            np.testing.assert_allclose(to_numpy(a.gradients), slope, **CLOSE)
+            np.testing.assert_allclose(to_numpy(a.gradients), gradient, **CLOSE)
     np.testing.assert_allclose(to_numpy(model.activations(x)), got, rtol=1e-6)
 
 
 def test_methods_equal_their_formulas(mean: bool, oracle: tuple[Transformer, Any, Any]) -> None:
-    twin, slopes, per_block = oracle
-    model, x = KerasClassifier(transformer("layer", mean)), pictures()
+    twin, gradients, per_block = oracle
+    model, x = KerasClassifier(transformer("layer", mean)), images()
     values = twin.run(x)[2]
     identity = np.eye(values[0].shape[-1])
     rollout, chefer = identity, identity
-    for a, g in zip(values, slopes, strict=True):
+    for a, g in zip(values, gradients, strict=True):
         mixed = (a.mean(1) + identity) / 2
         rollout = mixed / mixed.sum(-1, keepdims=True) @ rollout
         chefer = chefer + np.maximum(a * g, 0).mean(1) @ chefer
@@ -175,7 +175,7 @@ def test_methods_equal_their_formulas(mean: bool, oracle: tuple[Transformer, Any
         return row[:, first:].reshape(2, 3, 4)
 
     legrad = np.mean([np.maximum(g, 0).mean((1, 2)) for g in per_block], axis=0)[:, first:].reshape(2, 3, 4)
-    product = np.mean([(a * g).sum((1, 2)) for a, g in zip(values, slopes, strict=True)], axis=0)
+    product = np.mean([(a * g).sum((1, 2)) for a, g in zip(values, gradients, strict=True)], axis=0)
     wanted = {
         "attention_rollout": looking(rollout),
         "chefer": looking(chefer - identity),
@@ -184,9 +184,9 @@ def test_methods_equal_their_formulas(mean: bool, oracle: tuple[Transformer, Any
     }
     assert set(wanted) == {name for name, m in METHODS.items() if m.needs == "attention"}
     for name, want in wanted.items():
-        got = to_numpy(METHODS[name](model, x, seed(1, 4)).values)
+        got = to_numpy(METHODS[name](model, x, one_hot(1, 4)).values)
         np.testing.assert_allclose(got, want, atol=1e-4 * np.abs(want).max(), err_msg=name)
-        cut = to_numpy(METHODS[name](Chunked(model, 1), x, seed(1, 4)).values)
+        cut = to_numpy(METHODS[name](Batched(model, 1), x, one_hot(1, 4)).values)
         np.testing.assert_allclose(cut, got, atol=1e-5 * np.abs(want).max(), err_msg=name)
 
 
@@ -199,11 +199,11 @@ def test_heads_of_attention_are_no_feature_maps() -> None:
 
 def test_the_call_and_the_methods_on_offer() -> None:
     model = shisen.wrap(transformer("layer"), preprocess=shisen.Preprocess(SIDES), labels=list("abcde"))
-    picture = (pictures(1)[0] * 255).astype(np.uint8)
-    e = shisen.explain(model, picture, method="legrad", target="b")
+    image = (images(1)[0] * 255).astype(np.uint8)
+    e = shisen.explain(model, image, method="legrad", target="b")
     assert e.values.shape == (3, 4)
     assert "chefer" in suiting(model)
-    heads = shisen.attention(model, picture)
+    heads = shisen.attention(model, image)
     assert heads.values.shape == (DEPTH, HEADS, 13, 13)
 
 
@@ -213,5 +213,5 @@ def test_a_block_that_cannot_be_told_is_an_error() -> None:
     x = layers.GlobalAveragePooling1D()(layers.MultiHeadAttention(HEADS, KEYS, name="attention")(x, x))
     model = KerasClassifier(keras.Model(image, layers.Dense(5)(x)))
     with pytest.raises(ModelError, match=r"tokens behind every block.*'attention'"):
-        METHODS["legrad"](model, pictures(), seed(1, 4))
-    assert to_numpy(METHODS["chefer"](model, pictures(), seed(1, 4)).values).shape == (2, 3, 4)
+        METHODS["legrad"](model, images(), one_hot(1, 4))
+    assert to_numpy(METHODS["chefer"](model, images(), one_hot(1, 4)).values).shape == (2, 3, 4)

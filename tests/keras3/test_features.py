@@ -1,4 +1,4 @@
-"""Looking inside Keras models: the same pictures from the same start as torch with the same weights, where both are."""
+"""Looking inside Keras models: the same images from the same start as torch with the same weights, where both are."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from keras import layers
 
 import shisen
-from shisen.features.visualise import filters
+from shisen.inspect.feature_visualization import filters
 
 RNG = np.random.default_rng(0)
 ONE, TWO = RNG.normal(0, 0.3, (3, 3, 3, 6)).astype(np.float32), RNG.normal(0, 0.3, (3, 3, 6, 5)).astype(np.float32)
@@ -39,22 +39,22 @@ def slow_article(torch: Any, channel: int) -> Any:
     for _ in range(40):
         x.requires_grad_()
         y = conv(torch.relu(conv((x / 255).permute(0, 3, 1, 2), ONE, torch.tensor(LEVEL))), TWO, None)
-        (slope,) = torch.autograd.grad(y[:, channel].mean(), x)
-        x = (x + slope / slope.square().mean().sqrt()).detach()
+        (gradient,) = torch.autograd.grad(y[:, channel].mean(), x)
+        x = (x + gradient / gradient.square().mean().sqrt()).detach()
     y = x[0].numpy()
     return np.clip((y - y.mean()) / (y.std() + 1e-5) * 0.1 + 0.5, 0, 1)
 
 
-def test_the_article_makes_the_same_pictures_as_torch(model: shisen.Model) -> None:
+def test_the_article_makes_the_same_images_as_torch(model: shisen.Model) -> None:
     torch = pytest.importorskip("torch")
     made = filters(model, "two", range(5), recipe="article", size=32)
     for c in range(5):
-        np.testing.assert_allclose(made.pictures[c], slow_article(torch, c), atol=1e-3)
+        np.testing.assert_allclose(made.images[c], slow_article(torch, c), atol=1e-3)
     assert made.fired.all()
 
 
 @pytest.mark.parametrize("recipe", ["modern", "maco"])
-def test_a_network_of_one_size_gets_pictures_of_that_size_alone(model: shisen.Model, recipe: str) -> None:
+def test_a_network_of_one_size_gets_images_of_that_size_alone(model: shisen.Model, recipe: str) -> None:
     made = filters(model, "two", range(3), recipe=recipe, size=32, steps=30)
     assert (made.objective[-3:].mean(axis=0) > made.objective[:3].mean(axis=0)).all()
     with pytest.raises(shisen.ShisenError, match="size 48"):
@@ -62,10 +62,10 @@ def test_a_network_of_one_size_gets_pictures_of_that_size_alone(model: shisen.Mo
 
 
 def test_activations_and_ranking(model: shisen.Model) -> None:
-    picture = RNG.random((32, 32, 3)).astype(np.float32)
-    found = shisen.activations(model, picture)
+    image = RNG.random((32, 32, 3)).astype(np.float32)
+    found = shisen.activations(model, image)
     assert {"one", "two"} <= set(found.layers)
     assert (found["one"].values >= 0).all()
-    logit = np.asarray(model.activations(picture[None]))[0, 1]
+    logit = np.asarray(model.activations(image[None]))[0, 1]
     bias = np.asarray(model.network.net.get_layer("out").bias)[1]
     np.testing.assert_allclose(found.ranked(1, "two").contribution.sum(), logit - bias, rtol=1e-3, atol=1e-5)

@@ -16,10 +16,10 @@ import pytest
 from keras import layers
 
 import shisen
-from nets_keras import SIDES, flat, pictures
+from nets_keras import SIDES, flat, images
 from shisen.errors import MissingDependency, ModelError, ShisenWarning, UnknownName
 from shisen.models import keras_files
-from shisen.models.keras_recipes import application, applications
+from shisen.models.keras_presets import application, applications
 from shisen.models.torch_archive import read_tensors
 from shisen.targets import to_numpy
 
@@ -48,10 +48,10 @@ def test_lite0_answers_as_in_torch(lite: Any) -> None:
 def test_lite0_explains_as_in_torch(lite: Any, method: str) -> None:
     torch_model = shisen.load("efficientnet_lite0", framework="torch")
     y, x = np.mgrid[:160, :120]
-    picture = np.uint8(127 + 120 * np.sin(x[..., None] / [9, 13, 17] + y[..., None] / [21, 8, 5]))
+    image = np.uint8(127 + 120 * np.sin(x[..., None] / [9, 13, 17] + y[..., None] / [21, 8, 5]))
     # small, since of a million units some lie so close to the bend of a ReLU that rounding decides
-    want = shisen.explain(torch_model, picture, method=method, target=207, size=64).values
-    got = shisen.explain(lite, picture, method=method, target=207, size=64).values
+    want = shisen.explain(torch_model, image, method=method, target=207, size=64).values
+    got = shisen.explain(lite, image, method=method, target=207, size=64).values
     np.testing.assert_allclose(got, want, rtol=0, atol=1e-4 * np.abs(want).max())
 
 
@@ -189,12 +189,12 @@ def test_saved_models_come_back(tmp_path: Path, suffix: str) -> None:
     model = shisen.load(path, labels=["cat", "dog", "bird"])
     assert model.preprocess.sides == SIDES
     assert model.name == "small"
-    x = pictures()
+    x = images()
     p = np.asarray(keras.ops.convert_to_numpy(net(x)))
     got = to_numpy(model.activations(x))
     np.testing.assert_allclose(got - got.max(-1, keepdims=True), np.log(p / p.max(-1, keepdims=True)), atol=1e-4)
-    picture = np.random.default_rng(0).integers(0, 256, (*SIDES, 3), np.uint8)
-    e = shisen.explain(model, picture, method="grad_cam", target="dog", layer="conv2")
+    image = np.random.default_rng(0).integers(0, 256, (*SIDES, 3), np.uint8)
+    e = shisen.explain(model, image, method="grad_cam", target="dog", layer="conv2")
     assert e.target.indices == (1,)
 
 
@@ -255,9 +255,9 @@ def test_a_framework_function_is_taken_as_preprocessing() -> None:
     model = shisen.wrap(net, preprocess=keras.applications.vgg16.preprocess_input, labels=["a", "b"])
     assert model.preprocess.sides == (8, 6)
     assert model.preprocess.channel_order == "bgr"
-    picture = np.random.default_rng(0).integers(0, 256, (8, 6, 3), np.uint8)
-    want = net(keras.applications.vgg16.preprocess_input(picture[None].astype(np.float32)))
-    got = [p.logit for p in sorted(model.predict(picture), key=lambda p: p.index)]
+    image = np.random.default_rng(0).integers(0, 256, (8, 6, 3), np.uint8)
+    want = net(keras.applications.vgg16.preprocess_input(image[None].astype(np.float32)))
+    got = [p.logit for p in sorted(model.predict(image), key=lambda p: p.index)]
     np.testing.assert_allclose(got, np.asarray(keras.ops.convert_to_numpy(want))[0], rtol=1e-4)
 
 

@@ -10,13 +10,13 @@ import pytest
 import nets
 import shisen.attribution  # noqa: F401
 from nets_keras import toy
-from shisen.backends.keras import KerasClassifier
-from shisen.backends.randomise import randomised
-from shisen.backends.torch import TorchClassifier
-from shisen.backends.wrappers import Chunked
+from shisen.adapters.keras.adapter import KerasClassifier
+from shisen.adapters.torch.adapter import TorchClassifier
+from shisen.adapters.weight_randomization import randomized
+from shisen.adapters.wrappers import Batched
 from shisen.errors import ModelError
 from shisen.registry import METHODS
-from shisen.targets import ClassSeed, TopSeed, to_numpy
+from shisen.targets import ClassObjective, TopKObjective, to_numpy
 from shisen.types import Scaling
 
 # as few passes as show the point
@@ -33,8 +33,8 @@ METHODS_HERE = [name for name in METHODS if name not in ATTENTION]
 SCALING = Scaling((2.0, 1.5, 2.5), (-0.4, -0.5, -0.6))
 
 
-def maps(name: str, model: Any, x: Any, seed: Any) -> Any:
-    return to_numpy(METHODS[name](model, x, seed, **LIGHT.get(name, {})).values)
+def maps(name: str, model: Any, x: Any, objective: Any) -> Any:
+    return to_numpy(METHODS[name](model, x, objective, **LIGHT.get(name, {})).values)
 
 
 @pytest.fixture(scope="module", params=[("nested", "modules"), ("flat", "relu6")], ids=["nested", "relu6"])
@@ -48,35 +48,35 @@ def pair(request: Any) -> tuple[Any, Any]:
 
 @pytest.mark.parametrize("name", METHODS_HERE)
 def test_the_same_map_as_torch(name: str, pair: tuple[Any, Any]) -> None:
-    x, seed = nets.pictures(2), ClassSeed("a class each", ((1.0, (2, 4)),))
-    want, got = (maps(name, model, x, seed) for model in pair)
+    x, objective = nets.images(2), ClassObjective("a class each", ((1.0, (2, 4)),))
+    want, got = (maps(name, model, x, objective) for model in pair)
     assert got.shape == want.shape
     assert np.abs(want).max() > 0
     np.testing.assert_allclose(got, want, rtol=0, atol=1e-4 * np.abs(want).max())
 
 
 @pytest.mark.parametrize("name", ["grad_cam", "guided_backprop"])
-def test_a_batch_equals_its_pictures_however_it_is_cut(name: str) -> None:
+def test_a_batch_equals_its_images_however_it_is_cut(name: str) -> None:
     model = KerasClassifier(toy(nets.Toy()), size=(12, 16, 3))
-    x, seed = nets.pictures(3), ClassSeed("a class each", ((1.0, (2, 4, 0)),))
-    whole = maps(name, model, x, seed)
-    cut = maps(name, Chunked(model, 2), x, seed)
+    x, objective = nets.images(3), ClassObjective("a class each", ((1.0, (2, 4, 0)),))
+    whole = maps(name, model, x, objective)
+    cut = maps(name, Batched(model, 2), x, objective)
     np.testing.assert_allclose(cut, whole, atol=1e-4 * np.abs(whole).max())
-    tall = maps(name, model, nets.pictures(1, 20, 8), TopSeed())
+    tall = maps(name, model, nets.images(1, 20, 8), TopKObjective())
     assert tall.shape[1] / tall.shape[2] == 20 / 8
 
 
 @pytest.mark.parametrize("name", ATTENTION)
 def test_attention_methods_say_what_they_need(name: str) -> None:
     with pytest.raises(ModelError, match="attention"):
-        maps(name, KerasClassifier(toy(nets.Toy())), nets.pictures(), TopSeed())
+        maps(name, KerasClassifier(toy(nets.Toy())), nets.images(), TopKObjective())
 
 
-def test_randomised_weights_leave_the_original_alone() -> None:
+def test_randomized_weights_leave_the_original_alone() -> None:
     model = KerasClassifier(toy(nets.Toy()), SCALING, size=(12, 16, 3))
-    x = nets.pictures()
+    x = nets.images()
     before = to_numpy(model.activations(x)).copy()
-    after = to_numpy(randomised(model).activations(x))
+    after = to_numpy(randomized(model).activations(x))
     assert np.abs(before - after).max() > 0.05
     np.testing.assert_array_equal(to_numpy(model.activations(x)), before)
 

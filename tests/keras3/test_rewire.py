@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from keras import layers
 
-from nets_keras import CAPS, SIDES, Twin, flat, nested, own, pictures, published, published_picture
-from shisen.backends.keras import KerasClassifier
+from nets_keras import CAPS, SIDES, Twin, flat, images, nested, own, published, published_image
+from shisen.adapters.keras.adapter import KerasClassifier
 from shisen.errors import InputError, ModelError, ShisenWarning
-from shisen.targets import ClassSeed, to_numpy
+from shisen.targets import ClassObjective, to_numpy
 
 RULES = ("guided", "deconvnet")
-SEED = ClassSeed("class 1", ((1.0, (1,)),))
+SEED = ClassObjective("class 1", ((1.0, (1,)),))
 STYLES: dict[str, tuple[Callable[..., Any], str]] = {
     **{f"flat {kind}": (flat, kind) for kind in ("layers", "activation", "fused", "ops", "relu6", "ops6", "capped")},
     **{f"nested {kind}": (nested, kind) for kind in ("layers", "fused", "ops", "relu6")},
@@ -30,7 +30,7 @@ STYLES: dict[str, tuple[Callable[..., Any], str]] = {
 @pytest.mark.parametrize("style", STYLES)
 def test_every_style_equals_the_twin_and_differs_from_the_gradient(style: str, rule: str) -> None:
     make, kind = STYLES[style]
-    model, x = KerasClassifier(make(kind)), pictures()
+    model, x = KerasClassifier(make(kind)), images()
     twin = Twin(CAPS.get(kind, np.inf))
     values = twin.forward(x)
     cotangent = np.eye(3)[[1, 1]]
@@ -50,14 +50,14 @@ def test_every_style_equals_the_twin_and_differs_from_the_gradient(style: str, r
     ],
 )
 def test_published_values(rule: str, want: list[list[int]]) -> None:
-    seed = ClassSeed("class 0", ((1.0, (0,)),))
-    got = KerasClassifier(published()).rewired(rule).gradients(published_picture(), seed)[1]
+    objective = ClassObjective("class 0", ((1.0, (0,)),))
+    got = KerasClassifier(published()).rewired(rule).gradients(published_image(), objective)[1]
     np.testing.assert_allclose(to_numpy(got)[0, ..., 0], want, atol=1e-5)
 
 
 @pytest.mark.parametrize("rule", RULES)
 def test_a_compiled_predict_neither_freezes_the_rule_nor_keeps_it(rule: str, backend: str) -> None:
-    net, x = nested("fused", head="softmax"), pictures()
+    net, x = nested("fused", head="softmax"), images()
     net.compile(loss="categorical_crossentropy")
     before = net.predict(x, verbose=0)
     model = KerasClassifier(net)
@@ -98,13 +98,13 @@ def test_a_network_without_relus_is_refused_by_name(activation: str) -> None:
     model = KerasClassifier(keras.Model(image, layers.Dense(3)(layers.GlobalAveragePooling2D()(x))))
     name = {"gelu": "GELU", "silu": "SiLU", "elu": "ELU"}[activation]
     with pytest.raises(ModelError, match=rf"needs ReLU.*1 × {name}.*grad_cam"):
-        model.rewired("guided").gradients(pictures(), SEED)
+        model.rewired("guided").gradients(images(), SEED)
 
 
 def test_relus_that_the_gradient_does_not_pass_do_not_count() -> None:
     model = KerasClassifier(flat("layers"))
     with pytest.raises(ModelError, match="no ReLU on the way"):
-        model.rewired("guided").gradients(pictures(), SEED, wrt="pool")
+        model.rewired("guided").gradients(images(), SEED, wrt="pool")
 
 
 def test_a_mixed_network_warns() -> None:
@@ -112,7 +112,7 @@ def test_a_mixed_network_warns() -> None:
     x = layers.Conv2D(2, 2, activation="gelu")(layers.Conv2D(4, 3, activation="relu")(image))
     model = KerasClassifier(keras.Model(image, layers.Dense(3)(layers.GlobalAveragePooling2D()(x))))
     with pytest.warns(ShisenWarning, match="1 × GELU keep the plain gradient"):
-        model.rewired("guided").gradients(pictures(), SEED)
+        model.rewired("guided").gradients(images(), SEED)
 
 
 def test_an_unknown_rule_is_refused() -> None:
@@ -121,11 +121,11 @@ def test_an_unknown_rule_is_refused() -> None:
 
 
 def test_the_framework_is_as_it_was_after_an_error(backend: str) -> None:
-    from shisen.backends.keras_rewire import framework_of
+    from shisen.adapters.keras.rewire import framework_of
 
     names = ("relu", "relu6", "softmax", "sigmoid", "log_softmax")
     before = {name: getattr(framework_of(backend), name) for name in names}
     model = KerasClassifier(flat("ops", head="softmax")).rewired("guided")
     with pytest.raises(InputError, match="class index"), warnings.catch_warnings():
-        model.gradients(pictures(), ClassSeed("no such class", ((1.0, (9,)),)))
+        model.gradients(images(), ClassObjective("no such class", ((1.0, (9,)),)))
     assert {name: getattr(framework_of(backend), name) for name in names} == before

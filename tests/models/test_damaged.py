@@ -1,4 +1,4 @@
-"""More than two hundred damaged or odd pictures: each loads, or is answered with advice."""
+"""More than two hundred damaged or odd images: each loads, or is answered with advice."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shisen.errors import PictureError
-from shisen.models.pictures import open_picture
+from shisen.errors import ImageError
+from shisen.models.image_io import open_image
 
 
-def chunk(kind: bytes, data: bytes) -> bytes:
+def batch_size(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 def png_header(width: int, height: int) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 64))
+    return b"\x89PNG\r\n\x1a\n" + batch_size(b"IHDR", header) + batch_size(b"IDAT", zlib.compress(b"\0" * 64))
 
 
 def encoded(kind: str) -> bytes:
@@ -66,7 +66,7 @@ def damaged() -> Iterator[tuple[str, Any, bool | None]]:
     for name, data in {
         "zero bytes": b"",
         "one byte": b"\xff",
-        "text": b"not a picture\n" * 9,
+        "text": b"not an image\n" * 9,
         "html": b"<html><body>404</body></html>",
         "json": b'{"error": "no"}',
         "pdf": b"%PDF-1.7\n%\xe2\xe3",
@@ -125,8 +125,8 @@ def test_each_loads_or_is_answered_with_advice(place: int, tmp_path: Path) -> No
 def outcome(source: Any) -> Any:
     """The pixels, or the message; any other exception goes through and fails the test."""
     try:
-        return open_picture(source).pixels
-    except PictureError as error:
+        return open_image(source).pixels
+    except ImageError as error:
         return str(error).rstrip()
 
 
@@ -135,4 +135,4 @@ def test_broken_exif_leaves_the_pixels() -> None:
     at = data.index(b"Exif\0\0") + 6
     broken = data[:at] + b"\xff" * 12 + data[at + 12 :]
     with Image.open(io.BytesIO(data)) as image:
-        np.testing.assert_array_equal(open_picture(broken).pixels, np.asarray(image))
+        np.testing.assert_array_equal(open_image(broken).pixels, np.asarray(image))

@@ -14,7 +14,7 @@ from shisen.models.label_files import read_labels
 from shisen.models.labels import Labels, imagenet, labels_of, numbered
 
 
-def test_imagenet_agrees_with_the_labelled_photographs(shared: Path) -> None:
+def test_imagenet_agrees_with_the_labeled_photographs(shared: Path) -> None:
     with open(shared / "photos" / "labels.csv", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) > 100

@@ -1,4 +1,4 @@
-"""Preprocessing: equal to a two-step resize and crop, reversible geometry, exact normalisation."""
+"""Preprocessing: equal to a two-step resize and crop, reversible geometry, exact normalization."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from shisen.errors import InputError, PictureError, UnknownName
+from shisen.errors import ImageError, InputError, UnknownName
 from shisen.models import preprocess as module
 from shisen.models.preprocess import INTERPOLATIONS, Preprocess
-from shisen.types import Picture
+from shisen.types import InputImage
 
 
 def noise(height: int, width: int, seed: int = 0) -> npt.NDArray[np.uint8]:
@@ -38,22 +38,22 @@ def two_steps(pixels: npt.NDArray[np.uint8], resize: int, size: tuple[int, int],
 def test_crop_equals_resize_and_center_crop(
     shape: tuple[int, int], interpolation: str, resize: int, size: tuple[int, int]
 ) -> None:
-    picture = noise(*shape)
-    got, _ = Preprocess(size, fit="crop", resize=resize, interpolation=interpolation).pixels(Picture(picture))
-    expected = two_steps(picture, resize, size, INTERPOLATIONS[interpolation])
+    image = noise(*shape)
+    got, _ = Preprocess(size, fit="crop", resize=resize, interpolation=interpolation).pixels(InputImage(image))
+    expected = two_steps(image, resize, size, INTERPOLATIONS[interpolation])
     np.testing.assert_array_equal(got, expected.astype(np.float32) / np.float32(255))
 
 
 @pytest.mark.parametrize("shape", [(4, 900), (900, 4), (300, 200)])
 @pytest.mark.parametrize("fit", ["crop", "stretch", "pad"])
-def test_extreme_shapes_give_the_same_picture_piece_by_piece(
+def test_extreme_shapes_give_the_same_image_piece_by_piece(
     shape: tuple[int, int], fit: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     smooth = np.asarray(Image.fromarray(noise(4, 4)).resize(shape[::-1], Image.Resampling.BICUBIC))
     preprocess = Preprocess((40, 48), fit=fit)
-    whole, _ = preprocess.pixels(Picture(smooth))
+    whole, _ = preprocess.pixels(InputImage(smooth))
     monkeypatch.setattr(module, "MOST_INTERMEDIATE", 0)
-    pieces, _ = preprocess.pixels(Picture(smooth))
+    pieces, _ = preprocess.pixels(InputImage(smooth))
     assert np.abs(whole - pieces).max() <= 2.01 / 255
 
 
@@ -68,31 +68,31 @@ def test_a_line_of_a_million_pixels_needs_no_large_memory(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(Image.Image, "resize", counted)
     for shape in ((2, 1_000_000), (1_000_000, 2)):
-        picture = np.broadcast_to(np.linspace(0, 255, 1_000_000).astype(np.uint8)[None, :, None], (2, 1_000_000, 3))
-        picture = picture if shape[0] == 2 else picture.transpose(1, 0, 2)
+        image = np.broadcast_to(np.linspace(0, 255, 1_000_000).astype(np.uint8)[None, :, None], (2, 1_000_000, 3))
+        image = image if shape[0] == 2 else image.transpose(1, 0, 2)
         for fit in ("crop", "stretch", "pad"):
-            got, _ = Preprocess(224, fit=fit).pixels(Picture(np.ascontiguousarray(picture)))
+            got, _ = Preprocess(224, fit=fit).pixels(InputImage(np.ascontiguousarray(image)))
             assert abs(float(got[112, 112, 0]) - 0.5) < 0.01
     assert largest <= 224 * 224
 
 
-def test_stretch_leaves_a_picture_of_the_size_untouched() -> None:
-    picture = noise(24, 32)
-    got, frame = Preprocess((24, 32)).pixels(Picture(picture))
+def test_stretch_leaves_a_image_of_the_size_untouched() -> None:
+    image = noise(24, 32)
+    got, frame = Preprocess((24, 32)).pixels(InputImage(image))
     assert got.dtype == np.float32
-    np.testing.assert_array_equal(got, picture.astype(np.float32) / np.float32(255))
+    np.testing.assert_array_equal(got, image.astype(np.float32) / np.float32(255))
     assert frame.box == (0, 0, 32, 24)
 
 
-def test_pad_puts_grey_around_and_the_box_lies_outside() -> None:
-    got, frame = Preprocess(20, fit="pad").pixels(Picture(np.full((10, 40, 3), 255, np.uint8)))
+def test_pad_puts_gray_around_and_the_box_lies_outside() -> None:
+    got, frame = Preprocess(20, fit="pad").pixels(InputImage(np.full((10, 40, 3), 255, np.uint8)))
     np.testing.assert_array_equal(got[7:12], np.ones((5, 20, 3), np.float32))
     np.testing.assert_array_equal(np.unique(got[:7]), [np.float32(128) / np.float32(255)])
     assert frame.box == (0.0, -14.0, 40.0, 26.0)
 
 
-def test_a_crop_larger_than_the_resized_picture_is_padded() -> None:
-    got, frame = Preprocess((8, 16), fit="crop", resize=8).pixels(Picture(np.zeros((8, 8, 3), np.uint8)))
+def test_a_crop_larger_than_the_resized_image_is_padded() -> None:
+    got, frame = Preprocess((8, 16), fit="crop", resize=8).pixels(InputImage(np.zeros((8, 8, 3), np.uint8)))
     assert frame.box == (-4.0, 0.0, 12.0, 8.0)
     np.testing.assert_array_equal(got[:, :, 0] > 0, np.broadcast_to(np.repeat([1, 0, 0, 1], 4) > 0, (8, 16)))
 
@@ -116,28 +116,28 @@ def test_a_crop_larger_than_the_resized_picture_is_padded() -> None:
 def test_a_bright_spot_comes_back_to_its_place(
     shape: tuple[int, int], preprocess: Preprocess, where: tuple[float, float]
 ) -> None:
-    """The centre of the spot in the input, carried back by the frame, is its centre in the picture."""
+    """The center of the spot in the input, carried back by the frame, is its center in the image."""
     (H, W), (h, w) = shape, preprocess.sides
     frame = preprocess.frame(shape)
     left, top, right, bottom = frame.box
-    # a spot inside of what the network sees, several input pixels wide where the picture is larger
+    # a spot inside of what the network sees, several input pixels wide where the image is larger
     seen = (max(left, 0), max(top, 0), min(right, W), min(bottom, H))
     radius = (max(0.5, 2 * (bottom - top) / h), max(0.5, 2 * (right - left) / w))
-    centre = (seen[1] + where[0] * (seen[3] - seen[1]), seen[0] + where[1] * (seen[2] - seen[0]))
-    y0, y1 = (int(np.clip(round(centre[0] + s * radius[0]), 0, H)) for s in (-1, 1))
-    x0, x1 = (int(np.clip(round(centre[1] + s * radius[1]), 0, W)) for s in (-1, 1))
+    center = (seen[1] + where[0] * (seen[3] - seen[1]), seen[0] + where[1] * (seen[2] - seen[0]))
+    y0, y1 = (int(np.clip(round(center[0] + s * radius[0]), 0, H)) for s in (-1, 1))
+    x0, x1 = (int(np.clip(round(center[1] + s * radius[1]), 0, W)) for s in (-1, 1))
     y1, x1 = max(y1, y0 + 1), max(x1, x0 + 1)
     if y0 < seen[1] or x0 < seen[0] or y1 > seen[3] or x1 > seen[2]:
-        pytest.skip("the spot is not wholly in the crop of so small a picture")
-    picture = np.zeros((H, W, 3), np.uint8)
-    picture[y0:y1, x0:x1] = 255
-    got, same = preprocess.pixels(Picture(picture))
+        pytest.skip("the spot is not wholly in the crop of so small an image")
+    image = np.zeros((H, W, 3), np.uint8)
+    image[y0:y1, x0:x1] = 255
+    got, same = preprocess.pixels(InputImage(image))
     assert same == frame
     light = np.where(got[:, :, 0] == np.float32(128) / np.float32(255), 0, got[:, :, 0]).astype(np.float64)
     row = float((light.sum(1) * (np.arange(h) + 0.5)).sum() / light.sum())
     column = float((light.sum(0) * (np.arange(w) + 0.5)).sum() / light.sum())
     back = (top + row * (bottom - top) / h, left + column * (right - left) / w)
-    # a spot at the border of a tiny picture is drawn out to the border: half its width more
+    # a spot at the border of a tiny image is drawn out to the border: half its width more
     slack_y = 0.0 if y0 > 0 and y1 < H else 0.25 * (y1 - y0)
     slack_x = 0.0 if x0 > 0 and x1 < W else 0.25 * (x1 - x0)
     assert abs(back[0] - (y0 + y1) / 2) <= (bottom - top) / h + slack_y
@@ -153,7 +153,7 @@ def test_a_bright_spot_comes_back_to_its_place(
 )
 def test_frames_of_any_size(shape: tuple[int, int], size: tuple[int, int], fit: str, resize: int | None) -> None:
     preprocess = Preprocess(size, fit=fit, resize=resize if fit == "crop" else None)
-    got, frame = preprocess.pixels(Picture(np.full((*shape, 3), 200, np.uint8)))
+    got, frame = preprocess.pixels(InputImage(np.full((*shape, 3), 200, np.uint8)))
     left, top, right, bottom = frame.box
     assert got.shape == (*size, 3)
     assert right > left
@@ -165,7 +165,7 @@ def test_frames_of_any_size(shape: tuple[int, int], size: tuple[int, int], fit: 
         assert bottom <= shape[0] + 1e-9
         assert np.allclose(got, 200 / 255)
         assert min(left + shape[1] - right, top + shape[0] - bottom) == pytest.approx(0, abs=1e-6)
-    if fit == "pad":  # the whole picture is in view
+    if fit == "pad":  # the whole image is in view
         assert left <= 1e-9
         assert top <= 1e-9
         assert right >= shape[1] - 1e-9
@@ -227,5 +227,5 @@ def test_unknown_words_bring_the_nearest() -> None:
 
 
 def test_arrays_of_another_kind_are_refused() -> None:
-    with pytest.raises(PictureError, match=r"float64 of shape \(4, 4, 3\)"):
-        Preprocess(8).pixels(Picture(np.zeros((4, 4, 3))))
+    with pytest.raises(ImageError, match=r"float64 of shape \(4, 4, 3\)"):
+        Preprocess(8).pixels(InputImage(np.zeros((4, 4, 3))))

@@ -1,4 +1,4 @@
-"""Finding pictures in files, folders and patterns."""
+"""Finding images in files, folders and patterns."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shisen.models.sources import find_pictures
+from shisen.models.sources import find_images
 
 
 @pytest.fixture
@@ -23,32 +23,32 @@ def names(found: list[str], album: Path) -> list[str]:
 
 
 def test_folders_are_searched_through_in_order(album: Path) -> None:
-    assert names(find_pictures(album), album) == ["a.PNG", "b.jpg", "x[1].jpg", "sub/c.webp"]
+    assert names(find_images(album), album) == ["a.PNG", "b.jpg", "x[1].jpg", "sub/c.webp"]
 
 
 def test_order_is_kept_and_duplicates_go(album: Path) -> None:
     given = [album / "b.jpg", album, str(album / "sub" / ".." / "b.jpg"), album / "notes.txt"]
     expected = ["b.jpg", "a.PNG", "x[1].jpg", "sub/c.webp", "notes.txt"]
-    assert names(find_pictures(given), album) == expected
+    assert names(find_images(given), album) == expected
 
 
 def test_patterns(album: Path) -> None:
-    assert names(find_pictures(f"{album}/*.jpg"), album) == ["b.jpg", "x[1].jpg"]
-    assert names(find_pictures(f"{album}/*"), album) == ["a.PNG", "b.jpg", "sub/c.webp", "x[1].jpg"]
-    assert names(find_pictures(f"{album}/**/*.webp"), album) == ["sub/c.webp"]
-    assert names(find_pictures(f"{album}/*.dat"), album) == ["scan.dat"]
+    assert names(find_images(f"{album}/*.jpg"), album) == ["b.jpg", "x[1].jpg"]
+    assert names(find_images(f"{album}/*"), album) == ["a.PNG", "b.jpg", "sub/c.webp", "x[1].jpg"]
+    assert names(find_images(f"{album}/**/*.webp"), album) == ["sub/c.webp"]
+    assert names(find_images(f"{album}/*.dat"), album) == ["scan.dat"]
 
 
 def test_a_file_whose_name_looks_like_a_pattern(album: Path) -> None:
-    assert names(find_pictures(album / "x[1].jpg"), album) == ["x[1].jpg"]
+    assert names(find_images(album / "x[1].jpg"), album) == ["x[1].jpg"]
 
 
 def test_what_yields_nothing_stays_to_be_complained_about(album: Path) -> None:
     (album / "empty").mkdir()
     given = [str(album / "none.jpg"), f"{album}/*.gif", str(album / "empty"), "https://example.org/a.jpg", "a\0b"]
-    assert find_pictures(given) == given
+    assert find_images(given) == given
 
 
 def test_a_folder_linked_into_itself_ends(album: Path) -> None:
     (album / "sub" / "loop").symlink_to(album, target_is_directory=True)
-    assert names(find_pictures(album), album) == ["a.PNG", "b.jpg", "x[1].jpg", "sub/c.webp"]
+    assert names(find_images(album), album) == ["a.PNG", "b.jpg", "x[1].jpg", "sub/c.webp"]

@@ -13,11 +13,11 @@ from torch import nn
 
 import nets
 import shisen.attribution  # noqa: F401
-from shisen.backends.torch import TorchClassifier
-from shisen.backends.wrappers import Chunked, Passes, Shared, Watched
+from shisen.adapters.torch.adapter import TorchClassifier
+from shisen.adapters.wrappers import Batched, Passes, Shared, Watched
 from shisen.errors import ModelError
 from shisen.registry import METHODS
-from shisen.targets import ClassSeed, MixedSeed, TopSeed, to_numpy
+from shisen.targets import ClassObjective, MixedObjective, TopKObjective, to_numpy
 
 # as few passes as show the point
 LIGHT: dict[str, dict[str, Any]] = {
@@ -32,20 +32,20 @@ NAMES = [name for name, m in METHODS.items() if m.needs != "attention"]  # those
 LAYERS = [name for name in NAMES if METHODS[name].layered]
 
 
-def seed(*classes: int, weight: float = 1.0, score: str = "logit") -> ClassSeed:
-    return ClassSeed("class", ((weight, classes or (2,)),), score)
+def one_hot(*classes: int, weight: float = 1.0, score: str = "logit") -> ClassObjective:
+    return ClassObjective("class", ((weight, classes or (2,)),), score)
 
 
 def run(name: str, model: Any, x: Any, objective: Any = None, **options: Any) -> Any:
-    return METHODS[name](model, x, seed() if objective is None else objective, **{**LIGHT.get(name, {}), **options})
+    return METHODS[name](model, x, one_hot() if objective is None else objective, **{**LIGHT.get(name, {}), **options})
 
 
 def maps(name: str, model: Any, x: Any, objective: Any = None, **options: Any) -> Any:
     return to_numpy(run(name, model, x, objective, **options).values)
 
 
-def near(a: Any, b: Any, share: float = 1e-5) -> None:
-    np.testing.assert_allclose(a, b, rtol=0, atol=share * max(float(np.abs(b).max()), 1e-12))
+def near(a: Any, b: Any, fraction: float = 1e-5) -> None:
+    np.testing.assert_allclose(a, b, rtol=0, atol=fraction * max(float(np.abs(b).max()), 1e-12))
 
 
 @pytest.fixture(scope="module")
@@ -54,19 +54,19 @@ def model() -> TorchClassifier:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_batch_equals_its_pictures_however_it_is_cut(name: str, model: TorchClassifier) -> None:
-    x = nets.pictures(3)
-    objective = seed(0, 3, 4)  # a class each
+def test_a_batch_equals_its_images_however_it_is_cut(name: str, model: TorchClassifier) -> None:
+    x = nets.images(3)
+    objective = one_hot(0, 3, 4)  # a class each
     whole = maps(name, model, x, objective)
     for i in range(3):
-        near(maps(name, model, x[i : i + 1], seed((0, 3, 4)[i]))[0], whole[i], 1e-4)
-    near(maps(name, Chunked(model, 2), x, objective), whole, 1e-4)
-    near(maps(name, Chunked(model, 1), x, MixedSeed((seed(0), seed(3), seed(4)))), whole, 1e-4)
+        near(maps(name, model, x[i : i + 1], one_hot((0, 3, 4)[i]))[0], whole[i], 1e-4)
+    near(maps(name, Batched(model, 2), x, objective), whole, 1e-4)
+    near(maps(name, Batched(model, 1), x, MixedObjective((one_hot(0), one_hot(3), one_hot(4)))), whole, 1e-4)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_maps_lie_on_the_picture_even_if_it_is_not_square(name: str, model: TorchClassifier) -> None:
-    tall, wide = maps(name, model, nets.pictures(1, 20, 8)), maps(name, model, nets.pictures(1, 8, 20))
+def test_maps_lie_on_the_image_even_if_it_is_not_square(name: str, model: TorchClassifier) -> None:
+    tall, wide = maps(name, model, nets.images(1, 20, 8)), maps(name, model, nets.images(1, 8, 20))
     places = (20, 8) if tall.shape[1] == 20 else (10, 4)
     assert tall.shape[1:3] == places
     assert wide.shape[1:3] == places[::-1]
@@ -76,8 +76,8 @@ def test_maps_lie_on_the_picture_even_if_it_is_not_square(name: str, model: Torc
 
 @pytest.mark.parametrize("name", NAMES)
 def test_claims_about_sign_hold(name: str, model: TorchClassifier) -> None:
-    x = nets.pictures(3)
-    values = np.concatenate([maps(name, model, x, seed(k)).ravel() for k in range(5)])
+    x = nets.images(3)
+    values = np.concatenate([maps(name, model, x, one_hot(k)).ravel() for k in range(5)])
     assert (values > 0).any()
     if METHODS[name].signed and METHODS[name].class_specific:
         assert (values < 0).any(), "claims signs that no class shows"
@@ -87,14 +87,14 @@ def test_claims_about_sign_hold(name: str, model: TorchClassifier) -> None:
 
 @pytest.mark.parametrize("name", [n for n in NAMES if METHODS[n].linear])
 def test_linear_methods_scale_with_the_score(name: str, model: TorchClassifier) -> None:
-    x = nets.pictures()
-    near(maps(name, model, x, seed(2, weight=2.5)), 2.5 * maps(name, model, x), 1e-4)
+    x = nets.images()
+    near(maps(name, model, x, one_hot(2, weight=2.5)), 2.5 * maps(name, model, x), 1e-4)
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if METHODS[n].complete])
 @pytest.mark.parametrize("style", ["modules", "functional", "relu6"])
 def test_complete_methods_share_out_a_difference_of_scores(name: str, style: str) -> None:
-    x = nets.pictures(3)
+    x = nets.images(3)
     options = {"n": 400} if name == "integrated_gradients" else {}  # clipped units make the way bumpy
     result = run(name, TorchClassifier(nets.Toy(style)), x, **options)
     sums = to_numpy(result.values).reshape(3, -1).sum(axis=1)
@@ -105,7 +105,7 @@ def test_complete_methods_share_out_a_difference_of_scores(name: str, style: str
 
 
 def test_the_gap_of_integrated_gradients_is_the_real_one(model: TorchClassifier) -> None:
-    x = nets.pictures()
+    x = nets.images()
     logits = [to_numpy(model.activations(p))[:, 2] for p in (x, np.zeros_like(x))]
     for n in (1, 64):
         result = run("integrated_gradients", model, x, n=n)
@@ -116,8 +116,8 @@ def test_the_gap_of_integrated_gradients_is_the_real_one(model: TorchClassifier)
 
 @pytest.mark.parametrize("name", NAMES)
 def test_claims_about_the_class_hold(name: str, model: TorchClassifier) -> None:
-    x = nets.pictures()
-    found = [maps(name, model, x, seed(k)) for k in range(5)]
+    x = nets.images()
+    found = [maps(name, model, x, one_hot(k)) for k in range(5)]
     different = any(not np.array_equal(found[0], other) for other in found[1:])
     assert different == METHODS[name].class_specific
 
@@ -126,7 +126,7 @@ def test_claims_about_the_class_hold(name: str, model: TorchClassifier) -> None:
 def test_claims_about_passes_hold(name: str, model: TorchClassifier) -> None:
     passes = Passes()
     spec, options = METHODS[name], LIGHT.get(name, {})
-    x = nets.pictures(1)
+    x = nets.images(1)
     run(name, model, x)  # what is decided once for a network is decided now
     run(name, Watched(model, passes), x)
     n = options.get("n")
@@ -155,12 +155,12 @@ def dead() -> nn.Module:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_zero_map_stays_zero_and_is_never_nan(name: str) -> None:
     options = {"cam": "layer_cam"} if name == "guided_grad_cam" else {}
-    values = maps(name, TorchClassifier(dead()), nets.pictures(), **options)
+    values = maps(name, TorchClassifier(dead()), nets.images(), **options)
     np.testing.assert_allclose(values, 0, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_constant_picture_gives_no_nan(name: str, model: TorchClassifier) -> None:
+def test_a_constant_image_gives_no_nan(name: str, model: TorchClassifier) -> None:
     assert np.isfinite(maps(name, model, np.full((1, 12, 16, 3), 0.5, np.float32))).all()
 
 
@@ -189,7 +189,7 @@ def unchanged(before: dict[str, Any], net: nn.Module) -> None:
         assert old is None or torch.equal(old, new)
 
 
-class Breaks(ClassSeed):
+class Breaks(ClassObjective):
     """An objective that fails when it is asked."""
 
     def value(self, y: Any) -> Any:
@@ -208,11 +208,11 @@ def test_the_users_model_is_left_as_it_was_also_after_an_exception(name: str) ->
     net.norm.eval()
     before = everything_of(net)
     model = TorchClassifier(net)
-    run(name, model, nets.pictures())
+    run(name, model, nets.images())
     unchanged(before, net)
     if METHODS[name].class_specific:
         with pytest.raises(ZeroDivisionError):
-            run(name, model, nets.pictures(), Breaks("broken", ((1.0, (0,)),)))
+            run(name, model, nets.images(), Breaks("broken", ((1.0, (0,)),)))
         unchanged(before, net)
 
 
@@ -226,7 +226,7 @@ def training(net: nn.Module) -> Any:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_it_works_under_no_grad_on_frozen_models_and_in_training_mode(name: str, model: TorchClassifier) -> None:
-    x = nets.pictures()
+    x = nets.images()
     want = maps(name, model, x)
     with torch.no_grad():
         near(maps(name, model, x), want)
@@ -240,7 +240,7 @@ def test_it_works_under_no_grad_on_frozen_models_and_in_training_mode(name: str,
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("style", ["inplace", "functional", "shared"])
 def test_the_way_relus_are_written_makes_no_difference(name: str, style: str, model: TorchClassifier) -> None:
-    x = nets.pictures()
+    x = nets.images()
     layer = {"layer": "conv2"} if name in LAYERS else {}
     if name == "cam":
         layer = {"layer": "pool"}  # CAM needs a layer behind which nothing bends
@@ -251,51 +251,51 @@ def test_the_way_relus_are_written_makes_no_difference(name: str, style: str, mo
 @pytest.mark.parametrize("activation", [nn.GELU, nn.SiLU])
 def test_networks_without_relus_get_an_error_that_names_what_was_found(name: str, activation: type[nn.Module]) -> None:
     with pytest.raises(ModelError, match=rf"2 × {activation.__name__}.*grad_cam"):
-        run(name, TorchClassifier(nets.smooth_net(activation)), nets.pictures())
+        run(name, TorchClassifier(nets.smooth_net(activation)), nets.images())
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if METHODS[n].needs != "relu"])
 @pytest.mark.parametrize("activation", [nn.GELU, nn.SiLU])
 def test_other_methods_suit_any_activation(name: str, activation: type[nn.Module]) -> None:
-    assert np.isfinite(maps(name, TorchClassifier(nets.smooth_net(activation)), nets.pictures())).all()
+    assert np.isfinite(maps(name, TorchClassifier(nets.smooth_net(activation)), nets.images())).all()
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_top_class_is_that_of_the_unaltered_picture(name: str, model: TorchClassifier) -> None:
-    x = nets.pictures(3)
+def test_the_top_class_is_that_of_the_unaltered_image(name: str, model: TorchClassifier) -> None:
+    x = nets.images(3)
     best = tuple(int(k) for k in to_numpy(model.activations(x)).argmax(axis=1))
-    near(maps(name, model, x, TopSeed()), maps(name, model, x, seed(*best)))
+    near(maps(name, model, x, TopKObjective()), maps(name, model, x, one_hot(*best)))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_shared_passes_change_nothing(name: str, model: TorchClassifier) -> None:
-    x = nets.pictures()
-    seeds = [seed(1), seed(3)]
-    shared = Shared(model, x, seeds)
-    for objective in (*seeds, seeds[0]):
+    x = nets.images()
+    objectives = [one_hot(1), one_hot(3)]
+    shared = Shared(model, x, objectives)
+    for objective in (*objectives, objectives[0]):
         near(maps(name, shared, x, objective), maps(name, model, x, objective))
 
 
-def test_nine_maps_of_one_picture_share_one_pass(model: TorchClassifier) -> None:
-    x = nets.pictures(1)
+def test_nine_maps_of_one_image_share_one_pass(model: TorchClassifier) -> None:
+    x = nets.images(1)
     passes = Passes()
-    shared = Shared(Watched(model, passes), x, [seed(1), seed(3)])
+    shared = Shared(Watched(model, passes), x, [one_hot(1), one_hot(3)])
     names = "eigen_cam grad_cam grad_cam_pp xgrad_cam hires_cam layer_cam eigen_grad_cam ablation_cam recipro_cam cam"
     for name in names.split():
-        for objective in (seed(1), seed(3)):
+        for objective in (one_hot(1), one_hot(3)):
             run(name, shared, x, objective)
     assert passes.rows == {"gradients": 1}
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_results_repeat_exactly(name: str, model: TorchClassifier) -> None:
-    x = nets.pictures()
+    x = nets.images()
     np.testing.assert_array_equal(maps(name, model, x), maps(name, model, x))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_pictures_given_are_not_written_to(name: str, model: TorchClassifier) -> None:
-    x = nets.pictures()
+def test_images_given_are_not_written_to(name: str, model: TorchClassifier) -> None:
+    x = nets.images()
     kept = copy.deepcopy(x)
     tensor = torch.tensor(x)
     maps(name, model, x)

@@ -36,7 +36,7 @@ def served() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def desk(served: Any) -> Any:
+def session(served: Any) -> Any:
     """What the page asks of the library."""
     return served.shisen_desk
 
@@ -49,9 +49,9 @@ def served_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     pytest.importorskip("pyarrow")
     pytest.importorskip("sklearn")
     import shisen
-    from audit import toy
+    from auditing import toy
 
-    folder = toy.folder(tmp_path_factory.mktemp("toy") / "pictures", each=16)
+    folder = toy.folder(tmp_path_factory.mktemp("toy") / "images", each=16)
     page = shisen.serve(toy.model(True), folder, versus=toy.model(False), port=0, block=False)
     yield page
     page.close()

@@ -52,7 +52,7 @@ def test_a_class_is_explained_when_its_button_is_clicked(visit: Any) -> None:
     assert visit.locator("#shisen-class input").input_value() == "Egyptian cat"
 
 
-def test_another_method_and_then_another_picture(visit: Any) -> None:
+def test_another_method_and_then_another_image(visit: Any) -> None:
     box = visit.locator("#shisen-method input")
     box.click()
     box.fill("layer_cam")
@@ -62,9 +62,9 @@ def test_another_method_and_then_another_picture(visit: Any) -> None:
     alt(visit, "layer_cam for espresso")
 
 
-def test_drawing_differently_asks_the_network_nothing(visit: Any, desk: Any) -> None:
+def test_drawing_differently_asks_the_network_nothing(visit: Any, session: Any) -> None:
     alt(visit, "tiger cat")
-    asked, old = desk.asked, over(visit)
+    asked, old = session.asked, over(visit)
     for style in ("mask", "heatmap", "contour"):
         visit.locator("#shisen-style").get_by_text(style, exact=True).click()
         changed(visit, old)
@@ -77,20 +77,20 @@ def test_drawing_differently_asks_the_network_nothing(visit: Any, desk: Any) -> 
     box.fill("coolwarm")
     box.press("Enter")
     visit.wait_for_function("() => document.querySelector('.shisen-over').src.includes('coolwarm')", timeout=WAIT)
-    assert desk.asked == asked
+    assert session.asked == asked
     visit.locator("#shisen-answer-1").click()  # and the next map is drawn in the same way
     alt(visit, "Egyptian cat")
     assert "style=contour&colormap=coolwarm&alpha=0.8" in over(visit)
 
 
-def test_a_drawing_that_made_room_for_others_is_asked_for_anew(visit: Any, desk: Any) -> None:
-    from shisen.web.desk import BUDGET
-    from shisen.web.keeping import Kept
+def test_a_drawing_that_made_room_for_others_is_asked_for_anew(visit: Any, session: Any) -> None:
+    from shisen.web.lru_cache import LRUCache
+    from shisen.web.session import BUDGET
 
     visit.locator("#shisen-answer-2").click()
     alt(visit, "tabby")
-    desk._seen = Kept(BUDGET, lambda s: s.bytes)  # all is forgotten
-    desk._told.clear()
+    session._seen = LRUCache(BUDGET, lambda s: s.bytes)  # all is forgotten
+    session._told.clear()
     old = over(visit).split("?")[0]
     visit.locator("#shisen-style").get_by_text("heatmap", exact=True).click()
     visit.wait_for_function(
@@ -102,14 +102,14 @@ def test_a_drawing_that_made_room_for_others_is_asked_for_anew(visit: Any, desk:
     )
 
 
-def test_the_value_under_the_pointer_is_the_maps_own(visit: Any, desk: Any) -> None:
-    from shisen.web.asking import Ask
-    from shisen.web.desk import Chosen
+def test_the_value_under_the_pointer_is_the_maps_own(visit: Any, session: Any) -> None:
+    from shisen.web.request import Ask
+    from shisen.web.session import Chosen
 
     alt(visit, "tiger cat")
-    seen = desk.explain(Chosen("cat.png"), Ask(layer="head")).whole
+    seen = session.explain(Chosen("cat.png"), Ask(layer="head")).whole
     left, top, right, bottom = seen.frame.box
-    h, w = seen.picture.size
+    h, w = seen.image.size
     box = visit.locator(".shisen-frame").bounding_box()
     row, column = 3, 2
     x = (left + (right - left) * (column + 0.5) / seen.values.shape[1]) / w
@@ -150,8 +150,8 @@ def test_methods_and_classes_side_by_side(visit: Any) -> None:
     alt(visit, "tiger cat")
     visit.get_by_role("tab", name="Compare").click()
     visit.locator("#shisen-go-compare").click()
-    picture = visit.wait_for_selector("#shisen-comparison-0 img", timeout=WAIT)
-    visit.wait_for_function("i => i.naturalWidth > 600", arg=picture, timeout=WAIT)
+    image = visit.wait_for_selector("#shisen-comparison-0 img", timeout=WAIT)
+    visit.wait_for_function("i => i.naturalWidth > 600", arg=image, timeout=WAIT)
 
 
 def test_the_page_speaks_japanese(visit: Any) -> None:
@@ -201,16 +201,16 @@ PRESSED = """() => {
 }"""
 
 
-def test_a_slow_method_says_how_far_it_is_and_can_be_cancelled(visit: Any, desk: Any) -> None:
+def test_a_slow_method_says_how_far_it_is_and_can_be_canceled(visit: Any, session: Any) -> None:
     alt(visit, "tiger cat")
-    asked, old = desk.asked, over(visit)
+    asked, old = session.asked, over(visit)
     box = visit.locator("#shisen-method input")
     box.click()
     box.fill("rise")
     box.press("Enter")
     visit.wait_for_function(PRESSED, timeout=WAIT)  # in one go: the button is drawn anew five times a second
     visit.wait_for_selector('#shisen-status:has-text("Stopped")', timeout=WAIT)
-    assert desk.asked == asked
+    assert session.asked == asked
     assert over(visit) == old
 
 
@@ -225,7 +225,7 @@ def test_a_method_that_hardly_depends_on_the_weights_is_offered_with_a_caution(v
     visit.wait_for_selector('#shisen-compare-caution:has-text("deconvnet")', timeout=WAIT)
 
 
-def test_long_work_can_be_cancelled(visit: Any, desk: Any) -> None:
+def test_long_work_can_be_canceled(visit: Any, session: Any) -> None:
     alt(visit, "tiger cat")
     visit.get_by_role("tab", name="Trust").click()
     box = visit.locator("#shisen-trust-methods input")

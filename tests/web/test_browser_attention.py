@@ -16,7 +16,7 @@ LAYERS, HEADS, SIDE = 3, 2, 8
 
 @pytest.fixture(scope="module")
 def served_transformer() -> Iterator[Any]:
-    """The page over a small transformer with a class token, 8 × 8 places of a picture of 64 pixels."""
+    """The page over a small transformer with a class token, 8 × 8 places of an image of 64 pixels."""
     pytest.importorskip("gradio")
     torch = pytest.importorskip("torch")
     pytest.importorskip("skimage")

@@ -25,17 +25,17 @@ def choose(window: Any, part: str, words: str) -> None:
     box.press("Enter")
 
 
-def wide(window: Any, picture: str) -> int:
-    """Wait for a picture and return how many pixels wide it is."""
+def wide(window: Any, image: str) -> int:
+    """Wait for an image and return how many pixels wide it is."""
     window.wait_for_function(
         "p => { const i = document.querySelector(p); return i && i.naturalWidth > 0 }",
-        arg=f"{picture} img",
+        arg=f"{image} img",
         timeout=WAIT,
     )
-    return int(window.evaluate("p => document.querySelector(p).naturalWidth", f"{picture} img"))
+    return int(window.evaluate("p => document.querySelector(p).naturalWidth", f"{image} img"))
 
 
-def test_two_pictures_and_two_networks_stand_side_by_side(look: Any) -> None:
+def test_two_images_and_two_networks_stand_side_by_side(look: Any) -> None:
     tab(look, "Compare")
     choose(look, "#shisen-second", "warm/001.png")
     look.locator("#shisen-go-compare").click()
@@ -73,7 +73,7 @@ def test_methods_are_measured_with_progress_and_the_report_is_there_to_be_read_o
     look.locator("#shisen-trust-count input[type=number]").press("Tab")
     look.locator("#shisen-go-trust").click()
     look.wait_for_selector("#shisen-trust-status .shisen-note", timeout=WAIT)
-    look.wait_for_selector('#shisen-trust-status:has-text("6 pictures")', timeout=WAIT)
+    look.wait_for_selector('#shisen-trust-status:has-text("6 images")', timeout=WAIT)
     report = look.frame_locator(".shisen-report")
     assert "Can these explanations be trusted?" in report.locator("h1").inner_text(timeout=WAIT)
     box = look.locator(".shisen-report").bounding_box()
@@ -100,7 +100,7 @@ def test_a_setting_is_recommended_with_its_evidence_and_can_be_used(look: Any) -
     assert look.get_by_role("tab", name="Explain", exact=True).get_attribute("aria-selected") == "true"
 
 
-def test_an_audit_runs_to_its_findings_with_pictures_before_and_after(look: Any) -> None:
+def test_an_audit_runs_to_its_findings_with_images_before_and_after(look: Any) -> None:
     tab(look, "Audit")
     look.locator("#shisen-go-audit").click()
     look.wait_for_selector("#shisen-audit-status progress", timeout=WAIT)
@@ -129,7 +129,7 @@ def test_an_audit_that_was_stopped_goes_on_when_started_again(look: Any) -> None
 
 NAMELESS = """() => [...document.querySelectorAll('input, textarea, select, button, [role=slider], img, iframe')]
   .filter((e) => e.offsetParent && e.type !== 'file' && !e.closest('.hide, [hidden], [aria-hidden=true]'))
-  .filter((e) => !(e.getAttribute('aria-label') || e.getAttribute('aria-labelledby') || e.getAttribute('title')
+  .filter((e) => !(e.getAttribute('aria-label') || e.getAttribute('aria-labeledby') || e.getAttribute('title')
     || e.alt || e.innerText || (e.labels && [...e.labels].some((l) => l.innerText.trim())) || e.placeholder))
   .map((e) => `${e.tagName}.${e.className} in ${(e.closest('[id^=shisen]') || {}).id}`)"""
 

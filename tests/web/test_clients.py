@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 
 import shisen
-from shisen.render.files import plain
-from shisen.web.desk import BUDGET
+from shisen.viz.files import plain
+from shisen.web.session import BUDGET
 
 # the page's framework warns of its own parts
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
@@ -29,14 +29,14 @@ def client_of(served: Any, folder: Path) -> Any:
     return gradio_client.Client(served.local_url, verbose=False, download_files=str(folder), analytics_enabled=False)
 
 
-def ask(client: Any, picture: str = "", upload: Any = None, **more: Any) -> Any:
+def ask(client: Any, image: str = "", upload: Any = None, **more: Any) -> Any:
     given = {"method": "grad_cam", "target": "", "layer": "", "score": "logit", "style": "blend", "colormap": "jet"}
     given |= {"alpha": 0.4, **more}
-    return client.predict(upload, picture, *given.values(), api_name="/explain")
+    return client.predict(upload, image, *given.values(), api_name="/explain")
 
 
-def test_eight_at_once_get_their_own_answers(served: Any, desk: Any, tmp_path: Path) -> None:
-    names = desk.shelf.names
+def test_eight_at_once_get_their_own_answers(served: Any, session: Any, tmp_path: Path) -> None:
+    names = session.store.names
     work = [(names[i % 3], CLASSES[(i // 3) % 5], ("gradient", "grad_cam", "hires_cam")[i % 7 % 3]) for i in range(200)]
 
     def one_client(k: int) -> list[tuple[int, Any]]:
@@ -48,16 +48,16 @@ def test_eight_at_once_get_their_own_answers(served: Any, desk: Any, tmp_path: P
     assert len(answers) == 200
     digests: dict[Any, str] = {}
     for i, record in answers:
-        picture, target, method = work[i]
-        assert record["picture"]["source"] == picture
+        image, target, method = work[i]
+        assert record["image"]["source"] == image
         assert record["target"]["name"] == target
         assert record["method"] == method
         assert digests.setdefault(work[i], record["values"]["sha256"]) == record["values"]["sha256"]
     assert len(set(digests.values())) == len(digests), "two different questions have the same answer"
-    for picture, target, method in list(digests)[::5]:  # the same as one alone gets
-        alone = shisen.explain(desk.model, desk.shelf.path(picture), method, target=target).manifest()
-        assert plain(alone)["values"]["sha256"] == digests[picture, target, method]
-    assert desk._seen.bytes <= BUDGET
+    for image, target, method in list(digests)[::5]:  # the same as one alone gets
+        alone = shisen.explain(session.model, session.store.path(image), method, target=target).manifest()
+        assert plain(alone)["values"]["sha256"] == digests[image, target, method]
+    assert session._seen.bytes <= BUDGET
 
 
 def test_hostile_names_and_uploads_are_refused_with_a_message(served: Any, served_folder: Any, tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_hostile_names_and_uploads_are_refused_with_a_message(served: Any, serve
     for name, body in bodies.items():
         file = tmp_path / name
         file.write_bytes(body)
-        with pytest.raises(Exception, match="(?i)picture|pixel") as refused:
+        with pytest.raises(Exception, match="(?i)image|pixel") as refused:
             ask(client, upload=handle_file(str(file)))
         assert "Traceback" not in str(refused.value)
     for wrong in (
@@ -151,7 +151,7 @@ def test_hostile_names_and_uploads_are_refused_with_a_message(served: Any, serve
 
 def test_the_other_tabs_can_be_called_too(served_folder: Any, tmp_path: Path) -> None:
     client = client_of(served_folder, tmp_path)
-    name = client.predict(api_name="/pictures")[0]
+    name = client.predict(api_name="/images")[0]
     figure, record = client.predict(None, name, ["gradient", "grad_cam"], 2, api_name="/compare")
     assert Image.open(figure).width > 300
     assert {p["method"] for p in record["panels"]} == {"gradient", "grad_cam"}
@@ -191,29 +191,29 @@ def status(address: str, **headers: str) -> int:
         return refused.code
 
 
-def test_no_file_of_the_disk_can_be_had(served: Any, desk: Any) -> None:
+def test_no_file_of_the_disk_can_be_had(served: Any, session: Any) -> None:
     root = served.local_url
     own = Path(__file__).resolve()
     outside = ["/etc/passwd", str(own), str(own.parents[2] / "pyproject.toml"), "../../etc/passwd", "pyproject.toml"]
     outside += [
-        str(desk.shelf.folder / "cat.png"),
+        str(session.store.folder / "cat.png"),
         "%2e%2e/%2e%2e/etc/passwd",
         "http://127.0.0.1:1/x",
         "file:///etc/passwd",
     ]
     for path in outside:
         assert status(f"{root}gradio_api/file={path}") >= 400, path
-    for path in ("", "x/picture", "../map", "x/map?style=blend&colormap=jet&alpha=0.4", "%00/values", "x" * 5000):
+    for path in ("", "x/image", "../map", "x/map?style=blend&colormap=jet&alpha=0.4", "%00/values", "x" * 5000):
         assert status(f"{root}shisen/{path}") == 404, path
     assert status(root, Host="evil.example") == 403
-    assert status(f"{root}shisen/x/picture", Host="evil.example") == 403
+    assert status(f"{root}shisen/x/image", Host="evil.example") == 403
 
 
-def test_a_drawing_is_fetched_under_a_name_of_its_own_and_equals_what_is_drawn(served: Any, desk: Any) -> None:
-    from shisen.web.asking import Ask
-    from shisen.web.desk import Chosen
+def test_a_drawing_is_fetched_under_a_name_of_its_own_and_equals_what_is_drawn(served: Any, session: Any) -> None:
+    from shisen.web.request import Ask
+    from shisen.web.session import Chosen
 
-    one, other = (desk.explain(Chosen("cat.png"), Ask(a=k)) for k in (282, 285))
+    one, other = (session.explain(Chosen("cat.png"), Ask(a=k)) for k in (282, 285))
     assert one.token != other.token
     assert len(one.token) > 20
     for style in ("blend", "mask", "heatmap", "contour"):
@@ -229,8 +229,8 @@ def test_a_drawing_is_fetched_under_a_name_of_its_own_and_equals_what_is_drawn(s
         assert json.load(answer)["unit"] == one.whole.unit
 
 
-def test_a_file_that_a_program_names_on_the_server_is_not_read(served: Any, desk: Any) -> None:
-    own = str(desk.shelf.folder / "cat.png")
+def test_a_file_that_a_program_names_on_the_server_is_not_read(served: Any, session: Any) -> None:
+    own = str(session.store.folder / "cat.png")
     data = [{"path": own, "meta": {"_type": "gradio.FileData"}}, "", "grad_cam", "", "", "logit", "blend", "jet", 0.4]
     call = urllib.request.Request(
         f"{served.local_url}gradio_api/call/explain",

@@ -16,24 +16,24 @@ import pytest
 from PIL import Image
 
 import shisen
-from shisen.errors import InputError, PictureError, ShisenError
-from shisen.evaluate.words import CAUTIONS_JA
+from shisen.errors import ImageError, InputError, ShisenError
+from shisen.evaluation.words import CAUTIONS_JA
 from shisen.registry import METHODS
-from shisen.web.asking import Ask, Drawing, Start
-from shisen.web.desk import Chosen, Desk
-from shisen.web.drawings import Drawings, drawing_address, rank_address
-from shisen.web.guard import POLICY, Guard
+from shisen.web.image_store import MAX_BYTES, ImageStore, open_upload
 from shisen.web.inside_tab import read_channels
 from shisen.web.jobs import Exports, Far, Jobs
-from shisen.web.keeping import Kept
-from shisen.web.offering import JAPANESE, caution, offered
+from shisen.web.lru_cache import LRUCache
+from shisen.web.method_choices import JAPANESE, caution, offered
+from shisen.web.request import Ask, Drawing, Start
+from shisen.web.routes import Drawings, drawing_address, rank_address
+from shisen.web.security import POLICY, Guard
 from shisen.web.server import check_host, credentials
-from shisen.web.shelf import MAX_BYTES, Shelf, open_upload
+from shisen.web.session import Chosen, Session
 from shisen.web.words import ERRORS, WORDS, in_words, progress_words
 
 
 def test_what_was_used_longest_ago_makes_room_and_the_newest_stays() -> None:
-    kept: Kept[bytes] = Kept(10, len)
+    kept: LRUCache[bytes] = LRUCache(10, len)
     kept.put("a", b"1234")
     kept.put("b", b"1234")
     assert kept.get("a") == b"1234"
@@ -55,7 +55,7 @@ def test_every_text_is_there_in_both_languages_with_the_same_places_to_fill() ->
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Shelf:
+def store(tmp_path: Path) -> ImageStore:
     folder = tmp_path / "given"
     (folder / "inner").mkdir(parents=True)
     for name in ("a.png", "inner/b.png"):
@@ -64,18 +64,18 @@ def shelf(tmp_path: Path) -> Shelf:
     Image.fromarray(np.zeros((4, 5, 3), np.uint8)).save(secret)
     os.symlink(secret, folder / "link.png")
     os.symlink(tmp_path, folder / "out")
-    return Shelf(folder)
+    return ImageStore(folder)
 
 
-def test_a_link_that_leads_out_of_the_folder_is_no_picture_of_it(shelf: Shelf) -> None:
-    assert sorted(shelf.names) == ["a.png", "inner/b.png"]
+def test_a_link_that_leads_out_of_the_folder_is_no_image_of_it(store: ImageStore) -> None:
+    assert sorted(store.names) == ["a.png", "inner/b.png"]
 
 
-def test_a_file_that_becomes_a_link_later_is_refused(shelf: Shelf) -> None:
-    (shelf.folder / "a.png").unlink()
-    os.symlink(shelf.folder.parent / "secret.png", shelf.folder / "a.png")
-    with pytest.raises(PictureError, match="one of the folder"):
-        shelf.path("a.png")
+def test_a_file_that_becomes_a_link_later_is_refused(store: ImageStore) -> None:
+    (store.folder / "a.png").unlink()
+    os.symlink(store.folder.parent / "secret.png", store.folder / "a.png")
+    with pytest.raises(ImageError, match="one of the folder"):
+        store.path("a.png")
 
 
 HOSTILE = [
@@ -88,30 +88,30 @@ HOSTILE = [
 ]
 
 
-def test_no_name_but_the_folders_own_opens_anything(shelf: Shelf) -> None:
+def test_no_name_but_the_folders_own_opens_anything(store: ImageStore) -> None:
     assert len(HOSTILE) >= 48
     for name in HOSTILE:
-        with pytest.raises(PictureError, match="one of the folder"):
-            shelf.path(name)
+        with pytest.raises(ImageError, match="one of the folder"):
+            store.path(name)
 
 
-def test_stepping_goes_round_in_a_circle(shelf: Shelf) -> None:
-    assert shelf.step("a.png", 1) == "inner/b.png"
-    assert shelf.step("inner/b.png", 1) == "a.png"
-    assert shelf.step("a.png", -1) == "inner/b.png"
-    assert shelf.step(None, 1) == "a.png"
-    assert shelf.step(None, -1) == "inner/b.png"
+def test_stepping_goes_round_in_a_circle(store: ImageStore) -> None:
+    assert store.step("a.png", 1) == "inner/b.png"
+    assert store.step("inner/b.png", 1) == "a.png"
+    assert store.step("a.png", -1) == "inner/b.png"
+    assert store.step(None, 1) == "a.png"
+    assert store.step(None, -1) == "inner/b.png"
 
 
 def test_an_upload_is_bounded_in_bytes_and_known_by_its_own_name(tmp_path: Path) -> None:
     large = tmp_path / "large.png"
     with large.open("wb") as file:
         file.truncate(MAX_BYTES + 1)
-    with pytest.raises(PictureError, match="40 MB"):
+    with pytest.raises(ImageError, match="40 MB"):
         open_upload(large, "large.png")
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"\x89PNG\r\n\x1a\n" + b"0" * 50)
-    with pytest.raises(PictureError) as refused:
+    with pytest.raises(ImageError) as refused:
         open_upload(broken, "mine.png")
     assert str(tmp_path) not in str(refused.value)
     assert "mine.png" in str(refused.value)
@@ -174,7 +174,7 @@ def test_work_says_how_far_it_is_and_gives_its_result() -> None:
     assert list(Jobs().run("me", work, "busy")) == [Far(1, 2, "half"), ("done",)]
 
 
-def test_cancelled_work_stops_at_its_next_step_and_yields_nothing_more() -> None:
+def test_canceled_work_stops_at_its_next_step_and_yields_nothing_more() -> None:
     jobs, go = Jobs(), threading.Event()
     reached: list[int] = []
 
@@ -265,12 +265,12 @@ def test_every_error_has_a_kind_that_can_be_said_in_japanese() -> None:
         for file in Path(shisen.__file__).parent.rglob("*.py")
         for found in re.findall(r'of_kind\([^"]*"(\w+)",?\s*\)', file.read_text(encoding="utf-8"))
     }
-    assert {"picture_damaged", "model_relu"} <= marked <= set(ERRORS)
+    assert {"image_damaged", "model_relu"} <= marked <= set(ERRORS)
 
 
 def test_an_error_in_japanese_says_what_kind_it_is_and_keeps_the_librarys_own_words(tmp_path: Path) -> None:
     (tmp_path / "x.png").write_bytes(b"")
-    with pytest.raises(PictureError) as refused:
+    with pytest.raises(ImageError) as refused:
         open_upload(tmp_path / "x.png", "x.png")
     assert in_words(refused.value, "en") == str(refused.value)
     assert in_words(refused.value, "ja").startswith("画像ファイルが空です。")
@@ -316,31 +316,33 @@ def test_the_command_refuses_an_open_address_before_it_loads_anything(capsys: py
     assert "Add --auth user:password" in capsys.readouterr().err
 
 
-def test_another_likely_class_of_a_quick_method_comes_the_short_way_and_is_asked_once(shelf: Shelf) -> None:
+def test_another_likely_class_of_a_quick_method_comes_the_short_way_and_is_asked_once(store: ImageStore) -> None:
     torch = pytest.importorskip("torch")
     torch.manual_seed(0)
     body = (torch.nn.Conv2d(3, 6, 3), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
     net = torch.nn.Sequential(*body, torch.nn.Linear(6, 4)).eval()
-    desk = Desk(shisen.wrap(net, preprocess=shisen.Preprocess(size=(12, 12)), labels=list("wxyz")), shelf, Start("net"))
+    session = Session(
+        shisen.wrap(net, preprocess=shisen.Preprocess(size=(12, 12)), labels=list("wxyz")), store, Start("net")
+    )
 
     async def page(scope: Any, receive: Any, send: Any) -> None:
         raise AssertionError("asked for something that is not here")
 
     def fetched(address: str, **query: str) -> tuple[int, str, bytes]:
         given = {"style": "blend", "colormap": "jet", "alpha": "0.4", **query}
-        return Drawings(page, desk).answer(f"/{address.split('?')[0]}", given)
+        return Drawings(page, session).answer(f"/{address.split('?')[0]}", given)
 
     chosen = Chosen("a.png")
-    seen = desk.explain(chosen, Ask(layer="0"))
+    seen = session.explain(chosen, Ask(layer="0"))
     second = seen.whole.predictions[1].index
     status, kind, body = fetched(rank_address(seen), place="1")
-    assert (status, kind, desk.asked) == (200, "image/jpeg", 2)
-    other = desk.explain(chosen, Ask(a=second, layer="0"))
-    assert desk.asked == 2
+    assert (status, kind, session.asked) == (200, "image/jpeg", 2)
+    other = session.explain(chosen, Ask(a=second, layer="0"))
+    assert session.asked == 2
     assert other.whole.target.indices == (second,)
     assert body == fetched(drawing_address(other, Drawing()))[2]
     for wrong in ({"place": "9"}, {"place": "x"}, {}, {"place": "1", "style": "no such"}):
         assert fetched(rank_address(seen), **wrong)[0] == 400
-    slow = desk.explain(chosen, Ask(method="occlusion"))
+    slow = session.explain(chosen, Ask(method="occlusion"))
     assert rank_address(slow) == ""
     assert fetched(f"shisen/{slow.token}/rank", place="1")[0] == 404

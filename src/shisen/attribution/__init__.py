@@ -1,25 +1,25 @@
 """Why this answer: attribution methods. Importing the package fills the registry, in the order people meet them."""
 
 # isort: off
-from . import gradient, averaged
-from . import cam, cam_weights, cam_eigen, cam_tail, masks, full_gradient
-from . import perturbation, rise, surrogate
-from . import augmented
+from . import gradient, path_and_noise
+from . import cam, cam_weights, cam_eigen, cam_perturbation, score_cam, full_gradient
+from . import perturbation, rise, lime_shap
+from . import test_time_augmentation
 from . import attention
 # isort: on
 
 __all__ = [
     "attention",
-    "augmented",
-    "averaged",
     "cam",
     "cam_eigen",
-    "cam_tail",
+    "cam_perturbation",
     "cam_weights",
     "full_gradient",
     "gradient",
-    "masks",
+    "lime_shap",
+    "path_and_noise",
     "perturbation",
     "rise",
-    "surrogate",
+    "score_cam",
+    "test_time_augmentation",
 ]

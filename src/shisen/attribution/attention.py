@@ -11,19 +11,19 @@ from array_api_compat import array_namespace
 from ..errors import ModelError, explain_error, of_kind
 from ..registry import method
 from ..targets import like, to_numpy
-from ..types import Array, Attention, Classifier, Maps, Seed
+from ..types import Array, Attention, Classifier, Maps, Objective
 
 OTHERS = "Use grad_cam, hires_cam, layer_cam, integrated_gradients or rise: they suit any network."
 
 
-def ask(model: Classifier, images: Array, seed: Any = None, **options: Any) -> tuple[Attention, ...]:
+def ask(model: Classifier, images: Array, objective: Any = None, **options: Any) -> tuple[Attention, ...]:
     """Return the attention of every layer.
 
     Raises:
         ModelError: for a network that cannot tell it, or has none.
     """
     attentions = getattr(model, "attentions", None)
-    found: tuple[Attention, ...] = () if attentions is None else attentions(images, seed, **options)
+    found: tuple[Attention, ...] = () if attentions is None else attentions(images, objective, **options)
     if not found:
         received = f"a network of {model.framework} that has none" if attentions else f"a {model.framework} network"
         text = explain_error("This method needs a network with attention.", received, OTHERS)
@@ -47,7 +47,7 @@ def among_all_places(layers: Sequence[Attention]) -> list[Attention]:
                 "Use legrad, which reads the last stage, or grad_cam, hires_cam and layer_cam, which suit any network."
             )
         else:
-            need = "attention among all places of the picture in every layer"
+            need = "attention among all places of the image in every layer"
             shapes = sorted({f"{a.values.shape[-2]} × {a.values.shape[-1]}" for a in layers})
             received, others = f"attention of {', '.join(shapes)} tokens", OTHERS
         raise of_kind(ModelError(explain_error(f"This method needs {need}.", received, others)), "model_attention")
@@ -67,7 +67,7 @@ def of_the_last_stage(layers: Sequence[Attention]) -> list[Attention]:
 
 
 def on_grid(rows: Array, layer: Attention) -> Array:
-    """Return what is told of every key as a map, `(n, …, h, w)`; keys of windows go where they lie in the picture.
+    """Return what is told of every key as a map, `(n, …, h, w)`; keys of windows go where they lie in the image.
 
     Args:
         rows: `(n, …, keys)`; with windows the axis before the keys holds windows · heads, which become heads.
@@ -113,14 +113,14 @@ def _identity(like_this: Array) -> Array:
 
 @method(
     family="attention",
-    unit="share of attention",
+    unit="fraction of attention",
     signed=False,
     passes="1",
     class_specific=False,
     needs="attention",
     paper="Abnar, Zuidema: Quantifying Attention Flow in Transformers, 2020",
 )
-def attention_rollout(model: Classifier, images: Array, seed: Seed, *, heads: str = "mean") -> Array:
+def attention_rollout(model: Classifier, images: Array, objective: Objective, *, heads: str = "mean") -> Array:
     """Attention rollout: how much of each place reaches the class token through all layers.
 
     Ā_l = (fuse_heads(A_l) + I) / 2, rows summing to 1; values = the class token's row of Ā_L · … · Ā_1
@@ -128,7 +128,7 @@ def attention_rollout(model: Classifier, images: Array, seed: Seed, *, heads: st
     Args:
         model: a network with attention among all places.
         images: `(n, h, w, c)`, pixels in [0, 1].
-        seed: tells which tokens the answer is read from; the map is the same for every class.
+        objective: tells which tokens the answer is read from; the map is the same for every class.
         heads: "mean", "max" or "min" over the heads.
 
     Returns:
@@ -141,7 +141,7 @@ def attention_rollout(model: Classifier, images: Array, seed: Seed, *, heads: st
     Reference:
         Abnar, Zuidema 2020.
     """
-    layers = among_all_places(ask(model, images, seed))
+    layers = among_all_places(ask(model, images, objective))
     xp = array_namespace(layers[0].values)
     fuse = {"mean": xp.mean, "max": xp.max, "min": xp.min}
     if heads not in fuse:
@@ -162,7 +162,7 @@ def attention_rollout(model: Classifier, images: Array, seed: Seed, *, heads: st
     needs="attention",
     paper="Chefer, Gur, Wolf: Generic Attention-model Explainability, 2021",
 )
-def chefer(model: Classifier, images: Array, seed: Seed) -> Array:
+def chefer(model: Classifier, images: Array, objective: Objective) -> Array:
     """Gradient-weighted rollout: relevance that flows along attention the class depends on.
 
     Ā_l = mean_heads relu(∂y/∂A_l · A_l); R ← R + Ā_l · R from R = I; values = the class token's row of R
@@ -170,7 +170,7 @@ def chefer(model: Classifier, images: Array, seed: Seed) -> Array:
     Args:
         model: a network with attention among all places.
         images: `(n, h, w, c)`, pixels in [0, 1].
-        seed: the objective.
+        objective: the objective.
 
     Returns:
         `(n, h', w')` on the grid of the tokens, ≥ 0; sums of products of scores, one factor a layer.
@@ -182,7 +182,7 @@ def chefer(model: Classifier, images: Array, seed: Seed) -> Array:
         Chefer, Gur, Wolf 2021 (self-attention rule). Where the answer is not read from a class token the mean over all
         places reads, and the identity that R begins with is left out.
     """
-    layers = among_all_places(ask(model, images, seed))
+    layers = among_all_places(ask(model, images, objective))
     xp = array_namespace(layers[0].values)
     total = start = _identity(layers[0].values[:, 0])
     for layer in layers:
@@ -199,7 +199,7 @@ def chefer(model: Classifier, images: Array, seed: Seed) -> Array:
     needs="attention",
     paper="Bousselham et al.: LeGrad, 2024",
 )
-def legrad(model: Classifier, images: Array, seed: Seed) -> Maps:
+def legrad(model: Classifier, images: Array, objective: Objective) -> Maps:
     """LeGrad: how strongly each layer's own answer reacts to attention paid to each place, over all layers.
 
     values = mean_l mean_heads mean_queries relu(∂y_l/∂A_l), y_l read by the head from the tokens behind block l
@@ -210,7 +210,7 @@ def legrad(model: Classifier, images: Array, seed: Seed) -> Maps:
     Args:
         model: a network with attention.
         images: `(n, h, w, c)`, pixels in [0, 1].
-        seed: the objective; the same for every layer.
+        objective: the objective; the same for every layer.
 
     Returns:
         `(n, h', w')` on the grid of the tokens, ≥ 0, in units of the score.
@@ -221,7 +221,7 @@ def legrad(model: Classifier, images: Array, seed: Seed) -> Maps:
     Reference:
         Bousselham, Boggust, Chaybouti, Strobelt, Kuehne 2024. The paper then scales the map to [0, 1]; drawing does.
     """
-    layers = of_the_last_stage(ask(model, images, seed, per_block=True))
+    layers = of_the_last_stage(ask(model, images, objective, per_block=True))
     xp = array_namespace(layers[0].values)
     parts = [xp.mean(on_grid(xp.mean(_positive(a.gradients), axis=2), a), axis=1) for a in layers]
     return Maps(xp.mean(xp.stack(parts), axis=0), {"layers": len(layers)})
@@ -236,8 +236,8 @@ def legrad(model: Classifier, images: Array, seed: Seed) -> Maps:
     needs="attention",
     paper="Barkan et al.: Grad-SAM, 2021",
 )
-def attention_x_gradient(model: Classifier, images: Array, seed: Seed) -> Array:
-    """Attention times its gradient: the first-order share in the score of looking at each place.
+def attention_x_gradient(model: Classifier, images: Array, objective: Objective) -> Array:
+    """Attention times its gradient: the first-order fraction in the score of looking at each place.
 
     values = mean_l Σ_heads Σ_queries A_l · ∂y/∂A_l
 
@@ -246,7 +246,7 @@ def attention_x_gradient(model: Classifier, images: Array, seed: Seed) -> Array:
     Args:
         model: a network with attention.
         images: `(n, h, w, c)`, pixels in [0, 1].
-        seed: the objective.
+        objective: the objective.
 
     Returns:
         `(n, h', w')` on the grid of the tokens, signed, in units of the score.
@@ -257,7 +257,7 @@ def attention_x_gradient(model: Classifier, images: Array, seed: Seed) -> Array:
     Reference:
         Barkan et al. 2021, without their relu of the gradient, so that evidence against the class stays visible.
     """
-    layers = of_the_last_stage(ask(model, images, seed))
+    layers = of_the_last_stage(ask(model, images, objective))
     xp = array_namespace(layers[0].values)
     parts = [xp.sum(on_grid(xp.sum(a.values * a.gradients, axis=2), a), axis=1) for a in layers]
     return xp.mean(xp.stack(parts), axis=0)

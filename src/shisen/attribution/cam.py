@@ -6,9 +6,9 @@ from array_api_compat import array_namespace
 
 from ..errors import ModelError, explain_error, of_kind
 from ..registry import method
-from ..types import Array, Classifier, Seed
-from .fused import several_layers
-from .tail import is_affine
+from ..types import Array, Classifier, Objective
+from .downstream import is_affine
+from .multi_layer import several_layers
 
 
 def positive(values: Array) -> Array:
@@ -26,7 +26,7 @@ def positive(values: Array) -> Array:
     paper="Zhou, Khosla, Lapedriza, Oliva, Torralba: Learning Deep Features for Discriminative Localization, 2016",
 )
 @several_layers
-def cam(model: Classifier, images: Array, seed: Seed, *, layer: str) -> Array:
+def cam(model: Classifier, images: Array, objective: Objective, *, layer: str) -> Array:
     """CAM: channels weighted by the last layer's own weights, for networks that end in a mean pool and a linear layer.
 
     values = Σ_c w_c · A_c, w the weights of the linear layer; read off the gradient as w_c = Σ_hw g_c
@@ -34,7 +34,7 @@ def cam(model: Classifier, images: Array, seed: Seed, *, layer: str) -> Array:
     Args:
         model: the network.
         images: `(n, h, w, c)`, pixels in [0, 1].
-        seed: the objective.
+        objective: the objective.
         layer: the point A is taken from, in front of the pool.
 
     Returns:
@@ -46,7 +46,7 @@ def cam(model: Classifier, images: Array, seed: Seed, *, layer: str) -> Array:
     Reference:
         Zhou et al. 2016.
     """
-    a, g = model.gradients(images, seed, wrt=layer)
+    a, g = model.gradients(images, objective, wrt=layer)
     xp = array_namespace(a)
     mean = xp.mean(g, axis=(1, 2), keepdims=True)
     uneven = float(xp.max(xp.abs(g - mean))) > 1e-4 * float(xp.max(xp.abs(g)))
@@ -71,7 +71,7 @@ def cam(model: Classifier, images: Array, seed: Seed, *, layer: str) -> Array:
     paper="Selvaraju et al.: Grad-CAM, 2017",
 )
 @several_layers
-def grad_cam(model: Classifier, images: Array, seed: Seed, *, layer: str) -> Array:
+def grad_cam(model: Classifier, images: Array, objective: Objective, *, layer: str) -> Array:
     """Grad-CAM: channels weighted by their mean gradient, positive part.
 
     values = relu(Σ_c mean_hw(g)_c · A_c)
@@ -79,7 +79,7 @@ def grad_cam(model: Classifier, images: Array, seed: Seed, *, layer: str) -> Arr
     Args:
         model: the network.
         images: `(n, h, w, c)`, pixels in [0, 1].
-        seed: the objective.
+        objective: the objective.
         layer: the point A is taken from; a sequence of points gives their fused map.
 
     Returns:
@@ -89,7 +89,7 @@ def grad_cam(model: Classifier, images: Array, seed: Seed, *, layer: str) -> Arr
     Reference:
         Selvaraju et al. 2017.
     """
-    a, g = model.gradients(images, seed, wrt=layer)
+    a, g = model.gradients(images, objective, wrt=layer)
     xp = array_namespace(a)
     return positive(xp.sum(xp.mean(g, axis=(1, 2), keepdims=True) * a, axis=-1))
 
@@ -104,7 +104,7 @@ def grad_cam(model: Classifier, images: Array, seed: Seed, *, layer: str) -> Arr
     paper="Fu et al.: Axiom-based Grad-CAM, 2020",
 )
 @several_layers
-def xgrad_cam(model: Classifier, images: Array, seed: Seed, *, layer: str) -> Array:
+def xgrad_cam(model: Classifier, images: Array, objective: Objective, *, layer: str) -> Array:
     """XGrad-CAM: channels weighted by their gradient where they are active.
 
     values = relu(Σ_c w_c · A_c), w_c = Σ_hw (g · A)_c / Σ_hw A_c, 0 for a channel that sums to zero
@@ -112,7 +112,7 @@ def xgrad_cam(model: Classifier, images: Array, seed: Seed, *, layer: str) -> Ar
     Args:
         model: the network.
         images: `(n, h, w, c)`, pixels in [0, 1].
-        seed: the objective.
+        objective: the objective.
         layer: the point A is taken from; a sequence of points gives their fused map.
 
     Returns:
@@ -121,7 +121,7 @@ def xgrad_cam(model: Classifier, images: Array, seed: Seed, *, layer: str) -> Ar
     Reference:
         Fu et al. 2020.
     """
-    a, g = model.gradients(images, seed, wrt=layer)
+    a, g = model.gradients(images, objective, wrt=layer)
     xp = array_namespace(a)
     total = xp.sum(a, axis=(1, 2), keepdims=True)
     empty = total == 0
@@ -139,7 +139,7 @@ def xgrad_cam(model: Classifier, images: Array, seed: Seed, *, layer: str) -> Ar
     paper="Draelos, Carin: Use HiResCAM instead of Grad-CAM, 2020",
 )
 @several_layers
-def hires_cam(model: Classifier, images: Array, seed: Seed, *, layer: str) -> Array:
+def hires_cam(model: Classifier, images: Array, objective: Objective, *, layer: str) -> Array:
     """HiResCAM: gradient times activation, place by place, positive part.
 
     values = relu(Σ_c g_c · A_c)
@@ -147,7 +147,7 @@ def hires_cam(model: Classifier, images: Array, seed: Seed, *, layer: str) -> Ar
     Args:
         model: the network.
         images: `(n, h, w, c)`, pixels in [0, 1].
-        seed: the objective.
+        objective: the objective.
         layer: the point A is taken from; a sequence of points gives their fused map.
 
     Returns:
@@ -157,7 +157,7 @@ def hires_cam(model: Classifier, images: Array, seed: Seed, *, layer: str) -> Ar
     Reference:
         Draelos, Carin 2020.
     """
-    a, g = model.gradients(images, seed, wrt=layer)
+    a, g = model.gradients(images, objective, wrt=layer)
     return positive(array_namespace(a).sum(g * a, axis=-1))
 
 
@@ -171,7 +171,7 @@ def hires_cam(model: Classifier, images: Array, seed: Seed, *, layer: str) -> Ar
     paper="Jiang et al.: LayerCAM, 2021",
 )
 @several_layers
-def layer_cam(model: Classifier, images: Array, seed: Seed, *, layer: str) -> Array:
+def layer_cam(model: Classifier, images: Array, objective: Objective, *, layer: str) -> Array:
     """LayerCAM: positive gradient times activation, place by place; made for early layers.
 
     values = relu(Σ_c relu(g_c) · A_c)
@@ -179,7 +179,7 @@ def layer_cam(model: Classifier, images: Array, seed: Seed, *, layer: str) -> Ar
     Args:
         model: the network.
         images: `(n, h, w, c)`, pixels in [0, 1].
-        seed: the objective.
+        objective: the objective.
         layer: the point A is taken from; a sequence of points gives their fused map.
 
     Returns:
@@ -188,5 +188,5 @@ def layer_cam(model: Classifier, images: Array, seed: Seed, *, layer: str) -> Ar
     Reference:
         Jiang et al. 2021. The article fuses several layers with tanh(2 · map / max); ours takes map / max.
     """
-    a, g = model.gradients(images, seed, wrt=layer)
+    a, g = model.gradients(images, objective, wrt=layer)
     return positive(array_namespace(a).sum(positive(g) * a, axis=-1))

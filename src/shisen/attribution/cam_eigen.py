@@ -5,8 +5,8 @@ from __future__ import annotations
 from array_api_compat import array_namespace
 
 from ..registry import method
-from ..types import Array, Classifier, Seed
-from .fused import several_layers
+from ..types import Array, Classifier, Objective
+from .multi_layer import several_layers
 
 
 @method(
@@ -19,7 +19,7 @@ from .fused import several_layers
     caution="stays more than half alike when all weights are shuffled (docs/trust.md)",
 )
 @several_layers
-def eigen_cam(model: Classifier, images: Array, seed: Seed, *, layer: str) -> Array:
+def eigen_cam(model: Classifier, images: Array, objective: Objective, *, layer: str) -> Array:
     """Eigen-CAM: activations along their main direction; the same map whatever the class.
 
     values = A · v₁, v₁ the first right singular vector of A as a matrix (places, channels)
@@ -27,7 +27,7 @@ def eigen_cam(model: Classifier, images: Array, seed: Seed, *, layer: str) -> Ar
     Args:
         model: the network.
         images: `(n, h, w, c)`, pixels in [0, 1].
-        seed: not used: the map does not depend on the class.
+        objective: not used: the map does not depend on the class.
         layer: the point A is taken from; a sequence of points gives their fused map.
 
     Returns:
@@ -49,7 +49,7 @@ def eigen_cam(model: Classifier, images: Array, seed: Seed, *, layer: str) -> Ar
     caution="stays more than half alike when all weights are shuffled (docs/trust.md)",
 )
 @several_layers
-def eigen_grad_cam(model: Classifier, images: Array, seed: Seed, *, layer: str) -> Array:
+def eigen_grad_cam(model: Classifier, images: Array, objective: Objective, *, layer: str) -> Array:
     """Eigen-Grad-CAM: gradient times activation along its main direction.
 
     values = M · v₁, M = g · A as a matrix (places, channels), v₁ its first right singular vector
@@ -57,7 +57,7 @@ def eigen_grad_cam(model: Classifier, images: Array, seed: Seed, *, layer: str) 
     Args:
         model: the network.
         images: `(n, h, w, c)`, pixels in [0, 1].
-        seed: the objective.
+        objective: the objective.
         layer: the point A is taken from; a sequence of points gives their fused map.
 
     Returns:
@@ -66,7 +66,7 @@ def eigen_grad_cam(model: Classifier, images: Array, seed: Seed, *, layer: str) 
     Reference:
         Muhammad, Yeasin 2020, applied to g · A.
     """
-    a, g = model.gradients(images, seed, wrt=layer)
+    a, g = model.gradients(images, objective, wrt=layer)
     return main_direction(g * a)
 
 

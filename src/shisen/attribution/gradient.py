@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ..errors import InputError, explain_error
 from ..registry import METHODS, get, method
-from ..targets import FunctionSeed
-from ..types import Array, Classifier, Maps, Seed
+from ..targets import FunctionObjective
+from ..types import Array, Classifier, Maps, Objective
 from .resample import resize
 
 
@@ -18,7 +18,7 @@ from .resample import resize
     single=True,
     paper="Simonyan, Vedaldi, Zisserman: Deep Inside Convolutional Networks, 2013",
 )
-def gradient(model: Classifier, images: Array, seed: Seed) -> Array:
+def gradient(model: Classifier, images: Array, objective: Objective) -> Array:
     """Gradient of the score by every pixel value.
 
     values = ∂y/∂x
@@ -26,7 +26,7 @@ def gradient(model: Classifier, images: Array, seed: Seed) -> Array:
     Args:
         model: the network.
         images: `(n, h, w, c)`, pixels in [0, 1].
-        seed: the objective.
+        objective: the objective.
 
     Returns:
         `(n, h, w, c)`, signed, in units of the score per unit of pixel value.
@@ -35,7 +35,7 @@ def gradient(model: Classifier, images: Array, seed: Seed) -> Array:
         Simonyan, Vedaldi, Zisserman 2013. The paper draws the largest magnitude over the channels; so do
         shisen's heatmaps, while the values keep sign and channels.
     """
-    return model.gradients(images, seed)[1]
+    return model.gradients(images, objective)[1]
 
 
 @method(
@@ -46,15 +46,15 @@ def gradient(model: Classifier, images: Array, seed: Seed) -> Array:
     single=True,
     paper="Shrikumar et al.: Not Just a Black Box, 2016",
 )
-def input_x_gradient(model: Classifier, images: Array, seed: Seed) -> Array:
-    """Gradient times pixel value: the first-order share of every pixel value in the score.
+def input_x_gradient(model: Classifier, images: Array, objective: Objective) -> Array:
+    """Gradient times pixel value: the first-order fraction of every pixel value in the score.
 
     values = x · ∂y/∂x
 
     Args:
         model: the network.
         images: `(n, h, w, c)`, pixels in [0, 1]; black counts as absence.
-        seed: the objective.
+        objective: the objective.
 
     Returns:
         `(n, h, w, c)`, signed, in units of the score.
@@ -62,8 +62,8 @@ def input_x_gradient(model: Classifier, images: Array, seed: Seed) -> Array:
     Reference:
         Shrikumar, Greenside, Shcherbina, Kundaje 2016.
     """
-    value, slope = model.gradients(images, seed)
-    return value * slope
+    value, g = model.gradients(images, objective)
+    return value * g
 
 
 @method(
@@ -77,7 +77,7 @@ def input_x_gradient(model: Classifier, images: Array, seed: Seed) -> Array:
     paper="Springenberg, Dosovitskiy, Brox, Riedmiller: Striving for Simplicity, 2015",
     caution="hardly changes when the weights are shuffled (docs/trust.md)",
 )
-def guided_backprop(model: Classifier, images: Array, seed: Seed, *, from_layer: str | None = None) -> Array:
+def guided_backprop(model: Classifier, images: Array, objective: Objective, *, from_layer: str | None = None) -> Array:
     """Gradient in which every ReLU passes back only what is positive, at places where it was active.
 
     At each ReLU: g ← relu(g) · [A > 0]; at a ReLU6 also · [A < 6].
@@ -85,7 +85,7 @@ def guided_backprop(model: Classifier, images: Array, seed: Seed, *, from_layer:
     Args:
         model: the network; its activations must be ReLUs.
         images: `(n, h, w, c)`, pixels in [0, 1].
-        seed: the objective.
+        objective: the objective.
         from_layer: start from this layer's own values instead of the objective.
 
     Returns:
@@ -97,7 +97,7 @@ def guided_backprop(model: Classifier, images: Array, seed: Seed, *, from_layer:
     Reference:
         Springenberg et al. 2015. The positive part is taken of the sum of all gradients that arrive at a ReLU.
     """
-    return _projected(model.rewired("guided"), images, seed, from_layer)
+    return _projected(model.rewired("guided"), images, objective, from_layer)
 
 
 @method(
@@ -111,7 +111,7 @@ def guided_backprop(model: Classifier, images: Array, seed: Seed, *, from_layer:
     paper="Zeiler, Fergus: Visualizing and Understanding Convolutional Networks, 2014",
     caution="hardly changes when the weights are shuffled (docs/trust.md)",
 )
-def deconvnet(model: Classifier, images: Array, seed: Seed, *, from_layer: str | None = None) -> Array:
+def deconvnet(model: Classifier, images: Array, objective: Objective, *, from_layer: str | None = None) -> Array:
     """Gradient in which every ReLU passes back only what is positive, wherever it comes out.
 
     At each ReLU and ReLU6: g ← relu(g).
@@ -119,7 +119,7 @@ def deconvnet(model: Classifier, images: Array, seed: Seed, *, from_layer: str |
     Args:
         model: the network; its activations must be ReLUs.
         images: `(n, h, w, c)`, pixels in [0, 1].
-        seed: the objective.
+        objective: the objective.
         from_layer: project this layer's own values back to the pixels, without choosing a class, as the paper
             does; "default" takes the model's default layer.
 
@@ -132,14 +132,14 @@ def deconvnet(model: Classifier, images: Array, seed: Seed, *, from_layer: str |
     Reference:
         Zeiler, Fergus 2014. Max pools send values back to where the maximum was, as in the paper.
     """
-    return _projected(model.rewired("deconvnet"), images, seed, from_layer)
+    return _projected(model.rewired("deconvnet"), images, objective, from_layer)
 
 
-def _projected(model: Classifier, images: Array, seed: Seed, layer: str | None) -> Array:
+def _projected(model: Classifier, images: Array, objective: Objective, layer: str | None) -> Array:
     if layer is None:
-        return model.gradients(images, seed)[1]
+        return model.gradients(images, objective)[1]
     at = model.default_layer if layer == "default" else layer
-    return model.gradients(images, FunctionSeed(_itself, f"values of {at}"), at=at)[1]
+    return model.gradients(images, FunctionObjective(_itself, f"values of {at}"), at=at)[1]
 
 
 def _itself(value: Array) -> Array:
@@ -154,7 +154,9 @@ def _itself(value: Array) -> Array:
     needs="relu",
     paper="Selvaraju et al.: Grad-CAM, 2017",
 )
-def guided_grad_cam(model: Classifier, images: Array, seed: Seed, *, layer: str, cam: str = "grad_cam") -> Maps:
+def guided_grad_cam(
+    model: Classifier, images: Array, objective: Objective, *, layer: str, cam: str = "grad_cam"
+) -> Maps:
     """Guided backprop where a class activation map sees evidence.
 
     values = guided backprop · upsampled map, pixel by pixel; neither is rescaled before the product.
@@ -162,7 +164,7 @@ def guided_grad_cam(model: Classifier, images: Array, seed: Seed, *, layer: str,
     Args:
         model: the network; its activations must be ReLUs.
         images: `(n, h, w, c)`, pixels in [0, 1].
-        seed: the objective.
+        objective: the objective.
         layer: the point the map is taken from.
         cam: any method of the CAM family, with its default options.
 
@@ -182,6 +184,6 @@ def guided_grad_cam(model: Classifier, images: Array, seed: Seed, *, layer: str,
         raise InputError(
             explain_error("cam must be a class activation map.", repr(cam), f"Use one of {', '.join(maps)}.")
         )
-    found = chosen(model, images, seed, layer=layer)
-    fine = model.rewired("guided").gradients(images, seed)[1]
+    found = chosen(model, images, objective, layer=layer)
+    fine = model.rewired("guided").gradients(images, objective)[1]
     return Maps(fine * resize(found.values, fine.shape[1:3])[..., None], found.notes)

@@ -1,4 +1,4 @@
-"""Methods that take parts of the picture away and watch the score; they need no gradient."""
+"""Methods that take parts of the image away and watch the score; they need no gradient."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ from array_api_compat import array_namespace
 from ..errors import InputError, explain_error
 from ..registry import method
 from ..targets import like
-from ..types import Array, Classifier, Seed
-from .averaged import portions
-from .fills import Eraser
-from .objective import on_device, settled_on
+from ..types import Array, Classifier, Objective
+from .baselines import Eraser
+from .objective import on_device, resolved_for
+from .path_and_noise import portions
 from .resample import separable
 
 
-def seen_through(model: Classifier, eraser: Eraser, masks: Iterator[Array], seed: Any) -> Iterator[tuple[Array, Array]]:
-    """Yield every portion of masks `(r, h, w)` with the scores `(r, n)` of all pictures under them."""
+def seen_through(
+    model: Classifier, eraser: Eraser, masks: Iterator[Array], objective: Any
+) -> Iterator[tuple[Array, Array]]:
+    """Yield every portion of masks `(r, h, w)` with the scores `(r, n)` of all images under them."""
     n = eraser.images.shape[0]
     for keep in masks:
-        scores = seed.value(model.activations(eraser(keep)))
+        scores = objective.value(model.activations(eraser(keep)))
         yield keep, array_namespace(scores).reshape(scores, (keep.shape[0], n))
 
 
@@ -38,11 +40,11 @@ def seen_through(model: Classifier, eraser: Eraser, masks: Iterator[Array], seed
 def occlusion(
     model: Classifier,
     images: Array,
-    seed: Seed,
+    objective: Objective,
     *,
     window: int | None = None,
     stride: int | None = None,
-    fill: str | float = "grey",
+    fill: str | float = "gray",
 ) -> Array:
     """Occlusion: how much of the score a square takes away that covers a place.
 
@@ -51,10 +53,10 @@ def occlusion(
     Args:
         model: the network.
         images: `(n, h, w, c)`, pixels in [0, 1].
-        seed: the objective; "the top class" is the one of the unaltered picture.
+        objective: the objective; "the top class" is the one of the unaltered image.
         window: side of the square in pixels; by default a seventh of the shorter side.
         stride: step between squares in pixels; by default half a window. At the far edges squares are cut off.
-        fill: what is put there: a level in pixel values, "zero", "grey", "mean", "blur" or "inpaint".
+        fill: what is put there: a level in pixel values, "zero", "gray", "mean", "blur" or "inpaint".
 
     Returns:
         `(n, h, w)`, signed, in units of the score: positive where covering costs score.
@@ -63,8 +65,8 @@ def occlusion(
         Zeiler, Fergus 2014, who draw the remaining score; ours is what was lost.
     """
     logits = model.activations(images)
-    seed = settled_on(seed, logits)
-    y = seed.value(logits)
+    objective = resolved_for(objective, logits)
+    y = objective.value(logits)
     images = on_device(model, images)
     xp = array_namespace(images)
     h, w = images.shape[1:3]
@@ -87,7 +89,7 @@ def occlusion(
             yield like(1.0 - rows[r][:, :, None] * columns[c][:, None, :], images)
 
     eraser = Eraser(images, fill)
-    scores = [score for _, score in seen_through(model, eraser, masks(), seed)]
+    scores = [score for _, score in seen_through(model, eraser, masks(), objective)]
     lost = y[None, :] - (scores[0] if len(scores) == 1 else xp.concat(scores, axis=0))
     grid = xp.reshape(xp.permute_dims(lost, (1, 0)), (images.shape[0], len(rows), len(columns)))
     covered = rows.sum(axis=0)[:, None] * columns.sum(axis=0)[None, :]

@@ -52,7 +52,7 @@ def _blas() -> Any:
 
 @lru_cache(maxsize=256)
 def bilinear(source: int, target: int) -> Matrix:
-    """Return the `(target, source)` matrix of linear interpolation, half-pixel centres, edges held."""
+    """Return the `(target, source)` matrix of linear interpolation, half-pixel centers, edges held."""
     at = np.clip((np.arange(target) + 0.5) * source / target - 0.5, 0, source - 1)
     low = np.minimum(np.floor(at).astype(int), source - 1)
     high = np.minimum(low + 1, source - 1)
@@ -64,7 +64,7 @@ def bilinear(source: int, target: int) -> Matrix:
 
 @lru_cache(maxsize=256)
 def spreading(source: int, target: int) -> Matrix:
-    """Return the `(target, source)` matrix that spreads every value over its neighbourhood: columns sum to one.
+    """Return the `(target, source)` matrix that spreads every value over its neighborhood: columns sum to one.
 
     Enlarging with it keeps the sum of a map, where `bilinear` keeps its level.
     """
@@ -98,7 +98,7 @@ def separable(maps: Array, rows: Matrix, columns: Matrix) -> Array:
 
 
 def resize(maps: Array, size: tuple[int, int]) -> Array:
-    """Resize maps `(n, h, w)` or `(n, h, w, c)` bilinearly, half-pixel centres, without smoothing first.
+    """Resize maps `(n, h, w)` or `(n, h, w, c)` bilinearly, half-pixel centers, without smoothing first.
 
     Args:
         maps: any float array.

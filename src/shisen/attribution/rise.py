@@ -11,16 +11,16 @@ from array_api_compat import array_namespace
 from ..errors import InputError, explain_error
 from ..registry import method
 from ..targets import like, to_numpy
-from ..types import Array, Classifier, Maps, Seed
-from .averaged import portions
-from .fills import Eraser
-from .grids import Balanced, Grids
-from .halves import HALF, agreement, checked_stop, due, half_of
-from .mask_regression import Regression
-from .objective import on_device, settled_on
+from ..types import Array, Classifier, Maps, Objective
+from .baselines import Eraser
+from .convergence import HALF, agreement, checked_stop, due, half_of
+from .objective import on_device, resolved_for
+from .path_and_noise import portions
 from .perturbation import seen_through
+from .rise_masks import Balanced, Grids
+from .rise_regression import Regression
 
-VARIANTS = ("centred", "paper")
+VARIANTS = ("centered", "paper")
 MASKS = {"paper": Grids, "balanced": Balanced}
 ESTIMATES = ("mean", "regression")
 FIRST = 128  # masks before the first look at the halves
@@ -37,7 +37,7 @@ FIRST = 128  # masks before the first look at the halves
 def rise(
     model: Classifier,
     images: Array,
-    seed: Seed,
+    objective: Objective,
     *,
     n: int = 1000,
     cells: int = 7,
@@ -45,40 +45,40 @@ def rise(
     masks: str = "paper",
     estimate: str = "mean",
     stop: float | None = None,
-    variant: str = "centred",
-    random_state: int = 0,
+    variant: str = "centered",
+    seed: int = 0,
     fill: str | float = 0.0,
 ) -> Maps:
-    """RISE: the mean score of the picture seen through random masks that leave a place visible.
+    """RISE: the mean score of the image seen through random masks that leave a place visible.
 
     values = Σ_i (y_i − ȳ) · M_i / (n p), y_i the score of fill + (x − fill) · M_i
 
     Masks are random grids of `cells` × `cells` zeros and ones, enlarged bilinearly by one cell more than the
-    picture and cut at a random shift. They are made one portion at a time on the network's device and are the
-    same for all pictures. With masks="balanced", estimate="regression" half as many give about the same map.
+    image and cut at a random shift. They are made one portion at a time on the network's device and are the
+    same for all images. With masks="balanced", estimate="regression" half as many give about the same map.
 
     Args:
         model: the network.
         images: `(n, h, w, c)`, pixels in [0, 1].
-        seed: the objective; "the top class" is the one of the unaltered picture.
+        objective: the objective; "the top class" is the one of the unaltered image.
         n: number of masks; with `stop`, the most there may be.
         cells: cells of the grid along each side.
         p: probability that a cell is visible.
-        masks: "paper" draws cells and shifts independently; "balanced" shows every cell in a share p of the masks,
+        masks: "paper" draws cells and shifts independently; "balanced" shows every cell in a fraction p of the masks,
             spreads the shifts evenly and, with p = 0.5, asks each mask and its complement (n must then be even).
         estimate: "mean" as above; "regression" solves for the map with the same expectation, Cov(y, M) / p, allowing
             for which masks came: nearer to the map of many masks, and pulled towards zero where they tell little.
         stop: None, or the correlation at which to stop, such as 0.95: that to be expected between this map and
             another of as many masks, from those of two halves of the masks (Spearman–Brown: 2 r / (1 + r)). It
-            is looked at every 32 masks from the 128th on, for each picture on its own.
-        variant: "centred" as above; "paper" does not subtract the mean score ȳ, which adds the same large value
+            is looked at every 32 masks from the 128th on, for each image on its own.
+        variant: "centered" as above; "paper" does not subtract the mean score ȳ, which adds the same large value
             nearly everywhere: the paper draws between the smallest and largest value, where it drops out.
-        random_state: seed of the grids and shifts.
-        fill: what a masked pixel becomes; 0 multiplies the picture by the mask, as the paper does.
+        seed: of the grids and shifts.
+        fill: what a masked pixel becomes; 0 multiplies the image by the mask, as the paper does.
 
     Returns:
         `(n, h, w)`, signed, in units of the score: how much more the network scores when the place is visible.
-        Notes, one entry a picture: `uncertainty` is the mean standard error of the map (as if masks were independent,
+        Notes, one entry an image: `uncertainty` is the mean standard error of the map (as if masks were independent,
         for the mean); with `stop`, `passes` is the number of masks asked and `agreement` the correlation reached,
         which is below `stop` if n came first. Halves of balanced masks are less balanced than the whole, so that the
         mean over them agrees better than that.
@@ -97,7 +97,7 @@ def rise(
         raise InputError(
             explain_error("Need 0 < p < 1, cells ≥ 1 and n ≥ 2.", f"p {p}, cells {cells}, n {n}", "Try p=0.5, cells=7.")
         )
-    if estimate == "regression" and variant != "centred":
+    if estimate == "regression" and variant != "centered":
         raise InputError(
             explain_error(
                 "A regression takes the mean score out.", f"variant={variant!r}", "Leave variant out, or use the mean."
@@ -105,11 +105,11 @@ def rise(
         )
     checked_stop(stop)
     logits = model.activations(images)
-    seed = settled_on(seed, logits)
+    objective = resolved_for(objective, logits)
     images = on_device(model, images)
-    # scores are taken around that of the whole picture, so that sums keep their digits
-    around = seed.value(logits)
-    plan = MASKS[masks](tuple(images.shape[1:3]), cells, p, n, random_state)
+    # scores are taken around that of the whole image, so that sums keep their digits
+    around = objective.value(logits)
+    plan = MASKS[masks](tuple(images.shape[1:3]), cells, p, n, seed)
 
     def ask(rows: slice, own: Any) -> tuple[Solver, dict[str, Any]]:
         solvers: list[Solver] = [
@@ -121,11 +121,11 @@ def rise(
         return _gathered(scored, solvers, n, stop)
 
     if stop is None and estimate == "mean":
-        whole, _ = ask(slice(0, images.shape[0]), seed)
+        whole, _ = ask(slice(0, images.shape[0]), objective)
         values, uncertainty = whole.solved()
         return Maps(values, {"uncertainty": uncertainty})
-    # each picture stops, or is solved for, on its own
-    found = [ask(slice(i, i + 1), seed.take(np.asarray([i]))) for i in range(images.shape[0])]
+    # each image stops, or is solved for, on its own
+    found = [ask(slice(i, i + 1), objective.take(np.asarray([i]))) for i in range(images.shape[0])]
     solved = [solver.solved() for solver, _ in found]
     values = array_namespace(images).concat([like(to_numpy(values), images) for values, _ in solved], axis=0)
     notes = {name: [note[name] for _, note in found] for name in found[0][1]}
@@ -182,20 +182,20 @@ class Mean:
         xp = array_namespace(self.around)
         weighted, masses, total, squares = self.sums
         mean = total / n
-        offset = mean if self.variant == "centred" else -self.around
+        offset = mean if self.variant == "centered" else -self.around
         values = (weighted - offset[:, None] * masses) / (n * p)
         spread = xp.sqrt(xp.maximum(squares / n - mean**2, xp.zeros_like(mean)))
         return xp.reshape(values, (-1, *self.plan.size)), spread * float(np.sqrt((1 - p) / (p * n)))
 
 
 Scored = tuple[range, Array, Array]
-"""Numbers of masks, the masks `(r, h, w)`, and the scores of the m pictures under them, `(r, m)`."""
+"""Numbers of masks, the masks `(r, h, w)`, and the scores of the m images under them, `(r, m)`."""
 
 
-def _scored(model: Classifier, eraser: Eraser, plan: Grids, seed: Any, runs: list[range]) -> Iterator[Scored]:
+def _scored(model: Classifier, eraser: Eraser, plan: Grids, objective: Any, runs: list[range]) -> Iterator[Scored]:
     """Yield masks, run by run, with the scores under them."""
     masks = (plan.masks(run, eraser.images) for run in runs)
-    for run, (keep, scores) in zip(runs, seen_through(model, eraser, masks, seed), strict=True):
+    for run, (keep, scores) in zip(runs, seen_through(model, eraser, masks, objective), strict=True):
         yield run, keep, scores
 
 

@@ -1,4 +1,4 @@
-"""A picture cut into pieces, and pieces put together to masks."""
+"""An image cut into pieces, and pieces put together to masks."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Pieces = npt.NDArray[np.int64]
 """`(h, w)` with the number of the piece each pixel belongs to: 0, 1, 2, …"""
 
 
-def cut(picture: npt.NDArray[np.float32], pieces: int | str, compactness: float) -> Pieces:
-    """Cut a picture into about so many pieces that follow its edges (SLIC superpixels), or into a grid.
+def cut(image: npt.NDArray[np.float32], pieces: int | str, compactness: float) -> Pieces:
+    """Cut an image into about so many pieces that follow its edges (SLIC superpixels), or into a grid.
 
     Args:
-        picture: `(h, w, c)`, pixels in [0, 1].
+        image: `(h, w, c)`, pixels in [0, 1].
         pieces: how many; or "7x7" for a grid of rectangles, which needs no package.
         compactness: how square superpixels are; larger is squarer.
 
@@ -29,7 +29,7 @@ def cut(picture: npt.NDArray[np.float32], pieces: int | str, compactness: float)
     Raises:
         MissingDependency: without scikit-image, unless a grid is asked for.
     """
-    h, w = picture.shape[:2]
+    h, w = image.shape[:2]
     if isinstance(pieces, str):
         rows, cross, columns = pieces.partition("x")
         if not (cross and rows.isdigit() and columns.isdigit() and 1 <= int(rows) <= h and 1 <= int(columns) <= w):
@@ -44,23 +44,23 @@ def cut(picture: npt.NDArray[np.float32], pieces: int | str, compactness: float)
         from skimage.segmentation import slic
     except ImportError as problem:
         raise require("scikit-image", "perturbation", "Cutting into superpixels (pieces='7x7' does not)") from problem
-    span = float(picture.max() - picture.min())
+    span = float(image.max() - image.min())
     if span == 0:  # nothing to follow
-        return cut(picture, f"{round(np.sqrt(pieces))}x{round(np.sqrt(pieces))}", compactness)
-    colour = picture.shape[2] == 3
+        return cut(image, f"{round(np.sqrt(pieces))}x{round(np.sqrt(pieces))}", compactness)
+    color = image.shape[2] == 3
     found = slic(
-        np.ascontiguousarray((picture - picture.min()) / span, dtype=np.float64),
+        np.ascontiguousarray((image - image.min()) / span, dtype=np.float64),
         n_segments=pieces,
         compactness=compactness,
         channel_axis=-1,
-        convert2lab=colour,
+        convert2lab=color,
         start_label=0,
     )
     return np.asarray(np.unique(found, return_inverse=True)[1].reshape(h, w), dtype=np.int64)
 
 
 def masks(chosen: npt.NDArray[Any], pieces: Pieces, images: Array) -> Array:
-    """Return masks `(r, h, w)` that keep the chosen pieces, in the pictures' kind of array.
+    """Return masks `(r, h, w)` that keep the chosen pieces, in the images' kind of array.
 
     Args:
         chosen: `(r, pieces)`, 1 for a piece that is kept.

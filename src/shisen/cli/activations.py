@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
-from .common import finish, load_model, model_options, pictures_of, progress, quiet_warnings, target_of
+from .common import finish, images_of, load_model, model_options, progress, quiet_warnings, target_of
 
 SCALINGS = ("channel", "layer", "article")
 
 
 @click.command()
-@click.argument("pictures", nargs=-1, required=True)
+@click.argument("images", nargs=-1, required=True)
 @model_options
 @click.option("--layers", "-l", "paths", multiple=True, help="A layer or a pattern such as 'block3*'; may be repeated.")
 @click.option(
@@ -25,30 +25,30 @@ SCALINGS = ("channel", "layer", "article")
 )
 @click.option("--order", type=click.Choice(["index", "strength"]), default="index", show_default=True)
 @click.option("--per-row", default=16, show_default=True, type=click.IntRange(min=1), help="Channels a row.")
-@click.option("--channel", "-c", "channels", multiple=True, type=int, help="Draw only this channel, over the picture.")
-@click.option("--ranked", is_flag=True, help="Draw the channels that speak for the class, over the picture.")
+@click.option("--channel", "-c", "channels", multiple=True, type=int, help="Draw only this channel, over the image.")
+@click.option("--ranked", is_flag=True, help="Draw the channels that speak for the class, over the image.")
 @click.option("--target", "-t", default=None, help="The class for --ranked; the top class if left out.")
 @click.option("--html", is_flag=True, help="Write one page with everything instead of many files.")
 @click.option("--out", default="shisen_out/activations", show_default=True, type=click.Path(path_type=Path))
-def activations(pictures: tuple[str, ...], paths: tuple[str, ...], out: Path, **choice: Any) -> int:
-    """Show what every channel answers to PICTURES (files, folders, globs or addresses).
+def activations(images: tuple[str, ...], paths: tuple[str, ...], out: Path, **choice: Any) -> int:
+    """Show what every channel answers to IMAGES (files, folders, globs or addresses).
 
-    Sheets hold 256 channels at most; a dead channel is a grey cross, a saturated one yellow.
+    Sheets hold 256 channels at most; a dead channel is a gray cross, a saturated one yellow.
     """
-    from ..errors import PictureError
-    from ..features.activations import activations as verb
+    from ..errors import ImageError
+    from ..inspect.activations import activations as verb
 
     drawing = {k: choice.pop(k) for k in ("scaling", "order", "per_row", "channels", "ranked", "target", "html")}
     if choice["scale"] in SCALINGS:  # the word that comes to mind first, beside a factor for pixel values
         drawing["scaling"], choice["scale"] = choice["scale"], None
-    sources = pictures_of(pictures)
+    sources = images_of(images)
     model = load_model(choice)
     failures: list[tuple[str, str]] = []
     with quiet_warnings():
         for source in progress(sources, len(sources), "Looking inside"):
             try:
                 grids = verb(model, source, list(paths) or None)
-            except PictureError as problem:
+            except ImageError as problem:
                 failures.append((source, str(problem)))
                 continue
             stem = Path(source.split("?")[0]).stem
@@ -59,20 +59,20 @@ def activations(pictures: tuple[str, ...], paths: tuple[str, ...], out: Path, **
 
 
 def _written(grids: Any, folder: Path, stem: str, drawing: dict[str, Any]) -> list[Path]:
-    from ..render.files import save_picture
+    from ..viz.files import save_image
 
     if drawing["html"]:
         return [grids.html(folder / f"{stem}.html", scale=drawing["scaling"])]
     if drawing["channels"]:
         return [
-            save_picture(grids.channel(path, c), folder / f"{path.replace('/', '.')}_{c}.png")
+            save_image(grids.channel(path, c), folder / f"{path.replace('/', '.')}_{c}.png")
             for path in grids.layers
             for c in drawing["channels"]
         ]
     if drawing["ranked"]:
         target = target_of(drawing["target"])
         return [
-            save_picture(grids.ranked(target, path).draw(), folder / f"{path.replace('/', '.')}_ranked.png")
+            save_image(grids.ranked(target, path).draw(), folder / f"{path.replace('/', '.')}_ranked.png")
             for path in grids.layers
         ]
     files: list[Path] = grids.save(folder, scale=drawing["scaling"], order=drawing["order"], per_row=drawing["per_row"])

@@ -25,20 +25,20 @@ def audit(folder: str, out: str, truth: str | None, versus: str | None, fail_on:
 
     An audit that was stopped continues where it was.
     """
-    from ..audit.run import audit as run
+    from ..auditing.run import audit as run
     from .finetune import Bar
 
     labels = choice["labels"]
     if truth is None and labels and str(labels).lower().endswith(".csv"):
-        truth, choice["labels"] = labels, None  # a table of pictures, not of class names
+        truth, choice["labels"] = labels, None  # a table of images, not of class names
     how = {name: choice.pop(name) for name in ("lang", "method")}
     model = load_model(dict(choice), LONG)
     other = None if versus is None else load_model({**choice, "model": versus}, LONG)
     with quiet_warnings(), Bar() as told:
         result = run(model, folder, out, labels=truth, versus=other, progress=told, **how)
-    share = result.confusion.accuracy
-    low, high = share.interval
-    click.echo(f"Accuracy: {share.value:.1%} of {share.n} pictures (95 % interval {low:.1%} to {high:.1%})")
+    fraction = result.confusion.accuracy
+    low, high = fraction.interval
+    click.echo(f"Accuracy: {fraction.value:.1%} of {fraction.n} images (95 % interval {low:.1%} to {high:.1%})")
     if result.other is not None:
         used = sum(f.used for f in result.other.findings)
         click.echo(f"The other model: {result.other.confusion.accuracy.value:.1%}, {used} of the suspects used")

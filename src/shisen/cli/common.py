@@ -1,4 +1,4 @@
-"""What several commands share: the model options, the pictures, the progress bar, the list of failures."""
+"""What several commands share: the model options, the images, the progress bar, the list of failures."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ MODEL_OPTIONS = (
     click.option("--device", default="", help="Where the network runs, such as cpu or cuda:0."),
     click.option("--fast", is_flag=True, help="Half precision where the machine is faster with it: nearly the same."),
     click.option(
-        "--chunk",
+        "--batch-size",
         type=click.IntRange(min=1),
         default=None,
         envvar="SHISEN_CHUNK",
-        help="Pictures that go through the network at a time; found by itself if left out. Results are the same.",
+        help="Images that go through the network at a time; found by itself if left out. Results are the same.",
     ),
     click.option("--size", default=None, help="Another input size, such as 224 or 300x200 (height x width)."),
-    click.option("--fit", type=click.Choice(["stretch", "crop", "pad"]), default=None, help="How pictures fit."),
+    click.option("--fit", type=click.Choice(["stretch", "crop", "pad"]), default=None, help="How images fit."),
     click.option("--scale", default=None, help="Pixel values (0 to 255) are multiplied by this, such as 1/255."),
     click.option("--trust", is_flag=True, help="Allow model files that execute code when they are read."),
 )
@@ -47,17 +47,17 @@ def model_options(command: F) -> F:
     return command
 
 
-def load_model(choice: dict[str, Any], pictures: int = 1) -> Model:
+def load_model(choice: dict[str, Any], images: int = 1) -> Model:
     """Load the model that the options name; takes its own options out of `choice`.
 
     Args:
         choice: the options of the command.
-        pictures: about how many will be sent through it; for many the best chunk is measured.
+        images: about how many will be sent through it; for many the best chunk is measured.
     """
     from ..models.loading import load
     from ..models.preprocess import Preprocess
 
-    size, fit, scale, chunk = (choice.pop(k) for k in ("size", "fit", "scale", "chunk"))
+    size, fit, scale, batch_size = (choice.pop(k) for k in ("size", "fit", "scale", "batch_size"))
     name, labels = choice.pop("model"), choice.pop("labels")
     settings = {k: choice.pop(k) for k in ("framework", "weights", "device", "fast", "trust")}
     preprocess = None
@@ -69,12 +69,12 @@ def load_model(choice: dict[str, Any], pictures: int = 1) -> Model:
             from ..models.loading import with_geometry
 
             model = with_geometry(model, None if size is None else _size(size), fit)
-    if chunk is not None:
-        model = model.chunked(chunk)
-    elif pictures > 1:
-        from ..models.chunks import MANY, tuned
+    if batch_size is not None:
+        model = model.batched(batch_size)
+    elif images > 1:
+        from ..models.batch_size import MANY, tuned
 
-        model = tuned(model) if pictures >= MANY else model
+        model = tuned(model) if images >= MANY else model
     if model.precision != "float32":
         click.echo(f"Note: the network runs in {model.precision}; its answers differ a little from float32.", err=True)
     return model
@@ -137,13 +137,13 @@ def options_of(pairs: Sequence[str], method: Any) -> dict[str, Any]:
     return found
 
 
-def pictures_of(sources: Sequence[str]) -> list[str]:
-    """Return every picture that files, folders, globs and addresses stand for."""
-    from ..models.sources import find_pictures
+def images_of(sources: Sequence[str]) -> list[str]:
+    """Return every image that files, folders, globs and addresses stand for."""
+    from ..models.sources import find_images
 
-    found = find_pictures(list(sources))
+    found = find_images(list(sources))
     if not found:
-        raise click.UsageError(f"No picture found in: {', '.join(sources)}. Give files, folders or globs.")
+        raise click.UsageError(f"No image found in: {', '.join(sources)}. Give files, folders or globs.")
     return found
 
 
@@ -186,7 +186,7 @@ def progress(items: Iterable[T], total: int, words: str) -> Iterator[T]:
 def finish(failures: Sequence[tuple[str, str]], done: int) -> int:
     """List what failed and return the exit code: 0 all done, 1 done with failures."""
     if failures:
-        click.echo(f"\n{len(failures)} of {len(failures) + done} pictures could not be used:", err=True)
+        click.echo(f"\n{len(failures)} of {len(failures) + done} images could not be used:", err=True)
         for source, error in failures:
             click.echo(f"  {source}: {error}", err=True)
         return 1

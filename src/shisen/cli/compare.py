@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from .common import load_model, model_options, pictures_of, quiet_warnings, table, target_of
+from .common import images_of, load_model, model_options, quiet_warnings, table, target_of
 
 
 @click.command()
-@click.argument("picture")
+@click.argument("image")
 @model_options
 @click.option("--methods", default="all", show_default=True, help="Names divided by commas, or all.")
 @click.option(
@@ -36,7 +36,7 @@ from .common import load_model, model_options, pictures_of, quiet_warnings, tabl
     help="How the maps are drawn.",
 )
 @click.option("--colormap", default="jet", show_default=True, help="Any matplotlib name.")
-@click.option("--alpha", default=0.4, show_default=True, type=click.FloatRange(0, 1), help="Strength of the colours.")
+@click.option("--alpha", default=0.4, show_default=True, type=click.FloatRange(0, 1), help="Strength of the colors.")
 @click.option("--alone", is_flag=True, help="Let every method do all its work itself, so that the times compare.")
 @click.option(
     "--out",
@@ -46,16 +46,16 @@ from .common import load_model, model_options, pictures_of, quiet_warnings, tabl
     help="PNG, SVG or PDF.",
 )
 def compare(
-    picture: str, methods: str, targets: str, layer: str | None, score: str, alone: bool, out: Path, **choice: Any
+    image: str, methods: str, targets: str, layer: str | None, score: str, alone: bool, out: Path, **choice: Any
 ) -> int:
-    """Explain one PICTURE by several methods and for several classes, in one figure with times."""
+    """Explain one IMAGE by several methods and for several classes, in one figure with times."""
     from .. import attribution as _fill_registry  # noqa: F401
     from ..comparison import compare as run
     from ..registry import METHODS, suiting
     from .progress import steps
 
     drawing = {k: choice.pop(k) for k in ("style", "colormap", "alpha")}
-    (source,) = pictures_of([picture])[:1]
+    (source,) = images_of([image])[:1]
     model = load_model(choice)
     names = suiting(model) if methods == "all" else [m.strip() for m in methods.split(",")]
     with quiet_warnings(), steps(len(names), "Comparing") as step:

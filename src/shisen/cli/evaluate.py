@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from .common import LONG, finish, load_model, model_options, pictures_of, quiet_warnings, table, target_of
+from .common import LONG, finish, images_of, load_model, model_options, quiet_warnings, table, target_of
 
 
 @contextmanager
@@ -44,22 +44,22 @@ def _seconds(text: str) -> float:
 
 
 @click.command()
-@click.argument("pictures", nargs=-1, required=True)
+@click.argument("images", nargs=-1, required=True)
 @model_options
 @click.option(
     "--methods", default="grad_cam", show_default=True, help="Names divided by commas; name@layer for a layer."
 )
 @click.option("--metrics", default="deletion,insertion,adcc", show_default=True, help="Names from `shisen metrics`.")
 @click.option("--layer", default=None, help="For methods named without one; the default layer if left out.")
-@click.option("--target", "-t", default=None, help="The class explained; each picture's top class if left out.")
-@click.option("-n", "count", default=None, type=click.IntRange(min=1), help="Number of pictures, drawn at random.")
+@click.option("--target", "-t", default=None, help="The class explained; each image's top class if left out.")
+@click.option("-n", "count", default=None, type=click.IntRange(min=1), help="Number of images, drawn at random.")
 @click.option("--seed", default=0, show_default=True, help="Of every random draw.")
 @click.option("--regions", default=None, help="Boxes or masks: COCO .json, VOC .xml, .csv, or a folder of .xml.")
 @click.option("--baseline", default=None, help="What the others are compared with; the first method if left out.")
 @click.option("--lang", type=click.Choice(["en", "ja"]), default="en", show_default=True, help="Of the report.")
 @click.option("--out", default="shisen_out/evaluation", show_default=True, type=click.Path(path_type=Path))
 def evaluate(
-    pictures: tuple[str, ...],
+    images: tuple[str, ...],
     methods: str,
     metrics: str,
     regions: str | None,
@@ -67,18 +67,18 @@ def evaluate(
     out: Path,
     **choice: Any,
 ) -> int:
-    """Measure explanations on PICTURES (files, folders or globs), with intervals, floors and a report.
+    """Measure explanations on IMAGES (files, folders or globs), with intervals, floors and a report.
 
     Maps and figures are kept in the folder; the same command goes on where it was stopped.
     """
-    from ..evaluate.annotations import read_regions
-    from ..evaluate.harness import evaluate as run
-    from ..evaluate.report import FEW, cautions
-    from ..evaluate.words import texts
+    from ..evaluation.annotations import read_regions
+    from ..evaluation.report import FEW, cautions
+    from ..evaluation.runner import evaluate as run
+    from ..evaluation.words import texts
 
     settings = {k: choice.pop(k) for k in ("layer", "baseline")}
     target, count, seed = target_of(choice.pop("target")), choice.pop("count"), choice.pop("seed")
-    sources = pictures_of(pictures)
+    sources = images_of(images)
     boxes = None if regions is None else read_regions(regions)
     model = load_model(choice, LONG)
     with quiet_warnings(), bar() as progress:
@@ -89,7 +89,7 @@ def evaluate(
             _names(metrics),
             target=target,
             n=count,
-            random_state=seed,
+            seed=seed,
             out=out,
             regions=boxes,
             progress=progress,
@@ -97,9 +97,9 @@ def evaluate(
         )
         page = scores.save(out, lang=lang)
     click.echo(scores.table())
-    click.echo(f"\n{scores.facts['n']} pictures; 95 % intervals; * clearly different from {scores.baseline}.")
+    click.echo(f"\n{scores.facts['n']} images; 95 % intervals; * clearly different from {scores.baseline}.")
     for found in scores.differences:
-        if found.method not in scores.floors:
+        if found.method not in scores.control_maps:
             click.echo(found.sentence)
     if scores.facts["n"] < FEW and scores.differences:
         click.echo(texts("en")["few"])
@@ -110,31 +110,31 @@ def evaluate(
 
 
 @click.command()
-@click.argument("pictures", nargs=-1, required=True)
+@click.argument("images", nargs=-1, required=True)
 @model_options
 @click.option("--budget", default="60s", show_default=True, help="Time, such as 60s or 5m.")
-@click.option("-n", "count", default=None, type=click.IntRange(min=4), help="Number of pictures, drawn at random.")
+@click.option("-n", "count", default=None, type=click.IntRange(min=4), help="Number of images, drawn at random.")
 @click.option("--seed", default=0, show_default=True, help="Of every random draw.")
 @click.option(
     "--out", default=None, type=click.Path(path_type=Path), help="Also write the recommendation to this file."
 )
 def recommend(
-    pictures: tuple[str, ...], budget: str, count: int | None, seed: int, out: Path | None, **choice: Any
+    images: tuple[str, ...], budget: str, count: int | None, seed: int, out: Path | None, **choice: Any
 ) -> None:
-    """Find the best method, layer and variant for the model on PICTURES; `explain --method auto` then uses it."""
-    from ..evaluate.recommend import recommend as run
-    from ..evaluate.recommend import saved_at
+    """Find the best method, layer and variant for the model on IMAGES; `explain --method auto` then uses it."""
+    from ..evaluation.recommend import recommend as run
+    from ..evaluation.recommend import saved_at
 
     seconds = _seconds(budget)
-    sources = pictures_of(pictures)
+    sources = images_of(images)
     model = load_model(choice, LONG)
     with quiet_warnings(), bar() as progress:
-        found = run(model, sources, budget=seconds, n=count, random_state=seed, out=out, progress=progress)
+        found = run(model, sources, budget=seconds, n=count, seed=seed, out=out, progress=progress)
     table(
         "Tried",
-        ["setting", "pictures", "insertion − deletion", "ADCC"],
+        ["setting", "images", "insertion − deletion", "ADCC"],
         [[name, str(n), f"{a:.3f}", f"{b:.1f}"] for name, n, a, b in found.tried],
-        ["pictures", "insertion − deletion", "ADCC"],
+        ["images", "insertion − deletion", "ADCC"],
     )
     for sentence in found.explanation:
         click.echo(sentence)
@@ -142,23 +142,23 @@ def recommend(
 
 
 @click.command()
-@click.argument("pictures", nargs=-1)
+@click.argument("images", nargs=-1)
 @model_options
 @click.option("--methods", default=None, help="Names divided by commas; every fast method if left out.")
-@click.option("-n", "count", default=8, show_default=True, type=click.IntRange(min=1), help="Number of pictures.")
+@click.option("-n", "count", default=8, show_default=True, type=click.IntRange(min=1), help="Number of images.")
 @click.option("--seed", default=0, show_default=True, help="Of every random draw.")
-def sanity(pictures: tuple[str, ...], methods: str | None, count: int, seed: int, **choice: Any) -> None:
+def sanity(images: tuple[str, ...], methods: str | None, count: int, seed: int, **choice: Any) -> None:
     """Tell which methods depend on what the model has learned, by shuffling the weights of a copy.
 
-    Without PICTURES smooth random patterns are explained.
+    Without IMAGES smooth random patterns are explained.
     """
-    from ..evaluate.checks import check_sanity
+    from ..evaluation.checks import check_sanity
 
-    sources = pictures_of(pictures) if pictures else None
+    sources = images_of(images) if images else None
     model = load_model(choice)
     with quiet_warnings(), bar() as progress:
         found = check_sanity(
-            model, sources, None if methods is None else _names(methods), n=count, random_state=seed, progress=progress
+            model, sources, None if methods is None else _names(methods), n=count, seed=seed, progress=progress
         )
     table(
         f"{model.name}: likeness of maps to those of a network with shuffled weights",
@@ -180,8 +180,8 @@ def sanity(pictures: tuple[str, ...], methods: str | None, count: int, seed: int
 @click.command()
 def metrics() -> None:
     """List the metrics of explanations: unit, direction, paper."""
-    from ..evaluate import fill_registry
-    from ..evaluate.metrics import METRICS
+    from ..evaluation import fill_registry
+    from ..evaluation.metrics import METRICS
 
     fill_registry()
     rows = [[m.name, m.family, m.summary, m.unit, m.direction, m.paper] for m in METRICS.values()]

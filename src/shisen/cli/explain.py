@@ -7,20 +7,11 @@ from typing import Any
 
 import click
 
-from .common import (
-    finish,
-    load_model,
-    model_options,
-    options_of,
-    pictures_of,
-    progress,
-    quiet_warnings,
-    target_of,
-)
+from .common import finish, images_of, load_model, model_options, options_of, progress, quiet_warnings, target_of
 
 
 @click.command()
-@click.argument("pictures", nargs=-1, required=True)
+@click.argument("images", nargs=-1, required=True)
 @model_options
 @click.option(
     "--method",
@@ -52,14 +43,14 @@ from .common import (
     help="How the map is drawn.",
 )
 @click.option("--colormap", default="jet", show_default=True, help="Any matplotlib name; diverging ones show signs.")
-@click.option("--alpha", default=0.4, show_default=True, type=click.FloatRange(0, 1), help="Strength of the colours.")
-@click.option("--colour-bar", is_flag=True, help="Draw a bar with the unit beside the picture.")
+@click.option("--alpha", default=0.4, show_default=True, type=click.FloatRange(0, 1), help="Strength of the colors.")
+@click.option("--color-bar", is_flag=True, help="Draw a bar with the unit beside the image.")
 @click.option(
     "--out",
     default="shisen_out",
     show_default=True,
     type=click.Path(path_type=Path),
-    help="A folder, or one file for one picture.",
+    help="A folder, or one file for one image.",
 )
 @click.option(
     "--format",
@@ -70,7 +61,7 @@ from .common import (
     help="Kind of the files in a folder.",
 )
 def explain(
-    pictures: tuple[str, ...],
+    images: tuple[str, ...],
     method: str,
     target: str | None,
     layer: str | None,
@@ -80,24 +71,24 @@ def explain(
     suffix: str,
     **choice: Any,
 ) -> int:
-    """Show where the network looked in PICTURES (files, folders, globs or addresses), and write what it saw.
+    """Show where the network looked in IMAGES (files, folders, globs or addresses), and write what it saw.
 
-    Every picture is written with a JSON file beside it that says how it was made.
+    Every image is written with a JSON file beside it that says how it was made.
     """
     from .. import registry
     from ..api import explain_each, saved_each
-    from ..explanation import Failure
+    from ..results import Failure
 
-    drawing = {k: choice.pop(k) for k in ("style", "colormap", "alpha", "colour_bar")}
+    drawing = {k: choice.pop(k) for k in ("style", "colormap", "alpha", "color_bar")}
     spec: Any = None if method == "auto" else registry.get(method)
     own = {} if spec is None else options_of(options, spec)
     _check_drawing(drawing)
-    sources = pictures_of(pictures)
+    sources = images_of(images)
     if out.suffix and len(sources) > 1:
-        raise click.UsageError(f"--out names one file, but there are {len(sources)} pictures. Give a folder.")
+        raise click.UsageError(f"--out names one file, but there are {len(sources)} images. Give a folder.")
     model = load_model(choice, len(sources))
     if spec is None:
-        from ..evaluate.recommend import recommended
+        from ..evaluation.recommend import recommended
 
         chosen, layer, own = recommended(model, layer, {})
         spec = registry.get(chosen)
@@ -109,7 +100,7 @@ def explain(
     done = 0
     with quiet_warnings():
         found = explain_each(model, sources, spec, target=target_of(target), layer=layer, score=score, **own)
-        written = saved_each(found, places, depth=2 * model.chunk, **drawing)
+        written = saved_each(found, places, depth=2 * model.batch_size, **drawing)
         for source, (result, file) in progress(
             zip(sources, written, strict=True), len(sources), f"Explaining with {spec.name}"
         ):
@@ -124,7 +115,7 @@ def explain(
 
 
 def line(source: str, result: Any, written: Path | None) -> str:
-    """Say in one line what the network saw, what was explained, and where the picture is."""
+    """Say in one line what the network saw, what was explained, and where the image is."""
     answer = ""
     if result.predictions:
         best = result.predictions[0]
@@ -139,20 +130,20 @@ def line(source: str, result: Any, written: Path | None) -> str:
 
 
 def _check_drawing(drawing: dict[str, Any]) -> None:
-    """Fail on an unknown colour map before the network runs, not after."""
-    from ..render.colours import is_diverging
+    """Fail on an unknown color map before the network runs, not after."""
+    from ..viz.colormap import is_diverging
 
     is_diverging(drawing["colormap"])
 
 
 def destinations(sources: list[str], out: Path, method: str, suffix: str) -> list[Path]:
-    """Return one file per picture, named after it; pictures of one name get a number."""
+    """Return one file per image, named after it; images of one name get a number."""
     if out.suffix and not out.is_dir():
         return [out]
     used: dict[str, int] = {}
     places = []
     for source in sources:
-        stem = Path(source.split("?")[0]).stem or "picture"
+        stem = Path(source.split("?")[0]).stem or "image"
         used[stem] = used.get(stem, 0) + 1
         number = f"_{used[stem]}" if used[stem] > 1 else ""
         places.append(out / f"{stem}{number}_{method}.{suffix}")

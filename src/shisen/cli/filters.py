@@ -9,39 +9,37 @@ from typing import Any
 
 import click
 
-from .common import load_model, model_options, pictures_of, quiet_warnings
+from .common import images_of, load_model, model_options, quiet_warnings
 
 
 @click.command()
 @model_options
 @click.option("--layer", "-l", default=None, help="Where the channels are, or 'logits'; the default layer if left out.")
-@click.option(
-    "--grid", default=8, show_default=True, type=click.IntRange(min=1), help="Pictures a row; N × N channels."
-)
+@click.option("--grid", default=8, show_default=True, type=click.IntRange(min=1), help="Images a row; N × N channels.")
 @click.option("--channels", "-c", default=None, help="Channel numbers instead, such as 0-15,40 or class numbers.")
 @click.option(
     "--recipe", type=click.Choice(["modern", "strong", "maco", "article"]), default="modern", show_default=True
 )
-@click.option("--pixels", default=128, show_default=True, type=click.IntRange(min=8), help="Side of the pictures.")
+@click.option("--pixels", default=128, show_default=True, type=click.IntRange(min=8), help="Side of the images.")
 @click.option("--steps", default=None, type=click.IntRange(min=1), help="How many; the recipe's own if left out.")
-@click.option("--random-state", default=0, show_default=True)
+@click.option("--seed", default=0, show_default=True)
 @click.option("--examples", default=None, help="A folder of photos: crops that excite a channel most, beside it.")
 @click.option("--site", default=None, type=click.Path(path_type=Path), help="Write a page a unit into this folder.")
 @click.option("--out", default="filters.png", show_default=True, type=click.Path(path_type=Path))
 def filters(layer: str | None, out: Path, **choice: Any) -> None:
-    """Make the pictures that the channels of a layer like best.
+    """Make the images that the channels of a layer like best.
 
-    With --examples they are compared with real photos: a picture that excites its channel less is crossed out.
+    With --examples they are compared with real photos: an image that excites its channel less is crossed out.
     """
-    from ..features.visualise import filters as verb
+    from ..inspect.feature_visualization import filters as verb
 
-    keys = ("grid", "channels", "recipe", "pixels", "steps", "random_state", "examples", "site")
+    keys = ("grid", "channels", "recipe", "pixels", "steps", "seed", "examples", "site")
     own = {k: choice.pop(k) for k in keys}
-    photos = pictures_of([own["examples"]]) if own["examples"] else []
+    photos = images_of([own["examples"]]) if own["examples"] else []
     model = load_model(choice)
     where = layer or model.default_layer
     wanted = _numbers(own["channels"]) if own["channels"] else _first(model, where, own["grid"] ** 2)
-    with quiet_warnings(), climbing(f"Making {len(wanted)} pictures for {where}") as told:
+    with quiet_warnings(), climbing(f"Making {len(wanted)} images for {where}") as told:
         made = verb(
             model,
             where,
@@ -49,12 +47,12 @@ def filters(layer: str | None, out: Path, **choice: Any) -> None:
             recipe=own["recipe"],
             size=own["pixels"],
             steps=own["steps"],
-            random_state=own["random_state"],
+            seed=own["seed"],
             progress=told,
         )
     examples = None
     if photos:
-        from ..features.examples import crops
+        from ..inspect.examples import crops
 
         examples = crops(model, where, wanted, photos)
         made = made.marked(made.compare(photos))
@@ -69,7 +67,7 @@ def filters(layer: str | None, out: Path, **choice: Any) -> None:
         examples.save(beside, made)
         click.echo(str(beside))
     if own["site"] is not None:
-        from ..features.site import site
+        from ..inspect.site import site
 
         click.echo(str(site([(made, examples)], own["site"])))
 

@@ -14,14 +14,14 @@ WRITTEN = ("shisen.json", "weights.safetensors", "model.keras", "history.png", "
 
 @click.command()
 @click.argument("train")
-@click.option("--val", default=None, help="Pictures to measure on: a folder of classes or a CSV file.")
+@click.option("--val", default=None, help="Images to measure on: a folder of classes or a CSV file.")
 @click.option("--backbone", default="efficientnet_lite0", show_default=True, help="Name of the network to start from.")
 @click.option("--epochs", default=5, show_default=True, type=click.IntRange(min=0), help="0 trains the head only.")
 @click.option("--out", "-o", default="runs/latest", show_default=True, help="Folder for the result.")
 @click.option("--framework", default="torch", show_default=True, help="torch or keras.")
 @click.option("--device", default="", help="Where to train, such as cpu or cuda:0.")
 @click.option(
-    "--keep", default=None, help="Folder where the body's activations stay, for further runs on these pictures."
+    "--keep", default=None, help="Folder where the body's activations stay, for further runs on these images."
 )
 @click.option("--seed", default=0, show_default=True, help="Of every random choice.")
 def finetune(train: str, val: str | None, backbone: str, epochs: int, out: str, **choice: Any) -> int:
@@ -29,14 +29,14 @@ def finetune(train: str, val: str | None, backbone: str, epochs: int, out: str, 
 
     A run that was stopped continues where it was.
     """
-    from ..train.data import look, read_dataset
-    from ..train.run import finetune as run
+    from ..training.data import look, read_dataset
+    from ..training.run import finetune as run
 
     found = look(read_dataset(train), None if val is None else read_dataset(val))
     sizes = found.counts["train"]
     total = sum(sizes.values())
     table(
-        "Pictures",
+        "Images",
         ["class", *found.counts, "share", "such as"],
         [
             [k, *(str(part.get(k, 0)) for part in found.counts.values()), f"{n / total:.1%}", found.samples[k][0]]

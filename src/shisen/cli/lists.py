@@ -79,7 +79,7 @@ def methods(as_json: bool) -> None:
 @click.option("--search", default="", help="Only names that contain this.")
 def models(search: str) -> None:
     """List the models that can be loaded by name, and the forms other names take."""
-    from ..models.listing import listing
+    from ..models.catalog import listing
 
     rows = [row for row in listing(search) if search.lower() in row[0].lower()]
     table("Models", ["name", "what it is", "needs"], rows)

@@ -9,13 +9,13 @@ from typing import Any
 import click
 
 COMMANDS = {
-    "predict": ("predict", "Name the most probable classes of pictures."),
-    "explain": ("explain", "Show where the network looked, and write the pictures."),
+    "predict": ("predict", "Name the most probable classes of images."),
+    "explain": ("explain", "Show where the network looked, and write the images."),
     "compare": ("compare", "Methods and classes side by side in one figure, with times."),
-    "activations": ("activations", "Show what every channel of every layer answers to a picture."),
-    "filters": ("filters", "Make the pictures that the channels of a layer like best."),
+    "activations": ("activations", "Show what every channel of every layer answers to an image."),
+    "filters": ("filters", "Make the images that the channels of a layer like best."),
     "attention": ("attention", "Show where every head of a transformer looks."),
-    "finetune": ("finetune", "Fine-tune a backbone on a folder of labelled pictures."),
+    "finetune": ("finetune", "Fine-tune a backbone on a folder of labeled images."),
     "audit": ("audit", "Audit a folder: class by class, with shortcuts proven by intervention."),
     "evaluate": ("evaluate", "Measure explanations, with intervals and a report."),
     "recommend": ("evaluate", "Find the best method, layer and variant for a model."),
@@ -65,8 +65,8 @@ def shisen(ctx: click.Context, debug: bool) -> None:
 def main(args: list[str] | None = None) -> None:
     """Run the command line; exit code 0 done, 1 done with failures listed, 2 wrong usage."""
     words = sys.argv[1:] if args is None else args
+    from .._core.malloc import keep_freed_memory
     from ..errors import InputError, ShisenError
-    from ..run.memory import keep_freed_memory
 
     if args is None:  # this process is ours
         keep_freed_memory()

@@ -7,25 +7,25 @@ from typing import Any
 
 import click
 
-from .common import finish, load_model, model_options, pictures_of, progress, table
+from .common import finish, images_of, load_model, model_options, progress, table
 
 
 @click.command()
-@click.argument("pictures", nargs=-1, required=True)
+@click.argument("images", nargs=-1, required=True)
 @model_options
 @click.option("--top", default=5, show_default=True, type=click.IntRange(min=1), help="How many classes.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per picture and line, for programs.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per image and line, for programs.")
 @click.option(
     "--quick",
     is_flag=True,
     help="Decode large JPEG photos at a part of their size: about four times as quick at 12 megapixels; probabilities "
     "differ a little.",
 )
-def predict(pictures: tuple[str, ...], top: int, as_json: bool, quick: bool, **choice: Any) -> int:
-    """Name the most probable classes of PICTURES (files, folders, globs or addresses)."""
+def predict(images: tuple[str, ...], top: int, as_json: bool, quick: bool, **choice: Any) -> int:
+    """Name the most probable classes of IMAGES (files, folders, globs or addresses)."""
     from ..models.predicting import predict_each
 
-    sources = pictures_of(pictures)
+    sources = images_of(images)
     model = load_model(choice, len(sources))
     failures: list[tuple[str, str]] = []
     done = 0
@@ -35,7 +35,7 @@ def predict(pictures: tuple[str, ...], top: int, as_json: bool, quick: bool, **c
             continue
         done += 1
         if as_json:
-            click.echo(json.dumps({"picture": source, "predictions": [vars(p) for p in answer]}, ensure_ascii=False))
+            click.echo(json.dumps({"image": source, "predictions": [vars(p) for p in answer]}, ensure_ascii=False))
             continue
         table(
             source,

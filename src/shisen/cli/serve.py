@@ -11,7 +11,7 @@ from .common import load_model, model_options
 
 @click.command()
 @model_options
-@click.option("--folder", default=None, help="Its pictures can be chosen on the page; sample photos if left out.")
+@click.option("--folder", default=None, help="Its images can be chosen on the page; sample photos if left out.")
 @click.option("--versus", default=None, metavar="MODEL", help="Another network to compare with on the page.")
 @click.option("--lang", type=click.Choice(["en", "ja"]), default="en", show_default=True, help="Of the page.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Any other address needs --auth.")
@@ -19,7 +19,7 @@ from .common import load_model, model_options
 @click.option("--auth", default=None, metavar="USER:PASSWORD", help="Asked for by the page.")
 def serve(folder: str | None, versus: str | None, lang: str, host: str, port: int, **choice: Any) -> None:
     """Serve a page in the browser: explain, compare and measure without code. Nothing leaves this machine."""
-    from ..web.asking import Start
+    from ..web.request import Start
     from ..web.server import check_host, credentials
     from ..web.server import serve as run
 

@@ -1,1 +1,1 @@
-"""Which network, and what it expects: loading, preprocessing, labels, pictures."""
+"""Which network, and what it expects: loading, preprocessing, labels, images."""

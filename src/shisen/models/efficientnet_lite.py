@@ -147,10 +147,10 @@ def weights_path(variant: int) -> Path:
 
 
 def published_names(table: Architecture) -> dict[str, str]:
-    """Return our weight names → the names in the published file, convolution and normalisation layers by path.
+    """Return our weight names → the names in the published file, convolution and normalization layers by path.
 
     The paths are those of `efficientnet_lite_torch.EfficientNetLite`; the number of weights per layer (one for a
-    convolution, four and a counter for a normalisation, two for the classifier) follows from the layer.
+    convolution, four and a counter for a normalization, two for the classifier) follows from the layer.
     """
     names = {"stem.conv": "_conv_stem", "stem.norm": "_bn0"}
     number = 0

@@ -35,10 +35,10 @@ _PUBLISHED = {
 
 
 def build(table: Architecture, classes: int = CLASSES) -> Any:
-    """Return the network as a functional model from `(n, h, w, 3)`, already normalised, to logits.
+    """Return the network as a functional model from `(n, h, w, 3)`, already normalized, to logits.
 
     Layers carry the torch module's paths with `_` for the dot; where a torch module ends in an activation or a
-    normalisation, that layer carries the module's own path: `head` is the last feature map, `blocks_3_1_expand` an
+    normalization, that layer carries the module's own path: `head` is the last feature map, `blocks_3_1_expand` an
     activation. Convolutions are zero until weights are put in, since drawing random ones can take JAX half a minute.
 
     Args:

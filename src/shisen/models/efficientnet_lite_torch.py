@@ -47,7 +47,7 @@ def same_padding(side: int, kernel: int, stride: int) -> tuple[int, int]:
 
 
 class ConvNorm(nn.Sequential):  # type: ignore[misc]
-    """Convolution, batch normalisation and, unless linear, ReLU6: members `conv`, `norm` and `act`."""
+    """Convolution, batch normalization and, unless linear, ReLU6: members `conv`, `norm` and `act`."""
 
     def __init__(
         self, inputs: int, outputs: int, kernel: int = 1, *, stride: int = 1, groups: int = 1, linear: bool = False
@@ -103,7 +103,7 @@ class EfficientNetLite(nn.Module):  # type: ignore[misc]
         self.classifier = nn.Linear(HEAD, classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return logits `(n, classes)` of `(n, 3, h, w)`, already normalised."""
+        """Return logits `(n, classes)` of `(n, 3, h, w)`, already normalized."""
         features = self.head(self.blocks(self.stem(x)))
         return self.classifier(self.dropout(torch.flatten(self.pool(features), 1)))
 

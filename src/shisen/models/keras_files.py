@@ -53,7 +53,7 @@ def load_built_in(name: str, request: Request) -> Model:
     import_keras(f"The model {name!r} in Keras")
     from .efficientnet_lite_keras import load_net
     from .loading import wrap
-    from .recipes import RECIPES
+    from .presets import RECIPES
 
     recipe = RECIPES[name]
     return wrap(load_net(recipe.variant), preprocess=recipe.preprocess, labels=recipe.labels(), name=name)
@@ -67,7 +67,7 @@ def load_application(name: str, request: Request) -> Model:
         ModelError: if the weights are neither in the cache nor to be had.
     """
     keras = import_keras(f"The model {name!r}")
-    from .keras_recipes import application
+    from .keras_presets import application
     from .loading import wrap
 
     chosen = application(name.partition(":")[2])
@@ -216,7 +216,7 @@ def _objects(config: Any) -> Iterator[dict[str, Any]]:
 def guessed_preprocess(net: Any) -> Preprocess | None:
     """Return what a model without a recipe seems to expect: its own size, and the range its first layers tell.
 
-    Returns None for a model that does not take pictures of three channels and a fixed size.
+    Returns None for a model that does not take images of three channels and a fixed size.
     """
     shape = getattr(net, "input_shape", None)
     if not isinstance(shape, tuple) or len(shape) != 4 or 3 not in (shape[1], shape[-1]):

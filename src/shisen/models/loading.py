@@ -16,7 +16,7 @@ from ..types import Classifier
 from .labels import Labels, labels_of
 from .model import Model
 from .preprocess import Preprocess
-from .recipes import RECIPES
+from .presets import RECIPES
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,9 @@ PREFIXES: dict[str, str] = {
 }
 SUFFIXES: dict[str, str] = {
     ".onnx": "shisen.models.onnx_files:load_onnx",
-    ".pt": "shisen.models.torch_whole:load_whole",
-    ".pth": "shisen.models.torch_whole:load_whole",
-    ".safetensors": "shisen.models.torch_whole:load_whole",
+    ".pt": "shisen.models.pickled:load_whole",
+    ".pth": "shisen.models.pickled:load_whole",
+    ".safetensors": "shisen.models.pickled:load_whole",
     ".keras": "shisen.models.keras_files:load_file",
     ".h5": "shisen.models.keras_files:load_file",
     ".hdf5": "shisen.models.keras_files:load_file",
@@ -115,7 +115,7 @@ def _loader(text: str) -> Loader:
     path = Path(text).expanduser()
     if path.is_dir():
         if (path / "shisen.json").is_file():
-            return _late("shisen.train.run:load_run")
+            return _late("shisen.training.run:load_run")
         raise ModelError(
             explain_error(
                 "A run folder holds a file shisen.json.", f"{text!r} without one", "Give a folder made by finetune."
@@ -241,11 +241,11 @@ def _adapter(net: Any, preprocess: Preprocess | None, output: Any, head: str | N
     size = None if preprocess is None or scaling is None else (*preprocess.sides, len(scaling.scale))
     keras, torch = sys.modules.get("keras"), sys.modules.get("torch")
     if keras is not None and hasattr(keras, "Model") and isinstance(net, keras.Model):
-        from ..backends.keras import KerasClassifier
+        from ..adapters.keras.adapter import KerasClassifier
 
         return KerasClassifier(net, scaling, output, size, head)
     if torch is not None and isinstance(net, torch.nn.Module):
-        from ..backends.torch import TorchClassifier
+        from ..adapters.torch.adapter import TorchClassifier
 
         return TorchClassifier(net, scaling, output, size, head)
     if isinstance(net, Classifier):

@@ -7,18 +7,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..backends.wrappers import Chunked, Shared, Wrapper
+from ..adapters.wrappers import Batched, Shared, Wrapper
 from ..errors import InputError, explain_error
 from ..naming import label
 from ..targets import class_logits, probabilities, to_numpy
-from ..types import Array, Classifier, Frame, Picture, Prediction
+from ..types import Array, Classifier, Frame, InputImage, Prediction
+from .image_io import open_array, open_image
 from .labels import Labels
-from .pictures import open_array, open_picture
 from .preprocess import Preprocess
 
 
 class Model(Wrapper):
-    """A classifier that takes pictures: the network, its preprocessing and its labels.
+    """A classifier that takes images: the network, its preprocessing and its labels.
 
     Made by `shisen.load` and `shisen.wrap`. It answers to `shisen.types.Classifier`, so methods take it as it is.
 
@@ -40,8 +40,8 @@ class Model(Wrapper):
         source: str = "",
     ) -> None:
         # what is shared is known by the batch itself: its parts would not be found again
-        whole = isinstance(network, (Chunked, Shared))
-        super().__init__(network if whole else Chunked(network, network.chunk))
+        whole = isinstance(network, (Batched, Shared))
+        super().__init__(network if whole else Batched(network, network.batch_size))
         self.preprocess = preprocess
         self.labels = labels if labels is not None else Labels(())
         self.name = name
@@ -58,10 +58,10 @@ class Model(Wrapper):
         """Return the same model around another classifier, such as a watched or shared one."""
         return Model(network, self.preprocess, self.labels, name=self.name, source=self.source)
 
-    def chunked(self, size: int) -> Model:
-        """Return the same model with at most `size` pictures a pass."""
-        inner = self.model.model if isinstance(self.model, Chunked) else self.model
-        return self.around(Chunked(inner, size))
+    def batched(self, size: int) -> Model:
+        """Return the same model with at most `size` images a pass."""
+        inner = self.model.model if isinstance(self.model, Batched) else self.model
+        return self.around(Batched(inner, size))
 
     def fast(self) -> Model:
         """Return the same model in half precision: bfloat16, or float16 on a GPU without it.
@@ -88,27 +88,27 @@ class Model(Wrapper):
             inner = inner.model
         return inner
 
-    def read(self, source: Any, *, quick: bool = False) -> Picture:
-        """Decode a picture: path, bytes, address, PIL image or array; see `pictures.open_picture`.
+    def read(self, source: Any, *, quick: bool = False) -> InputImage:
+        """Decode an image: path, bytes, address, PIL image or array; see `images.open_image`.
 
         With `quick`, a JPEG photo at least four times as large as the network sees it is decoded at a part of its size,
         never below twice what the network sees: quicker, and the answer differs a little.
         """
-        if isinstance(source, Picture):
+        if isinstance(source, InputImage):
             return source
         if self.preprocess is None and hasattr(source, "shape"):
             return open_array(source)
         least = 2 * max(self.preprocess.sides) if quick and self.preprocess is not None else 0
-        return open_picture(source, least)
+        return open_image(source, least)
 
-    def prepare(self, picture: Picture) -> tuple[npt.NDArray[np.float32], Frame]:
-        """Return what the network is shown, `(h, w, c)`, and which part of the picture that is."""
+    def prepare(self, image: InputImage) -> tuple[npt.NDArray[np.float32], Frame]:
+        """Return what the network is shown, `(h, w, c)`, and which part of the image that is."""
         if self.preprocess is not None:
-            return self.preprocess.pixels(picture)
-        values = np.asarray(picture.pixels)
-        if values.dtype == np.uint8 and picture.source != "array":
+            return self.preprocess.pixels(image)
+        values = np.asarray(image.pixels)
+        if values.dtype == np.uint8 and image.source != "array":
             values = values / np.float32(255)
-        h, w = picture.size
+        h, w = image.size
         return np.asarray(values, dtype=np.float32), Frame((h, w), (h, w), (0.0, 0.0, float(w), float(h)))
 
     def find(self, target: Any) -> int:
@@ -142,20 +142,20 @@ class Model(Wrapper):
             for best, row, p in zip(order, scores, chances, strict=True)
         ]
 
-    def predict(self, picture: Any, top: int = 5) -> Any:
-        """Return the `top` most probable classes of a picture, or one such list for each picture of a list.
+    def predict(self, image: Any, top: int = 5) -> Any:
+        """Return the `top` most probable classes of an image, or one such list for each image of a list.
 
         Args:
-            picture: path, bytes, http(s) address, PIL image, NumPy array (uint8, or float in [0, 1]); or a list.
+            image: path, bytes, http(s) address, PIL image, NumPy array (uint8, or float in [0, 1]); or a list.
             top: how many classes.
 
         Returns:
             `Prediction(index, label, wordnet_id, probability, logit)` records, most probable first.
 
         Raises:
-            PictureError: for a picture that cannot be read.
+            ImageError: for an image that cannot be read.
         """
-        if isinstance(picture, (list, tuple)):
-            return [self.predict(one, top) for one in picture]
-        image, _ = self.prepare(self.read(picture))
-        return self.predictions(self.activations(image[None]), top)[0]
+        if isinstance(image, (list, tuple)):
+            return [self.predict(one, top) for one in image]
+        x, _ = self.prepare(self.read(image))
+        return self.predictions(self.activations(x[None]), top)[0]

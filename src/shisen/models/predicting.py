@@ -1,4 +1,4 @@
-"""Predict many pictures in batches; a picture that cannot be read never loses the others."""
+"""Predict many images in batches; an image that cannot be read never loses the others."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from .._core.prefetch import prefetched
 from ..errors import ShisenError
-from ..run.ahead import ahead
 from ..types import Prediction
 from .model import Model
 
@@ -16,7 +16,7 @@ from .model import Model
 def predict_each(
     model: Model, sources: Iterable[Any], top: int = 5, *, quick: bool = False
 ) -> Iterator[tuple[str, list[Prediction] | str]]:
-    """Yield `(source, predictions)` per picture in order, or `(source, message)` for one that cannot be read.
+    """Yield `(source, predictions)` per image in order, or `(source, message)` for one that cannot be read.
 
     With `quick`, large JPEG photos are decoded at a part of their size, see `Model.read`.
     """
@@ -28,8 +28,8 @@ def predict_each(
             return str(source), str(problem)
 
     waiting: list[tuple[str, Any]] = []
-    for item in ahead(ready, sources, depth=2 * model.chunk):
-        if waiting and (_shape(item) != _shape(waiting[0]) or len(waiting) == model.chunk):
+    for item in prefetched(ready, sources, depth=2 * model.batch_size):
+        if waiting and (_shape(item) != _shape(waiting[0]) or len(waiting) == model.batch_size):
             yield from _answer(model, waiting, top)
             waiting = []
         waiting.append(item)

@@ -1,4 +1,4 @@
-"""From a picture to the pixels a network expects, with the geometry kept so that maps find their way back."""
+"""From an image to the pixels a network expects, with the geometry kept so that maps find their way back."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ..errors import InputError, PictureError, explain_error, unknown
-from ..types import Frame, Picture, Scaling
+from ..errors import ImageError, InputError, explain_error, unknown
+from ..types import Frame, InputImage, Scaling
 
 FITS = ("stretch", "crop", "pad")
 INTERPOLATIONS = {
@@ -23,9 +23,9 @@ INTERPOLATIONS = {
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
-GREY = (128, 128, 128)
+GRAY = (128, 128, 128)
 MOST_INTERMEDIATE = 32_000_000
-"""Pixels that a resized picture may have before it is cropped; beyond it only the part in the crop is computed."""
+"""Pixels that a resized image may have before it is cropped; beyond it only the part in the crop is computed."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Preprocess:
 
     Attributes:
         size: height and width of the input, in pixels; one number for a square.
-        fit: "stretch" the whole picture to the size; "crop" its centre; "pad" it with mid-grey.
-        resize: for "crop", the short side to which the picture is scaled first, or `(h, w)` to which it is
+        fit: "stretch" the whole image to the size; "crop" its center; "pad" it with mid-gray.
+        resize: for "crop", the short side to which the image is scaled first, or `(h, w)` to which it is
             stretched first; None scales it so that the crop is as large as possible.
         mean: subtracted, one a channel in the network's order, in units of `range`.
         std: divided by, likewise.
@@ -80,14 +80,14 @@ class Preprocess:
                 explain_error(
                     "`std` must not hold zeros, and `range` must have an extent.",
                     f"std={self.std}, range={self.range}",
-                    "For no normalisation use std=(1, 1, 1), range=(0, 1).",
+                    "For no normalization use std=(1, 1, 1), range=(0, 1).",
                 )
             )
 
     @staticmethod
     def of(given: Any, size: int | tuple[int, int] | None = None) -> Preprocess:
         """Return a preprocess from a record, a mapping or a framework's own function; see `preprocess_from`."""
-        from .foreign import preprocess_from
+        from .preprocess_converters import preprocess_from
 
         return preprocess_from(given, size)
 
@@ -105,7 +105,7 @@ class Preprocess:
         return Scaling(scale[::-1], shift[::-1], True) if reverse else Scaling(scale, shift)
 
     def with_size(self, size: int | tuple[int, int] | None = None, fit: str | None = None) -> Preprocess:
-        """Return the same preprocess with another input size or fit; the share that is cropped away stays.
+        """Return the same preprocess with another input size or fit; the fraction that is cropped away stays.
 
         Args:
             size: height and width in pixels, or None for the present ones.
@@ -121,50 +121,50 @@ class Preprocess:
             resize = (h, w)
         return replace(self, size=new, fit=fit, resize=resize)
 
-    def frame(self, picture: tuple[int, int]) -> Frame:
-        """Return which part of a picture of `(H, W)` pixels the network sees.
+    def frame(self, image: tuple[int, int]) -> Frame:
+        """Return which part of an image of `(H, W)` pixels the network sees.
 
-        The box is that of the pixels computed: it follows the whole-number size to which the picture is scaled.
+        The box is that of the pixels computed: it follows the whole-number size to which the image is scaled.
         """
-        (rh, rw), (top, left) = self._placed(picture)
-        (H, W), (h, w) = picture, self.sides
+        (rh, rw), (top, left) = self._placed(image)
+        (H, W), (h, w) = image, self.sides
         box = (left * W / rw, top * H / rh, (left + w) * W / rw, (top + h) * H / rh)
         return Frame((int(H), int(W)), (h, w), box)
 
-    def pixels(self, picture: Picture) -> tuple[npt.NDArray[np.float32], Frame]:
+    def pixels(self, image: InputImage) -> tuple[npt.NDArray[np.float32], Frame]:
         """Return `(h, w, 3)` pixels in [0, 1] at the network's size, and the frame they come from.
 
         Scaling, rounding and crop agree with torchvision's Resize and CenterCrop on PIL images.
 
         Args:
-            picture: `(H, W, 3)` uint8.
+            image: `(H, W, 3)` uint8.
 
         Raises:
-            PictureError: the picture is an array of another kind.
+            ImageError: the image is an array of another kind.
         """
-        array = picture.pixels
+        array = image.pixels
         if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
-            raise PictureError(
+            raise ImageError(
                 explain_error(
-                    "Preprocessing takes pictures of uint8 pixels with three channels.",
+                    "Preprocessing takes images of uint8 pixels with three channels.",
                     f"{array.dtype} of shape {array.shape}",
-                    "Open it with `open_picture`, or wrap the network without preprocess.",
+                    "Open it with `open_image`, or wrap the network without preprocess.",
                 )
             )
-        resized, (top, left) = self._placed(picture.size)
+        resized, (top, left) = self._placed(image.size)
         h, w = self.sides
-        image = Image.fromarray(np.ascontiguousarray(array))
+        pil = Image.fromarray(np.ascontiguousarray(array))
         seen = (max(left, 0), max(top, 0), min(left + w, resized[1]), min(top + h, resized[0]))
-        part = _scaled(image, resized, seen, INTERPOLATIONS[self.interpolation])
+        part = _scaled(pil, resized, seen, INTERPOLATIONS[self.interpolation])
         if part.size != (w, h):
-            canvas = Image.new("RGB", (w, h), GREY)
+            canvas = Image.new("RGB", (w, h), GRAY)
             canvas.paste(part, (seen[0] - left, seen[1] - top))
             part = canvas
-        return np.asarray(part, np.float32) / np.float32(255), self.frame(picture.size)
+        return np.asarray(part, np.float32) / np.float32(255), self.frame(image.size)
 
-    def _placed(self, picture: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Return the size to which the picture is scaled, and where in it the input's top left corner lies."""
-        (H, W), (h, w) = picture, self.sides
+    def _placed(self, image: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Return the size to which the image is scaled, and where in it the input's top left corner lies."""
+        (H, W), (h, w) = image, self.sides
         if self.fit == "stretch":
             return (h, w), (0, 0)
         if self.fit == "pad":

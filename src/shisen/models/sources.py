@@ -1,4 +1,4 @@
-"""Where pictures come from: files, folders, patterns and addresses."""
+"""Where images come from: files, folders, patterns and addresses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import urllib.request
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ..errors import PictureError, explain_error
+from ..errors import ImageError, explain_error
 
 EXTENSIONS = frozenset(
     {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff"}
@@ -21,10 +21,10 @@ TIMEOUT = 20.0
 """Seconds without an answer after which a download is given up."""
 
 
-def find_pictures(sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[str]:
-    """Return picture files from files, folders and patterns, in order and each once.
+def find_images(sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[str]:
+    """Return image files from files, folders and patterns, in order and each once.
 
-    Folders are searched through, sorted by name; only files with a picture's extension count, and hidden ones do not.
+    Folders are searched through, sorted by name; only files with an image's extension count, and hidden ones do not.
     A file, folder or pattern that yields nothing stays in the list, so that opening it says what is wrong.
 
     Args:
@@ -57,7 +57,7 @@ def _expanded(name: str) -> Iterator[str]:
 
 
 def _inside(folder: str) -> Iterator[str]:
-    """Yield the pictures below a folder, depth first, sorted by name; links to folders are followed once."""
+    """Yield the images below a folder, depth first, sorted by name; links to folders are followed once."""
     seen: set[str] = set()
     for where, folders, files in os.walk(folder, followlinks=True):
         real = os.path.realpath(where)
@@ -76,42 +76,40 @@ def _is_address(name: str) -> bool:
 
 
 def file_bytes(path: Path) -> bytes:
-    """Return the content of a file, or raise a `PictureError` that says what is there instead."""
+    """Return the content of a file, or raise a `ImageError` that says what is there instead."""
     try:
         path = path.expanduser()
         if path.is_dir():
             expected, advice = (
-                "A picture must be a file.",
+                "An image must be a file.",
                 "Give the files in it; shisen.explain takes folders as well.",
             )
             inside = next(_inside(str(path)), None)
             if inside is None:
-                advice = f"There is no picture in it or below; extensions known: {' '.join(sorted(EXTENSIONS))}."
-            raise PictureError(explain_error(expected, f"the folder {str(path)!r}", advice))
+                advice = f"There is no image in it or below; extensions known: {' '.join(sorted(EXTENSIONS))}."
+            raise ImageError(explain_error(expected, f"the folder {str(path)!r}", advice))
         if not path.exists():
-            raise PictureError(
-                explain_error("A picture must be a file that exists.", repr(str(path)), _neighbours(path))
-            )
+            raise ImageError(explain_error("An image must be a file that exists.", repr(str(path)), _neighbors(path)))
         if not path.is_file():
             advice = "Give an ordinary file."
-            raise PictureError(explain_error("A picture must be a file.", f"the device {str(path)!r}", advice))
+            raise ImageError(explain_error("An image must be a file.", f"the device {str(path)!r}", advice))
         size = path.stat().st_size
         if size > MAX_BYTES:
             raise _too_many(str(path), size)
         return path.read_bytes()
     except (OSError, ValueError, RuntimeError) as error:
-        if isinstance(error, PictureError):
+        if isinstance(error, ImageError):
             raise
         advice = "Check the path and who may read it."
-        raise PictureError(
-            explain_error("A picture must be a file that can be read.", f"{str(path)!r} ({error})", advice)
+        raise ImageError(
+            explain_error("An image must be a file that can be read.", f"{str(path)!r} ({error})", advice)
         ) from error
 
 
-def _neighbours(path: Path) -> str:
+def _neighbors(path: Path) -> str:
     """Return advice from the names next to a file that is missing."""
     if glob.has_magic(str(path)):
-        return "No picture answers to this pattern: check it, and whether you are in the right folder."
+        return "No image answers to this pattern: check it, and whether you are in the right folder."
     if not path.parent.is_dir():
         return f"There is no folder {str(path.parent)!r} either: check the path."
     names = [entry.name for entry in sorted(path.parent.iterdir())[:5000]]
@@ -139,19 +137,19 @@ def fetched(address: str) -> bytes:
     return data
 
 
-def _no_answer(address: str, error: Exception) -> PictureError:
-    return PictureError(
+def _no_answer(address: str, error: Exception) -> ImageError:
+    return ImageError(
         explain_error(
-            "An address must answer with a picture.",
+            "An address must answer with an image.",
             f"{address!r} ({error})",
-            "Open it in a browser, save the picture and give the file.",
+            "Open it in a browser, save the image and give the file.",
         )
     )
 
 
-def _too_many(name: str, size: int) -> PictureError:
-    return PictureError(
+def _too_many(name: str, size: int) -> ImageError:
+    return ImageError(
         explain_error(
-            f"A picture file must have at most {MAX_BYTES:,} bytes.", f"{name!r}, {size:,}", "Save it smaller."
+            f"An image file must have at most {MAX_BYTES:,} bytes.", f"{name!r}, {size:,}", "Save it smaller."
         )
     )

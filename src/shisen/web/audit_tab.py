@@ -8,10 +8,10 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from ..audit.run import audit
-from .building import NETWORK, QUICK, Build, handed, handed_each, how_far, seconds
-from .desk import watched
+from ..auditing.run import audit
+from .context import NETWORK, QUICK, Build, handed, handed_each, how_far, seconds
 from .jobs import Far
+from .session import watched
 from .view import framed, note
 from .words import Said, say
 
@@ -33,7 +33,7 @@ def build(b: Build) -> None:
 
     def audited(request: Any, lang: str) -> Iterator[list[Any]]:
         start = perf_counter()
-        if not any("/" in name for name in b.desk.shelf.names):
+        if not any("/" in name for name in b.session.store.names):
             raise Said(say("no_classes", lang))
         who = f"audit {request.session_hash}"
 
@@ -44,8 +44,8 @@ def build(b: Build) -> None:
                 far[:] = [done, total, words]
                 step(*far)
 
-            watching = watched(b.desk.model, lambda *_: step(*far))  # stops after any pass
-            return audit(watching, b.desk.shelf.root, b.exports.folder(who), lang=lang, progress=told)
+            watching = watched(b.session.model, lambda *_: step(*far))  # stops after any pass
+            return audit(watching, b.session.store.root, b.exports.folder(who), lang=lang, progress=told)
 
         skips = [gr.skip()] * 4
         yield [note(say("starting", lang)), *skips]
@@ -66,7 +66,7 @@ def build(b: Build) -> None:
             return
         yield [note(say("audit_stopped", lang)), *skips]
 
-    def cancelled(request: Any) -> None:
+    def canceled(request: Any) -> None:
         b.jobs.cancel(f"audit {request.session_hash}")
 
     go.click(
@@ -76,11 +76,11 @@ def build(b: Build) -> None:
         show_progress="hidden",
         **NETWORK,
     )
-    stop.click(handed(cancelled, request=gr.Request), None, None, **QUICK)
+    stop.click(handed(canceled, request=gr.Request), None, None, **QUICK)
 
 
 def cards(found: tuple[Mapping[str, Any], ...], lang: str) -> str:
-    """Return every finding as a card: what it is, whether the model uses it, pictures before and after."""
+    """Return every finding as a card: what it is, whether the model uses it, images before and after."""
     return f'<div class="shisen-findings">{"".join(_card(one, lang) for one in found)}</div>' if found else ""
 
 

@@ -1,4 +1,4 @@
-"""The tab where methods, classes, pictures and networks stand side by side."""
+"""The tab where methods, classes, images and networks stand side by side."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 from ..comparison import Comparison, compare
 from ..naming import top
-from .building import NETWORK, QUICK, Build, handed, handed_each, how_far, safely
-from .desk import Chosen, watched
+from .context import NETWORK, QUICK, Build, handed, handed_each, how_far, safely
+from .image_store import open_upload
 from .jobs import Far
-from .offering import cautions
-from .shelf import open_upload
+from .method_choices import cautions
+from .session import Chosen, watched
 from .view import note
 from .words import Said, say
 
@@ -25,11 +25,11 @@ def build(b: Build) -> None:
     """Build the tab."""
     import gradio as gr
 
-    names = [name for _, name in b.desk.offered("en")]
-    networks = [b.desk.model, *([b.desk.versus] if b.desk.versus is not None else [])]
+    names = [name for _, name in b.session.offered("en")]
+    networks = [b.session.model, *([b.session.versus] if b.session.versus is not None else [])]
 
     def seconds_to_choose(lang: str) -> list[tuple[str, str]]:
-        return [(say("nothing", lang), NONE), *((n, n) for n in b.desk.shelf.names[:2000])]
+        return [(say("nothing", lang), NONE), *((n, n) for n in b.session.store.names[:2000])]
 
     def of_networks(lang: str) -> list[tuple[str, int]]:
         every = [(model.name, i) for i, model in enumerate(networks)]
@@ -40,7 +40,7 @@ def build(b: Build) -> None:
         chosen = [m for m in FIRST if m in names] or names[:3]
         methods = b.part(
             gr.Dropdown,
-            {"label": "methods", "choices": b.desk.offered},
+            {"label": "methods", "choices": b.session.offered},
             value=chosen,
             multiselect=True,
             elem_id="shisen-methods",
@@ -49,7 +49,7 @@ def build(b: Build) -> None:
         with gr.Row():
             second = b.part(
                 gr.Dropdown,
-                {"label": "second_picture", "choices": seconds_to_choose},
+                {"label": "second_image", "choices": seconds_to_choose},
                 value=NONE,
                 min_width=180,
                 elem_id="shisen-second",
@@ -86,20 +86,20 @@ def build(b: Build) -> None:
         problems = gr.HTML()
 
     def compared(
-        request: Any, picture: Chosen, methods: list[str], second: str, file: str | None, model: int, *given: Any
+        request: Any, image: Chosen, methods: list[str], second: str, file: str | None, model: int, *given: Any
     ) -> Iterator[list[Any]]:
         many, lang = given
         if not methods:
             raise Said(say("no_methods", lang))
-        pictures = [picture]
+        images = [image]
         if file:
             open_upload(file, Path(file).name)
-            pictures.append(Chosen(Path(file).name, file))
+            images.append(Chosen(Path(file).name, file))
         elif second:
-            b.desk.shelf.path(second)
-            pictures.append(Chosen(second))
+            b.session.store.path(second)
+            images.append(Chosen(second))
         chosen = networks if model == -1 else [networks[int(model)]]
-        pairs = [(network, one) for one in pictures for network in chosen]
+        pairs = [(network, one) for one in images for network in chosen]
 
         def work(step: Any) -> list[tuple[Comparison, Path]]:
             done, made = 0, []
@@ -113,7 +113,7 @@ def build(b: Build) -> None:
             for i, (network, one) in enumerate(pairs):
                 watching = watched(network, lambda *_: step(done, len(methods) * len(pairs), say("in_work", lang)))
                 targets = [top(k) for k in range(int(many))]
-                found = compare(watching, b.desk.picture(one), list(methods), targets, progress=named)
+                found = compare(watching, b.session.image(one), list(methods), targets, progress=named)
                 made.append((found, found.save(folder / f"comparison_{i + 1}.png", columns=3)))
             return made
 
@@ -129,9 +129,9 @@ def build(b: Build) -> None:
             ]
             yield ["", unsuited([found for found, _ in made], lang), *shown]
             return
-        yield [note(say("cancelled", lang)), *(gr.skip() for _ in range(1 + len(figures)))]
+        yield [note(say("canceled", lang)), *(gr.skip() for _ in range(1 + len(figures)))]
 
-    def cancelled(request: Any) -> None:
+    def canceled(request: Any) -> None:
         b.jobs.cancel(f"compare {request.session_hash}")
 
     def warned(methods: list[str], lang: str) -> str:
@@ -146,7 +146,7 @@ def build(b: Build) -> None:
         show_progress_on=figures[0],
         **NETWORK,
     )
-    stop.click(handed(cancelled, request=gr.Request), None, None, **QUICK)
+    stop.click(handed(canceled, request=gr.Request), None, None, **QUICK)
 
 
 def unsuited(made: list[Comparison], lang: str) -> str:

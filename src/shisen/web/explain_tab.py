@@ -1,4 +1,4 @@
-"""The tab where one picture is explained."""
+"""The tab where one image is explained."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from ..explanation import Explanation
 from ..naming import label
 from ..registry import get as method_of
-from .asking import COLORMAPS, SCORES, STYLES, Ask, Drawing, command, file_name, python
-from .building import NETWORK, QUICK, Build, Explaining, handed, handed_each, how_far, safely, seconds
-from .desk import Chosen, Seen
+from ..results import Explanation
+from .context import NETWORK, QUICK, Build, Explaining, handed, handed_each, how_far, safely, seconds
+from .image_store import open_upload
 from .jobs import Far
-from .offering import about, caution
+from .method_choices import about, caution
+from .request import COLORMAPS, SCORES, STYLES, Ask, Drawing, command, file_name, python
 from .script import DRAW, LATER
-from .shelf import open_upload
+from .session import Chosen, Seen
 from .view import both, note
 from .words import Said, choices, say
 
 TOP = 5
 THUMBS = 8
 NONE = -1
-PATIENCE, FEW = 0.7, 4  # seconds, and pictures sent through the network, until a visitor is told how far it is
+PATIENCE, FEW = 0.7, 4  # seconds, and images sent through the network, until a visitor is told how far it is
 
 
 def build(b: Build) -> Any:
-    """Build the tab; return the event that shows the first picture, to be run when the page is opened."""
+    """Build the tab; return the event that shows the first image, to be run when the page is opened."""
     import gradio as gr
 
     with gr.Row(equal_height=False):
@@ -78,8 +78,8 @@ def build(b: Build) -> Any:
         with gr.Column(scale=4, min_width=280):
             with gr.Column(elem_classes="shisen-card"):
                 upload = b.part(gr.File, {"label": "upload"}, type="filepath", height=96, elem_id="shisen-upload")
-                names = b.desk.shelf.names
-                shelf = b.part(gr.Dropdown, {"label": "pictures"}, choices=names[:2000], value=names[0])
+                names = b.session.store.names
+                store = b.part(gr.Dropdown, {"label": "images"}, choices=names[:2000], value=names[0])
                 thumbs = gr.Gallery(
                     columns=4,
                     rows=2,
@@ -94,18 +94,18 @@ def build(b: Build) -> Any:
             with gr.Column(elem_classes="shisen-card"):
                 method = b.part(
                     gr.Dropdown,
-                    {"label": "method", "choices": b.desk.offered},
+                    {"label": "method", "choices": b.session.offered},
                     value="grad_cam",
                     elem_id="shisen-method",
                 )
                 what = gr.HTML(elem_id="shisen-about")
-                layers = [point.path for point in b.desk.model.layers if point.spatial]
-                default = b.desk.default
+                layers = [point.path for point in b.session.model.layers if point.spatial]
+                default = b.session.default
                 layer = b.part(gr.Dropdown, {"label": "layer"}, choices=layers, value=default.path if default else None)
                 why = gr.HTML(elem_id="shisen-why")
 
                 def named(first: str) -> Any:
-                    every = [(label(k, b.desk.model.labels), k) for k in range(b.desk.classes)]
+                    every = [(label(k, b.session.model.labels), k) for k in range(b.session.classes)]
                     return lambda lang: [(say(first, lang), NONE), *every]
 
                 with gr.Row():
@@ -149,7 +149,7 @@ def build(b: Build) -> Any:
 
     def written(chosen: Chosen, *given: Any) -> list[str]:
         *asking, style, colormap, alpha, _ = given
-        at = (b.desk.model, b.desk.start, asked(*asking), Drawing(style, colormap, float(alpha)), chosen.name)
+        at = (b.session.model, b.session.start, asked(*asking), Drawing(style, colormap, float(alpha)), chosen.name)
         return [command(*at), python(*at)]
 
     def explained(request: Any, chosen: Chosen, *given: Any, first: Sequence[Any] = ()) -> Iterator[list[Any]]:
@@ -158,14 +158,14 @@ def build(b: Build) -> Any:
         ask = asked(*asking)
         rest = [gr.skip()] * (len(first) + len(outputs))
         told = perf_counter() + PATIENCE
-        for far in b.jobs.run(_who(request), lambda step: b.desk.explain(chosen, ask, step)):
+        for far in b.jobs.run(_who(request), lambda step: b.session.explain(chosen, ask, step)):
             if not isinstance(far, Far):
                 yield ["", *first, *finished(far[0], ask, chosen, *given)]
                 return
             if far.done > FEW and perf_counter() > told:
                 words = say("passes", lang).format(method=ask.method, n=far.done)
                 yield [how_far(Far(0, 0, words), lang, "shisen-stop-explain"), *rest]
-        yield [note(say("cancelled", lang)), *rest]
+        yield [note(say("canceled", lang)), *rest]
 
     def finished(found: Seen, ask: Ask, chosen: Chosen, *given: Any) -> list[Any]:
         *_, style, colormap, alpha, lang = given
@@ -174,9 +174,9 @@ def build(b: Build) -> Any:
         return [
             both(found, Drawing(style, colormap, float(alpha)), lang),
             *written(chosen, *given),
-            note(said(seen, lang)) + note(b.desk.warning(seen, lang), "warn"),
+            note(said(seen, lang)) + note(b.session.warning(seen, lang), "warn"),
             note(about(ask.method, lang), "quiet") + note(caution(ask.method, lang), "warn"),
-            note(b.desk.where(lang) if spec.layered else say("no_layer", lang), "quiet"),
+            note(b.session.where(lang) if spec.layered else say("no_layer", lang), "quiet"),
             gr.update(interactive=spec.layered),
             [p.index for p in seen.predictions],
             *(_answer(seen, i, ask) for i in range(TOP)),
@@ -195,26 +195,26 @@ def build(b: Build) -> Any:
         return ranked_explained
 
     def thumbnails(name: str) -> list[tuple[Any, str]]:
-        return [(b.desk.thumbnail(n), n) for n in b.desk.shelf.around(name, THUMBS)]
+        return [(b.session.thumbnail(n), n) for n in b.session.store.around(name, THUMBS)]
 
     def showing(request: Any, chosen: Chosen, method: str, layer: Any, *given: Any) -> Iterator[list[Any]]:
-        """A new picture begins with its own top class."""
+        """A new image begins with its own top class."""
         score, *rest = given[3:]
         strip = gr.skip() if chosen.path else thumbnails(chosen.name)
         first = (chosen, chosen.name if not chosen.path else None, strip, NONE, NONE, False)
         return explained(request, chosen, method, layer, NONE, NONE, False, score, *rest, first=first)
 
     def opened(request: Any, chosen: Chosen | None, *given: Any) -> Iterator[list[Any]]:
-        return showing(request, chosen or Chosen(b.desk.shelf.names[0]), *given)
+        return showing(request, chosen or Chosen(b.session.store.names[0]), *given)
 
     def stepped(by: int) -> Any:
         def step(request: Any, chosen: Chosen, *given: Any) -> Iterator[list[Any]]:
-            return showing(request, Chosen(b.desk.shelf.step(chosen.name if not chosen.path else None, by)), *given)
+            return showing(request, Chosen(b.session.store.step(chosen.name if not chosen.path else None, by)), *given)
 
         return step
 
     def picked(request: Any, name: str, *given: Any) -> Iterator[list[Any]]:
-        b.desk.shelf.path(name)
+        b.session.store.path(name)
         return showing(request, Chosen(name), *given[1:])
 
     def selected(request: Any, event: Any, chosen: Chosen, *given: Any) -> Iterator[list[Any]]:
@@ -231,7 +231,7 @@ def build(b: Build) -> Any:
         def take(chosen: Chosen, *given: Any) -> str:
             *asking, style, colormap, alpha, _ = given
             ask = asked(*asking)
-            seen = b.desk.explain(chosen, ask).whole
+            seen = b.session.explain(chosen, ask).whole
             file = b.exports.folder() / file_name(chosen.name, ask.method)
             seen.save(file, style=style, colormap=colormap, alpha=float(alpha))
             return str(file.with_suffix(f".{kind}"))
@@ -247,7 +247,7 @@ def build(b: Build) -> Any:
 
     all_of_it = [status, *outputs]
     again = [status, a, other, against, *outputs]
-    new = [status, b.chosen, shelf, thumbs, a, other, against, *outputs]
+    new = [status, b.chosen, store, thumbs, a, other, against, *outputs]
     for part in (method, layer, a, other, against, score):
         part.input(inputs=inputs, outputs=all_of_it, trigger_mode="always_last", **asks(explained))
     for part in drawing:
@@ -258,7 +258,7 @@ def build(b: Build) -> Any:
         button.click(inputs=[ranked, *inputs], outputs=again, **asks(of_rank(i)))
     back.click(inputs=inputs, outputs=new, **asks(stepped(-1)))
     on.click(inputs=inputs, outputs=new, **asks(stepped(1)))
-    shelf.input(inputs=[shelf, *inputs], outputs=new, **asks(picked))
+    store.input(inputs=[store, *inputs], outputs=new, **asks(picked))
     thumbs.select(inputs=inputs, outputs=new, **asks(selected, event=gr.SelectData))
     upload.upload(inputs=[upload, *inputs], outputs=new, **asks(uploaded))
     stop.click(handed(stopped, request=gr.Request), None, None, **QUICK)

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..errors import InputError
-from ..features.heads import attention
-from ..features.heads_page import page as sliders
-from ..features.visualise import RECIPES, filters
-from .building import NETWORK, QUICK, Build, handed, handed_each, how_far, safely
-from .desk import Chosen
+from ..inspect.attention_maps import attention
+from ..inspect.attention_maps_page import page as sliders
+from ..inspect.feature_visualization import RECIPES, filters
+from .context import NETWORK, QUICK, Build, handed, handed_each, how_far, safely
 from .jobs import Far
+from .session import Chosen
 from .view import framed, note
 from .words import Said, choices, say
 
@@ -36,8 +36,8 @@ def build(b: Build) -> None:
 
 def layers_of(b: Build) -> tuple[list[str], str | None]:
     """Return the layers with a place, and the one to begin with."""
-    points = [point.path for point in b.desk.model.layers if point.spatial]
-    return points, b.desk.default.path if b.desk.default else next(iter(points), None)
+    points = [point.path for point in b.session.model.layers if point.spatial]
+    return points, b.session.default.path if b.session.default else next(iter(points), None)
 
 
 def middle_of(points: list[str]) -> str | None:
@@ -47,7 +47,7 @@ def middle_of(points: list[str]) -> str | None:
 
 
 def image(b: Build, says: str, name: str) -> Any:
-    """Add a picture that can be taken away and looked at in full."""
+    """Add an image that can be taken away and looked at in full."""
     import gradio as gr
 
     return b.part(
@@ -63,7 +63,7 @@ def image(b: Build, says: str, name: str) -> Any:
 
 
 def channels(b: Build) -> None:
-    """Add what every channel of a layer answers to the picture."""
+    """Add what every channel of a layer answers to the image."""
     import gradio as gr
 
     def scales(lang: str) -> list[tuple[str, str]]:
@@ -96,7 +96,7 @@ def channels(b: Build) -> None:
             speaking = image(b, "ranked", "shisen-ranked")
 
     def looked(chosen: Chosen, layer: str, order: str, scale: str, sheet: float, lang: str) -> list[Any]:
-        grids = b.desk.inside(chosen, layer)
+        grids = b.session.inside(chosen, layer)
         page = min(max(1, int(sheet or 1)), grids.pages(layer))
         label = f"{say('page', lang)} (1–{grids.pages(layer)})"
         drawn = grids.grid(layer, order=order, scale=scale, page=page)
@@ -110,7 +110,7 @@ def channels(b: Build) -> None:
 
 
 def patterns(b: Build) -> None:
-    """Add the pictures that channels of a layer like best."""
+    """Add the images that channels of a layer like best."""
     import gradio as gr
 
     points, _ = layers_of(b)
@@ -138,13 +138,13 @@ def patterns(b: Build) -> None:
         grid = image(b, "filters", "shisen-filters")
 
     def made(request: Any, chosen: Chosen, layer: str, which: str, recipe: str, lang: str) -> Iterator[list[Any]]:
-        numbers = read_channels(which, lang) or b.desk.inside(chosen, layer)[layer].order("strength")[:4].tolist()
+        numbers = read_channels(which, lang) or b.session.inside(chosen, layer)[layer].order("strength")[:4].tolist()
 
         def told(step: Any) -> Any:
             return lambda done, total, _: step(done, total, say("climbing", lang))
 
         def work(step: Any) -> Any:
-            model = b.desk.model
+            model = b.session.model
             try:
                 found = filters(model, layer, numbers, recipe=recipe, progress=told(step))
             except InputError:  # a network that takes its own size alone
@@ -162,21 +162,21 @@ def patterns(b: Build) -> None:
                 continue
             yield ["", far[0]]
             return
-        yield [note(say("cancelled", lang)), gr.skip()]
+        yield [note(say("canceled", lang)), gr.skip()]
 
-    def cancelled(request: Any) -> None:
+    def canceled(request: Any) -> None:
         b.jobs.cancel(f"filters {request.session_hash}")
 
     inputs = [b.chosen, layer, which, recipe, b.lang]
     go.click(handed_each(made, request=gr.Request), inputs, [status, grid], show_progress_on=grid, **NETWORK)
-    stop.click(handed(cancelled, request=gr.Request), None, None, **QUICK)
+    stop.click(handed(canceled, request=gr.Request), None, None, **QUICK)
 
 
 def heads(b: Build) -> None:
     """Add where every head of a transformer looks."""
     import gradio as gr
 
-    attends = any(name == "attention_rollout" for _, name in b.desk.offered("en"))
+    attends = any(name == "attention_rollout" for _, name in b.session.offered("en"))
     with gr.Column(elem_classes="shisen-card"):
         b.part(gr.Markdown, {"value": "attention_help" if attends else "no_attention"})
         if not attends:
@@ -188,7 +188,7 @@ def heads(b: Build) -> None:
         sheet = image(b, "attention", "shisen-attention")
 
     def looked(chosen: Chosen, lang: str) -> list[Any]:
-        found = attention(b.desk.model, b.desk.picture(chosen))
+        found = attention(b.session.model, b.session.image(chosen))
         return [framed(sliders(found, lang, CARRIED), say("one_head", lang)), found.sheet()]
 
     go.click(safely(looked), [b.chosen, b.lang], [one, sheet], show_progress_on=[one, sheet], **NETWORK)

@@ -6,27 +6,27 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ..audit.run import audit as audited
+from ..auditing.run import audit as audited
 from ..comparison import compare as compared
-from ..errors import InputError, PictureError, explain_error, unknown
-from ..evaluate.harness import evaluate as evaluated
-from ..evaluate.recommend import recommend as recommended
+from ..errors import ImageError, InputError, explain_error, unknown
+from ..evaluation.recommend import recommend as recommended
+from ..evaluation.runner import evaluate as evaluated
 from ..naming import top
 from ..registry import get as method_of
-from ..render.files import plain
-from .asking import SCORES, STYLES, Ask, Drawing, file_name
-from .building import Build, safely
-from .desk import Chosen
+from ..viz.files import plain
+from .context import Build, safely
+from .request import SCORES, STYLES, Ask, Drawing, file_name
+from .session import Chosen
 from .words import LANGUAGES
 
 
 def build(b: Build) -> None:
-    """Build the parts that nobody sees, and the calls `/explain` and `/pictures`."""
+    """Build the parts that nobody sees, and the calls `/explain` and `/images`."""
     import gradio as gr
 
     with gr.Row(visible=False):
         file = gr.File(label="upload", type="filepath")
-        picture = gr.Textbox(label="picture")
+        image = gr.Textbox(label="image")
         method = gr.Textbox("grad_cam", label="method")
         target = gr.Textbox("", label="target")
         layer = gr.Textbox("", label="layer")
@@ -37,11 +37,11 @@ def build(b: Build) -> None:
         drawn = gr.File(label="overlay")
         record = gr.JSON(label="record")
         names = gr.JSON(label="names")
-        go, lists = gr.Button("explain"), gr.Button("pictures")
+        go, lists = gr.Button("explain"), gr.Button("images")
 
     def explain(
         upload: str | None,
-        picture: str,
+        image: str,
         method: str,
         target: str,
         layer: str,
@@ -50,7 +50,7 @@ def build(b: Build) -> None:
         colormap: str,
         alpha: float,
     ) -> list[Any]:
-        chosen = _chosen(b, upload, picture)
+        chosen = _chosen(b, upload, image)
         for word, known in ((score, SCORES), (style, STYLES)):
             if word not in known:
                 raise InputError(explain_error(f"One of {', '.join(known)} is needed.", repr(word), "Check it."))
@@ -59,31 +59,31 @@ def build(b: Build) -> None:
         spec = method_of(method)
         ask = Ask(spec.name, *_target(b, target), layer=layer or None, score=score)
         drawing = Drawing(style, colormap, float(alpha))
-        seen = b.desk.explain(chosen, ask).whole
+        seen = b.session.explain(chosen, ask).whole
         written = seen.save(b.exports.folder() / file_name(chosen.name, spec.name), **vars(drawing))
         return [str(written), plain(seen.manifest(vars(drawing)))]
 
     go.click(
         safely(explain),
-        [file, picture, method, target, layer, score, style, colormap, alpha],
+        [file, image, method, target, layer, score, style, colormap, alpha],
         [drawn, record],
         api_name="explain",
-        api_description="Explain an upload or a picture of the folder; returns the drawing and its record.",
+        api_description="Explain an upload or an image of the folder; returns the drawing and its record.",
         concurrency_id="network",
         concurrency_limit=4,
     )
     lists.click(
-        lambda: b.desk.shelf.names,
+        lambda: b.session.store.names,
         None,
         names,
-        api_name="pictures",
-        api_description="Names of the folder's pictures.",
+        api_name="images",
+        api_description="Names of the folder's images.",
     )
 
-    others(b, file, picture)
+    others(b, file, image)
 
 
-def others(b: Build, file: Any, picture: Any) -> None:
+def others(b: Build, file: Any, image: Any) -> None:
     """Build the calls `/compare`, `/activations`, `/evaluate`, `/recommend` and `/audit`: the same as the tabs."""
     import gradio as gr
 
@@ -93,42 +93,46 @@ def others(b: Build, file: Any, picture: Any) -> None:
         number, budget = gr.Number(2, label="n"), gr.Number(60, label="budget")
         made, facts = gr.File(label="made"), gr.JSON(label="facts")
 
-    def compare(upload: str | None, picture: str, methods: Any, n: float) -> list[Any]:
+    def compare(upload: str | None, image: str, methods: Any, n: float) -> list[Any]:
         targets = [top(k) for k in range(_count(n, 5))]
-        found = compared(b.desk.model, b.desk.picture(_chosen(b, upload, picture)), _names(methods), targets)
+        found = compared(b.session.model, b.session.image(_chosen(b, upload, image)), _names(methods), targets)
         written = found.save(b.exports.folder() / "comparison.png")
         return [str(written), json.loads(written.with_suffix(".json").read_text(encoding="utf-8"))]
 
-    def activations(upload: str | None, picture: str, layer: str, n: float) -> list[Any]:
-        known = [point.path for point in b.desk.model.layers if point.spatial]
-        at = layer or b.desk.model.default_layer
+    def activations(upload: str | None, image: str, layer: str, n: float) -> list[Any]:
+        known = [point.path for point in b.session.model.layers if point.spatial]
+        at = layer or b.session.model.default_layer
         if at not in known:
             raise unknown("layer", at, known)
-        grids = b.desk.inside(_chosen(b, upload, picture), at)
+        grids = b.session.inside(_chosen(b, upload, image), at)
         written = b.exports.folder() / "activations.png"
         grids.grid(at, page=_count(n, grids.pages(at))).save(written)
         return [str(written), {"layer": at, "pages": grids.pages(at), "words": grids[at].words()}]
 
     def evaluate(methods: Any, metrics: Any, n: float, lang: str) -> list[Any]:
         scores = evaluated(
-            b.desk.model.chunked(4), _all(b), _names(methods), _names(metrics), n=_count(n, len(b.desk.shelf.names))
+            b.session.model.batched(4),
+            _all(b),
+            _names(methods),
+            _names(metrics),
+            n=_count(n, len(b.session.store.names)),
         )
         return [str(scores.save(b.exports.folder(), lang=_language(lang))), plain(scores.records())]
 
     def recommend(budget: float) -> list[Any]:
         written = b.exports.folder() / "recommendation.json"
-        recommended(b.desk.model.chunked(4), _all(b), budget=_count(budget, 600), save=False, out=written)
+        recommended(b.session.model.batched(4), _all(b), budget=_count(budget, 600), save=False, out=written)
         return [str(written), json.loads(written.read_text(encoding="utf-8"))]
 
     def audit(lang: str) -> list[Any]:
-        found = audited(b.desk.model, b.desk.shelf.root, b.exports.folder(), lang=_language(lang))
+        found = audited(b.session.model, b.session.store.root, b.exports.folder(), lang=_language(lang))
         record = Path(found.report).with_name("findings.json")
         return [found.report, json.loads(record.read_text(encoding="utf-8"))]
 
     calls: tuple[tuple[Any, list[Any], str], ...] = (
-        (compare, [file, picture, methods, number], "Methods (a list of names) and the top n classes in one figure."),
-        (activations, [file, picture, layer, number], "Sheet n of what the channels of a layer answer."),
-        (evaluate, [methods, metrics, number, lang], "Methods measured on n pictures of the folder: report, figures."),
+        (compare, [file, image, methods, number], "Methods (a list of names) and the top n classes in one figure."),
+        (activations, [file, image, layer, number], "Sheet n of what the channels of a layer answer."),
+        (evaluate, [methods, metrics, number, lang], "Methods measured on n images of the folder: report, figures."),
         (recommend, [budget], "The setting that suits the network, searched on the folder for some seconds."),
         (audit, [lang], "The folder audited, one subfolder a class: report, findings."),
     )
@@ -144,12 +148,12 @@ def others(b: Build, file: Any, picture: Any) -> None:
         )
 
 
-def _chosen(b: Build, upload: str | None, picture: str) -> Chosen:
-    return Chosen(Path(upload).name, upload) if upload else Chosen(_named(b, picture))
+def _chosen(b: Build, upload: str | None, image: str) -> Chosen:
+    return Chosen(Path(upload).name, upload) if upload else Chosen(_named(b, image))
 
 
 def _all(b: Build) -> list[str]:
-    return [str(b.desk.shelf.path(name)) for name in b.desk.shelf.names]
+    return [str(b.session.store.path(name)) for name in b.session.store.names]
 
 
 def _names(given: Any) -> list[str]:
@@ -170,17 +174,17 @@ def _language(given: str) -> str:
     return given
 
 
-def _named(b: Build, picture: str) -> str:
-    if not picture:
-        raise PictureError(explain_error("A picture is needed.", "none", "Upload one, or name one of the folder."))
-    b.desk.shelf.path(picture)
-    return picture
+def _named(b: Build, image: str) -> str:
+    if not image:
+        raise ImageError(explain_error("An image is needed.", "none", "Upload one, or name one of the folder."))
+    b.session.store.path(image)
+    return image
 
 
 def _target(b: Build, text: str) -> tuple[int | None, int | None, bool]:
     """Read a class, "a / b" or "not a", as on the command line; empty for the top class."""
     words = text.strip()
-    find = b.desk.model.find
+    find = b.session.model.find
     if not words:
         return None, None, False
     if " / " in words:

@@ -26,7 +26,7 @@ Step = Callable[[int, int, str], None]
 
 
 class Stopped(Exception):  # not a ShisenError: nothing on the way may take it for a failure of its own
-    """Raised inside of work that a person has cancelled."""
+    """Raised inside of work that a person has canceled."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,11 @@ class Jobs:
         return len(self._stops)
 
     def run(self, who: str, work: Callable[[Step], Any], busy: str = "") -> Iterator[Far | tuple[Any]]:
-        """Yield how far the work is, at last a tuple with its result; nothing more if it was cancelled.
+        """Yield how far the work is, at last a tuple with its result; nothing more if it was canceled.
 
         Args:
             who: the visitor.
-            work: called with a function to report steps to, which raises `Stopped` once it is cancelled.
+            work: called with a function to report steps to, which raises `Stopped` once it is canceled.
             busy: what to say if the visitor's last work still runs; empty to cancel that one instead.
         """
         stop = threading.Event()

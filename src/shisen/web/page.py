@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from . import audit_tab, compare_tab, explain_tab, inside_tab, interface, trust_tab
-from .building import QUICK, Build
-from .desk import Desk
+from .context import QUICK, Build
 from .jobs import Exports
+from .session import Session
 from .words import LANGUAGES, Spoken, say
 
 
-def page(desk: Desk, exports: Exports, lang: str = "en") -> Any:
+def page(session: Session, exports: Exports, lang: str = "en") -> Any:
     """Build the page for a desk.
 
     Args:
@@ -24,10 +24,10 @@ def page(desk: Desk, exports: Exports, lang: str = "en") -> Any:
     """
     import gradio as gr
 
-    b = Build(desk, Spoken(lang), exports)
-    with gr.Blocks(title=f"shisen – {desk.model.name}", analytics_enabled=False, delete_cache=(3600, 3600)) as made:
+    b = Build(session, Spoken(lang), exports)
+    with gr.Blocks(title=f"shisen – {session.model.name}", analytics_enabled=False, delete_cache=(3600, 3600)) as made:
         with gr.Row(elem_id="shisen-head"):
-            head = gr.HTML(_head(desk, lang), elem_id="shisen-title")
+            head = gr.HTML(_head(session, lang), elem_id="shisen-title")
             b.lang = gr.Radio(
                 [(words, key) for key, words in LANGUAGES.items()],
                 value=lang,
@@ -51,7 +51,7 @@ def page(desk: Desk, exports: Exports, lang: str = "en") -> Any:
         interface.build(b)
 
         def spoken(lang: str) -> list[Any]:
-            return [_head(desk, lang), *(gr.update(**says) for says in b.spoken.updates(lang))]
+            return [_head(session, lang), *(gr.update(**says) for says in b.spoken.updates(lang))]
 
         b.lang.input(spoken, b.lang, [head, *b.spoken.parts], **QUICK)
         made.load(opening, inputs, outputs, api_visibility="private", concurrency_id="network", concurrency_limit=4)
@@ -59,8 +59,8 @@ def page(desk: Desk, exports: Exports, lang: str = "en") -> Any:
     return made
 
 
-def _head(desk: Desk, lang: str) -> str:
+def _head(session: Session, lang: str) -> str:
     from html import escape
 
-    name = escape(desk.model.name)
+    name = escape(session.model.name)
     return f"<h1>shisen <small>視線 · {name}</small></h1><p>{escape(say('tagline', lang))}</p>"

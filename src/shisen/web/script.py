@@ -1,4 +1,4 @@
-"""What the browser does by itself: the slider between picture and map, the value under the pointer, another drawing."""
+"""What the browser does by itself: the slider between image and map, the value under the pointer, another drawing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SCRIPT = """
     let grid;
     try { grid = await gridOf(view); } catch (gone) { cache.delete(view); return; }
     if (frame.dataset.u != u || frame.dataset.v != v) return;
-    const [height, width] = grid.picture;
+    const [height, width] = grid.image;
     const [left, top, right, bottom] = grid.box;
     const a = (u * width - left) / (right - left), b = (v * height - top) / (bottom - top);
     if (a < 0 || a >= 1 || b < 0 || b >= 1) { out.textContent = out.dataset.unseen; return; }
@@ -86,7 +86,7 @@ SCRIPT = """
     const answer = event.target.closest && event.target.closest('[id^=shisen-answer-]');
     if (answer) shorter(answer.id.split('-').pop());
   }, true);  // before the page's own work on the click
-  // pictures of the page's own parts come without a name: they take that of their card, or of their tab
+  // images of the page's own parts come without a name: they take that of their card, or of their tab
   document.addEventListener('load', (event) => {
     const image = event.target;
     if (!image.matches || !image.matches('.shisen-figure img') || image.alt) return;

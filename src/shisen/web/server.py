@@ -10,9 +10,9 @@ from typing import Any
 
 from ..errors import InputError, explain_error, require
 from ..models.model import Model
-from .asking import Start
-from .guard import LOOPBACK, Guard
-from .shelf import MAX_BYTES
+from .image_store import MAX_BYTES
+from .request import Start
+from .security import LOOPBACK, Guard
 from .words import LANGUAGES
 
 
@@ -28,17 +28,17 @@ def serve(
     versus: Any = None,
     block: bool = True,
 ) -> Any:
-    """Serve a page in the browser that explains pictures without a line of code.
+    """Serve a page in the browser that explains images without a line of code.
 
     Args:
         model: from `load` or `wrap`, or what `load` takes.
-        folder: its pictures can be chosen on the page, nothing else on the disk; None for three sample photos.
+        folder: its images can be chosen on the page, nothing else on the disk; None for three sample photos.
         lang: "en" or "ja"; can be switched on the page.
         host: the address to serve at. Any but this machine's own needs `auth`.
         port: the port; 0 for any that is free.
         auth: "user:password" or a pair, asked for by the page.
         options: how `model` was loaded, to be named in the commands that the page shows.
-        versus: another network for the same pictures, to compare with; as `model`.
+        versus: another network for the same images, to compare with; as `model`.
         block: wait until the server is stopped.
 
     Returns:
@@ -46,7 +46,7 @@ def serve(
 
     Raises:
         InputError: for an address that others can reach without `auth`, or another language.
-        PictureError: for a folder without pictures.
+        ImageError: for a folder without images.
         MissingDependency: without gradio.
     """
     pair = credentials(auth)
@@ -60,21 +60,21 @@ def serve(
     except ImportError:
         raise require("gradio", "web", "The page") from None
     from ..models.loading import load
-    from . import look, script
-    from .desk import Desk
-    from .drawings import Drawings
+    from . import script, theme
+    from .image_store import ImageStore, write_samples
     from .jobs import Exports
     from .page import page
-    from .shelf import Shelf, write_samples
+    from .routes import Drawings
+    from .session import Session
 
-    shelf = Shelf(folder if folder is not None else write_samples(Path(work.name) / "samples"))
+    store = ImageStore(folder if folder is not None else write_samples(Path(work.name) / "samples"))
     network = model if isinstance(model, Model) else load(model)
     given = model if isinstance(model, str) else getattr(model, "source", "") or getattr(model, "name", "model")
     start = options if isinstance(options, Start) else Start(str(given))
     other = versus if versus is None or isinstance(versus, Model) else load(versus)
-    desk = Desk(network, shelf, start, other)
-    made = page(desk, Exports(Path(work.name) / "exports"), lang)
-    made.shisen_work, made.shisen_desk = work, desk  # the folder goes when the page does
+    session = Session(network, store, start, other)
+    made = page(session, Exports(Path(work.name) / "exports"), lang)
+    made.shisen_work, made.shisen_desk = work, session  # the folder goes when the page does
     from starlette.middleware import Middleware
 
     local = host in LOOPBACK
@@ -93,10 +93,10 @@ def serve(
         pwa=False,
         mcp_server=False,
         ssr_mode=False,
-        theme=look.theme(),
-        css=look.CSS,
+        theme=theme.theme(),
+        css=theme.CSS,
         head=script.SCRIPT,
-        app_kwargs={"middleware": [Middleware(Guard, local=local), Middleware(Drawings, desk=desk)]},
+        app_kwargs={"middleware": [Middleware(Guard, local=local), Middleware(Drawings, session=session)]},
     )
     return made
 

@@ -7,24 +7,24 @@ from html import escape
 from time import perf_counter
 from typing import Any
 
-from ..evaluate.harness import evaluate
-from ..evaluate.metrics import METRICS
-from ..evaluate.recommend import Recommendation, recommend
-from .building import NETWORK, QUICK, Build, handed, handed_each, how_far, safely, seconds
-from .desk import watched
+from ..evaluation.metrics import METRICS
+from ..evaluation.recommend import Recommendation, recommend
+from ..evaluation.runner import evaluate
+from .context import NETWORK, QUICK, Build, handed, handed_each, how_far, safely, seconds
 from .jobs import Far
-from .offering import cautions
+from .method_choices import cautions
+from .session import watched
 from .view import framed, note
 from .words import Said, say
 
-LEAST = 4  # pictures that a recommendation needs
-CLEAR = 6  # pictures with which signs alone can give p < 0.05: 2 / 2⁶ = 0.03
+LEAST = 4  # images that a recommendation needs
+CLEAR = 6  # images with which signs alone can give p < 0.05: 2 / 2⁶ = 0.03
 SPOKEN = {"insertion_deletion": "insertion − deletion", "adcc": "ADCC"}
 
 
 def build(b: Build) -> None:
     """Build the tab."""
-    from ..evaluate import fill_registry
+    from ..evaluation import fill_registry
 
     fill_registry()
     measured(b)
@@ -36,13 +36,13 @@ def measured(b: Build) -> None:
     import gradio as gr
 
     plain = [name for name, spec in METRICS.items() if spec.needs not in ("region", "collage")]
-    total = len(b.desk.shelf.names)
+    total = len(b.session.store.names)
     with gr.Column(elem_classes="shisen-card"):
         b.part(gr.Markdown, {"value": "trust_help"})
         with gr.Row():
             methods = b.part(
                 gr.Dropdown,
-                {"label": "methods", "choices": b.desk.offered},
+                {"label": "methods", "choices": b.session.offered},
                 value=["grad_cam", "gradient"],
                 multiselect=True,
                 elem_id="shisen-trust-methods",
@@ -77,17 +77,17 @@ def measured(b: Build) -> None:
         start = perf_counter()
         if not methods or not metrics:
             raise Said(say("no_methods", lang))
-        pictures = [str(b.desk.shelf.path(name)) for name in b.desk.shelf.names]
+        images = [str(b.session.store.path(name)) for name in b.session.store.names]
 
         def work(step: Any) -> Any:
-            far: list[Any] = [0, min(int(count), len(pictures)), "Evaluating"]
+            far: list[Any] = [0, min(int(count), len(images)), "Evaluating"]
 
             def told(done: int, total: int, words: str) -> None:
                 far[:] = [done, total, words]
                 step(done, total, words)
 
-            watching = watched(b.desk.model.chunked(4), lambda *_: step(*far))  # stops after any pass
-            scores = evaluate(watching, pictures, methods, metrics, n=far[1], progress=told)
+            watching = watched(b.session.model.batched(4), lambda *_: step(*far))  # stops after any pass
+            scores = evaluate(watching, images, methods, metrics, n=far[1], progress=told)
             return scores, scores.save(b.exports.folder(), lang=lang)
 
         yield [note(say("starting", lang)), gr.skip(), gr.skip()]
@@ -100,9 +100,9 @@ def measured(b: Build) -> None:
             shown = framed(page.read_text(encoding="utf-8"), say("report", lang))
             yield [note(done), gr.update(value=str(page), visible=True), shown]
             return
-        yield [note(say("cancelled", lang)), gr.skip(), gr.skip()]
+        yield [note(say("canceled", lang)), gr.skip(), gr.skip()]
 
-    def cancelled(request: Any) -> None:
+    def canceled(request: Any) -> None:
         b.jobs.cancel(f"trust {request.session_hash}")
 
     def warned(methods: list[str], lang: str) -> str:
@@ -117,7 +117,7 @@ def measured(b: Build) -> None:
         show_progress="hidden",
         **NETWORK,
     )
-    stop.click(handed(cancelled, request=gr.Request), None, None, **QUICK)
+    stop.click(handed(canceled, request=gr.Request), None, None, **QUICK)
 
 
 def recommended(b: Build) -> None:
@@ -147,9 +147,9 @@ def recommended(b: Build) -> None:
         setting = gr.State(None)
 
     def worked(request: Any, budget: float, lang: str) -> Iterator[list[Any]]:
-        pictures = [str(b.desk.shelf.path(name)) for name in b.desk.shelf.names]
-        if len(pictures) < LEAST:
-            raise Said(say("few_pictures", lang).format(n=len(pictures), least=LEAST))
+        images = [str(b.session.store.path(name)) for name in b.session.store.names]
+        if len(images) < LEAST:
+            raise Said(say("few_images", lang).format(n=len(images), least=LEAST))
 
         def work(step: Any) -> Any:
             far: list[Any] = [0, 0, "Choosing"]
@@ -158,9 +158,9 @@ def recommended(b: Build) -> None:
                 far[:] = [done, total, words]
                 step(done, total, words)
 
-            watching = watched(b.desk.model.chunked(4), lambda *_: step(*far))
+            watching = watched(b.session.model.batched(4), lambda *_: step(*far))
             file = b.exports.folder() / "recommendation.json"
-            return recommend(watching, pictures, budget=float(budget), save=False, out=file, progress=told), file
+            return recommend(watching, images, budget=float(budget), save=False, out=file, progress=told), file
 
         skips = [gr.skip()] * 4
         yield [note(say("starting", lang)), *skips]
@@ -176,12 +176,12 @@ def recommended(b: Build) -> None:
                 grounds(found, lang) + ("" if plain else note(say("not_here", lang), "quiet")),
                 gr.update(visible=plain),
                 gr.update(value=str(file), visible=True),
-                (own.method, own.layer or (b.desk.default.path if b.desk.default else None)) if plain else None,
+                (own.method, own.layer or (b.session.default.path if b.session.default else None)) if plain else None,
             ]
             return
-        yield [note(say("cancelled", lang)), *skips]
+        yield [note(say("canceled", lang)), *skips]
 
-    def cancelled(request: Any) -> None:
+    def canceled(request: Any) -> None:
         b.jobs.cancel(f"recommend {request.session_hash}")
 
     def used(setting: tuple[str, str | None]) -> list[Any]:
@@ -194,7 +194,7 @@ def recommended(b: Build) -> None:
         show_progress="hidden",
         **NETWORK,
     )
-    stop.click(handed(cancelled, request=gr.Request), None, None, **QUICK)
+    stop.click(handed(canceled, request=gr.Request), None, None, **QUICK)
     if b.explaining is not None:
         to = b.explaining
         use.click(safely(used), setting, [to.method, to.layer, b.tabs], **QUICK).success(
@@ -203,7 +203,7 @@ def recommended(b: Build) -> None:
 
 
 def grounds(found: Recommendation, lang: str) -> str:
-    """Return a recommendation with its evidence: what was confirmed on other pictures, and all that was tried."""
+    """Return a recommendation with its evidence: what was confirmed on other images, and all that was tried."""
     own, default, n = found.setting, found.default, int(found.facts.get("confirming", 0))
 
     def name(words: str) -> str:

@@ -1,20 +1,20 @@
-"""Pieces of the page that the browser draws: the two pictures under one slider, the value under the pointer."""
+"""Pieces of the page that the browser draws: the two images under one slider, the value under the pointer."""
 
 from __future__ import annotations
 
 from html import escape
 
-from .asking import Drawing
-from .desk import Seen
-from .drawings import drawing_address, picture_address, rank_address, values_address
+from .request import Drawing
+from .routes import drawing_address, image_address, rank_address, values_address
+from .session import Seen
 from .words import say
 
 
 def both(seen: Seen, drawing: Drawing, lang: str) -> str:
-    """Return the picture with its map over it, under a slider, with the values for the pointer."""
+    """Return the image with its map over it, under a slider, with the values for the pointer."""
     whole = seen.whole
-    h, w = whole.picture.size
-    name = escape(whole.picture.source)
+    h, w = whole.image.size
+    name = escape(whole.image.source)
     words = say("alt_overlay", lang).format(method=escape(whole.method), target=escape(whole.target.name), name=name)
     over = escape(drawing_address(seen, drawing))
     return (
@@ -22,7 +22,7 @@ def both(seen: Seen, drawing: Drawing, lang: str) -> str:
         f'data-rank="{escape(rank_address(seen))}">'
         f'<div class="shisen-frame" tabindex="0" role="group" aria-label="{escape(say("probe_help", lang))}" '
         f'style="aspect-ratio:{w}/{h};max-width:min(100%,calc(64vh*{w}/{h}))">'
-        f'<img src="{escape(picture_address(seen))}" alt="{escape(say("alt_picture", lang))}: {name}">'
+        f'<img src="{escape(image_address(seen))}" alt="{escape(say("alt_image", lang))}: {name}">'
         f'<img class="shisen-over" src="{over}" alt="{words}">'
         '<div class="shisen-line"></div><div class="shisen-dot"></div></div>'
         f'<div class="shisen-under"><span>{escape(say("original", lang))}</span>'

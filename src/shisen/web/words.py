@@ -21,21 +21,21 @@ WORDS: dict[str, tuple[str, str]] = {
     "tab_inside": ("Inside", "内部"),
     "tab_trust": ("Trust", "信頼性"),
     "tab_audit": ("Audit", "監査"),
-    # the picture
-    "pictures": ("Pictures", "画像"),
-    "picture": ("Picture", "画像"),
-    "upload": ("Drop a picture here, or click to choose", "画像をここにドロップ、またはクリックして選択"),
+    # the image
+    "images": ("Images", "画像"),
+    "image": ("Image", "画像"),
+    "upload": ("Drop an image here, or click to choose", "画像をここにドロップ、またはクリックして選択"),
     "previous": ("‹ Previous", "‹ 前へ"),
     "next": ("Next ›", "次へ ›"),
     "original": ("original", "元の画像"),
     "map": ("map", "マップ"),
     "split": ("How much of the original is shown, in percent", "元の画像を表示する割合（％）"),
     "probe_help": (
-        "Point at the picture, or use the arrow keys, for the value there.",
+        "Point at the image, or use the arrow keys, for the value there.",
         "画像にポインターを置くか矢印キーで、その位置の値を表示します。",
     ),
     "unseen": ("The network did not see this part.", "この部分はネットワークに入力されていません。"),
-    "alt_picture": ("Picture", "画像"),
+    "alt_image": ("Image", "画像"),
     "alt_overlay": ("Map of {method} for {target}, over {name}", "{name} に重ねた {target} の {method} マップ"),
     # the question
     "answers": (
@@ -65,7 +65,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "mask": ("mask", "マスク"),
     "heatmap": ("heatmap", "ヒートマップ"),
     "contour": ("contour", "等高線"),
-    "colormap": ("Colours", "配色"),
+    "colormap": ("Colors", "配色"),
     "alpha": ("Strength", "強さ"),
     # what to keep
     "png": ("Download PNG", "PNG を保存"),
@@ -83,12 +83,12 @@ WORDS: dict[str, tuple[str, str]] = {
     "how_many": ("Classes: how many of the top", "上位クラスの数"),
     "go_compare": ("Compare", "比較する"),
     "compare_help": (
-        "The picture chosen under Explain, by several methods, for its top classes; beside it a second picture or "
+        "The image chosen under Explain, by several methods, for its top classes; beside it a second image or "
         "network, each with its own top classes. Times: all classes together.",
         "「説明」タブで選んだ画像を、複数の手法と上位クラスで比べます。2 枚目の画像や別のモデルとも並べられます"
         "（クラスはそれぞれの上位）。時間は全クラスの合計です。",
     ),
-    "second_picture": ("Second picture", "2 枚目の画像"),
+    "second_image": ("Second image", "2 枚目の画像"),
     "second_upload": ("… or drop one here", "または画像をここにドロップ"),
     "models": ("Networks", "モデル"),
     "both_models": ("both", "両方"),
@@ -103,7 +103,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "caution": ("Caution – {method}: {words}.", "注意 – {method}: {words}。"),
     "with_caution": ("{method} ⚠ caution", "{method} ⚠ 注意"),
     "passes": (
-        "{method}: {n} pictures sent through the network so far",
+        "{method}: {n} images sent through the network so far",
         "{method}: ネットワークに通した画像 {n} 枚",
     ),
     "reason": (
@@ -119,12 +119,12 @@ WORDS: dict[str, tuple[str, str]] = {
     "tab_filters": ("Filters", "フィルター"),
     "tab_attention": ("Attention", "アテンション"),
     "filters_help": (
-        "Pictures made from noise that excite channels most; the network itself shows what it looks for.",
+        "Images made from noise that excite channels most; the network itself shows what it looks for.",
         "ノイズから作る、チャンネルを最も強く反応させる画像です。ネットワークが何を探しているかを示します。",
     ),
     "which_channels": ("Channels", "チャンネル番号"),
     "which_help": (
-        "Such as 3, 8-11. Empty: the four that answer most to the picture.",
+        "Such as 3, 8-11. Empty: the four that answer most to the image.",
         "例: 3, 8-11。空欄なら画像に最も強く反応する 4 個。",
     ),
     "bad_channels": (
@@ -132,11 +132,11 @@ WORDS: dict[str, tuple[str, str]] = {
         "チャンネルは 3, 8-11 のような番号で、{most} 個までです。",
     ),
     "recipe": ("Recipe", "作り方"),
-    "go_filters": ("Make pictures", "画像を作る"),
+    "go_filters": ("Make images", "画像を作る"),
     "filters": ("What the channels like best", "チャンネルが最も好む画像"),
     "climbing": ("Steps", "ステップ"),
     "attention_help": (
-        "Where every head of every layer looks in the picture chosen under Explain: one at a time with sliders, then all.",
+        "Where every head of every layer looks in the image chosen under Explain: one at a time with sliders, then all.",
         "「説明」タブで選んだ画像で、各層の各ヘッドが見ている場所です。スライダーで 1 つずつ、その下にすべてを示します。",
     ),
     "no_attention": (
@@ -149,7 +149,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "attention": ("Layers × heads", "層 × ヘッド"),
     "one_head": ("One head, chosen with sliders", "スライダーで選ぶ 1 つのヘッド"),
     "inside_help": (
-        "What every channel of a layer answers to the picture chosen under Explain.",
+        "What every channel of a layer answers to the image chosen under Explain.",
         "「説明」タブで選んだ画像に対する、層の各チャンネルの反応です。",
     ),
     "order": ("Order", "並び順"),
@@ -164,22 +164,22 @@ WORDS: dict[str, tuple[str, str]] = {
     "grid": ("Channels", "チャンネル一覧"),
     # trust
     "trust_help": (
-        "Measures methods on the folder's pictures against maps that know nothing, with 95 % intervals.",
+        "Measures methods on the folder's images against maps that know nothing, with 95 % intervals.",
         "フォルダーの画像で各手法を測定し、何も知らないマップと 95 % 区間付きで比べます。",
     ),
     "metrics": ("Metrics", "指標"),
-    "count": ("Pictures", "画像数"),
+    "count": ("Images", "画像数"),
     "go_trust": ("Evaluate", "評価する"),
     "cancel": ("Cancel", "中止"),
-    "cancelled": ("Stopped. Nothing is running any more.", "中止しました。実行中の処理はありません。"),
+    "canceled": ("Stopped. Nothing is running any more.", "中止しました。実行中の処理はありません。"),
     "working": ("{words}: {done} of {total}", "{words}: {done} / {total}"),
     "starting": ("Starting …", "開始しています…"),
-    "finished": ("Done: {n} pictures, {time}.", "完了: {n} 枚、{time}。"),
+    "finished": ("Done: {n} images, {time}.", "完了: {n} 枚、{time}。"),
     "report": ("Report", "レポート"),
     "save_report": ("Download the report", "レポートを保存"),
     "trust_question": ("What is measured", "測定内容"),
-    "few_pictures": (
-        "A recommendation needs at least {least} pictures; this folder has {n}. Start the page with --folder.",
+    "few_images": (
+        "A recommendation needs at least {least} images; this folder has {n}. Start the page with --folder.",
         "推奨には {least} 枚以上の画像が必要です（現在 {n} 枚）。--folder で画像のあるフォルダーを指定してください。",
     ),
     "recommend_help": (
@@ -202,16 +202,16 @@ WORDS: dict[str, tuple[str, str]] = {
         "{model} には {name} のままで十分です（{tried} 設定中、より良いと確認されたものはありません）。",
     ),
     "confirmed": (
-        "{metric} against the default on {n} other pictures: {value:+.3g} (95 % interval {low:+.3g} to {high:+.3g}, "
+        "{metric} against the default on {n} other images: {value:+.3g} (95 % interval {low:+.3g} to {high:+.3g}, "
         "p = {p:.2g}): {verdict}",
         "別の {n} 枚での既定との差 {metric}: {value:+.3g}（95 % 区間 {low:+.3g} ～ {high:+.3g}、p = {p:.2g}）: {verdict}",
     ),
     "reached": (
-        "On {n} other pictures: insertion − deletion {one:.3f}, ADCC {two:.1f} %.",
+        "On {n} other images: insertion − deletion {one:.3f}, ADCC {two:.1f} %.",
         "別の {n} 枚での値: insertion − deletion {one:.3f}、ADCC {two:.1f} %。",
     ),
     "too_few": (
-        "{n} pictures are too few to confirm anything: a clear difference needs at least {least}, so {all} in the folder.",
+        "{n} images are too few to confirm anything: a clear difference needs at least {least}, so {all} in the folder.",
         "{n} 枚では何も確かめられません。明確な差を示すには少なくとも {least} 枚（フォルダー全体で {all} 枚）が必要です。",
     ),
     "flipped": ("flipped", "左右反転"),
@@ -220,7 +220,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "different": ("different", "異なる"),
     "no_clear_difference": ("no clear difference", "明確な差なし"),
     "tried": ("All that was tried, on the choosing half", "選択用の半分で試した設定"),
-    "tried_heads": ("setting|pictures|insertion − deletion|ADCC", "設定|画像数|insertion − deletion|ADCC"),
+    "tried_heads": ("setting|images|insertion − deletion|ADCC", "設定|画像数|insertion − deletion|ADCC"),
     # audit
     "audit_stopped": (
         "Stopped. Started again, the audit goes on from here.",
@@ -228,14 +228,14 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "before": ("before", "変更前"),
     "after": ("after", "変更後"),
-    "alt_member": ("Picture with: {what}", "該当する画像: {what}"),
+    "alt_member": ("Image with: {what}", "該当する画像: {what}"),
     "audit_help": (
         "Looks for shortcuts in the folder, one subfolder a class, and proves them by intervention.",
         "クラスごとのサブフォルダーから近道（ショートカット）を探し、介入によって確かめます。",
     ),
     "audited": ("Done: {n} findings, {time}.", "完了: 所見 {n} 件、{time}。"),
     "no_classes": (
-        "An audit needs pictures in one subfolder a class. Start the page with --folder and such a folder.",
+        "An audit needs images in one subfolder a class. Start the page with --folder and such a folder.",
         "監査にはクラスごとのサブフォルダーの画像が必要です。--folder で指定して起動してください。",
     ),
     "go_audit": ("Start the audit", "監査を開始"),
@@ -246,7 +246,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "Something unexpected happened ({kind}). The server's log says more.",
         "予期しないエラーです（{kind}）。詳細はサーバーのログをご覧ください。",
     ),
-    "no_upload": ("Choose a picture first.", "先に画像を選んでください。"),
+    "no_upload": ("Choose an image first.", "先に画像を選んでください。"),
 }
 
 
@@ -260,7 +260,7 @@ PROGRESS = {
     "Choosing": "選択中",
     "Choosing among # settings": "{} 設定から選択中",
     "Confirming": "確認中",
-    "Looking at pictures": "画像を調べています",
+    "Looking at images": "画像を調べています",
     "Looking for what goes with a class": "クラスと結びつくものを探しています",
     "Intervening": "介入して確かめています",
 }
@@ -308,11 +308,11 @@ class Spoken:
 ERRORS = {
     "error": "実行できませんでした。",
     "input": "指定された値は使えません。",
-    "picture": "この画像は使えません。",
-    "picture_empty": "画像ファイルが空です。もう一度取得してください。",
-    "picture_damaged": "画像を読み込めません。破損しているか、画像ではないファイルです。PNG か JPEG で保存し直してください。",
-    "picture_large": "画像が大きすぎます。このページで扱えるのは 40 MB、5,000 万画素までです。縮小してください。",
-    "picture_elsewhere": "指定したフォルダーの画像だけを表示できます。一覧から選ぶか、アップロードしてください。",
+    "image": "この画像は使えません。",
+    "image_empty": "画像ファイルが空です。もう一度取得してください。",
+    "image_damaged": "画像を読み込めません。破損しているか、画像ではないファイルです。PNG か JPEG で保存し直してください。",
+    "image_large": "画像が大きすぎます。このページで扱えるのは 40 MB、5,000 万画素までです。縮小してください。",
+    "image_elsewhere": "指定したフォルダーの画像だけを表示できます。一覧から選ぶか、アップロードしてください。",
     "name": "その名前は見つかりません。一覧から選んでください。",
     "model": "このネットワークには適用できません。別の手法または層を選んでください。",
     "model_relu": "この手法には ReLU を使うネットワークが必要です。gradient、smooth_grad、grad_cam などをお使いください。",

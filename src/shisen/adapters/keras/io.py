@@ -1,0 +1,110 @@
+"""Both ends of a Keras model: pixels in, the logits' tensor out."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ...errors import ModelError, explain_error
+from ...types import Scaling
+from .points import first_tensor, is_channels_first, operations
+
+Output = str | int | Callable[[Any], Any] | None
+
+
+class ModelIO:
+    """One forward of a live model, from `(n, h, w, c)` pixels to the selected output.
+
+    Args:
+        net: a Keras model with one input.
+        scaling: what to do to pixels in [0, 1]; None hands arrays in as they are.
+        output: which of several outputs holds the logits: a key, an index or a function.
+
+    Raises:
+        ModelError: for a model with several inputs.
+    """
+
+    def __init__(self, net: Any, scaling: Scaling | None, output: Output) -> None:
+        self.net = net
+        self.scaling = scaling
+        self.output = output
+        inputs = getattr(net, "inputs", None) or ()
+        if len(inputs) > 1:
+            raise ModelError(
+                explain_error(
+                    "A network must take one image.",
+                    f"{len(inputs)} inputs: {', '.join(i.name for i in inputs)}",
+                    "Wrap a keras.Model that fills in the other inputs itself.",
+                )
+            )
+        takes = inspect.signature(net.call).parameters.values()
+        named = any(p.name == "training" or p.kind is p.VAR_KEYWORD for p in takes)
+        self._first: bool | None = None
+        self._options = {"training": False} if named else {}
+
+    @property
+    def channels_first(self) -> bool:
+        """Whether the model takes `(n, c, h, w)`."""
+        if self._first is None or not self.net.built:  # a subclassed model may make its layers when it is built
+            self._first = is_channels_first(operations(self.net))
+        return self._first
+
+    @property
+    def size(self) -> tuple[int, int, int]:
+        """`(h, w, c)` of an input as the model declares it; 224 where it leaves a side open."""
+        inputs = getattr(self.net, "inputs", None)
+        if not inputs or len(inputs[0].shape) != 4:
+            return (224, 224, 3)
+        shape = inputs[0].shape[1:]
+        c, h, w = shape if self.channels_first else (shape[2], *shape[:2])
+        return (h or 224, w or 224, c or 3)
+
+    def __call__(self, x: Any) -> Any:
+        """Scale pixels, move the channels to where the model expects them, run the model for inference."""
+        from keras import ops
+
+        if self.scaling is not None:
+            x = x * ops.convert_to_tensor(np.asarray(self.scaling.scale, np.float32))
+            x = x + ops.convert_to_tensor(np.asarray(self.scaling.shift, np.float32))
+            if self.scaling.reverse:
+                x = ops.flip(x, axis=-1)
+        if len(x.shape) == 4 and self.channels_first:
+            x = ops.transpose(x, (0, 3, 1, 2))
+        return self._select(self.net(self._packed(x), **self._options))
+
+    def _packed(self, x: Any) -> Any:
+        """Return the input in the structure the model was declared with: alone, in a list or under a name."""
+        try:
+            declared = self.net.input
+        except (AttributeError, ValueError):  # only functional models declare a structure
+            return x
+        if isinstance(declared, Mapping):
+            return dict.fromkeys(declared, x)
+        return [x] if isinstance(declared, list) else x
+
+    def _select(self, output: Any) -> Any:
+        if callable(self.output):
+            return self.output(output)
+        if self.output is not None:
+            names = list(getattr(self.net, "output_names", ()))
+            listed = isinstance(output, (list, tuple)) and self.output in names
+            try:
+                return output[names.index(str(self.output)) if listed else self.output]
+            except (KeyError, IndexError, TypeError) as problem:
+                known = list(output) if isinstance(output, Mapping) else names or type(output).__name__
+                raise ModelError(
+                    explain_error(
+                        f"The network's output must have a part {self.output!r}.", known, "Pass another output=."
+                    )
+                ) from problem
+        if isinstance(output, Mapping) and "logits" in output:
+            return output["logits"]
+        found = first_tensor(output)
+        if found is None:
+            raise ModelError(
+                explain_error("The network must return a tensor.", type(output).__name__, "Pass output= to select one.")
+            )
+        return found

@@ -1,0 +1,189 @@
+"""Framework functions borrowed for one forward: ReLUs with another backward rule, and what a final softmax was given.
+
+Keras layers, fused activations, `keras.ops` and a user's own code all end in the framework's function, so
+exchanging that function while a forward is traced reaches models of any nesting and leaves the model alone.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from ...errors import ModelError, ShisenWarning
+from .points import PATCH_LOCK, patched_attribute
+
+RULES = ("guided", "deconvnet")
+SMOOTH = {
+    "gelu": "GELU",
+    "silu": "SiLU",
+    "swish": "SiLU",
+    "hard_silu": "Hardswish",
+    "hard_swish": "Hardswish",
+    "elu": "ELU",
+    "selu": "SELU",
+    "celu": "CELU",
+    "mish": "Mish",
+    "leaky_relu": "LeakyReLU",
+    "leakyrelu": "LeakyReLU",
+    "prelu": "PReLU",
+    "softplus": "Softplus",
+    "tanh": "tanh",
+}
+
+
+def framework_of(backend: str) -> Any:
+    """Return the module that holds `relu`, `softmax`, … of this backend."""
+    if backend == "tensorflow":
+        import tensorflow
+
+        return tensorflow.nn
+    if backend == "jax":
+        import jax
+
+        return jax.nn
+    import torch
+
+    return torch.nn.functional
+
+
+@contextmanager
+def borrowed_functions(owner: Any, changes: Mapping[str, Callable[[Any], Any]]) -> Iterator[None]:
+    """Exchange functions of a module by `changes[name](original)`, for calls made by this thread."""
+    here = threading.get_ident()
+
+    def around(original: Any, changed: Any) -> Any:
+        @functools.wraps(original)
+        def function(*args: Any, **kwargs: Any) -> Any:
+            return (changed if threading.get_ident() == here else original)(*args, **kwargs)
+
+        return function
+
+    with PATCH_LOCK, ExitStack() as stack:
+        for name, change in changes.items():
+            original = getattr(owner, name)
+            stack.enter_context(patched_attribute(owner, name, around(original, change(original))))
+        yield
+
+
+class Rule:
+    """Another backward rule for ReLUs, and how often it was met.
+
+    guided: relu(g) · [0 < A (< cap)], Springenberg 2015. deconvnet: relu(g), Zeiler 2014.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.fired = 0
+
+    def rewire(self, original: Callable[..., Any], cap: float | None) -> Callable[..., Any]:
+        """Return a ReLU with the same values and this rule for its gradient."""
+        from keras import ops
+
+        def relu(x: Any, *args: Any, **kwargs: Any) -> Any:
+            def exact(x: Any) -> Any:
+                a = original(x, *args, **kwargs)
+
+                def backward(*received: Any, upstream: Any = None) -> Any:
+                    self.fired += 1
+                    g = received[0] if upstream is None else upstream
+                    g = ops.maximum(g, 0)
+                    if self.name == "deconvnet":
+                        return g
+                    open_ = a > 0 if cap is None else ops.logical_and(a > 0, a < cap)
+                    return ops.where(open_, g, ops.zeros_like(g))
+
+                return a, backward
+
+            return ops.custom_gradient(exact)(ops.convert_to_tensor(x))
+
+        return relu
+
+    @contextmanager
+    def active(self, backend: str, inside: Mapping[str, Any]) -> Iterator[None]:
+        """Give every ReLU of a forward this rule."""
+        with ExitStack() as stack:
+            for part in inside.values():
+                cap = _capped(part)
+                if cap is not None:  # a clipped ReLU is two operations: the rule must span both
+                    stack.enter_context(PATCH_LOCK)
+                    stack.enter_context(patched_attribute(part, "call", self.rewire(part.call, cap)))
+            if backend != "torch":  # there the rule sits on the backward operators themselves
+                changes = {"relu": lambda f: self.rewire(f, None), "relu6": lambda f: self.rewire(f, 6.0)}
+                stack.enter_context(borrowed_functions(framework_of(backend), changes))
+            yield
+
+    def check(self, inside: Mapping[str, Any], stacklevel: int = 4) -> None:
+        """Raise if no ReLU was met; warn if other activations passed the plain gradient."""
+        others = smooth_activations(inside)
+        found = ", ".join(f"{count} × {name}" for name, count in others.items())
+        if not self.fired:
+            raise ModelError(
+                f"The {self.name} rule needs ReLU or ReLU6 activations between the target and the input. "
+                f"Received: a network with {found or 'no ReLU on the way'}. Use gradient, smooth_grad, "
+                "integrated_gradients or grad_cam instead; they suit any activation."
+            )
+        if found:
+            warnings.warn(
+                f"The {self.name} rule met {self.fired} ReLUs, but {found} keep the plain gradient: "
+                "the map is only partly what its name says.",
+                ShisenWarning,
+                stacklevel=stacklevel,
+            )
+
+
+def _capped(part: Any) -> float | None:
+    """Return the maximum of a ReLU layer or operation that is not one framework function, None for all others."""
+    highest = getattr(part, "max_value", None)
+    if type(part).__name__ != "ReLU" or highest is None or getattr(part, "negative_slope", None):
+        return None
+    return None if highest == 6 and not getattr(part, "threshold", None) else float(highest)
+
+
+def smooth_activations(inside: Mapping[str, Any]) -> dict[str, int]:
+    """Return the activations of a model that are no ReLUs, with their number; gates and the final squash aside."""
+    found: dict[str, int] = {}
+    for part in inside.values():
+        function = getattr(part, "activation", None)
+        name = getattr(function, "__name__", type(function).__name__) if function is not None else type(part).__name__
+        if type(part).__name__ == "ReLU" and getattr(part, "negative_slope", None):
+            name = "leaky_relu"
+        known = SMOOTH.get(name.lower())
+        if known:
+            found[known] = found.get(known, 0) + 1
+    return found
+
+
+class OutputActivation:
+    """Remembers what went into the last softmax or sigmoid, so that one at the very end can be undone."""
+
+    names = ("softmax", "log_softmax", "sigmoid")
+
+    def __init__(self) -> None:
+        self.last: tuple[Any, Any, str] | None = None
+
+    def _watch(self, name: str) -> Callable[[Any], Any]:
+        def change(original: Any) -> Any:
+            def function(x: Any, *args: Any, **kwargs: Any) -> Any:
+                result = original(x, *args, **kwargs)
+                self.last = (result, x, name)
+                return result
+
+            return function
+
+        return change
+
+    @contextmanager
+    def active(self, backend: str) -> Iterator[None]:
+        """Watch the framework's functions during a forward."""
+        with borrowed_functions(framework_of(backend), {name: self._watch(name) for name in self.names}):
+            yield
+
+    def undo(self, output: Any) -> tuple[Any, str]:
+        """Return the logits behind `output` and the kind of squashing, "" if there is none."""
+        if self.last is not None and self.last[0] is output:
+            return self.last[1], self.last[2]
+        return output, ""

@@ -1,0 +1,234 @@
+"""Surgery on ONNX graphs in memory: what their tensors are, more outputs, and the part behind a tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ...errors import InputError, ModelError, explain_error, unknown
+from ..points import Layout, is_map, token_layout
+
+SQUASHES = {"Softmax": "softmax", "LogSoftmax": "softmax", "Sigmoid": "sigmoid"}
+CHANNELS_FIRST = ("Conv", "ConvTranspose", "BatchNormalization", "InstanceNormalization", "Resize", "LRN")
+PLACELESS = ("Pool", "Flatten", "Identity", "Transpose", "Reshape", "Dropout", "Cast", "Shape", "Constant", "Squeeze")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The input of a graph: its name, type, fixed batch (0 for any), and whether the channels come last."""
+
+    name: str
+    type: str
+    batch: int
+    channels_last: bool
+    size: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Exit:
+    """Where a graph answers: the output, the tensor with the logits behind any final softmax, and its kind."""
+
+    output: str
+    logits: str
+    output_activation: str
+
+
+def input_spec(model: Any) -> Entry:
+    """Return what the graph takes: one image tensor of four axes."""
+    weights = {w.name for w in model.graph.initializer}
+    inputs = [i for i in model.graph.input if i.name not in weights]
+    if len(inputs) != 1 or len(inputs[0].type.tensor_type.shape.dim) != 4:
+        raise ModelError(
+            explain_error(
+                "An ONNX classifier must take one tensor of images, with four axes.",
+                ", ".join(f"{i.name} with {len(i.type.tensor_type.shape.dim)} axes" for i in inputs) or "no input",
+                "Export the classifier alone, without further inputs.",
+            )
+        )
+    types = {1: "float32", 10: "float16", 11: "float64", 2: "uint8"}
+    kind = types.get(inputs[0].type.tensor_type.elem_type)
+    if kind is None:
+        raise ModelError(explain_error("Images must go in as floats or bytes.", "another type", "Export again."))
+    dims = [int(d.dim_value) for d in inputs[0].type.tensor_type.shape.dim]
+    last = _channels_last(model, inputs[0].name, dims)
+    h, w, c = (dims[1], dims[2], dims[3]) if last else (dims[2], dims[3], dims[1])
+    return Entry(inputs[0].name, kind, dims[0], last, (h or 224, w or 224, c or 3))
+
+
+def _channels_last(model: Any, name: str, dims: Sequence[int]) -> bool:
+    few = (1, 3, 4)
+    if (dims[1] in few) != (dims[3] in few):
+        return dims[3] in few
+    # both or neither could be channels: a transposition right behind the input tells
+    first = next((n for n in model.graph.node if name in n.input), None)
+    if first is None or first.op_type != "Transpose":
+        return False
+    return [int(i) for a in first.attribute for i in a.ints] == [0, 3, 1, 2]
+
+
+def exit_of(model: Any, output: str | int | None) -> Exit:
+    """Return where the graph answers; a softmax or sigmoid at the very end is taken off."""
+    names = [o.name for o in model.graph.output]
+    if isinstance(output, str) and output not in names:
+        raise unknown("output", output, names)
+    if isinstance(output, int) and not -len(names) <= output < len(names):
+        raise InputError(explain_error(f"There are {len(names)} outputs.", output, "Give another index or a name."))
+    name = output if isinstance(output, str) else names[output or 0]
+    makers = {o: n for n in model.graph.node for o in n.output}
+    node = makers.get(name)
+    while node is not None and node.op_type in ("Identity", "Cast"):
+        node = makers.get(node.input[0])
+    if node is not None and node.op_type in SQUASHES:
+        return Exit(name, node.input[0], SQUASHES[node.op_type])
+    return Exit(name, name, "")
+
+
+def inner_tensors(model: Any) -> list[tuple[str, str, int]]:
+    """Return `(tensor, operation, number of weights)` of every node's first output, in order."""
+    sizes = {w.name: _count(w.dims) for w in model.graph.initializer}
+    return [
+        (n.output[0], n.op_type, sum(sizes.get(i, 0) for i in n.input))
+        for n in model.graph.node
+        if n.output and n.op_type not in ("Constant", "Shape", "ConstantOfShape")
+    ]
+
+
+def _count(dims: Sequence[int]) -> int:
+    total = 1
+    for d in dims:
+        total *= int(d)
+    return total
+
+
+def layouts(model: Any, shapes: dict[str, tuple[int, ...]], size: tuple[int, int]) -> dict[str, Layout]:
+    """Tell how the axes of every tensor lie; ONNX convolutions always have the channels second."""
+    found: dict[str, Layout] = {}
+    maps: list[tuple[int, int]] = []
+    for node in model.graph.node:
+        name = node.output[0] if node.output else ""
+        shape = shapes.get(name)
+        if shape is None:
+            continue
+        source = next((found[i] for i in node.input if i in found and len(shapes[i]) == len(shape)), None)
+        layout = Layout("plain")
+        if len(shape) == 4:
+            if node.op_type in CHANNELS_FIRST or "Pool" in node.op_type:
+                layout = Layout("nchw")
+            elif node.op_type == "Transpose":
+                order = tuple(int(i) for a in node.attribute for i in a.ints)
+                before = source.kind if source else "nhwc"
+                turns = {(0, 2, 3, 1): "nhwc", (0, 3, 1, 2): "nchw"}
+                layout = Layout("plain" if before == "plain" or len(order) != 4 else turns.get(order, "plain"))
+            elif source is not None and source.kind in ("nchw", "nhwc"):
+                layout = source if node.op_type != "Reshape" else Layout("plain")
+        elif len(shape) == 3 and shape[1] > 1 and shape[0] == 1:
+            layout = token_layout(shape[1], maps, size)
+        if layout.map:
+            h, w = layout.shape(shape)[:2]
+            if is_map((h, w), maps, size) or layout.kind == "nchw":
+                maps.append((h, w))
+        found[name] = layout
+    return found
+
+
+def candidates(
+    tensors: Sequence[tuple[str, str, int]], shapes: dict[str, tuple[int, ...]], found: dict[str, Layout]
+) -> list[str]:
+    """Return the tensors that could be the default layer, in order: maps that no pooling has made."""
+    names = []
+    for name, kind, _ in tensors:
+        layout = found.get(name, Layout("plain"))
+        if not layout.map or any(word in kind for word in PLACELESS):
+            continue
+        h, w, c = layout.shape(shapes[name])
+        if h * w > 1 and c > 1 and not (layout.kind == "tokens" and kind in ("MatMul", "Gemm")):
+            names.append(name)
+    if names and found[names[-1]].kind == "tokens":  # as wide as the last: no queries, keys or hidden layers
+        names = [n for n in names if shapes[n][-1] == shapes[names[-1]][-1]]
+    return names
+
+
+def with_outputs(model: Any, names: Sequence[str]) -> bytes:
+    """Return the graph, serialized, with exactly these tensors as its outputs."""
+    import onnx
+
+    changed = onnx.ModelProto()
+    changed.CopyFrom(model)
+    known = {o.name: o for o in changed.graph.output}
+    del changed.graph.output[:]
+    for name in names:
+        changed.graph.output.append(known.get(name) or onnx.helper.make_empty_tensor_value_info(name))
+    result: bytes = changed.SerializeToString()
+    return result
+
+
+def behind(model: Any, at: str, output: str) -> tuple[bytes, bool]:
+    """Return the part of the graph from the tensor `at` to `output`, serialized, and whether it needs the image too.
+
+    Paths around the tensor, such as skip connections, stay: then the image is still an input.
+    """
+    import onnx
+
+    makers = {o: n for n in model.graph.node for o in n.output}
+    needed: set[str] = set()
+    kept: set[int] = set()
+    waiting = [output]
+    while waiting:
+        name = waiting.pop()
+        if name in needed:
+            continue
+        needed.add(name)
+        node = makers.get(name)
+        if name == at or node is None:
+            continue
+        kept.add(id(node))
+        waiting += [i for i in node.input if i]
+    if at not in needed:
+        raise ModelError(
+            explain_error("The answer must depend on the layer.", repr(at), "Choose another; see `shisen layers`.")
+        )
+    cut = onnx.ModelProto()
+    cut.CopyFrom(model)
+    del cut.graph.node[:], cut.graph.output[:], cut.graph.initializer[:], cut.graph.input[:], cut.graph.value_info[:]
+    cut.graph.node.extend(n for n in model.graph.node if id(n) in kept)
+    cut.graph.initializer.extend(w for w in model.graph.initializer if w.name in needed and w.name != at)
+    weights = {w.name for w in cut.graph.initializer}
+    inputs = [i for i in model.graph.input if i.name in needed and i.name not in weights and i.name != at]
+    cut.graph.input.extend(inputs)
+    cut.graph.input.append(onnx.helper.make_tensor_value_info(at, onnx.TensorProto.FLOAT, None))
+    cut.graph.output.append(onnx.helper.make_empty_tensor_value_info(output))
+    result: bytes = cut.SerializeToString()
+    return result, bool(inputs)
+
+
+def in_older_words(model: Any) -> Any:
+    """Return the graph in the operators of version 17, as far as it differs in ways that converters stumble over.
+
+    Constant nodes become weights, and reductions take their axes as an attribute. Whatever else changed since stays:
+    whoever uses the result compares its answers.
+    """
+    import onnx
+
+    changed = onnx.ModelProto()
+    changed.CopyFrom(model)
+    nodes = list(changed.graph.node)
+    del changed.graph.node[:]
+    weights = {w.name: w for w in changed.graph.initializer}
+    for node in nodes:
+        values = [a for a in node.attribute if a.name == "value"]
+        if node.op_type == "Constant" and values:
+            weight = changed.graph.initializer.add()
+            weight.CopyFrom(values[0].t)
+            weight.name = node.output[0]
+            weights[weight.name] = weight
+            continue
+        if node.op_type.startswith("Reduce") and node.op_type != "ReduceSum" and len(node.input) == 2:
+            axes = onnx.numpy_helper.to_array(weights[node.input[1]]).tolist()
+            del node.input[1:]
+            node.attribute.append(onnx.helper.make_attribute("axes", axes))
+        changed.graph.node.append(node)
+    for operators in changed.opset_import:
+        if operators.domain == "":
+            operators.version = min(operators.version, 17)
+    return changed

@@ -1,0 +1,101 @@
+"""Guided backprop and deconvnet as a rule on the backward operators, without touching the network.
+
+While `torch.autograd.grad` runs, a dispatch mode sees every backward operator. At a ReLU it clamps the incoming
+gradient. Modules, functional calls, in-place and shared ReLUs all end in the same operator, so none is missed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from ...errors import ModelError, ShisenWarning, of_kind
+from .sparse_backward import LiveRows
+
+RULES = ("guided", "deconvnet")
+SMOOTH = {
+    "gelu_backward": "GELU",
+    "silu_backward": "SiLU",
+    "hardswish_backward": "Hardswish",
+    "elu_backward": "ELU/SELU",
+    "mish_backward": "Mish",
+    "leaky_relu_backward": "LeakyReLU",
+    "softplus_backward": "Softplus",
+    "_prelu_kernel_backward": "PReLU",
+}
+
+
+class RewiredReLU(TorchDispatchMode):  # type: ignore[misc]
+    """Exchange the backward rule of every ReLU while the mode is active.
+
+    guided: relu(g) · [0 < A (< 6)], Springenberg 2015. deconvnet: relu(g), Zeiler 2014.
+    """
+
+    def __init__(self, rule: str) -> None:
+        super().__init__()
+        self.rule = rule
+        self.fired = 0
+        self.others: Counter[str] = Counter()
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # as in `LiveRows`
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func._schema.name.removeprefix("aten::")
+        is_relu = name == "threshold_backward" and float(args[2]) == 0.0
+        if is_relu or (name == "hardtanh_backward" and float(args[2]) == 0.0):
+            self.fired += 1
+            clamped = args[0].clamp(min=0)
+            return clamped if self.rule == "deconvnet" else func(clamped, *args[1:], **(kwargs or {}))
+        if name in SMOOTH:
+            self.others[SMOOTH[name]] += 1
+        return func(*args, **(kwargs or {}))
+
+    def check(self) -> None:
+        """Raise if no ReLU was met; warn if other activations passed the plain gradient."""
+        import warnings
+
+        found = ", ".join(f"{count} × {name}" for name, count in self.others.items())
+        if not self.fired:
+            text = (
+                f"The {self.rule} rule needs ReLU or ReLU6 activations between the target and the input. "
+                f"Received: a network with {found or 'no ReLU on the way'}. Use gradient, smooth_grad, "
+                "integrated_gradients or grad_cam instead; they suit any activation."
+            )
+            raise of_kind(ModelError(text), "model_relu")
+        if found:
+            warnings.warn(
+                f"The {self.rule} rule met {self.fired} ReLUs, but {found} keep the plain gradient: "
+                "the map is only partly what its name says.",
+                ShisenWarning,
+                stacklevel=4,
+            )
+
+
+def vector_jacobian(outputs: Any, inputs: Any, cotangent: Any, rule: str | None, keep: bool) -> tuple[Any, ...]:
+    """Return the gradients of <cotangent, outputs> by each of `inputs`, under a ReLU rule if one is given.
+
+    Gradients by tokens, on a processor, leave out rows of zeros.
+    """
+
+    # of one number: given a cotangent of its own, torch imports SymPy to compare shapes, a third of a second
+    with torch.enable_grad():
+        score = (outputs * cotangent).sum()
+
+    def run() -> tuple[Any, ...]:
+        found = torch.autograd.grad(score, inputs, retain_graph=keep, allow_unused=True)
+        return tuple(torch.zeros_like(i) if g is None else g for i, g in zip(inputs, found, strict=True))
+
+    tokens = any(i.dim() == 3 and i.device.type == "cpu" for i in inputs)  # a GPU would have to wait for the answer
+    with LiveRows() if tokens else nullcontext():
+        if rule is None:
+            return run()
+        with RewiredReLU(rule) as mode:
+            result = run()
+    mode.check()
+    return result

@@ -1,0 +1,66 @@
+"""A backward pass that leaves out rows of zeros, exactly.
+
+Where an answer is read from one token, the gradients of all other tokens are zero until the last attention is reached:
+0 · W = 0 for finite W, so of the products behind it only the rows of that token are made, and of the attention only
+its query. A dispatch mode sees the operators while `torch.autograd.grad` runs, as in `torch_rewire`; the network is not
+touched.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+ATTENTION = "aten::_scaled_dot_product_flash_attention_for_cpu_backward"
+FEWEST = 16  # rows from which looking for zeros can pay
+GLANCE = 4  # columns looked at first: where most rows differ from zero there, none of the others is looked at
+
+
+class LiveRows(TorchDispatchMode):  # type: ignore[misc]
+    """Compute matrix products, GELU and attention gradients from the nonzero rows, if at most half are nonzero."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # else torch imports its compiler, for a second, to keep it away from here
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name, more = func._schema.name, kwargs or {}
+        if name == "aten::mm":
+            gradients, weights = args
+            live = live_rows(gradients)
+            if live is not None:
+                return gradients.new_zeros(len(gradients), weights.shape[1]).index_copy_(
+                    0, live, func(gradients[live], weights)
+                )
+        elif name == "aten::gelu_backward":
+            gradients, at = (a.reshape(-1, a.shape[-1]) for a in args)
+            live = live_rows(gradients)
+            if live is not None:
+                some = func(gradients[live], at[live], **more)
+                return torch.zeros_like(gradients).index_copy_(0, live, some).view(args[0].shape)
+        elif name == ATTENTION and not args[7] and more.get("attn_mask") is None:
+            gradients, query, key, value, answer, sums, *rest = (
+                args  # (images, heads, tokens, channels); no causal mask
+            )
+            live = live_rows(gradients.permute(2, 0, 1, 3).flatten(1))
+            if live is not None:
+                asked = (t.index_select(2, live) for t in (gradients, query))
+                known = (t.index_select(2, live) for t in (answer, sums))
+                by_query, *others = func(*asked, key, value, *known, *rest, **more)
+                return torch.zeros_like(query).index_copy_(2, live, by_query), *others
+        return func(*args, **more)
+
+
+def live_rows(gradients: Any) -> Any:
+    """Return the places of the rows with a value other than zero; None if these are more than half, or few in all.
+
+    Args:
+        gradients: `(rows, columns)`. NaN is not zero.
+    """
+    most = len(gradients) // 2
+    if len(gradients) < FEWEST or int((gradients[:, :GLANCE] != 0).any(dim=1).sum()) > most:
+        return None
+    live = (gradients != 0).any(dim=1).nonzero()[:, 0]
+    return live if len(live) <= most else None

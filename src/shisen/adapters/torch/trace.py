@@ -1,0 +1,148 @@
+"""One forward with a hook on every module: what the network is made of, and what is at its end."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from ...errors import ShisenWarning
+from ..points import Call, default_call, default_candidates, first_tensor, name_calls, token_candidates
+from .axes import layout_of
+
+SQUASHES = ("softmax", "log_softmax", "sigmoid")
+
+
+class OutputActivation(TorchFunctionMode):  # type: ignore[misc]
+    """Remember what went into the last softmax or sigmoid, so that one at the very end can be undone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last: tuple[Any, Any, str] | None = None
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        name = getattr(func, "__name__", "").removesuffix("_")
+        if name in SQUASHES and isinstance(result, torch.Tensor) and result is not args[0]:
+            self.last = (result, args[0], name)
+        return result
+
+    def undo(self, output: Any) -> tuple[Any, str]:
+        """Return the logits behind `output` and the kind of squashing, "" if there is none."""
+        if self.last is not None:
+            result, source, name = self.last
+            if result is output or (result.data_ptr() == output.data_ptr() and result.numel() == output.numel()):
+                return source.reshape(output.shape), name
+        return output, ""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What one forward showed.
+
+    Attributes:
+        calls: every module call, in the order in which they end.
+        default: the call that methods use unless told otherwise, None if no layer keeps places apart.
+        reason: why.
+        squashed: "softmax", "log_softmax" or "sigmoid" at the very end, "" if the network ends in logits.
+        head: "softmax", "sigmoid" or "none".
+        output: identity of the network's output among the calls.
+    """
+
+    calls: tuple[Call, ...]
+    default: Call | None
+    reason: str
+    output_activation: str
+    head: str
+    output: int = 0
+
+
+def trace(net: Any, run: Callable[[], Any], size: tuple[int, ...]) -> Trace:
+    """Run `run()` with a hook on every module of `net` and return what came out of each.
+
+    Args:
+        net: the module whose parts are watched.
+        run: one forward of one image; returns the network's selected output.
+        size: `(h, w)` of that image.
+    """
+    records: list[Call] = []
+    keep: list[Any] = []  # holds every output, so that no identity is given out twice
+    counts: dict[str, int] = {}
+
+    def hook_for(path: str) -> Callable[[Any, Any, Any], None]:
+        def hook(module: Any, _: Any, output: Any) -> None:
+            counts[path] = counts.get(path, 0) + 1
+            tensor = first_tensor(output)
+            if tensor is None or tensor.dim() < 2:
+                return
+            keep.append(tensor)
+            kind, raw = type(module).__name__, tuple(int(s) for s in tensor.shape)
+            same = next((r for r in reversed(records) if r.tensor == id(tensor) and r.shape == raw), None)
+            layout = same.layout if same else layout_of(module, raw, records, (size[0], size[1]))
+            own = sum(p.numel() for p in module.parameters(recurse=False))
+            bundled = not isinstance(output, torch.Tensor)
+            records.append(Call(path, path, counts[path], kind, raw, layout, own, id(tensor), bundled))
+
+        return hook
+
+    with ExitStack() as stack:
+        for path, module in net.named_modules():
+            if path:
+                stack.callback(module.register_forward_hook(hook_for(path)).remove)
+        output_activation = stack.enter_context(OutputActivation())
+        output = run()
+    output_activation = output_activation.undo(output)[1]
+    if not output_activation:
+        _warn_if_probabilities(output)
+    calls = name_calls(records)
+    default, reason = default_call(calls, id(output))
+    return Trace(calls, default, reason, output_activation, _head_of(output, output_activation), id(output))
+
+
+def influential(found: Trace, gradients_at: Callable[[list[str]], Any]) -> Trace:
+    """Move the default of a token network to the last tokens that the answer depends on.
+
+    Where the answer is read from a class token, the patch tokens behind the last attention have no gradient at all,
+    and every method that works there would show nothing.
+
+    Args:
+        found: the trace of the network.
+        slopes_at: from paths to the gradients of some score there, `(1, h, w, c)` each.
+    """
+    if found.default is None or found.default.layout.kind not in ("tokens", "sequence"):
+        return found
+    candidates = token_candidates(default_candidates(found.calls, found.output))
+    for some in (candidates[-16:], candidates):
+        gradients = gradients_at([c.path for c in some])
+        for call, gradient in zip(reversed(some), reversed(gradients), strict=True):
+            if bool(gradient.ne(0).any()):
+                h, w, c = call.layout.shape(call.shape)
+                behind = " before the class token takes over" if call is not candidates[-1] else ""
+                reason = f"last tokens that the answer depends on{behind}: {h} × {w} places, {c} channels"
+                return replace(found, default=call, reason=reason)
+    return found
+
+
+def _head_of(output: Any, output_activation: str) -> str:
+    if output.dim() > 2:
+        return "none"
+    single = output.dim() == 1 or output.shape[-1] == 1
+    return "sigmoid" if single or output_activation == "sigmoid" else "softmax"
+
+
+def _warn_if_probabilities(output: Any) -> None:
+    if output.dim() != 2 or output.shape[-1] < 2:
+        return
+    total = float(output.float().sum(dim=-1).sub(1).abs().max())
+    if float(output.min()) >= 0 and total < 1e-4:
+        warnings.warn(
+            "The network seems to return probabilities, from an operation that cannot be undone: scores called "
+            "'logit' are probabilities here. Return the values before the softmax if you can.",
+            ShisenWarning,
+            stacklevel=2,
+        )

@@ -1,0 +1,322 @@
+"""Options that are not a method's business, as classifiers around a classifier: chunks, watching, sharing."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace
+
+from ..errors import InputError, ModelError, ShisenWarning, explain_error
+from ..types import Array, Attention, Classifier, Layer
+
+Watcher = Callable[[str, int], None]
+"""Called after every pass with its kind ("activations", "gradients", "replaced") and its number of rows."""
+
+TAILS = 2**25
+"""Bytes of values put in at a layer at once where only what lies behind it runs for each: what lies before it, most of
+the network if the layer is near its end, runs once for all of them."""
+
+
+def downstream_batch(value: Array, size: int) -> int:
+    """Return how many altered values of a layer are to go in together, at least `size`.
+
+    Args:
+        value: one of them, `(h, w, c)`.
+        size: how many whole images go through the network at once.
+    """
+    return max(size, TAILS // int(max(1, 4 * math.prod(value.shape))))
+
+
+class Wrapper:
+    """Hand everything on to another classifier; subclasses change one thing."""
+
+    def __init__(self, model: Classifier) -> None:
+        self.model = model
+
+    @property
+    def framework(self) -> str:
+        return self.model.framework
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        return self.model.layers
+
+    @property
+    def default_layer(self) -> str:
+        return self.model.default_layer
+
+    @property
+    def head(self) -> str:
+        return self.model.head
+
+    @property
+    def batch_size(self) -> int:
+        return self.model.batch_size
+
+    def activations(self, images: Array, at: str | Sequence[str] = "logits") -> Any:
+        return self.model.activations(images, at)
+
+    def gradients(
+        self, images: Array, objective: Any, at: str = "logits", wrt: str | Sequence[str] = "input"
+    ) -> tuple[Any, Any]:
+        return self.model.gradients(images, objective, at, wrt)
+
+    def replaced(self, images: Array, values: Array, at: str) -> Array:
+        return self.model.replaced(images, values, at)
+
+    def rewired(self, relu: str) -> Classifier:
+        return self._like(self.model.rewired(relu))
+
+    @property
+    def precision(self) -> str:
+        """In what the network computes: "float32", or "bfloat16" or "float16" after `fast`."""
+        return str(getattr(self.model, "precision", "float32"))
+
+    def fast(self) -> Any:
+        """Return the same classifier in half precision; itself, with a warning, where that would not be faster."""
+        quick = getattr(self.model, "fast", None)
+        try:
+            if quick is None:
+                raise ModelError(
+                    explain_error(
+                        "Half precision is for PyTorch networks.",
+                        f"one of {self.framework}, which goes on in float32",
+                        "Load the model in PyTorch if it is to be had there.",
+                    )
+                )
+            return self._like(quick())
+        except ModelError as problem:
+            warnings.warn(str(problem), ShisenWarning, stacklevel=2)
+            return self
+
+    def _like(self, model: Classifier) -> Classifier:
+        """Return the same wrapper around another classifier."""
+        return type(self)(model)
+
+    def __getattr__(self, name: str) -> Any:
+        # what a single adapter can tell beyond the protocol, such as biases or whether tails run alone
+        if name.startswith("_") or name == "model":
+            raise AttributeError(name)
+        return getattr(self.model, name)
+
+
+class Batched(Wrapper):
+    """Send at most `size` images at a time, so that memory is bounded by the chunk, not by the batch."""
+
+    def __init__(self, model: Classifier, size: int) -> None:
+        super().__init__(model)
+        if size < 1:
+            raise InputError(explain_error("A chunk must hold at least one image.", size, "Try 16."))
+        self._size = size
+
+    @property
+    def batch_size(self) -> int:
+        return self._size
+
+    def _like(self, model: Classifier) -> Classifier:
+        return Batched(model, self._size)
+
+    def _parts(self, count: int) -> list[slice]:
+        return _parts(count, self._size)
+
+    def activations(self, images: Array, at: str | Sequence[str] = "logits") -> Any:
+        parts = self._parts(images.shape[0])
+        if len(parts) == 1:
+            return self.model.activations(images, at)
+        return _joined([self.model.activations(images[s], at) for s in parts])
+
+    def gradients(
+        self, images: Array, objective: Any, at: str = "logits", wrt: str | Sequence[str] = "input"
+    ) -> tuple[Any, Any]:
+        parts = self._parts(images.shape[0])
+        if len(parts) == 1:
+            return self.model.gradients(images, objective, at, wrt)
+        many = isinstance(objective, (list, tuple))
+        values, gradients = [], []
+        for s in parts:
+            rows = np.arange(s.start, s.stop)
+            own = [one.take(rows) for one in objective] if many else objective.take(rows)
+            value, gradient = self.model.gradients(images[s], own, at, wrt)
+            values.append(value)
+            gradients.append(gradient)
+        return _joined(values), _joined(gradients, axis=1 if many else 0)
+
+    def replaced(self, images: Array, values: Array, at: str) -> Array:
+        if values.shape[0] <= self._size:
+            return self.model.replaced(images, values, at)
+        one, size = images.shape[0] == 1, self._size
+        tells = getattr(self.model, "runs_tail_only", None)
+        if one and at != "input" and tells is not None and tells(images, at):
+            size = downstream_batch(values[0, ...], size)
+        parts = _parts(values.shape[0], size)
+        return _joined([self.model.replaced(images if one else images[s], values[s], at) for s in parts])
+
+    def attentions(self, images: Array, objective: Any = None, **options: Any) -> tuple[Attention, ...]:
+        """Return the attention of every head, where the network can tell; see `Attention`."""
+        ask: Any = getattr(self.model, "attentions")  # noqa: B009 - beyond the protocol
+        parts = []
+        for s in self._parts(images.shape[0]):
+            own = None if objective is None else objective.take(np.arange(s.start, s.stop))
+            parts.append(ask(images[s], own, **options))
+        return tuple(
+            replace(
+                layer,
+                values=_joined([p[i].values for p in parts]),
+                gradients=None if layer.gradients is None else _joined([p[i].gradients for p in parts]),
+            )
+            for i, layer in enumerate(parts[0])
+        )
+
+
+def _parts(count: int, size: int) -> list[slice]:
+    return [slice(i, min(i + size, count)) for i in range(0, count, size)]
+
+
+def _joined(parts: list[Any], axis: int = 0) -> Any:
+    if len(parts) == 1:
+        return parts[0]
+    if isinstance(parts[0], tuple):
+        return tuple(_joined([p[i] for p in parts], axis) for i in range(len(parts[0])))
+    return array_namespace(parts[0]).concat(parts, axis=axis)
+
+
+class Watched(Wrapper):
+    """Tell a watcher about every pass: for progress bars, for counting, for stopping (the watcher may raise)."""
+
+    def __init__(self, model: Classifier, watcher: Watcher) -> None:
+        super().__init__(model)
+        self._watcher = watcher
+
+    def _like(self, model: Classifier) -> Classifier:
+        return Watched(model, self._watcher)
+
+    def activations(self, images: Array, at: str | Sequence[str] = "logits") -> Any:
+        result = self.model.activations(images, at)
+        if at != "input":
+            self._watcher("activations", int(images.shape[0]))
+        return result
+
+    def gradients(
+        self, images: Array, objective: Any, at: str = "logits", wrt: str | Sequence[str] = "input"
+    ) -> tuple[Any, Any]:
+        result = self.model.gradients(images, objective, at, wrt)
+        self._watcher("gradients", int(images.shape[0]))
+        return result
+
+    def replaced(self, images: Array, values: Array, at: str) -> Array:
+        result = self.model.replaced(images, values, at)
+        self._watcher("replaced", int(values.shape[0]))
+        return result
+
+
+class Passes:
+    """Counts passes by kind and in all: `Watched(model, passes)`."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, int] = {}
+        self.calls = 0
+
+    def __call__(self, kind: str, rows: int) -> None:
+        self.rows[kind] = self.rows.get(kind, 0) + rows
+        self.calls += 1
+
+    @property
+    def total(self) -> int:
+        """Images sent through the network, tails included."""
+        return sum(self.rows.values())
+
+
+class Recorded:
+    """A objective that remembers the values it was asked about, such as the logits of a gradient's own forward."""
+
+    def __init__(self, objective: Any, values: list[Array] | None = None) -> None:
+        self.objective = objective
+        self.values: list[Array] = [] if values is None else values
+
+    def __call__(self, y: Array) -> Array:
+        self.values.append(y)
+        return self.objective(y)
+
+    def value(self, y: Array) -> Array:
+        return self.objective.value(y)
+
+    @property
+    def name(self) -> str:
+        return str(self.objective.name)
+
+    def take(self, rows: Any) -> Recorded:
+        return Recorded(self.objective.take(rows), self.values)  # one list for all parts of a batch
+
+    @property
+    def whole(self) -> Array:
+        """The values of all parts, in order."""
+        return _joined(self.values)
+
+    def __eq__(self, other: object) -> bool:
+        # equal to the objective it stands for, so that a shared model finds what it remembers
+        return bool(self.objective == (other.objective if isinstance(other, Recorded) else other))
+
+    def __hash__(self) -> int:
+        return hash(self.objective)
+
+
+class Shared(Wrapper):
+    """Remember every answer for the images in hand, so that methods asking the same share one pass.
+
+    Args:
+        model: the classifier asked.
+        images: the images in hand; whatever else is sent passes through and is not kept.
+        objectives: objectives that belong together: when one of them is asked for, the gradients of all come from
+            the same forward.
+    """
+
+    def __init__(self, model: Classifier, images: Array, objectives: Sequence[Any] = ()) -> None:
+        super().__init__(model)
+        self._images = images
+        self._objectives = list(objectives)
+        self._memory: dict[Any, Any] = {}
+        self._layers = {layer.path for layer in model.layers if layer.spatial}
+        self._rewired: dict[str, Classifier] = {}
+
+    def _like(self, model: Classifier) -> Classifier:
+        return Shared(model, self._images, self._objectives)
+
+    def rewired(self, relu: str) -> Classifier:
+        if relu not in self._rewired:
+            self._rewired[relu] = super().rewired(relu)
+        return self._rewired[relu]
+
+    def activations(self, images: Array, at: str | Sequence[str] = "logits") -> Any:
+        if images is not self._images:
+            return self.model.activations(images, at)
+        key = ("activations", at if isinstance(at, str) else tuple(at))
+        if key not in self._memory and isinstance(at, str) and at in self._layers and self._objectives:
+            # the gradients there will be asked for too; a graph begun at the layer costs little more
+            self.gradients(images, self._objectives[0], wrt=at)
+        if key not in self._memory:
+            self._memory[key] = self.model.activations(images, at)
+        return self._memory[key]
+
+    def gradients(
+        self, images: Array, objective: Any, at: str = "logits", wrt: str | Sequence[str] = "input"
+    ) -> tuple[Any, Any]:
+        # many points at once are the whole network's maps: too much to keep
+        if images is not self._images or isinstance(objective, (list, tuple)) or not isinstance(wrt, str):
+            return self.model.gradients(images, objective, at, wrt)
+        where = (at, wrt)
+        if ("gradients", objective, where) not in self._memory:
+            family = self._objectives if objective in self._objectives else [objective]
+            heard = Recorded(family[0])
+            value, gradients = self.model.gradients(images, [heard, *family[1:]], at, wrt)
+            if heard.values:
+                self._memory.setdefault(("activations", at), heard.whole)
+            for i, one in enumerate(family):
+                self._memory[("gradients", one, where)] = (value, gradients[i])
+            self._memory.setdefault(("activations", wrt), value)
+        found: tuple[Any, Any] = self._memory[("gradients", objective, where)]
+        return found

@@ -1,0 +1,196 @@
+"""Score-CAM: every channel as a mask on the image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from array_api_compat import array_namespace
+
+from ..errors import InputError, explain_error
+from ..registry import method
+from ..targets import like, to_numpy
+from ..types import Array, Classifier, Maps, Objective
+from .baselines import filling
+from .cam import positive
+from .multi_layer import several_layers
+from .objective import as_score, on_device, resolved
+from .resample import bilinear, one_thread
+from .score_cam_sampling import bounded, estimated, limits, together
+
+VARIANTS = ("paper", "increase")
+
+
+@method(
+    family="cam",
+    unit="probability · activation",
+    signed=False,
+    passes="channels + 1",
+    needs="activations",
+    paper="Wang et al.: Score-CAM, 2020",
+)
+@several_layers
+def score_cam(
+    model: Classifier,
+    images: Array,
+    objective: Objective,
+    *,
+    layer: str,
+    variant: str = "paper",
+    max_channels: int | None = None,
+    fill: str | float = 0.0,
+    tolerance: float | None = None,
+    passes: int | None = None,
+) -> Maps:
+    """Score-CAM: channels weighted by what the network says to the image seen through them.
+
+    values = relu(Σ_c w_c · A_c), w_c = p(fill + (x − fill) · H_c), H_c = (up(A_c) − min) / (max − min)
+
+    p is the probability of the target whatever score was asked for; up() is bilinear. Channels whose
+    largest value equals their smallest say nothing and are skipped; channels that make the same mask are asked
+    once. Masks are made and applied one portion at a time, so memory grows with the model's chunk, not with the
+    channels.
+
+    Args:
+        model: the network.
+        images: `(n, h, w, c)`, pixels in [0, 1].
+        objective: the objective; "the top class" is the one of the unaltered image.
+        layer: the point A is taken from; a sequence of points gives their fused map.
+        variant: "paper" as above, the authors' code; "increase" subtracts p(fill), the image with nothing left.
+        max_channels: use only so many channels, those that vary most over the places (standard deviation).
+        fill: what a masked pixel becomes: a level in pixel values, "gray", "mean" or "blur"; 0 multiplies the
+            image by the mask.
+        tolerance: leave out masks as long as no place of the map can be further off than this fraction of the map's
+            largest value, whatever their scores are: a probability lies between 0 and 1. None asks all.
+        passes: ask only so many masks, those that tell most about the map, and estimate the weights of the others
+            from them, by kriging. 64 is a good number. None asks all.
+
+    Returns:
+        `(n, h', w')`, ≥ 0, in units of probability times activation. The note `channels` counts those used, `masks`
+        the passes they took. With `tolerance` the note `bound` is how far off the map is at most, as a fraction of its
+        largest value; with `passes` the note `foretold` is the correlation of the scores asked with what is
+        estimated of each from the others.
+
+    Reference:
+        Wang et al. 2020. No softmax over channels, which the paper's text has and the authors' code has not.
+    """
+    if variant not in VARIANTS:
+        raise InputError(explain_error(f"variant must be one of {', '.join(VARIANTS)}.", repr(variant), "Use 'paper'."))
+    if max_channels is not None and max_channels < 1:
+        raise InputError(explain_error("max_channels must be at least 1.", max_channels, "Leave it out for all."))
+    _check(tolerance, passes)
+    objective = as_score(resolved(model, images, objective), "probability")
+    a = model.activations(images, layer)
+    images = on_device(model, images)
+    xp = array_namespace(a)
+    base = filling(images, fill)
+    rows: list[Array] = []
+    notes: dict[str, list[float]] = {"channels": [], "masks": []}
+    empty = to_numpy(objective.value(model.activations(base))) if variant == "increase" else np.zeros(images.shape[0])
+    for i in range(images.shape[0]):
+        channels = _worth_asking(a[i, ...], max_channels)
+        own = to_numpy(a[i, ...])[..., channels]
+        maps, which = _distinct(own)
+        one = None if fill == 0 else base[i, ...]
+        asking = _Asking(model, images[i, ...], one, objective.take(np.asarray([i])), maps, float(empty[i]))
+        weights = np.zeros(a.shape[-1], np.float32)
+        kinds: npt.NDArray[np.floating]
+        if not len(maps):
+            kinds, more = np.zeros(0), {"bound": 0.0} if tolerance is not None else {"foretold": 1.0} if passes else {}
+        elif tolerance is not None:
+            low, high = limits(asking.objective)
+            sums = together(own, which, len(maps))
+            kinds, bound = bounded(sums, asking, (low - empty[i], high - empty[i]), tolerance, model.batch_size)
+            more = {"bound": bound}
+        elif passes is not None:
+            kinds, foretold = estimated(maps, together(own, which, len(maps)), asking, passes)
+            more = {"foretold": foretold}
+        else:
+            kinds, more = asking(np.arange(len(maps))), {}
+        weights[channels] = kinds[which]
+        rows.append(like(weights, a))
+        for name, value in {"channels": channels.size, "masks": asking.count, **more}.items():
+            notes.setdefault(name, []).append(value)
+    weighted = xp.stack(rows)[:, None, None, :] * a
+    return Maps(positive(xp.sum(weighted, axis=-1)), notes)
+
+
+def _check(tolerance: float | None, passes: int | None) -> None:
+    if tolerance is not None and passes is not None:
+        raise InputError(
+            explain_error("tolerance and passes exclude each other.", f"{tolerance} and {passes}", "Give one of them.")
+        )
+    if (passes is not None and passes < 2) or (tolerance is not None and not 0.0 <= tolerance < 1.0):
+        raise InputError(
+            explain_error(
+                "passes must be at least 2, and tolerance at least 0 and below 1.",
+                f"passes {passes}, tolerance {tolerance}",
+                "Try passes=64 or tolerance=0.05.",
+            )
+        )
+
+
+class _Asking:
+    """What the network says to one image seen through masks, and how many it was asked about."""
+
+    def __init__(
+        self, model: Classifier, image: Array, base: Array | None, objective: Any, maps: Any, empty: float
+    ) -> None:
+        self.model, self.base, self.objective, self.maps, self.empty = model, base, objective, maps, empty
+        self.covered = image if base is None else image - base
+        self.count = 0
+
+    def __call__(self, which: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
+        """Return the scores under the masks with these numbers, less that of the image with nothing left."""
+        found = []
+        some = like(self.maps[which], self.covered)
+        for mask in _masks(some, tuple(self.covered.shape), self.model.batch_size):
+            seen = mask * self.covered if self.base is None else mask * self.covered + self.base
+            found.append(self.objective.value(self.model.activations(seen)))
+        self.count += len(which)
+        return np.asarray(to_numpy(array_namespace(found[0]).concat(found, axis=0)) - np.float32(self.empty))
+
+
+def _worth_asking(a: Array, limit: int | None) -> npt.NDArray[np.int64]:
+    """Return the channels of `(h, w, c)` that are not constant, at most `limit`, those that vary most."""
+    xp = array_namespace(a)
+    varies = np.flatnonzero(to_numpy(xp.max(a, axis=(0, 1)) > xp.min(a, axis=(0, 1))))
+    if limit is None or varies.size <= limit:
+        return varies
+    deviation = to_numpy(xp.std(a, axis=(0, 1)))[varies]
+    return np.sort(varies[np.argsort(-deviation, kind="stable")[:limit]])
+
+
+def _distinct(maps: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.intp]]:
+    """Return the maps `(r, h, w)` that differ by more than level and scale, and which of them each channel has.
+
+    Channels that answer at one place only, of which there are many, all make the same mask there.
+    """
+    h, w, c = maps.shape
+    flat = maps.reshape(h * w, c).T
+    low = flat.min(axis=1, keepdims=True, initial=np.inf)
+    span = flat.max(axis=1, keepdims=True, initial=-np.inf) - low
+    kinds, which = np.unique((flat - low) / span, axis=0, return_inverse=True)
+    return kinds.reshape(-1, h, w), which.reshape(-1)
+
+
+def _masks(maps: Array, size: tuple[int, ...], batch_size: int) -> Iterator[Array]:
+    """Yield maps `(r, h, w)` as masks `(r, H, W, c)` in [0, 1], in portions; `size` is that of an image."""
+    xp = array_namespace(maps)
+    height, width, depth = size
+    tall = like(bilinear(maps.shape[1], height), maps)
+    wide = like(bilinear(maps.shape[2], width), maps)
+    # every column once a color: products of whole rows are far faster than products pixel by pixel
+    colors = xp.permute_dims(like(np.repeat(bilinear(maps.shape[2], width), depth, axis=0), maps), (1, 0))
+    for start in range(0, maps.shape[0], batch_size):
+        some = maps[start : start + batch_size, ...]
+        with one_thread(maps):
+            rows = tall @ some
+            large = rows @ xp.permute_dims(wide, (1, 0))
+            low = xp.min(large, axis=(1, 2), keepdims=True)
+            span = xp.max(large, axis=(1, 2), keepdims=True) - low
+            scaled = (rows - low) / xp.where(span > 0, span, xp.ones_like(span))  # columns sum to one: before or after
+            masks = scaled @ colors
+        yield xp.reshape(masks, (some.shape[0], height, width, depth))

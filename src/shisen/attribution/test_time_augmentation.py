@@ -1,0 +1,135 @@
+"""Any method, averaged over flipped and scaled copies of the image, by another score, or with another extent."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace
+
+from ..errors import InputError, explain_error
+from ..registry import Method, get
+from ..targets import SCORES, to_numpy
+from ..types import Array, Classifier, Maps
+from .baselines import filling
+from .objective import as_score, on_device, resolved
+from .resample import resize
+
+WIDER = (1.0, 0.85, 0.7, 0.55, 0.4, 0.25)
+"""Powers by which `keep` widens a map, one after the other."""
+
+
+def augmented(
+    method: str | Method,
+    *,
+    flip: bool = True,
+    scales: Sequence[float] = (1.0,),
+    score: str = "",
+    power: float = 1.0,
+    keep: float = 0.0,
+) -> Method:
+    """Return a method that averages the maps of flipped and scaled copies, each laid back on the image.
+
+    values = v · |v|^(power − 1), v = mean over copies t of t⁻¹(map of t(x))
+
+    A map averages what the network says whatever side the object looks to and however large it is; noise that
+    does not survive a flip cancels. It claims neither completeness nor a single pass.
+
+    Args:
+        method: a registered name, or a `Method`.
+        flip: whether each copy is also taken from left to right.
+        scales: factors of the image's size; other than 1 they need a network that takes any size.
+        score: explain a class by this score instead of the one asked for: "log_probability" leaves out what speaks
+            for every class alike, and shows what speaks for this one rather than the others. "" for the one asked for.
+        power: below 1 widens a map and above 1 narrows it; the order of its places stays.
+        keep: for classes: widen each map, by the first of the powers `WIDER` that does it, until the image seen
+            through it keeps this fraction of the class's probability, in [0, 1]; by the one that keeps most where none
+            does. 0 for as it is. It takes 7 passes more.
+
+    Returns:
+        A `Method`, which `explain` takes in place of a name.
+
+    Raises:
+        InputError: for no scale or one that is not positive, a power that is not, another score, a fraction outside of
+            [0, 1], a fraction of what is no class, or of a method that maps single pixel values.
+    """
+    chosen = get(method)
+    if not power > 0:
+        raise InputError(explain_error("power must be positive.", power, "Try 0.8."))
+    if not 0 <= keep <= 1:
+        raise InputError(explain_error("keep must be a fraction in [0, 1].", keep, "Try 0.9."))
+    if score and score not in SCORES:
+        raise InputError(explain_error(f"score must be one of {', '.join(SCORES)}.", repr(score), "Leave it out."))
+    if not scales or min(scales) <= 0:
+        raise InputError(explain_error("scales must hold positive factors.", scales, "Try (1.0,) or (0.8, 1.0, 1.25)."))
+
+    def run(model: Classifier, images: Array, objective: Any, **options: Any) -> Maps:
+        objective = resolved(model, images, objective)
+        objective = as_score(objective, score) if score else objective
+        images = on_device(model, images)
+        size = tuple(images.shape[1:3])
+        total: Any = None
+        for scale in scales:
+            for turned in (False, True) if flip else (False,):
+                copy = resize(images, (max(1, round(size[0] * scale)), max(1, round(size[1] * scale))))
+                copy = _mirrored(copy) if turned else copy
+                values = chosen(model, copy, objective, **options).values
+                values = _mirrored(values) if turned else values
+                total = values if total is None else total + resize(values, tuple(total.shape[1:3]))
+        copies = len(scales) * (2 if flip else 1)
+        notes = {"copies": copies, **({"score": score} if score else {}), **({"power": power} if power != 1 else {})}
+        values = _widened(total / copies, power)
+        if not keep:
+            return Maps(values, notes)
+        widest, by = _until(model, images, as_score(objective, "probability"), (values, keep))
+        return Maps(widest, {**notes, "keep": keep, "widened by power": by})
+
+    return replace(chosen, name=f"augmented {chosen.name}", function=_like(run, chosen), complete=False, single=False)
+
+
+def _like(run: Any, chosen: Method) -> Any:
+    run.__doc__ = chosen.function.__doc__
+    run.__signature__ = inspect.signature(chosen.function)
+    return run
+
+
+def _widened(maps: Array, power: float) -> Array:
+    xp = array_namespace(maps)
+    return maps if power == 1.0 else xp.sign(maps) * xp.abs(maps) ** power
+
+
+def _until(model: Classifier, images: Array, objective: Any, asked: tuple[Array, float]) -> tuple[Array, list[float]]:
+    """Return maps widened until the images seen through them keep a fraction of the probability, and by which powers.
+
+    m ⊙ x + (1 − m) · gray with m the positive part of the enlarged map, min–max scaled.
+    """
+    if getattr(getattr(objective, "objectives", (objective,))[0], "score", "") != "probability":
+        raise InputError(explain_error("keep needs a class.", "an objective without a probability", "Leave it out."))
+    xp = array_namespace(images)
+    maps, keep = asked
+    if maps.ndim != 3:
+        raise InputError(explain_error("keep needs maps of places.", "a map of pixel values", "Try grad_cam or rise."))
+    gray, size = filling(images, "gray"), tuple(images.shape[1:3])
+    least = keep * to_numpy(objective.value(model.activations(images)))
+    best, kept = np.ones(len(least)), np.full(len(least), -np.inf)
+    for power in WIDER:
+        wide = resize(_widened(maps, power), size)
+        wide = xp.maximum(wide, xp.zeros_like(wide))
+        low, high = (f(wide, axis=(1, 2), keepdims=True) for f in (xp.min, xp.max))
+        span = high - low
+        mask = (wide - low) / xp.where(span > 0, span, xp.ones_like(span))
+        shown = mask[..., None] * images + (1.0 - mask[..., None]) * gray
+        fraction = to_numpy(objective.value(model.activations(shown)))
+        better = (kept < least) & (fraction > kept)
+        best, kept = np.where(better, power, best), np.where(better, fraction, kept)
+        if (kept >= least).all():
+            break
+    rows = [_widened(maps[i : i + 1], float(power)) for i, power in enumerate(best)]
+    return xp.concat(rows, axis=0), best.tolist()
+
+
+def _mirrored(maps: Array) -> Array:
+    return array_namespace(maps).flip(maps, axis=2)

@@ -1,0 +1,1 @@
+"""A whole folder: predict and attribute every image, propose shortcuts, test them by intervention, report."""

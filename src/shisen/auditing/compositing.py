@@ -1,0 +1,87 @@
+"""Patches put on images, and taken off."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from .matched_filter import box_mean
+from .moving_patch import SOLID
+
+Floats = npt.NDArray[np.float32]
+
+
+def filled(alpha: Floats) -> Floats:
+    """Return an opacity without the form of what is shown: gaps up to an eighth of the image are closed.
+
+    Writing in other colors is writing; a control must cover the place without drawing the same strokes.
+    """
+    from scipy import ndimage
+
+    r = max(1, max(alpha.shape) // 16)
+    mask = np.pad(alpha >= SOLID, 2 * r)
+    closed = ndimage.binary_closing(mask, np.ones((3, 3)), iterations=r)[2 * r : -2 * r, 2 * r : -2 * r]
+    level = float(np.median(alpha[alpha >= SOLID])) if (alpha >= SOLID).any() else 0.0
+    return np.where(closed, np.maximum(alpha, level), alpha).astype(np.float32)
+
+
+def pasted(pixels: npt.NDArray[np.uint8], template: Floats, alpha: Floats) -> npt.NDArray[np.uint8]:
+    """Return an image with the patch put on it, at the place and size it has relative to the image.
+
+    Args:
+        pixels: `(h, w, 3)`.
+        template: `(K, K, 3)`, in levels of 255; what is not of the patch does not count.
+        alpha: `(K, K)` opacity.
+    """
+    return blended(pixels, extended(template, alpha), alpha)
+
+
+def extended(template: Floats, alpha: Floats) -> Floats:
+    """Return a template whose colors go on beyond the patch, so that enlarging it blends nothing else in."""
+    return _spread_out(template, alpha >= SOLID)
+
+
+def blended(pixels: npt.NDArray[np.uint8], template: Floats, alpha: Floats) -> npt.NDArray[np.uint8]:
+    """Return an image with a template that has colors everywhere put on it, see `pasted`."""
+    from PIL import Image
+
+    height, width = pixels.shape[:2]
+    size = (width, height)
+    soft = np.asarray(Image.fromarray(alpha).resize(size, Image.Resampling.BILINEAR))[..., None]
+    image = Image.fromarray(np.rint(np.clip(template, 0, 255)).astype(np.uint8)).resize(size, Image.Resampling.BILINEAR)
+    mixed = pixels.astype(np.float32) * (1 - soft) + np.asarray(image, np.float32) * soft
+    return np.asarray(np.rint(mixed), dtype=np.uint8)
+
+
+def removed(pixels: npt.NDArray[np.uint8], mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
+    """Return an image whose patch is filled with what surrounds it: smooth colors from the rim inwards."""
+    from PIL import Image
+
+    height, width = pixels.shape[:2]
+    wide = box_mean(mask[None].astype(np.float32), 3)[0] > 0
+    size = (width, height)
+    hole = np.asarray(Image.fromarray(wide.astype(np.float32)).resize(size, Image.Resampling.BILINEAR)) > 0.05
+    if not hole.any():
+        return pixels
+    ys, xs = np.nonzero(hole)
+    around = max(np.ptp(ys), np.ptp(xs)) + 3  # nothing further away comes in
+    rows = slice(max(0, ys.min() - around), ys.max() + around + 1)
+    columns = slice(max(0, xs.min() - around), xs.max() + around + 1)
+    inner = _spread_out(pixels[rows, columns].astype(np.float32), ~hole[rows, columns])
+    whole = pixels.copy()
+    whole[rows, columns] = np.rint(np.clip(inner, 0, 255)).astype(np.uint8)
+    return whole
+
+
+def _spread_out(values: npt.NDArray[np.float32], known: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+    """Fill the unknown pixels from the known ones, by means over ever larger neighborhoods."""
+    filled, have = values.copy(), known.copy()
+    width = 3
+    while not have.all() and width < 4 * max(known.shape):
+        weight = box_mean(known[None].astype(np.float32), width)[0]
+        mean = np.stack([box_mean((values[..., c] * known)[None], width)[0] for c in range(3)], -1)
+        new = (weight > 1e-6) & ~have
+        filled[new] = mean[new] / weight[new][:, None]
+        have |= new
+        width = width * 2 + 1
+    return filled

@@ -1,0 +1,269 @@
+"""The report: one HTML file that needs nothing else, in plain words, the verdict first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..targets import to_numpy
+from .findings import Finding
+from .interventions import alteration, overlay
+from .parts import write_bytes
+from .properties import PROPERTIES
+from .report_sections import class_pages, mistakes, pairs, percent
+from .thumbnails import opened, thumbnail
+from .versus import suspect
+from .words import LANGUAGES, place_of
+
+if TYPE_CHECKING:
+    from ..models.model import Model
+    from .confusion import Confusion, Share
+    from .run import Audit
+    from .testing import Scan
+
+CARDS, GLANCE = 12, 3
+NAMES = {"grad_cam": "Grad-CAM", "layer_cam": "LayerCAM", "guided_backprop": "Guided backprop"}
+
+
+def write_report(
+    result: Audit,
+    models: tuple[Model, Model | None],
+    walked: Scan,
+    facts: tuple[dict[str, Any], int],
+    where: tuple[Path, str],
+) -> tuple[dict[str, Any], ...]:
+    """Write the report, and return its cards, one a finding.
+
+    Args:
+        result: what was found.
+        models: the model, and the one compared with.
+        walked: what is known of every image.
+        facts: the record, and how many candidates were tested.
+        where: file and language.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    path, lang = where
+    words = LANGUAGES[lang]
+    model = models[0]
+    room = Environment(loader=PackageLoader("shisen", "audit"), autoescape=True, undefined=StrictUndefined)
+    used = [f for f in result.findings if f.used]
+    worst = result.worst()
+    maps = words["maps_chosen" if facts[0]["method"] else "maps_usual"]
+    count = len(used) if worst in ("high", "medium") else len(result.findings)
+    cards = tuple(_card(model, walked, (f, result.labels), words) for f in result.findings[:CARDS])
+    page = room.get_template("report.html.j2").render(
+        w=words,
+        lang=lang,
+        worst=worst,
+        verdict=words.get(f"verdict_{worst}_{count}", words[f"verdict_{worst}"]).format(n=count),
+        accuracy=_fraction(result.confusion.accuracy),
+        cards=cards,
+        idle=sum(f.used for f in result.findings[:CARDS]),
+        names=NAMES,
+        hardest=_hardest(result.confusion),
+        glance=[{**c, "place": i} for i, c in enumerate(cards[:GLANCE]) if c["pairs"]],
+        more=[_brief(result.labels, f, words) for f in result.findings[CARDS:]],
+        confusion=_matrix(result.confusion),
+        other=None if result.other is None else _beside(model, walked, result, words),
+        mistakes=mistakes(model, walked, result.confusion),
+        pairs=pairs(model, walked, result.confusion),
+        classes=class_pages(model, walked, result.confusion),
+        unreadable=result.unreadable,
+        record=facts[0],
+        considered=facts[1],
+        how=words["how"].format(maps=maps.format(layer=_layer(model), method=facts[0]["method"])),
+    )
+    write_bytes(path, page.encode())
+    return cards
+
+
+def _layer(model: Model) -> str:
+    from .scan import _layer as layer
+
+    return layer(model) or "–"
+
+
+def _fraction(fraction: Share) -> dict[str, Any]:
+    low, high = fraction.interval
+    return {"value": f"{100 * fraction.value:.1f} %", "hits": fraction.hits, "n": fraction.n,
+            "low": percent(low), "high": percent(high)}  # fmt: skip
+
+
+def what(finding: Finding, words: Any) -> str:
+    """Return what was found, in words."""
+    c = finding.candidate
+    if c.patch is None:
+        return str(words[f"{c.kind}{'+' if c.direction > 0 else '-'}"])
+    if c.patch.offsets:
+        return str(words["wandering"])
+    ys, xs = np.nonzero(c.patch.mask)
+    side = float(c.patch.mask.shape[0])
+    box = (xs.min() / side, ys.min() / side, (xs.max() + 1) / side, (ys.max() + 1) / side)
+    return str(words["patch"].format(where=words[place_of(box)]))
+
+
+def _headline(labels: Sequence[str], finding: Finding, words: Any) -> str:
+    return str(words["headline"].format(label=labels[finding.candidate.label], what=what(finding, words)))
+
+
+def _brief(labels: Sequence[str], finding: Finding, words: Any) -> str:
+    return f"{_headline(labels, finding, words)} – {_status(finding, words)}"
+
+
+def _status(finding: Finding, words: Any) -> str:
+    return str(words["not_tested" if finding.effect is None else "used" if finding.used else "not_used"])
+
+
+def _signed(value: float) -> str:
+    """Return a share as points with their sign, and none at zero."""
+    return f"{100 * value:+.0f}" if abs(value) >= 0.005 else "0"
+
+
+def _lines(finding: Finding, label: str, words: Any) -> list[str]:
+    """Return what was counted and what interventions did, in sentences."""
+    c, e = finding.candidate, finding.effect
+    lines = [words["associated"].format(n=len(c.members), inside=c.inside, label=label)]
+    if e is None:
+        return lines
+    points = {k: _signed(getattr(e, k)) for k in ("effect", "low", "high")}
+    fractions = {k: percent(getattr(e, k)) for k in ("before", "after", "control")}
+    put_on = words["put_on" if finding.used else "put_on_idle"].format(n=e.tested, label=label, **points, **fractions)
+    control = words["control_property" if c.patch is None else "control_patch"].format(**fractions)
+    measured = c.patch is not None or PROPERTIES[c.kind].opposite  # else the control is the image as it is
+    lines.append(f"{put_on} {control}" if measured and (finding.used or e.control > e.before) else put_on)
+    if e.undone_tested:
+        kept, undone = percent(e.kept), percent(e.undone)
+        taken = words["taken_off_same" if kept == undone else "taken_off"]
+        lines.append(taken.format(n=e.undone_tested, label=label, kept=kept, undone=undone))
+    return lines
+
+
+def _card(model: Model, walked: Scan, what_for: tuple[Finding, Sequence[str]], words: Any) -> dict[str, Any]:
+    finding, labels = what_for
+    c, e = finding.candidate, finding.effect
+    label = labels[c.label]
+    own = [i for i in c.members if walked.true[i] == c.label] or list(c.members)
+    return {
+        "headline": _headline(labels, finding, words),
+        "severity": finding.severity,
+        "makes": ""
+        if e is None
+        else words["makes"].format(label=label, before=percent(e.before), after=percent(e.after)),
+        "tags": [
+            words["in_data"] if finding.in_data else words["not_in_data"],
+            _status(finding, words),
+        ],
+        "lines": _lines(finding, label, words),
+        "members": [thumbnail(_marked(model, walked, i, finding)) for i in own[:5]],
+        "pairs": _pairs(model, walked, finding) if finding.used else [],
+    }
+
+
+def _marked(model: Model, walked: Scan, row: int, finding: Finding) -> Any:
+    """Return an image with a frame around the patch."""
+    from PIL import Image, ImageDraw
+
+    pixels = opened(model, walked.paths[row])
+    patch = finding.candidate.patch
+    if patch is None:
+        return pixels
+    mask = patch.mask_in(row)
+    ys, xs = np.nonzero(mask if mask.any() else patch.mask)
+    side = patch.mask.shape[0]
+    image = Image.fromarray(pixels).resize((264, round(264 * pixels.shape[0] / pixels.shape[1])))
+    box = (xs.min() / side, ys.min() / side, (xs.max() + 1) / side, (ys.max() + 1) / side)
+    if box[2] - box[0] > 0.95 and box[3] - box[1] > 0.95:
+        return pixels  # a frame would hide what lies at the edges
+    size = (image.width, image.height) * 2
+    edges = [v * s + d for v, s, d in zip(box, size, (-4, -4, 4, 4), strict=True)]
+    frame = [min(max(v, 0), s - 1) for v, s in zip(edges, size, strict=True)]
+    ImageDraw.Draw(image).rectangle(frame, outline=(255, 60, 0), width=4)
+    return np.asarray(image)
+
+
+def _pairs(model: Model, walked: Scan, finding: Finding) -> list[dict[str, Any]]:
+    """Return examples before and after, with what the model says to each."""
+    if finding.effect is None:
+        return []
+    overlaid = overlay(model, finding.candidate, walked.paths, walked.usable)
+    alter, found = alteration(finding.candidate, finding.effect.strength, overlaid), []
+    if alter is None:
+        return []
+    from ..types import InputImage
+
+    for row in finding.effect.examples:
+        pixels = opened(model, walked.paths[row])
+        altered = alter(pixels, row)
+        images = np.stack([model.prepare(InputImage(p, "array"))[0] for p in (pixels, altered)])
+        said = model.predictions(to_numpy(model.activations(images)), 1)
+        found.append(
+            {
+                "before": thumbnail(pixels), "after": thumbnail(altered),
+                "said": [f"{one[0].label} {percent(one[0].probability)}".replace(" %", "\u00a0%") for one in said],
+            }
+        )  # fmt: skip
+    return found
+
+
+def _hardest(matrix: Confusion) -> list[tuple[str, str]]:
+    """Return the three classes recognized least often, where any is not always recognized."""
+    order = sorted(zip(matrix.labels, matrix.recall, strict=True), key=lambda one: (one[1].value, one[0]))
+    return [(label, percent(fraction.value)) for label, fraction in order if fraction.n and fraction.value < 1][:3]
+
+
+def _matrix(matrix: Confusion) -> dict[str, Any]:
+    fractions = [[v / max(sum(row), 1) for v in row] for row in matrix.counts]
+    return {
+        "labels": matrix.labels,
+        "counts": matrix.counts,
+        "shades": [[f"{0.85 * v:.3f}" for v in row] for row in fractions],
+        "recall": [_fraction(s) for s in matrix.recall],
+        "largest": matrix.largest[:5],
+        "accuracy": _fraction(matrix.accuracy),
+        "calibration": [
+            (percent(c), percent(a), n, 100 * c, 100 * a, 3 + 6 * (n / max(matrix.accuracy.n, 1)) ** 0.5)
+            for c, a, n in matrix.calibration
+        ],
+        "error": f"{100 * matrix.calibration_error:.1f}",
+    }  # fmt: skip
+
+
+def _beside(model: Model, walked: Scan, result: Audit, words: Any) -> dict[str, Any]:
+    """Return a second model beside the first: accuracies, suspects and images that only one of them gets right."""
+    other = result.other
+    assert other is not None
+    theirs = {suspect(f.candidate): f for f in other.findings}
+    ours = {suspect(f.candidate): f for f in result.findings}
+    table = []
+    for which in [*ours, *(k for k in theirs if k not in ours)]:
+        one = ours.get(which) or theirs[which]
+        table.append({"headline": _headline(result.labels, one, words), "cells": [
+            _verdict(found.get(which), words) for found in (ours, theirs)
+        ]})  # fmt: skip
+    return {
+        **_matrix(other.confusion),
+        "name": other.name,
+        "p": "< 0.001" if other.p < 0.001 else f"= {other.p:.3f}",
+        "suspects": table[:CARDS],
+        "only": [
+            {"who": who, "n": len(rows), "images": [_named(model, walked, i) for i in rows[:6]]}
+            for who, rows in ((model.name, other.only_first), (other.name, other.only_other))
+        ],
+    }  # fmt: skip
+
+
+def _named(model: Model, walked: Scan, row: int) -> dict[str, str]:
+    return {"image": thumbnail(opened(model, walked.paths[row])), "name": walked.names[row]}
+
+
+def _verdict(finding: Finding | None, words: Any) -> dict[str, Any]:
+    if finding is None:
+        return {"used": False, "words": words["not_proven"]}
+    if finding.effect is None:
+        return {"used": False, "words": _status(finding, words)}
+    size = words["points"].format(effect=_signed(finding.effect.effect))
+    return {"used": finding.used, "words": f"{_status(finding, words)} ({size})"}

@@ -1,0 +1,134 @@
+"""The report's pages on mistakes, on every class and on a second model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .clusters import clusters, mean_map
+from .evidence import grid_of, reliance
+from .scan import CANVAS
+from .testing import Scan, chances_of, label_of, sample
+from .thumbnails import heat, opened, thumbnail
+
+if TYPE_CHECKING:
+    from ..models.model import Model
+    from .confusion import Confusion
+
+SHOWN, CLASSES, PAIRS, EACH = 8, 40, 12, 6
+GRID = ("grad_cam", "layer_cam", "guided_backprop")
+"""Methods of the class-by-class grids: the first two for where, the third for what detail."""
+GRIDDED = 4
+
+
+def mistakes(model: Model, walked: Scan, matrix: Confusion) -> list[dict[str, str]]:
+    rows = list(matrix.mistakes[:SHOWN])
+    chance = chances_of(model, walked.logits[rows]) if rows else np.zeros((0, 1))
+    return [
+        {
+            "image": thumbnail(opened(model, walked.paths[row])),
+            "name": walked.names[row],
+            "true": label_of(model, int(walked.true[row])),
+            "said": label_of(model, int(chance[i].argmax())),
+            "probability": percent(float(chance[i].max())),
+        }
+        for i, row in enumerate(rows)
+    ]
+
+
+def pairs(model: Model, walked: Scan, matrix: Confusion) -> list[dict[str, Any]]:
+    """Return the images behind the most frequent confusions, the surest mistakes first."""
+    chance = chances_of(model, walked.logits)
+    said = chance.argmax(1)
+    found = []
+    for n, true, taken in matrix.largest[:PAIRS]:
+        own = [
+            i for i in matrix.mistakes
+            if label_of(model, int(walked.true[i])) == true and label_of(model, int(said[i])) == taken
+        ]  # fmt: skip
+        place = f"pair-{matrix.labels.index(true)}-{matrix.labels.index(taken)}"
+        images = [
+            {"image": thumbnail(opened(model, walked.paths[i])), "name": walked.names[i],
+             "probability": percent(float(chance[i].max()))}
+            for i in own[:EACH]
+        ]  # fmt: skip
+        found.append({"id": place, "n": n, "true": true, "taken": taken, "images": images})
+    return found
+
+
+def percent(value: float) -> str:
+    """Return a fraction in per cent, without decimals where it is not small."""
+    return f"{100 * value:.1f} %" if 0 < value < 0.01 else f"{100 * value:.0f} %"
+
+
+def class_pages(model: Model, walked: Scan, matrix: Confusion) -> list[dict[str, Any]]:
+    """Return the page of every class: mean map, samples with maps, groups by what the model used."""
+    pages = []
+    rows_of = sample(walked.usable)
+    for label in np.unique(walked.usable[walked.usable >= 0])[:CLASSES]:
+        rows = [int(i) for i in rows_of if walked.usable[i] == label]
+        read = walked.rows.read(["map", "map_true", "map_shape", "features", "canvas"], rows)
+        shape = read["map_shape"][0]
+        same = [j for j, s in enumerate(read["map_shape"]) if s == shape and s]
+        name = label_of(model, int(label))
+        page: dict[str, Any] = {"label": name, "n": int((walked.usable == label).sum()), "mean": "", "groups": []}
+        page["background"], page["grid"] = None, _grid(model, walked, rows, int(label))
+        page["place"] = matrix.labels.index(name)
+        if same:
+            page["mean"] = heat(mean_map([read["map_true"][j] for j in same], shape))
+            page["background"] = _background(read, same)
+            features = np.asarray([read["features"][j] for j in same], np.float32)
+            maps = np.asarray([read["map"][j] for j in same], np.float32)
+            groups = [[rows[same[j]] for j in g] for g in clusters(features, np.maximum(maps, 0))]
+            page["groups"] = [
+                {"n": len(g), "images": [thumbnail(opened(model, walked.paths[i]), 88) for i in g[:6]]}
+                for g in groups[:4]
+            ]
+        page["samples"] = []
+        for j in np.linspace(0, len(rows) - 1, min(len(rows), SHOWN)).astype(int):
+            pixels = opened(model, walked.paths[rows[j]])
+            said = label_of(model, int(walked.logits[rows[j]].argmax()))
+            shown = (
+                heat(np.asarray(read["map"][j], np.float32).reshape(read["map_shape"][j]), pixels)
+                if read["map_shape"][j] and model.preprocess is not None and model.preprocess.fit == "stretch"
+                else ""
+            )
+            page["samples"].append(
+                {"image": thumbnail(pixels), "map": shown, "said": said, "right": said == name,
+                 "name": walked.names[rows[j]]}
+            )  # fmt: skip
+        pages.append(page)
+    return pages
+
+
+def _grid(model: Model, walked: Scan, rows: list[int], label: int) -> dict[str, Any] | None:
+    """Return images × methods for one class: maps for the class itself, whatever the model says."""
+    if model.preprocess is None or model.preprocess.fit != "stretch":  # a map of a crop does not fit the image
+        return None
+    chosen = [rows[i] for i in np.linspace(0, len(rows) - 1, min(len(rows), GRIDDED)).astype(int)]
+    images = [model.read(walked.paths[i]) for i in chosen]
+    xs = [model.prepare(p)[0] for p in images]
+    if any(x.shape != xs[0].shape for x in xs):
+        return None
+    maps = grid_of(model, GRID, np.stack(xs), [label] * len(xs))
+    if not maps:
+        return None
+    return {
+        "methods": list(maps),
+        "rows": [
+            {"image": thumbnail(p.pixels), "maps": [heat(m[i], p.pixels) for m in maps.values()]}
+            for i, p in enumerate(images)
+        ],
+    }  # fmt: skip
+
+
+def _background(read: dict[str, list[Any]], same: list[int]) -> dict[str, str] | None:
+    """Return how much of the evidence for a class lies in what is likely background."""
+    shape = read["map_shape"][same[0]]
+    found = []
+    for j in same[:: max(1, len(same) // 60)]:
+        pixels = np.frombuffer(read["canvas"][j], np.uint8).reshape(CANVAS, CANVAS, 3)
+        found.append(reliance(np.asarray(read["map_true"][j], np.float32).reshape(shape), pixels))
+    evidence, area = np.mean(found, 0)
+    return {"evidence": percent(float(evidence)), "area": percent(float(area))}

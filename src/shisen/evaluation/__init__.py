@@ -1,0 +1,13 @@
+"""Is the explanation any good: metrics, one runner for them, and a recommendation. No framework is imported here."""
+
+from __future__ import annotations
+
+import importlib
+
+MEASURES = ("curves", "masking_metrics", "road", "infidelity", "shape", "localization", "collages", "sanity")
+
+
+def fill_registry() -> None:
+    """Import every module that registers metrics."""
+    for name in MEASURES:
+        importlib.import_module(f".{name}", __name__)

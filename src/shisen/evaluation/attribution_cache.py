@@ -1,0 +1,160 @@
+"""Maps of settings for images: made in batches, shared passes between methods, kept on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..adapters.weight_randomization import randomized
+from ..adapters.wrappers import Shared
+from ..errors import ModelError
+from ..models.model import Model
+from ..targets import ClassObjective, to_numpy
+from ..types import Classifier, Frame
+from .cache import MapStore, digest
+from .control_maps import control_map
+from .settings import Setting
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """One image as the network is shown it, with its answer.
+
+    Attributes:
+        name: digest of the image.
+        source: where it comes from.
+        image: `(h, w, c)`.
+        frame: which part of the image it is.
+        index: the class explained.
+        logits: `(classes,)`.
+        objective: for random draws.
+    """
+
+    name: str
+    source: str
+    image: npt.NDArray[np.float32]
+    frame: Frame
+    index: int
+    logits: npt.NDArray[Any]
+    seed: int
+
+
+def seed_of(name: str, seed: int) -> int:
+    """Return the seed of an image from its digest."""
+    return (int(name[:12], 16) + seed) % (2**31)
+
+
+def class_objective(indices: Sequence[int], head: str) -> ClassObjective:
+    """Return the objective that explains one class a row."""
+    return ClassObjective("class", ((1.0, tuple(int(i) for i in indices)),), "logit", head)
+
+
+def identity(model: Model) -> str:
+    """Return a digest of the network: its points and its answer to one fixed pattern."""
+    half = [model.precision] if model.precision != "float32" else []
+    return digest(repr([(p.path, p.kind, p.shape) for p in model.layers]), np.round(probe(model), 1), *half)
+
+
+def input_shape(model: Model) -> tuple[int, int, int]:
+    """Return `(h, w, c)` of the model's input; a guess for one that takes any size."""
+    if model.preprocess is not None:
+        h, w = model.preprocess.sides
+        return h, w, len(model.preprocess.scaling().scale)
+    h, w, c = getattr(model.network, "size", None) or (224, 224, 3)
+    return int(h), int(w), int(c)
+
+
+def probe(model: Model) -> npt.NDArray[np.float64]:
+    """Return the logits of one fixed pattern, by which a network is recognized."""
+    pattern = np.random.default_rng(20240501).random((1, *input_shape(model)), dtype=np.float32)
+    return np.asarray(to_numpy(model.activations(pattern))[0], dtype=np.float64)
+
+
+def network_zero(model: Model, channels: int) -> tuple[float, ...]:
+    """Return the pixel value that the network sees as zero, a channel each, within [0, 1]."""
+    scaling = None if model.preprocess is None else model.preprocess.scaling()
+    if scaling is None or len(scaling.scale) != channels:
+        return (0.0,) * channels
+    return tuple(min(1.0, max(0.0, -b / a)) for a, b in zip(scaling.scale, scaling.shift, strict=True))
+
+
+class Mapper:
+    """Makes maps.
+
+    Args:
+        model: the model.
+        store: where maps are kept.
+        seed: of shuffled copies of the network.
+    """
+
+    def __init__(self, model: Model, store: MapStore, seed: int = 0) -> None:
+        self._model = model
+        self._store = store
+        self._seed = seed
+        self._copies: dict[float, Classifier] = {}
+        self._identity = identity(model)
+
+    @property
+    def identity(self) -> str:
+        """Digest of the network."""
+        return self._identity
+
+    def key(self, shown: Shown, setting: Setting) -> str:
+        """Return the digest under which a map is kept."""
+        return digest(self._identity, shown.name, shown.index, shown.seed, setting.key(self._default_layer()))
+
+    def _default_layer(self) -> str | None:
+        try:
+            return self._model.default_layer
+        except ModelError:
+            return None
+
+    def maps(self, shown: Sequence[Shown], settings: Sequence[Setting]) -> dict[tuple[str, str], npt.NDArray[Any]]:
+        """Return (image name, setting name) → raw map, for images of one shape.
+
+        Methods that ask the network the same question about the batch share its answer.
+        """
+        found: dict[tuple[str, str], npt.NDArray[Any]] = {}
+        batches: dict[tuple[str, ...], tuple[Shared, Any]] = {}
+        for setting in settings:
+            missing = []
+            for one in shown:
+                kept = None if setting.floor else self._store.get(self.key(one, setting))
+                if kept is None:
+                    missing.append(one)
+                else:
+                    found[one.name, setting.name] = kept
+            if not missing:
+                continue
+            which = tuple(m.name for m in missing)
+            if which not in batches:
+                stacked = np.stack([m.image for m in missing])
+                batches[which] = (Shared(self._model, stacked), stacked)
+            model, images = batches[which]
+            for one, values in zip(missing, self._made(model, setting, missing, images), strict=True):
+                found[one.name, setting.name] = values
+                if not setting.floor:
+                    self._store.put(self.key(one, setting), values)
+        return found
+
+    def again(self, setting: Setting, fraction: float, shown: Sequence[Shown], images: Any) -> npt.NDArray[Any]:
+        """Return the maps of altered images of these images, or of a network that forgot a fraction of its layers."""
+        if setting.floor or fraction == 0.0:
+            return self._made(self._model, setting, shown, images)
+        if fraction not in self._copies:
+            self._copies[fraction] = randomized(self._model, fraction, self._seed)
+        return self._made(self._copies[fraction], setting, shown, images)
+
+    @staticmethod
+    def _made(model: Classifier, setting: Setting, shown: Sequence[Shown], images: Any) -> npt.NDArray[Any]:
+        if setting.floor:
+            return np.stack(
+                [control_map(setting.method, image, s.seed) for s, image in zip(shown, images, strict=True)]
+            )
+        objective = class_objective([s.index for s in shown], model.head)
+        made = setting.run(model, images, objective, layer=setting.layer, **setting.options)
+        return np.array(to_numpy(made.values), dtype=np.float32, copy=True)

@@ -1,0 +1,119 @@
+"""Which methods really depend on this model's weights: the sanity check as one verdict a method."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .. import attribution as _fill_methods  # noqa: F401
+from ..models.model import Model
+from ..registry import METHODS, suiting
+from .attribution_cache import input_shape
+from .fills import blurred
+from .runner import Progress, evaluate
+from .statistics import Interval, bootstrap
+
+ALIKE = 0.5
+"""A mean rank correlation from which on a map is said not to depend on the weights."""
+
+WORDS = {
+    True: "depends on the weights",
+    False: "does not depend on the weights",
+    None: "unclear: more images are needed",
+}
+
+SLOW = ("score_cam", "ablation_cam", "recipro_cam", "rise", "occlusion", "lime", "kernel_shap")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How much one method's maps are like those of a network that has forgotten everything.
+
+    Attributes:
+        method: name.
+        likeness: rank correlation of the sizes |v|, mean over the stages and the images.
+        ssim: structural similarity after the last stage.
+        passed: whether the upper end of the interval lies below `ALIKE`; None if the interval contains it.
+    """
+
+    method: str
+    likeness: Interval
+    ssim: float
+    passed: bool | None
+
+    @property
+    def words(self) -> str:
+        """The verdict in words."""
+        return WORDS[self.passed]
+
+
+def check_sanity(
+    model: Model,
+    images: Any = None,
+    methods: Sequence[str] | None = None,
+    *,
+    n: int | None = 8,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> list[Verdict]:
+    """Explain images with the model and with copies whose weights are shuffled, and compare the maps.
+
+    Args:
+        model: from `load` or `wrap`; it is never changed.
+        images: as in `evaluate`; smooth random patterns if None.
+        methods: names; every method of one pass if None.
+        n: number of images.
+        seed: of every draw.
+        progress: called after every group of images.
+
+    Returns:
+        One verdict a method; the edge detector, which asks no network, is checked too and must fail.
+    """
+    if methods is None:
+        methods = [m for m in suiting(model) if METHODS[m].passes == "1" and METHODS[m].class_specific]
+    sources = patterns(model, n or 8, seed) if images is None else images
+    scores = evaluate(
+        model,
+        sources,
+        methods,
+        ["weight_randomization"],
+        n=n,
+        seed=seed,
+        control_maps=("edges",),
+        progress=progress,
+    )
+    found = []
+    for name in scores.methods:
+        rows = list(scores.of(name, "weight_randomization").values())
+        likeness = bootstrap(np.asarray([r.value for r in rows]))
+        found.append(Verdict(name, likeness, float(np.mean([r.parts["ssim"] for r in rows])), verdict(likeness)))
+    return found
+
+
+def verdict(likeness: Interval) -> bool | None:
+    """Return whether the check is passed; None where the interval leaves it open."""
+    high = likeness.value if np.isnan(likeness.high) else likeness.high
+    low = likeness.value if np.isnan(likeness.low) else likeness.low
+    if high < ALIKE:
+        return True
+    return False if low >= ALIKE else None
+
+
+def verdict_words(likeness: Interval) -> str:
+    """Return the verdict in words."""
+    return WORDS[verdict(likeness)]
+
+
+def patterns(model: Model, n: int, seed: int) -> list[Any]:
+    """Return smooth random images of the model's input size, uint8 where it has a preprocess."""
+    rng = np.random.default_rng(seed)
+    h, w, c = input_shape(model)
+    made = []
+    for _ in range(n):
+        smooth = blurred(rng.random((h, w, c)), max(h, w) / 28.0, max(1, max(h, w) // 10))
+        spread = (smooth - smooth.min()) / (smooth.max() - smooth.min())
+        made.append(np.rint(spread * 255).astype(np.uint8) if model.preprocess is not None else spread)
+    return made

@@ -1,0 +1,89 @@
+"""Does the map lie on the object? For images whose object is marked by boxes or a mask."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InputError, explain_error
+from .metrics import metric
+from .sample import Outcome, Sample
+
+
+def _region(case: Sample) -> npt.NDArray[np.bool_]:
+    if case.region is None:
+        raise InputError(
+            explain_error(
+                "This metric compares the map with a region.", "an image without one", "Pass regions= (--regions)."
+            )
+        )
+    return case.region
+
+
+def energy_fraction(heat: npt.NDArray[Any], region: npt.NDArray[np.bool_]) -> float:
+    """Return the fraction of the map's positive part that lies in the region; a map without any counts as even."""
+    positive = np.maximum(np.asarray(heat, dtype=np.float64), 0.0)
+    total = float(positive.sum())
+    if total <= 0.0:
+        return float(region.mean())
+    return float(positive[region].sum()) / total
+
+
+@metric(
+    family="localization",
+    unit="fraction",
+    higher_is_better=True,
+    paper="Zhang et al.: Top-down Neural Attention by Excitation Backprop, 2018",
+    needs="region",
+    monotone=True,
+)
+def pointing_game(case: Sample, *, tolerance: float = 15.0) -> Outcome:
+    """Whether the highest point of the map lies on the object, or nearly so.
+
+    value = fraction of the places with the highest value that lie within `tolerance` of the region
+
+    Protocol: the map enlarged to the network's input; distances in input pixels for a side of 224, larger in
+    proportion. With ties every highest place counts, so a constant map scores like a random point.
+
+    Args:
+        case: the image, its map and its region.
+        tolerance: in pixels.
+
+    Returns:
+        a fraction in [0, 1]: 0 or 1 without ties.
+
+    Reference:
+        Zhang et al. 2018; there, too, the tolerance is 15 pixels.
+    """
+    from scipy.ndimage import distance_transform_edt
+
+    region = _region(case)
+    if not region.any():
+        return Outcome(float("nan"))
+    near = distance_transform_edt(~region) <= tolerance * max(case.size) / 224.0
+    return Outcome(float(near[case.heat == case.heat.max()].mean()))
+
+
+@metric(
+    family="localization",
+    unit="fraction",
+    higher_is_better=True,
+    paper="Wang et al.: Score-CAM, 2020",
+    needs="region",
+)
+def energy_pointing_game(case: Sample) -> Outcome:
+    """Fraction of the map's positive part that lies on the object.
+
+    value = Σ_{i∈region} v⁺_i / Σ v⁺
+
+    Protocol: the map enlarged to the network's input. A zero map counts as even and so scores the region's area.
+
+    Returns:
+        a fraction in [0, 1]; the region's fraction of the area for a constant map, and on average for a random one.
+
+    Reference:
+        Wang et al. 2020.
+    """
+    return Outcome(energy_fraction(case.heat, _region(case)))

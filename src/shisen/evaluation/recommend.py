@@ -1,0 +1,296 @@
+"""Which method, layer and variant for this model? Searched on one half of the images, confirmed on the other."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError, explain_error
+from ..models.model import Model
+from ..registry import Method
+from .attribution_cache import probe
+from .cache import digest, write_whole
+from .candidates import candidates
+from .runner import Progress, evaluate, sampled
+from .scores import Row, Scores
+from .settings import Setting
+from .statistics import Difference
+
+METRICS = ("insertion_deletion", "adcc")
+STEPS = 8
+BLOCK = 2
+FOR_CHOOSING = 0.6
+
+
+@dataclass(frozen=True, eq=False)
+class Recommendation:
+    """A setting for one model, with the evidence.
+
+    Attributes:
+        setting: what to use.
+        default: what it was compared with.
+        explanation: three sentences.
+        tried: (setting, images it was tried on, insertion − deletion, ADCC) on the choosing half, best first.
+        confirmed: metric → comparison with the default on the confirming half; empty if the default was chosen.
+        scores: figures of the confirming half.
+        facts: model, budget, numbers of images.
+    """
+
+    setting: Setting
+    default: Setting
+    explanation: tuple[str, str, str]
+    tried: tuple[tuple[str, int, float, float], ...]
+    confirmed: Mapping[str, Difference]
+    scores: Scores
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return " ".join(self.explanation)
+
+
+def merit(insertion_deletion: float, adcc: float) -> float:
+    """Return the figure that is maximized: insertion − deletion + ADCC / 100, order and extent of the map alike."""
+    return insertion_deletion + adcc / 100.0
+
+
+def recommend(
+    model: Model,
+    images: Any,
+    *,
+    budget: float = 60.0,
+    settings: Sequence[Setting] | None = None,
+    n: int | None = None,
+    seed: int = 0,
+    save: bool = True,
+    out: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Recommendation:
+    """Find the method, layer and variant whose maps this model's own answers bear out best.
+
+    All settings are tried on a few images of the choosing half; after every round the worse ones drop out. The
+    winner and the default then meet on the confirming half, which played no part in the choice, so the figures
+    given are not flattered by it. A winner that is not confirmed is not recommended.
+
+    Args:
+        model: from `load` or `wrap`.
+        images: as in `evaluate`; at least four.
+        budget: seconds; more time means more images. The smallest round is always finished.
+        settings: what to try, the default first; `candidates(model)` if None.
+        n: number of images, drawn at random if there are more.
+        seed: of every draw.
+        save: keep the recommendation for `explain(..., method="auto")`.
+        out: also write it to this file.
+        progress: called after every round.
+
+    Returns:
+        A `Recommendation`.
+
+    Raises:
+        InputError: for fewer than four images.
+    """
+    sources = sampled(images, n, seed)
+    if len(sources) < 4:
+        raise InputError(
+            explain_error("A recommendation needs at least four images.", len(sources), "Give more images.")
+        )
+    order = np.random.default_rng(seed).permutation(len(sources))
+    choosing, confirming = [sources[i] for i in order[::2]], [sources[i] for i in order[1::2]]
+    tried = list(candidates(model) if settings is None else settings)
+    start = monotonic()
+    search = _Search(model, seed)
+    alive = list(tried)
+    for first in range(0, len(choosing), BLOCK):
+        search.look(alive, choosing[first : first + BLOCK])
+        spent = monotonic() - start
+        if progress is not None:
+            progress(min(len(choosing), first + BLOCK), len(choosing), f"Choosing among {len(alive)} settings")
+        if spent > budget * FOR_CHOOSING:
+            break
+        if len(alive) > 2:  # the default stays, so that differences are paired on as many images as possible
+            ranking = sorted(alive[1:], key=lambda s: -search.merit(s))
+            alive = [alive[0], *ranking[: max(1, int(len(ranking) * 0.7))]]
+    winner = max(alive, key=search.merit)
+    ranking = sorted(tried, key=lambda s: (-search.count(s), -search.merit(s)))
+    finalists = [tried[0]] if winner == tried[0] else [winner, tried[0]]
+    confirmed: list[Scores] = []
+    for first in range(0, len(confirming), BLOCK):
+        confirmed.append(_evaluated(model, confirming[first : first + BLOCK], finalists, seed))
+        if progress is not None:
+            progress(min(len(confirming), first + BLOCK), len(confirming), "Confirming")
+        if monotonic() - start > budget and first + BLOCK >= min(len(confirming), 2 * BLOCK):
+            break
+    scores = joined(confirmed, tried[0].name)
+    return _finished(
+        model,
+        tried[0],
+        winner,
+        scores,
+        tuple((s.name, search.count(s), *search.means(s)) for s in ranking),
+        {"budget": budget, "seed": seed, "choosing": search.count(winner)},
+        save,
+        out,
+    )
+
+
+class _Search:
+    """Figures of the choosing half."""
+
+    def __init__(self, model: Model, seed: int) -> None:
+        self._model = model
+        self._seed = seed
+        self._found: dict[str, list[tuple[float, float]]] = {}
+
+    def look(self, settings: Sequence[Setting], images: Sequence[Any]) -> None:
+        """Try settings on a few images more."""
+        scores = _evaluated(self._model, images, settings, self._seed)
+        for setting in settings:
+            one, other = (scores.of(setting.name, k) for k in METRICS)
+            self._found.setdefault(setting.name, []).extend((one[p].value, other[p].value) for p in one)
+
+    def count(self, setting: Setting) -> int:
+        """Return the number of images a setting was tried on."""
+        return len(self._found.get(setting.name, []))
+
+    def means(self, setting: Setting) -> tuple[float, float]:
+        """Return mean insertion − deletion and mean ADCC."""
+        a, b = np.mean(self._found[setting.name], axis=0)
+        return float(a), float(b)
+
+    def merit(self, setting: Setting) -> float:
+        """Return the figure that is maximized."""
+        return merit(*self.means(setting))
+
+
+def _evaluated(model: Model, images: Sequence[Any], settings: Sequence[Setting], seed: int) -> Scores:
+    return evaluate(
+        model,
+        images,
+        settings,
+        METRICS,
+        seed=seed,
+        options={"insertion_deletion": {"steps": STEPS}},
+        control_maps=(),
+    )
+
+
+def joined(parts: Sequence[Scores], baseline: str) -> Scores:
+    """Return the scores of disjoint images as one."""
+    first = parts[0]
+    rows: tuple[Row, ...] = tuple(r for part in parts for r in part.rows)
+    examples = {k: e for part in parts for k, e in part.examples.items()}
+    failures = tuple(f for part in parts for f in part.failures)
+    facts = {**first.facts, "n": len(examples)}
+    return Scores(rows, first.methods, first.control_maps, first.metrics, baseline, facts, failures, examples)
+
+
+def _finished(
+    model: Model,
+    default: Setting,
+    winner: Setting,
+    scores: Scores,
+    tried: tuple[tuple[str, int, float, float], ...],
+    facts: Mapping[str, Any],
+    save: bool,
+    out: str | Path | None,
+) -> Recommendation:
+    compared = {} if winner == default else {k: scores.difference(winner.name, default.name, k) for k in METRICS}
+    gain = sum(d.interval.value * (0.01 if k == "adcc" else 1.0) for k, d in compared.items())
+    chosen = winner if winner == default or gain > 0.0 else default
+    means = {k: scores.score(chosen.name, k) for k in METRICS}
+    n = means["adcc"].n
+    one = (
+        f"Use {chosen.name} for {model.name}: of {len(tried)} settings tried on {facts['choosing']} images it "
+        "came out best."
+        if chosen == winner
+        else f"Stay with {chosen.name} for {model.name}: {winner.name} looked better on {facts['choosing']} images, "
+        f"but not on {n} others."
+    )
+    two = (
+        f"On {n} other images its insertion − deletion is {means['insertion_deletion'].value:.3f} and its ADCC "
+        f"{means['adcc'].value:.1f} %."
+    )
+    if compared:
+        three = "Against the default, " + "; ".join(
+            f"{k} {d.interval.value:+.3g} (95 % interval {d.interval.low:+.3g} to {d.interval.high:+.3g}: {d.verdict})"
+            for k, d in compared.items()
+        )
+        three += "."
+    else:
+        three = "No other method, layer or variant did better than the default, so nothing needs to be set."
+    found = Recommendation(
+        chosen, default, (one, two, three), tried, compared, scores, {**facts, "model": model.name, "confirming": n}
+    )
+    text = json.dumps(to_dict(found, model), ensure_ascii=False, indent=1).encode("utf-8")
+    if save:
+        write_whole(saved_at(model), text)
+    if out is not None:
+        write_whole(Path(out), text)
+    return found
+
+
+# ---- kept for later
+
+
+def to_dict(found: Recommendation, model: Model) -> dict[str, Any]:
+    """Return a recommendation as plain data, with a few of the model's answers by which it is recognized."""
+    return {
+        "model": model.name,
+        "probe": [round(float(v), 4) for v in probe(model)[:64]],
+        "setting": found.setting.to_dict(),
+        "explanation": list(found.explanation),
+        "tried": [list(t) for t in found.tried],
+        "facts": dict(found.facts),
+    }
+
+
+def saved_at(model: Model) -> Path:
+    """Return the file in which the recommendation for a model is kept, in the user's cache folder."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "_", model.name)[:80]
+    structure = digest(repr([(p.path, p.kind, p.parameters) for p in model.layers]))[:16]
+    return home / "shisen" / "recommended" / f"{name}-{structure}.json"
+
+
+def saved(model: Model) -> Setting | None:
+    """Return the setting recommended for this model earlier, or None if there is none for these weights."""
+    try:
+        content = json.loads(saved_at(model).read_text(encoding="utf-8"))
+        kept = content["setting"]
+        layer = kept["layer"]
+        setting = Setting(
+            str(kept["method"]), tuple(layer) if isinstance(layer, list) else layer, kept["options"], kept["augment"]
+        )
+        known = np.asarray(content["probe"], dtype=np.float64)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    own = probe(model)[: known.size]
+    if own.shape != known.shape or not np.allclose(own, known, rtol=1e-2, atol=0.02 * float(np.abs(known).max())):
+        return None
+    return setting
+
+
+def recommended(model: Model, layer: Any, options: Mapping[str, Any]) -> tuple[str | Method, Any, dict[str, Any]]:
+    """Return method, layer and options for `method="auto"`; what the caller gives goes before what was recommended.
+
+    Raises:
+        InputError: if there is no recommendation for this model.
+    """
+    setting = saved(model)
+    if setting is None:
+        raise InputError(
+            explain_error(
+                "method='auto' uses the recommendation saved for the model.",
+                f"none for {model.name} with these weights",
+                "Run `shisen recommend IMAGES` once, or name a method such as grad_cam.",
+            )
+        )
+    method = setting.run if setting.augment else setting.method
+    return method, setting.layer if layer is None else layer, {**setting.options, **options}

@@ -1,0 +1,146 @@
+"""ROAD: pixels are removed so that a network cannot tell from their absence where they were."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .fills import kept, order
+from .metrics import metric
+from .sample import Ask, Image, Outcome, Sample, Steps
+
+RONG = "Rong et al.: A Consistent and Efficient Evaluation Strategy for Attribution Methods, 2022"
+
+# (row, column, weight): direct neighbors count twice as much as diagonal ones
+NEIGHBORS = tuple(
+    (dy, dx, 1 / 12 if dy and dx else 1 / 6) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0)
+)
+
+
+def imputed(image: npt.NDArray[Any], keep: npt.NDArray[np.bool_], noise: npt.NDArray[Any] | float = 0.0) -> Image:
+    """Return the image with its removed pixels interpolated linearly from their neighbors, plus noise.
+
+    Each removed pixel is the weighted mean of its up to eight neighbors, 1/6 for direct ones and 1/12 for diagonal
+    ones, renormalized at the edges: one sparse linear system for the image.
+
+    Args:
+        image: `(h, w, c)`.
+        keep: `(h, w)`, False where a pixel is removed.
+        noise: added to removed pixels, `(h, w, c)` or a number, in pixel units.
+
+    Returns:
+        `(h, w, c)` float32.
+    """
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.linalg import spsolve
+
+    gone = ~keep
+    unknowns = int(gone.sum())
+    result = np.array(image, dtype=np.float32)
+    if unknowns == 0:
+        return result
+    if unknowns == gone.size:  # nothing to interpolate from
+        result[:] = result.mean(axis=(0, 1))
+        return np.asarray(result + noise, dtype=np.float32)
+    h, w = keep.shape
+    number = np.full(keep.shape, -1)
+    number[gone] = np.arange(unknowns)
+    y, x = np.nonzero(gone)
+    total = np.zeros(unknowns)
+    right = np.zeros((unknowns, image.shape[2]))
+    rows, columns, weights = [], [], []
+    for dy, dx, weight in NEIGHBORS:
+        inside = (y + dy >= 0) & (y + dy < h) & (x + dx >= 0) & (x + dx < w)
+        i = np.nonzero(inside)[0]
+        there = (y[i] + dy, x[i] + dx)
+        total[i] += weight
+        known = keep[there]
+        right[i[known]] += weight * image[there][known]
+        rows.append(i[~known])
+        columns.append(number[there][~known])
+        weights.append(np.full(int((~known).sum()), -weight))
+    diagonal = np.arange(unknowns)
+    system = coo_matrix(
+        (
+            np.concatenate([*weights, total]),
+            (np.concatenate([*rows, diagonal]), np.concatenate([*columns, diagonal])),
+        ),
+        shape=(unknowns, unknowns),
+    ).tocsc()
+    solved = spsolve(system, right).reshape(unknowns, -1)
+    extra = np.broadcast_to(np.asarray(noise), image.shape)[gone]
+    result[gone] = solved + extra
+    return result
+
+
+def _road(case: Sample, percentiles: Sequence[float], noise: float, first: bool) -> Steps:
+    ranks = order(case) if first else order(case)[::-1]
+    counts = np.asarray([round(q / 100.0 * ranks.size) for q in percentiles], dtype=np.int64)
+    draw = case.rng("road").normal(0.0, noise, case.image.shape)
+    images = np.stack([imputed(case.image, k, draw) for k in kept(ranks, counts, case.size)])
+    name = f"road {first} {tuple(percentiles)} {noise}"
+    p = case.chances((yield Ask(images, name)))
+    return Outcome(float(p.mean()), tuple(float(v) for v in p))
+
+
+DEFAULT = (10, 20, 40, 70, 90)
+
+
+@metric(family="faithfulness", unit="probability", higher_is_better=False, paper=RONG, monotone=True)
+def road_morf(case: Sample, *, percentiles: Sequence[float] = DEFAULT, noise: float = 0.01) -> Steps:
+    """ROAD, most relevant first: the probability that remains when the most important pixels are interpolated away.
+
+    value = mean over q of p(x without its q % highest pixels)
+
+    Protocol: noisy linear imputation, see `imputed`; noise of this standard deviation in pixel units keeps the
+    network from reading the mask off the smoothness. Ties as in `deletion`.
+
+    Args:
+        case: the image and its map.
+        percentiles: per cents removed.
+        noise: standard deviation, in units of pixel values in [0, 1].
+
+    Returns:
+        a probability in [0, 1] and the values per percentile.
+
+    Reference:
+        Rong et al. 2022. The authors add noise on the normalized image; here it has the unit of pixels.
+    """
+    return (yield from _road(case, percentiles, noise, True))
+
+
+@metric(family="faithfulness", unit="probability", higher_is_better=True, paper=RONG, monotone=True)
+def road_lerf(case: Sample, *, percentiles: Sequence[float] = DEFAULT, noise: float = 0.01) -> Steps:
+    """ROAD, least relevant first: the probability that remains when the least important pixels are interpolated away.
+
+    value = mean over q of p(x without its q % lowest pixels)
+
+    Protocol, args and returns: as `road_morf`.
+
+    Reference:
+        Rong et al. 2022.
+    """
+    return (yield from _road(case, percentiles, noise, False))
+
+
+@metric(family="faithfulness", unit="probability", higher_is_better=True, paper=RONG, monotone=True)
+def road(case: Sample, *, percentiles: Sequence[float] = DEFAULT, noise: float = 0.01) -> Steps:
+    """ROAD, both ways: what least-important-first keeps beyond most-important-first.
+
+    value = (road_lerf − road_morf) / 2
+
+    Protocol and args: as `road_morf`.
+
+    Returns:
+        half a difference of probabilities, −0.5 to 0.5; near 0 for a random map.
+
+    Reference:
+        Rong et al. 2022, in the combined form of the pytorch-grad-cam library.
+    """
+    last = yield from _road(case, percentiles, noise, False)
+    first = yield from _road(case, percentiles, noise, True)
+    parts = {"least relevant first": last.value, "most relevant first": first.value}
+    return Outcome((last.value - first.value) / 2.0, parts=parts)

@@ -1,0 +1,236 @@
+"""One map of one image under examination, and the questions that a metric may ask about it.
+
+A metric is a function of a `Case`. One that needs the network is a generator: it yields an `Ask` (images to be
+scored) or an `Explain` (images to be explained in the same way), is sent the answer, and returns an `Outcome`. So
+the questions of many images, maps and metrics can travel through the network together.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from inspect import isgenerator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InputError, explain_error
+from ..targets import class_logits, probabilities
+from ..types import Frame
+from ..viz.scale import place, reduce_channels
+
+Map = npt.NDArray[np.float32]
+Image = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Images `(k, h, w, c)` whose logits `(k, classes)` are wanted.
+
+    `key` names a question that other metrics may ask too, so that it travels once: about the same map, or, with
+    `shared`, about the same image whatever the map. `rows` names every single image among all images that are made
+    of this image, so that maps of one order, which remove the same pixels, ask once.
+    """
+
+    images: Image
+    key: str = ""
+    shared: bool = False
+    rows: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Explain:
+    """Images `(k, h, w, c)` whose raw maps `(k, ...)` by the same method, layer, options and class are wanted.
+
+    `randomized` asks a copy of the network whose layers, from the answer down to this fraction of them, have
+    forgotten what they learned; 0 is the network itself.
+    """
+
+    images: Image
+    key: str = ""
+    randomized: float = 0.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a metric found.
+
+    Attributes:
+        value: the figure, in the metric's unit; NaN where it is not defined.
+        curve: the values along the way, for drawing.
+        parts: further figures by name.
+    """
+
+    value: float
+    curve: tuple[float, ...] = ()
+    parts: Mapping[str, float] = field(default_factory=dict)
+
+
+Steps = Generator[Any, Any, Outcome]
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One map of one image.
+
+    Attributes:
+        image: `(h, w, c)` as the network is shown it, pixels in [0, 1].
+        values: the raw map, `(h', w')` or `(h', w', c)`, at native resolution.
+        index: the class that was explained.
+        logits: `(classes,)`, the network's answer for the image.
+        head: "softmax", "sigmoid" or "none".
+        shows: "evidence" or "sensitivity": how the map is to be read.
+        zero: `(c,)`, the pixel value that the network sees as 0 after its normalization.
+        region: `(h, w)` boolean, where the object is, or None.
+        seed: of the image; random draws are the same for every map of the image.
+    """
+
+    image: Image
+    values: npt.NDArray[Any]
+    index: int
+    logits: npt.NDArray[Any]
+    head: str = "softmax"
+    shows: str = "evidence"
+    zero: npt.NDArray[Any] | tuple[float, ...] = (0.0,)
+    region: npt.NDArray[np.bool_] | None = None
+    seed: int = 0
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """`(h, w)` of the image."""
+        return int(self.image.shape[0]), int(self.image.shape[1])
+
+    @cached_property
+    def heat(self) -> Map:
+        """`(h, w)`: one raw value a pixel of the image; a higher one says more important."""
+        return heat(self.values, self.shows, self.size)
+
+    @cached_property
+    def mask(self) -> Map:
+        """`(h, w)` in [0, 1]: the positive part of the heat, min–max scaled; see `normalized`."""
+        return normalized(self.heat)
+
+    @cached_property
+    def ranks(self) -> npt.NDArray[np.int64]:
+        """Flat pixel numbers, the highest heat first, equal ones as drawn for the image; see `fills.order`."""
+        drawn = _drawn(self.seed, self.heat.size)
+        return np.asarray(drawn[np.argsort(-self.heat.ravel()[drawn], kind="stable")])
+
+    @property
+    def chance(self) -> float:
+        """Probability of the class for the image."""
+        return float(self.chances(self.logits[None])[0])
+
+    def chances(self, logits: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """Return the probability of the class for each row of logits, in [0, 1]."""
+        p = probabilities(np.asarray(logits, dtype=np.float64), self.head)
+        return np.asarray(p[:, self.index], dtype=np.float64)
+
+    def scores(self, logits: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """Return the logit of the class for each row of logits."""
+        return np.asarray(class_logits(np.asarray(logits, dtype=np.float64), self.head)[:, self.index])
+
+    def heat_of(self, values: npt.NDArray[Any]) -> Map:
+        """Return another raw map of this method as a heat of the image's size."""
+        return heat(values, self.shows, self.size)
+
+    def rng(self, purpose: str) -> np.random.Generator:
+        """Return the generator of this image for one purpose, the same for all maps of the image."""
+        return _generator(self.seed, purpose)
+
+    def blended(self, keep: npt.NDArray[Any], fill: npt.NDArray[Any]) -> Image:
+        """Return keep · image + (1 − keep) · fill, for keep `(h, w)` or `(k, h, w)` in [0, 1]."""
+        fraction = np.asarray(keep, dtype=np.float32)[..., None]
+        blend = fraction * self.image + (1.0 - fraction) * fill  # exact at 0 and 1
+        return np.asarray(blend, dtype=np.float32)
+
+    def composed(self, keep: npt.NDArray[np.bool_], fill: Image) -> Image:
+        """Return the image where `keep` `(k, h, w)` says so, else the fill `(h, w, c)`; as `blended`, but quicker."""
+        pixel = np.dtype((np.void, self.image.itemsize * self.image.shape[2]))  # a pixel moves as one piece
+        one, other = (np.ascontiguousarray(x, dtype=self.image.dtype).view(pixel)[..., 0] for x in (self.image, fill))
+        return np.where(keep, one, other).view(self.image.dtype).reshape(*keep.shape, -1)
+
+    @cached_property
+    def black(self) -> Image:
+        """The image that the network sees as zero everywhere."""
+        return np.broadcast_to(np.asarray(self.zero, dtype=np.float32), self.image.shape).copy()
+
+
+def _generator(seed: int, purpose: str) -> np.random.Generator:
+    return np.random.default_rng([seed, zlib.crc32(purpose.encode())])
+
+
+@lru_cache(maxsize=16)
+def _drawn(seed: int, pixels: int) -> npt.NDArray[np.int64]:
+    """Return the order in which equal pixels of an image fall: of falling draws, equal draws as they are stored."""
+    order = np.argsort(-_generator(seed, "ties").random(pixels), kind="stable")
+    order.flags.writeable = False
+    return order
+
+
+def heat(values: npt.NDArray[Any], shows: str, size: tuple[int, int]) -> Map:
+    """Return one value a pixel: channels summed (evidence) or the largest size (sensitivity), bilinearly enlarged.
+
+    Args:
+        values: `(h', w')` or `(h', w', c)`, raw.
+        shows: "evidence" or "sensitivity".
+        size: `(h, w)` wanted.
+
+    Returns:
+        `(h, w)` float32 in the unit of the values; values that are not finite become 0.
+    """
+    reduced = reduce_channels(np.nan_to_num(np.asarray(values), nan=0.0, posinf=0.0, neginf=0.0), shows)
+    if reduced.shape == size:
+        return reduced
+    return place(reduced, Frame(size, size, (0.0, 0.0, float(size[1]), float(size[0]))))
+
+
+def normalized(values: npt.NDArray[Any]) -> Map:
+    """Return (v⁺ − min v⁺) / (max v⁺ − min v⁺) with v⁺ = max(v, 0), in [0, 1].
+
+    A map without contrast keeps what it says: a positive constant becomes ones (everything matters equally), a map
+    that is nowhere positive becomes zeros (nothing matters). Never NaN.
+    """
+    positive = np.maximum(np.asarray(values, dtype=np.float64), 0.0)
+    low, high = float(positive.min()), float(positive.max())
+    if high - low <= 1e-6 * high:
+        return np.full(positive.shape, 1.0 if high > 0.0 else 0.0, dtype=np.float32)
+    return np.asarray((positive - low) / (high - low), dtype=np.float32)
+
+
+def answer(
+    found: Outcome | Steps,
+    scores: Callable[[Image], npt.NDArray[Any]],
+    explain: Callable[[Image, float], npt.NDArray[Any]] | None = None,
+) -> Outcome:
+    """Run one metric on its own: put its questions to `scores(images)` and `explain(images, randomized)`.
+
+    Args:
+        found: what the metric's function returned.
+        scores: from images `(k, h, w, c)` to logits `(k, classes)`.
+        explain: from images and the fraction of randomized layers to raw maps; needed by metrics with needs "maps".
+
+    Raises:
+        InputError: if the metric explains further images and `explain` is missing.
+    """
+    if not isgenerator(found):
+        assert isinstance(found, Outcome)
+        return found
+    reply: Any = None
+    while True:
+        try:
+            question: Any = found.send(reply)
+        except StopIteration as end:
+            outcome: Outcome = end.value
+            return outcome
+        if isinstance(question, Ask):
+            reply = np.asarray(scores(question.images))
+        elif explain is not None:
+            reply = np.asarray(explain(question.images, question.randomized))
+        else:
+            raise InputError(
+                explain_error("This metric explains altered images.", "no explain function", "Pass explain=.")
+            )

@@ -1,0 +1,116 @@
+"""How many images a network takes at a time, as measured on this machine.
+
+Results do not depend on it; time and memory do. Whoever says nothing gets the rule of the adapter. Commands on many
+images measure once, a second or two, and keep what they found in the user's cache folder, by machine and network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from ..targets import to_numpy
+from ..types import Classifier
+from .model import Model
+
+MANY = 100
+"""From so many images on, a measurement is worth its time."""
+SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
+SECONDS = 2.0
+"""After this no larger size is begun."""
+NEAR = 1.05
+"""The smallest size within so much of the best time an image is taken: less memory for the same time."""
+
+
+def tuned(model: Model) -> Model:
+    """Return the model with the chunk that is fastest on this machine: known already, or measured now.
+
+    Only for PyTorch: Keras and ONNX compile for a size, and keep theirs.
+
+    Args:
+        model: with preprocessing, so that the size of its images is known; without, it stays as it is.
+    """
+    if model.framework != "torch" or model.preprocess is None:
+        return model
+    name, known = _key(model), _known()
+    if name not in known:
+        known[name] = fastest(measured(model))
+        _keep(known)
+    return model if known[name] == model.batch_size else model.batched(known[name])
+
+
+def measured(model: Model, now: Callable[[], float] = perf_counter) -> dict[int, float]:
+    """Return the seconds an image takes by the size of the chunk, the better of two runs each.
+
+    Args:
+        model: the network.
+        now: the clock.
+    """
+    assert model.preprocess is not None
+    shape = (*model.preprocess.sides, len(model.preprocess.scaling().scale))
+    network: Classifier = model.network
+    found: dict[int, float] = {}
+    began = now()
+    for size in SIZES:
+        images = np.zeros((size, *shape), np.float32) + np.float32(0.5)
+        times = []
+        for _ in range(2 if found else 4):  # the first passes of all also trace and warm up
+            start = now()
+            to_numpy(network.activations(images))  # waits for a GPU
+            times.append((now() - start) / size)
+        found[size] = min(times)
+        if now() - began > SECONDS or found[size] > 1.5 * min(found.values()):
+            break
+    return found
+
+
+def fastest(times: dict[int, float]) -> int:
+    """Return the smallest size that is near the best."""
+    best = min(times.values())
+    return min(size for size, seconds in times.items() if seconds <= NEAR * best)
+
+
+def _file() -> Path:
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return home / "shisen" / "batch_sizes.json"
+
+
+def _key(model: Model) -> str:
+    """Return a name for this network on this machine."""
+    import torch
+
+    device = next((p.device for p in model.network.net.parameters()), torch.device("cpu"))
+    where: Any = torch.cuda.get_device_name(device) if device.type == "cuda" else (device.type, platform.processor())
+    network = [(p.path, p.kind, p.shape, p.parameters) for p in model.layers]
+    machine = (platform.machine(), where, os.cpu_count(), torch.get_num_threads(), str(torch.__version__))
+    return hashlib.sha256(repr((network, machine, model.precision)).encode()).hexdigest()[:24]
+
+
+def _known() -> dict[str, int]:
+    try:
+        content = json.loads(_file().read_text(encoding="utf-8"))
+        return {str(k): int(v) for k, v in content.items() if 1 <= int(v) <= max(SIZES)}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+
+
+def _keep(known: dict[str, int]) -> None:
+    """Write what is known; a folder that cannot be written to only costs the next measurement."""
+    file = _file()
+    part = file.with_name(f".{file.name}.{os.getpid()}.part")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(json.dumps(known, indent=1), encoding="utf-8")
+        os.replace(part, file)
+    except OSError:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)

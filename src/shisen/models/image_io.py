@@ -1,0 +1,332 @@
+"""Any image a person has → `InputImage`: upright uint8 pixels, or an error that says what to do."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+from ..errors import ImageError, explain_error, of_kind
+from ..targets import to_numpy
+from ..types import InputImage
+from .sources import fetched, file_bytes
+
+MAX_PIXELS = 100_000_000
+"""Pixels an image may have; looked up in its header before anything is decoded."""
+
+FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "TGA", "ICO", "JPEG2000", "AVIF", "HEIF")
+"""Formats read: images of pixels only, nothing that runs another program."""
+
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_ORIENTATION = 0x0112
+
+
+def open_image(source: Any, least: int = 0) -> InputImage:
+    """Return an image as upright uint8 pixels, whatever it comes as.
+
+    Files are turned as their EXIF data says; transparency lies over white; of an animation the first frame is
+    taken; 16 bits are scaled to 8.
+
+    Args:
+        source: path, http(s) address, bytes, open binary file, PIL image, or array: `(H, W)`, `(H, W, 1)`,
+            `(H, W, 3)` or `(H, W, 4)`, uint8 or float in [0, 1]. A torch tensor has its channels first.
+        least: pixels a side that suffice; a JPEG photo is then decoded at a half, a quarter or an eighth of its size as
+            long as both sides keep as many. 0 for all of them.
+
+    Returns:
+        `(H, W, 3)` uint8 pixels with the name and the SHA-256 of what they were read from.
+
+    Raises:
+        ImageError: it cannot be read, is no image, or has more than `MAX_PIXELS` pixels.
+    """
+    if isinstance(source, InputImage):
+        return source
+    if isinstance(source, Image.Image):
+        name = getattr(source, "filename", "") or "image"
+        pixels = _guarded(source, str(name))
+        return InputImage(pixels, str(name), _digest(pixels.tobytes()))
+    if isinstance(source, (str, os.PathLike)):
+        name = os.fspath(source)
+        name = name.decode("utf-8", "replace") if isinstance(name, bytes) else name
+        web = name.lower().startswith(("http://", "https://"))
+        data = fetched(name) if web else file_bytes(Path(name))
+        return InputImage(_decoded(data, name, least), name, _digest(data))
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        data = bytes(source)
+        return InputImage(_decoded(data, "bytes", least), "bytes", _digest(data))
+    if hasattr(source, "read"):
+        name = str(getattr(source, "name", "file"))
+        try:
+            data = source.read()
+        except Exception as error:
+            raise _unreadable(name, error) from error
+        if not isinstance(data, bytes):
+            raise ImageError(explain_error("A file must be open in binary mode.", name, "Use open(path, 'rb')."))
+        return InputImage(_decoded(data, name, least), name, _digest(data))
+    array = _array(source)
+    return InputImage(_uint8(array, hasattr(source, "detach")), "array", _digest(array.tobytes()))
+
+
+def open_array(source: Any) -> InputImage:
+    """Return an array as it is, for networks without preprocessing: any size, channels, type and range.
+
+    `(h, w)` gets one channel; a torch tensor is moved to channels last; a batch axis of length 1 in front is left out.
+
+    Raises:
+        ImageError: it is no array of two or three axes, is empty, or holds NaN or infinite values.
+    """
+    if isinstance(source, InputImage):
+        return source
+    if isinstance(source, Image.Image):
+        source = np.asarray(source)
+    if isinstance(source, (str, os.PathLike, bytes, bytearray, memoryview)) or hasattr(source, "read"):
+        raise ImageError(
+            explain_error(
+                "A network without preprocessing takes arrays, (h, w, c), as they are.",
+                f"{type(source).__name__}",
+                "Wrap it with preprocess=shisen.Preprocess(size=…) to give it images.",
+            )
+        )
+    array = _array(source)
+    array = array[:, :, None] if array.ndim == 2 else array
+    if array.ndim != 3 or 0 in array.shape:
+        raise ImageError(
+            explain_error(
+                "An array must be (h, w) or (h, w, c), with at least one value.",
+                f"shape {array.shape}",
+                "Give images one by one, or as a list.",
+            )
+        )
+    if array.dtype.kind in "fc" and not np.isfinite(array).all():
+        raise _not_finite(array)
+    return InputImage(array, "array", _digest(np.ascontiguousarray(array).tobytes()))
+
+
+def _array(source: Any) -> npt.NDArray[Any]:
+    """Return NumPy, channels last, without a batch axis of length 1."""
+    try:
+        tensor = source.float() if "bfloat16" in str(getattr(source, "dtype", "")) else source
+        array = to_numpy(tensor)
+    except Exception as error:
+        raise _no_image(type(source).__name__) from error
+    if array.dtype.kind not in "biuf":
+        raise _no_image(f"{type(source).__name__} of {array.dtype}")
+    if array.ndim == 4 and array.shape[0] == 1:
+        array = array[0]
+    if array.ndim == 3 and hasattr(source, "detach"):  # torch's convention: (c, h, w)
+        array = np.moveaxis(array, 0, -1)
+    return array
+
+
+def _uint8(array: npt.NDArray[Any], tensor: bool = False) -> npt.NDArray[np.uint8]:
+    """Return `(H, W, 3)` uint8 from an array of an image."""
+    shape = shown = array.shape
+    if array.ndim == 3 and shape[2] not in (1, 3, 4) and shape[0] in (1, 3, 4):
+        advice = "The channels come first: give array.transpose(1, 2, 0)."
+    elif tensor and array.ndim == 3 and shape[1] in (1, 3, 4):
+        shown = (shape[2], shape[0], shape[1])
+        advice = "A tensor has its channels first: give tensor.permute(2, 0, 1), or tensor.numpy()."
+    elif array.ndim == 4:
+        advice = "Several images are given as a list: list(array)."
+    else:
+        advice = "Without `preprocess` in shisen.wrap, arrays of other channels go in as they are."
+    if array.ndim not in (2, 3) or 0 in shape or (array.ndim == 3 and shape[2] not in (1, 3, 4)):
+        expected = "An image as an array must be (H, W), (H, W, 1), (H, W, 3) or (H, W, 4)."
+        raise ImageError(explain_error(expected, f"shape {shown}", advice))
+    _check_size(shape[1], shape[0], "array")
+    if array.dtype.kind == "f":
+        if not np.isfinite(array).all():
+            raise _not_finite(array)
+        lowest, highest = float(array.min()), float(array.max())
+        if lowest < -1e-6 or highest > 1 + 1e-6:
+            if lowest >= 0 and highest <= 255:
+                advice = "Divide by 255, or turn it into uint8."
+            elif lowest >= -1 - 1e-6 and highest <= 1 + 1e-6:
+                advice = "Give (array + 1) / 2."
+            else:
+                advice = "If it is normalized already, undo that: the network's `preprocess` does it."
+            received = f"values from {lowest:.4g} to {highest:.4g}"
+            raise ImageError(explain_error("An image of floats must lie in [0, 1].", received, advice))
+        array = np.rint(np.clip(array.astype(np.float32), 0, 1) * 255).astype(np.uint8)
+    elif array.dtype != np.uint8:
+        advice = "Give array.astype('uint8') for values from 0 to 255, or floats in [0, 1]."
+        raise ImageError(explain_error("An image must be of uint8, or of floats.", array.dtype, advice))
+    array = array[:, :, None] if array.ndim == 2 else array
+    if array.shape[2] == 4:
+        return _over_white(array)
+    return np.ascontiguousarray(np.broadcast_to(array, (*array.shape[:2], 3)))
+
+
+def _over_white(rgba: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Return color·α + 255·(1 − α), rounded."""
+    alpha = rgba[:, :, 3:].astype(np.uint32)
+    mixed = (rgba[:, :, :3] * alpha + 255 * (255 - alpha) + 127) // 255
+    return mixed.astype(np.uint8)
+
+
+def _decoded(data: bytes, name: str, least: int = 0) -> npt.NDArray[np.uint8]:
+    """Return the upright pixels of an encoded image."""
+    if not data:
+        empty = explain_error("An image file must not be empty.", f"{name!r}, 0 bytes", "Fetch it again.")
+        raise of_kind(ImageError(empty), "image_empty")
+    with _quiet():
+        try:
+            Image.init()
+            image = Image.open(io.BytesIO(data), formats=[f for f in FORMATS if f in Image.OPEN])
+        except Image.DecompressionBombError as error:
+            raise _too_large(name, str(error)) from error
+        except Exception as error:
+            raise _unreadable(name, error, data) from error
+        with image:
+            _check_size(image.width, image.height, name)  # before it is decoded at a part of it
+            if least:
+                image.draft(image.mode, (least, least))
+            return _guarded(image, name, data)
+
+
+def _guarded(image: Image.Image, name: str, data: bytes = b"") -> npt.NDArray[np.uint8]:
+    """Return the upright pixels of a PIL image; whatever fails in it is a `ImageError`."""
+    _check_size(image.width, image.height, name)
+    try:
+        with _quiet():
+            image.load()
+            turned = _UPRIGHT.get(_orientation(image))
+            pixels = _rgb(image, name)
+        if turned is not None:
+            pixels = np.asarray(Image.fromarray(pixels).transpose(turned))
+    except ImageError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise _too_large(name, str(error)) from error
+    except Exception as error:
+        raise _unreadable(name, error, data) from error
+    return np.ascontiguousarray(pixels)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence PIL's own size limit (ours is checked before decoding) and its remarks about odd metadata."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        yield
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation, 1 where there is none or its data are broken: the pixels are still good."""
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:
+        return 1
+
+
+def _rgb(image: Image.Image, name: str) -> npt.NDArray[np.uint8]:
+    """Return `(H, W, 3)` uint8 of an image of any mode."""
+    if image.mode.startswith("I") or image.mode == "F":
+        return _from_deep(np.asarray(image), name)
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        if image.mode in ("RGBa", "La"):
+            image = image.convert("RGBA" if image.mode == "RGBa" else "LA")
+        return _over_white(np.asarray(image.convert("RGBA")))
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def _from_deep(values: npt.NDArray[Any], name: str) -> npt.NDArray[np.uint8]:
+    """Return gray pixels of 16 or 32 bits scaled to 8: value / 257; floats in [0, 1] or [0, 255]."""
+    lowest, highest = values.min(), values.max()
+    if values.dtype.kind == "f":
+        if not np.isfinite(values).all():
+            raise _not_finite(values)
+        factor, top = (255.0, 1.0) if highest <= 1 else (1.0, 255.0)
+    else:
+        eight = values.dtype.itemsize == 4 and highest <= 255  # 32-bit modes often carry 8 bits
+        factor, top = (1.0, 255.0) if eight else (1 / 257, 65535.0)
+    if lowest < 0 or highest > top:
+        raise ImageError(
+            explain_error(
+                "A gray image must have values of 8 or 16 bits, or floats up to 1 or 255.",
+                f"{name!r} with values from {lowest} to {highest}",
+                "Scale it to uint8 and give it as an array.",
+            )
+        )
+    gray = np.rint(values.astype(np.float64) * factor).astype(np.uint8)
+    return np.repeat(gray[:, :, None], 3, axis=2)
+
+
+def _check_size(width: int, height: int, name: str) -> None:
+    if width * height > MAX_PIXELS:
+        raise _too_large(name, f"{width} × {height}")
+    if width < 1 or height < 1:
+        raise ImageError(explain_error("An image must have pixels.", f"{name!r}, {width} × {height}", "Save it again."))
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _too_large(name: str, received: str) -> ImageError:
+    text = explain_error(
+        f"An image must have at most {MAX_PIXELS // 1_000_000} million pixels.",
+        f"{name!r}, {received}",
+        "Make it smaller, or give a part of it; networks look at a few hundred pixels a side.",
+    )
+    return of_kind(ImageError(text), "image_large")
+
+
+def _not_finite(array: npt.NDArray[Any]) -> ImageError:
+    bad = int(array.size - np.isfinite(array).sum())
+    return ImageError(
+        explain_error(
+            "An image must hold finite values.",
+            f"{bad} of {array.size} values NaN or infinite",
+            "Look where they come from, or replace them: numpy.nan_to_num(array).",
+        )
+    )
+
+
+def _no_image(received: str) -> ImageError:
+    return ImageError(
+        explain_error(
+            "An image must be a path, an address, bytes, a PIL image or an array of numbers.",
+            received,
+            "Give a file name such as 'photo.jpg'.",
+        )
+    )
+
+
+def _unreadable(name: str, error: Exception, data: bytes = b"") -> ImageError:
+    """Return the error for data that cannot be decoded, with the likeliest reason."""
+    start = data[:512]
+    head = start.lstrip().lower()
+    if b"ftyphei" in start or b"ftypmif1" in start:
+        advice = "It is HEIC: save it as JPEG, or install pillow-heif and register its opener."
+    elif head.startswith((b"<!doctype", b"<html", b"<?xml", b"<svg", b"%pdf")):
+        advice = "It is a document, not an image of pixels: save the image itself as PNG or JPEG."
+    elif data and all(32 <= c < 127 or c in b"\t\r\n" for c in start):
+        advice = "It is text, whatever its name says: check the path."
+    elif isinstance(error, UnidentifiedImageError):
+        advice = "Its name may be wrong or its beginning damaged: fetch it again, or save it as PNG or JPEG."
+    else:
+        advice = "It is cut off or damaged: fetch it again, or open it in a viewer and save it anew."
+    reason = " ".join(str(error).split())[:120]
+    reason = "no known image format" if isinstance(error, UnidentifiedImageError) else reason
+    received = f"{name!r} ({reason or type(error).__name__})"
+    text = explain_error("An image must be readable to its end.", received, advice)
+    return of_kind(ImageError(text), "image_damaged")

@@ -1,0 +1,171 @@
+"""The result of explaining one image: raw values, and ways to look at them and keep them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .types import Attribution, Frame, InputImage, Prediction, Target
+
+Map = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An image that could not be explained, and why. False in a condition."""
+
+    source: str
+    error: str
+
+    def __bool__(self) -> bool:
+        return False
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """Where a network looked in one image.
+
+    Attributes:
+        attribution: the raw map with its unit and provenance.
+        image: the image at its own size.
+        frame: which part of the image the network saw.
+        predictions: the network's answer, most probable class first; empty if it was not asked for.
+        model: the model's name.
+        seconds: time of the method for this image (its fraction of a batch).
+        facts: what else belongs in the manifest: digests, settings.
+    """
+
+    attribution: Attribution
+    image: InputImage
+    frame: Frame
+    predictions: tuple[Prediction, ...] = ()
+    model: str = ""
+    seconds: float = float("nan")
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def values(self) -> Map:
+        """Raw map, float32, `(h, w)` or `(h, w, c)`, in the method's unit, at native resolution."""
+        return self.attribution.values
+
+    @property
+    def method(self) -> str:
+        """Name of the method."""
+        return self.attribution.method
+
+    @property
+    def layer(self) -> str | None:
+        """The point the method worked at, or None."""
+        return self.attribution.layer
+
+    @property
+    def target(self) -> Target:
+        """What was explained."""
+        return self.attribution.target
+
+    @property
+    def warning(self) -> str | None:
+        """In words, why the map shows no evidence; None for a map that shows some."""
+        from .viz.scale import says_nothing
+
+        return says_nothing(self.values, self.attribution.shows)
+
+    @cached_property
+    def heatmap(self) -> Map:
+        """Float32 `(H, W)` in [0, 1] at the image's own size, for looking at; a zero map stays zero."""
+        from .viz.scale import heatmap
+
+        return heatmap(self.attribution, self.frame)
+
+    @cached_property
+    def signed(self) -> Map:
+        """Float32 `(H, W)` in [-1, 1] at the image's own size: for and against; zero stays zero."""
+        from .viz.scale import signed
+
+        return signed(self.attribution, self.frame)
+
+    def overlay(
+        self, style: str = "blend", colormap: str = "jet", alpha: float = 0.4, *, color_bar: bool = False
+    ) -> Any:
+        """Draw the map over the image, at the image's own size.
+
+        Args:
+            style: "blend" (color map over the image), "mask" (the image lit by the map), "heatmap" (the map
+                alone) or "contour".
+            colormap: any matplotlib name; a diverging one shows evidence for and against, centered on zero.
+            alpha: strength of the colors in "blend", 0 to 1.
+            color_bar: draw a bar with the unit beside the image.
+
+        Returns:
+            A PIL image.
+        """
+        from .viz.colormap import is_diverging
+        from .viz.legend import color_bar as with_bar
+        from .viz.overlay import overlay
+        from .viz.scale import limits, unseen_as_nan
+
+        diverging = is_diverging(colormap)
+        heat = unseen_as_nan(self.signed if diverging else self.heatmap, self.frame)
+        image = overlay(self.image.pixels, heat, style, colormap=colormap, alpha=alpha)
+        if color_bar:
+            ends = limits(self.attribution, self.frame, diverging=diverging)
+            image = with_bar(image, colormap=colormap, unit=self.unit, limits=ends)
+        return image
+
+    @property
+    def unit(self) -> str:
+        """Unit of the raw values."""
+        return self.attribution.unit
+
+    def save(
+        self,
+        path: str | Path,
+        *,
+        style: str = "blend",
+        colormap: str = "jet",
+        alpha: float = 0.4,
+        color_bar: bool = False,
+    ) -> Path:
+        """Write the image, and beside it a JSON file that says how it was made.
+
+        Args:
+            path: `.png`, `.jpg`, `.webp`, or `.npy` for the raw values.
+            style, colormap, alpha, color_bar: as in `overlay`.
+
+        Returns:
+            The path of the image.
+        """
+        from .viz.files import save_image
+
+        drawing = {"style": style, "colormap": colormap, "alpha": alpha}
+        file = Path(path)
+        image = self.values if file.suffix == ".npy" else self.overlay(style, colormap, alpha, color_bar=color_bar)
+        return save_image(image, file, self.manifest(drawing))
+
+    def manifest(self, drawing: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Return what the JSON file says: method, options, target, layer, scores, digests, versions."""
+        from .viz.files import manifest
+
+        return manifest(
+            self.attribution,
+            image=self.image,
+            model={"name": self.model, **self.facts},
+            scores=self.predictions,
+            more={"frame": self.frame, "seconds": self.seconds, "drawing": drawing, "warning": self.warning},
+        )
+
+    def _repr_png_(self) -> bytes:
+        from .viz.png import encode
+
+        return encode(np.asarray(self.overlay()))
+
+    def __repr__(self) -> str:
+        top = f", {self.predictions[0].label} {self.predictions[0].strength}" if self.predictions else ""
+        shape = " × ".join(str(s) for s in self.values.shape)
+        return f"<shisen.Explanation {self.method} of {self.target.name!r} ({shape}{top})>"

@@ -1,1 +1,0 @@
-"""Fine-tune a backbone on labelled pictures: look at the data first, train, keep a folder that can be loaded."""

@@ -1,0 +1,153 @@
+"""What the tabs share while the page is built: the desk, the texts, errors in words."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any
+
+from ..errors import ShisenError
+from .jobs import Exports, Far, Jobs
+from .session import Session
+from .words import LANGUAGES, Said, Spoken, in_words, progress_words, say
+
+log = logging.getLogger("shisen.web")
+
+NETWORK: dict[str, Any] = {"concurrency_id": "network", "concurrency_limit": 4, "api_visibility": "private"}
+"""Of events that ask the network: some may wait for it, and none is part of the page's interface for programs."""
+
+QUICK: dict[str, Any] = {"concurrency_limit": 8, "api_visibility": "private", "show_progress": "hidden"}
+"""Of events that only draw."""
+
+
+@dataclass(frozen=True)
+class Explaining:
+    """What other tabs need to have the image explained anew.
+
+    Attributes:
+        method, layer: the parts where they are chosen.
+        inputs, outputs: of the event.
+        asks: what else the event has.
+    """
+
+    method: Any
+    layer: Any
+    inputs: list[Any]
+    outputs: list[Any]
+    asks: dict[str, Any]
+
+
+@dataclass
+class Build:
+    """The page while it is being built.
+
+    Attributes:
+        desk: what it asks of the library.
+        spoken: its texts.
+        exports: where files to take away are written.
+        jobs: long work.
+        lang: the part that holds the language.
+        chosen: the part that holds the visitor's image.
+        tabs: the part that holds the tabs.
+        explaining: how the image is explained anew.
+    """
+
+    session: Session
+    spoken: Spoken
+    exports: Exports
+    jobs: Jobs = field(default_factory=Jobs)
+    lang: Any = None
+    chosen: Any = None
+    tabs: Any = None
+    explaining: Explaining | None = None
+
+    def part(self, kind: Callable[..., Any], says: dict[str, Any], **fixed: Any) -> Any:
+        """Make a part whose texts change with the language."""
+        return self.spoken.add(kind(**self.spoken.texts(says), **fixed), **says)
+
+
+def safely(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Have what goes wrong shown in words, in the visitor's language where it is ours."""
+
+    @functools.wraps(function)
+    def call(*given: Any, **named: Any) -> Any:
+        try:
+            return function(*given, **named)
+        except Exception as problem:
+            raise shown(problem, given) from problem
+
+    return call
+
+
+def safely_each(function: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
+    """As `safely`, for work that yields how far it is in its first output, which is emptied if it fails."""
+
+    import gradio as gr
+
+    @functools.wraps(function)
+    def call(*given: Any, **named: Any) -> Iterator[Any]:
+        last: list[Any] = []
+        try:
+            for last in function(*given, **named):
+                yield last
+        except Exception as problem:
+            if last:
+                yield ["", *(gr.skip() for _ in last[1:])]
+            raise shown(problem, given) from problem
+
+    return call
+
+
+def handed(function: Callable[..., Any], **kinds: type) -> Callable[..., Any]:
+    """As `safely`; parameters are filled in by the page with what it knows of the event or of the visitor."""
+    function.__annotations__ = kinds
+    return safely(function)
+
+
+def handed_each(function: Callable[..., Iterator[Any]], **kinds: type) -> Callable[..., Iterator[Any]]:
+    """As `handed`, for work that yields how far it is."""
+    function.__annotations__ = kinds
+    return safely_each(function)
+
+
+def shown(problem: Exception, given: tuple[Any, ...]) -> Any:
+    """Return an error as the page shows it; one of the library's own says itself what to do."""
+    import gradio as gr
+
+    if isinstance(problem, gr.Error):
+        return problem
+    lang = next((g for g in given if isinstance(g, str) and g in LANGUAGES), "en")
+    if isinstance(problem, Said):
+        text = str(problem)
+    elif isinstance(problem, ShisenError):
+        text = in_words(problem, lang)
+    else:
+        log.exception("unexpected error on the page", exc_info=problem)
+        text = say("unexpected", lang).format(kind=type(problem).__name__)
+    return gr.Error(text, title=say("error", lang), duration=15, print_exception=False)
+
+
+def how_far(far: Far, lang: str, stop: str = "") -> str:
+    """Return how far work is, as a bar with words.
+
+    Args:
+        far: how far; a total of 0 if it is not known, then its words are all that is said.
+        lang: the visitor's language.
+        stop: name of the part that stops the work, for a button beside the bar; empty for none.
+    """
+    words = escape(progress_words(far.words, lang))
+    text = words if not far.total else say("working", lang).format(words=words, done=far.done, total=far.total)
+    value = f'max="{far.total}" value="{far.done}" ' if far.total else ""
+    press = f'<button type="button" class="shisen-press" data-press="{stop}">{say("cancel", lang)}</button>'
+    return (
+        f'<div class="shisen-note" role="status">{text}{press if stop else ""}'
+        f'<progress style="width:100%" {value}aria-label="{text}"></progress></div>'
+    )
+
+
+def seconds(value: float) -> str:
+    """Return a time in words."""
+    return f"{value * 1e3:.0f} ms" if value < 1 else f"{value:.1f} s"

@@ -1,0 +1,148 @@
+"""Slow twins of the CAM family, from the papers' formulas: loops over channels and places."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from .capture import Values, layer_and_gradient, logit, nchw, probability, with_layer
+from .gradients import noisy
+
+
+def relu(m: Any) -> Values:
+    return np.maximum(m, 0.0)
+
+
+def weighted(a: Values, weights: Any) -> Values:
+    """Σ_c w_c A_c, channel by channel."""
+    total = np.zeros(a.shape[:2])
+    for c in range(a.shape[2]):
+        total += weights[c] * a[:, :, c]
+    return total
+
+
+def cam(net: Any, layer: str, image: Any, k: int) -> Values:
+    """Weights of the last linear layer, for mean pool and linear behind the layer."""
+    a, _ = layer_and_gradient(net, layer, image, k)
+    linear = [m for m in net.modules() if isinstance(m, torch.nn.Linear)][-1]
+    return weighted(a, linear.weight[k].detach().numpy().astype(np.float64))
+
+
+def grad_cam(net: Any, layer: str, image: Any, k: int) -> Values:
+    a, g = layer_and_gradient(net, layer, image, k)
+    return relu(weighted(a, [g[:, :, c].mean() for c in range(g.shape[2])]))
+
+
+def grad_cam_pp(net: Any, layer: str, image: Any, k: int, variant: str = "paper") -> Values:
+    """α = g² / (2 g² + ΣA g³), place by place; the code's variant divides α by its sum where g > 0."""
+    a, g = layer_and_gradient(net, layer, image, k)
+    return relu(weighted(a, pp_weights(a.sum(axis=(0, 1)), g, (g, g**2, g**3), variant)))
+
+
+def pp_weights(total: Any, g: Values, powers: Any, variant: str) -> list[float]:
+    first, second, third = powers
+    weights = []
+    for c in range(g.shape[2]):
+        alpha = np.zeros(g.shape[:2])
+        for place in np.ndindex(*g.shape[:2]):
+            at = (*place, c)
+            below = 2 * second[at] + total[c] * third[at]
+            if first[at] > 0 and below != 0:
+                alpha[place] = second[at] / below
+        if variant == "code" and alpha.sum() != 0:
+            alpha /= alpha.sum()
+        weights.append(float((alpha * relu(first[:, :, c])).sum()))
+    return weights
+
+
+def smooth_grad_cam_pp(net: Any, layer: str, image: Any, k: int, n: int, spread: float = 0.1) -> Values:
+    """The three powers of the gradient, each averaged over noisy copies."""
+    a, _ = layer_and_gradient(net, layer, image, k)
+    gradients = np.stack([layer_and_gradient(net, layer, copy, k)[1] for copy in noisy(image, n, spread, 0)])
+    powers = gradients.mean(0), (gradients**2).mean(0), (gradients**3).mean(0)
+    return relu(weighted(a, pp_weights(a.sum(axis=(0, 1)), gradients[0], powers, "paper")))
+
+
+def xgrad_cam(net: Any, layer: str, image: Any, k: int) -> Values:
+    a, g = layer_and_gradient(net, layer, image, k)
+    total = a.sum(axis=(0, 1))
+    return relu(weighted(a, [(g[..., c] * a[..., c]).sum() / t if t else 0.0 for c, t in enumerate(total)]))
+
+
+def hires_cam(net: Any, layer: str, image: Any, k: int) -> Values:
+    a, g = layer_and_gradient(net, layer, image, k)
+    return relu((g * a).sum(axis=2))
+
+
+def layer_cam(net: Any, layer: str, image: Any, k: int) -> Values:
+    a, g = layer_and_gradient(net, layer, image, k)
+    return relu((relu(g) * a).sum(axis=2))
+
+
+def main_direction(m: Values) -> Values:
+    """Projection on the first right singular vector by a full decomposition."""
+    flat = m.reshape(-1, m.shape[2])
+    found = flat @ np.linalg.svd(flat, full_matrices=False)[2][0]
+    return np.asarray(found * (1 if found @ flat.sum(axis=1) >= 0 else -1)).reshape(m.shape[:2])
+
+
+def eigen_cam(net: Any, layer: str, image: Any, k: int) -> Values:
+    return main_direction(layer_and_gradient(net, layer, image, k)[0])
+
+
+def eigen_grad_cam(net: Any, layer: str, image: Any, k: int) -> Values:
+    a, g = layer_and_gradient(net, layer, image, k)
+    return main_direction(a * g)
+
+
+def ablation_cam(net: Any, layer: str, image: Any, k: int) -> Values:
+    """A whole forward for each channel set to zero."""
+    a, _ = layer_and_gradient(net, layer, image, k)
+    y = logit(net, image, k)
+
+    def without(c: int) -> Any:
+        def change(out: Any) -> Any:
+            out[:, c] = 0
+            return out
+
+        return change
+
+    lost = [y - with_layer(net, layer, image, without(c), k) for c in range(a.shape[2])]
+    return relu(weighted(a, [part / abs(y) for part in lost]))
+
+
+def recipro_cam(net: Any, layer: str, image: Any, k: int) -> Values:
+    """A whole forward for each place left alone, less the empty layer's score."""
+    a, _ = layer_and_gradient(net, layer, image, k)
+    empty = with_layer(net, layer, image, torch.zeros_like, k)
+    out = np.zeros(a.shape[:2])
+    for i, j in np.ndindex(*a.shape[:2]):
+
+        def alone(value: Any, i: int = i, j: int = j) -> Any:
+            kept = torch.zeros_like(value)
+            kept[:, :, i, j] = value[:, :, i, j]
+            return kept
+
+        out[i, j] = with_layer(net, layer, image, alone, k) - empty
+    return out
+
+
+def score_cam(
+    net: Any, layer: str, image: Any, k: int, variant: str = "paper", channels: Any = None, fill: float = 0.0
+) -> Values:
+    """The softmax probability behind every upsampled channel, one at a time."""
+    a, _ = layer_and_gradient(net, layer, image, k)
+    x = nchw(image)[0].numpy().transpose(1, 2, 0)
+    weights = np.zeros(a.shape[2])
+    for c in range(a.shape[2]) if channels is None else channels:
+        small = torch.tensor(a[None, None, :, :, c], dtype=torch.float32)
+        if float(small.max()) == float(small.min()):
+            continue
+        mask = torch.nn.functional.interpolate(small, x.shape[:2], mode="bilinear", align_corners=False)[0, 0].numpy()
+        mask = (mask - mask.min()) / (mask.max() - mask.min())
+        weights[c] = probability(net, fill + (x - fill) * mask[:, :, None], k)
+        if variant == "increase":
+            weights[c] -= probability(net, np.full_like(x, fill), k)
+    return relu(weighted(a, weights))
