@@ -202,8 +202,8 @@ def test_wrong_calls_say_what_to_try() -> None:
         evaluate(model(), spots(1), ["grad_cam"], ["pointing_game"])
     with pytest.raises(InputError, match="one class"):
         evaluate(model(), spots(1), ["grad_cam"], ["deletion"], target=shisen.contrast("red", "blue"))
-    with pytest.raises(InputError, match="baseline"):
-        evaluate(model(), spots(1), ["grad_cam"], ["sparseness"], baseline="rise")
+    with pytest.raises(InputError, match="reference"):
+        evaluate(model(), spots(1), ["grad_cam"], ["sparseness"], reference="rise")
 
 
 def test_results_can_be_kept(tmp_path: Any) -> None:

@@ -55,7 +55,7 @@ def _seconds(text: str) -> float:
 @click.option("-n", "count", default=None, type=click.IntRange(min=1), help="Number of images, drawn at random.")
 @click.option("--seed", default=0, show_default=True, help="Of every random draw.")
 @click.option("--regions", default=None, help="Boxes or masks: COCO .json, VOC .xml, .csv, or a folder of .xml.")
-@click.option("--baseline", default=None, help="What the others are compared with; the first method if left out.")
+@click.option("--reference", default=None, help="What the others are compared with; the first method if left out.")
 @click.option("--lang", type=click.Choice(["en", "ja"]), default="en", show_default=True, help="Of the report.")
 @click.option("--out", default="shisen_out/evaluation", show_default=True, type=click.Path(path_type=Path))
 def evaluate(
@@ -76,7 +76,7 @@ def evaluate(
     from ..evaluation.runner import evaluate as run
     from ..evaluation.words import texts
 
-    settings = {k: choice.pop(k) for k in ("layer", "baseline")}
+    settings = {k: choice.pop(k) for k in ("layer", "reference")}
     target, count, seed = target_of(choice.pop("target")), choice.pop("count"), choice.pop("seed")
     sources = images_of(images)
     boxes = None if regions is None else read_regions(regions)
@@ -97,7 +97,7 @@ def evaluate(
         )
         page = scores.save(out, lang=lang)
     click.echo(scores.table())
-    click.echo(f"\n{scores.facts['n']} images; 95 % intervals; * clearly different from {scores.baseline}.")
+    click.echo(f"\n{scores.facts['n']} images; 95 % intervals; * clearly different from {scores.reference}.")
     for found in scores.differences:
         if found.method not in scores.control_maps:
             click.echo(found.sentence)

@@ -181,14 +181,14 @@ def _evaluated(model: Model, images: Sequence[Any], settings: Sequence[Setting],
     )
 
 
-def joined(parts: Sequence[Scores], baseline: str) -> Scores:
+def joined(parts: Sequence[Scores], reference: str) -> Scores:
     """Return the scores of disjoint images as one."""
     first = parts[0]
     rows: tuple[Row, ...] = tuple(r for part in parts for r in part.rows)
     examples = {k: e for part in parts for k, e in part.examples.items()}
     failures = tuple(f for part in parts for f in part.failures)
     facts = {**first.facts, "n": len(examples)}
-    return Scores(rows, first.methods, first.control_maps, first.metrics, baseline, facts, failures, examples)
+    return Scores(rows, first.methods, first.control_maps, first.metrics, reference, facts, failures, examples)
 
 
 def _finished(

@@ -61,7 +61,7 @@ def content(scores: Scores, lang: str = "en") -> dict[str, Any]:
         "lang": lang,
         "t": words,
         "facts": scores.facts,
-        "baseline": scores.baseline,
+        "reference": scores.reference,
         "heads": [(k, arrow(k)) for k in scores.metrics],
         "table": table(scores),
         "cautions": cautions(scores, lang),

@@ -48,7 +48,7 @@ def evaluate(
     out: str | Path | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
     regions: Mapping[str, Any] | None = None,
-    baseline: str | None = None,
+    reference: str | None = None,
     control_maps: Sequence[str] = tuple(CONTROL_MAPS),
     progress: Progress | None = None,
 ) -> Scores:
@@ -66,7 +66,7 @@ def evaluate(
         out: a folder; maps and figures are kept there and a stopped run goes on.
         options: method or metric name → its options.
         regions: file name → boxes or mask (see `annotations.read_regions`); for metrics that compare with a region.
-        baseline: name of the setting that the others are compared with; the first if None.
+        reference: name of the setting that the others are compared with; the first if None.
         floors: maps that know nothing, evaluated beside the methods.
         progress: called after every group of images.
 
@@ -94,17 +94,17 @@ def evaluate(
             explain_error("At least one image must be usable.", f"{len(failures)} failures", "See the first error.")
         )
     settings = run.settings
-    first = settings[0].name if baseline is None else baseline
+    first = settings[0].name if reference is None else reference
     if first not in [s.name for s in settings]:
         raise InputError(
-            explain_error("The baseline must be one of the evaluated settings.", repr(first), "Add it to methods.")
+            explain_error("The reference must be one of the evaluated settings.", repr(first), "Add it to methods.")
         )
     return Scores(
         rows=tuple(rows),
         methods=tuple(s.name for s in settings),
         control_maps=tuple(s.name for s in settings if s.floor),
         metrics=tuple(m.name for m in run.metrics),
-        baseline=first,
+        reference=first,
         facts={
             "model": model.name,
             "n": len(examples),

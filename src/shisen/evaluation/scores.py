@@ -55,7 +55,7 @@ class Scores:
         methods: names of the settings, floors last.
         floors: names of those that know nothing about the network.
         metrics: names.
-        baseline: the setting that the others are compared with.
+        reference: the setting that the others are compared with.
         facts: model, number of images, options, seed.
         failures: images that could not be used, and why.
         exhibits: images with maps, by image digest.
@@ -65,7 +65,7 @@ class Scores:
     methods: tuple[str, ...]
     control_maps: tuple[str, ...]
     metrics: tuple[str, ...]
-    baseline: str
+    reference: str
     facts: Mapping[str, Any] = field(default_factory=dict)
     failures: tuple[tuple[str, str], ...] = ()
     examples: Mapping[str, Example] = field(default_factory=dict)
@@ -96,17 +96,17 @@ class Scores:
         """Every mean with its interval."""
         return tuple(self.score(m, k) for m in self.methods for k in self.metrics)
 
-    def difference(self, method: str, baseline: str, metric: str) -> Difference:
+    def difference(self, method: str, reference: str, metric: str) -> Difference:
         """Return the paired comparison of two settings on the images they share."""
-        one, other = self.of(method, metric), self.of(baseline, metric)
+        one, other = self.of(method, metric), self.of(reference, metric)
         pairs = np.asarray([(one[p].value, other[p].value) for p in one if p in other])
-        return difference(method, baseline, metric, pairs, METRICS[metric].higher_is_better)
+        return difference(method, reference, metric, pairs, METRICS[metric].higher_is_better)
 
     @cached_property
     def differences(self) -> tuple[Difference, ...]:
-        """Every setting against the baseline."""
+        """Every setting against the reference."""
         return tuple(
-            self.difference(m, self.baseline, k) for m in self.methods if m != self.baseline for k in self.metrics
+            self.difference(m, self.reference, k) for m in self.methods if m != self.reference for k in self.metrics
         )
 
     def curve(self, method: str, metric: str) -> npt.NDArray[np.float64]:
@@ -126,7 +126,7 @@ class Scores:
         return html_table(self)
 
     def table(self) -> str:
-        """Return the figures as text, a line a setting; * is clearly different from the baseline."""
+        """Return the figures as text, a line a setting; * is clearly different from the reference."""
         marks = {(d.method, d.metric): d.verdict for d in self.differences}
         head = ["method", *(f"{k} {arrow(k)}" for k in self.metrics)]
         lines = [head]
@@ -146,9 +146,9 @@ class Scores:
             spec = METRICS[s.metric]
             row = {"method": s.method, "floor": s.method in self.control_maps, "metric": s.metric, "unit": spec.unit}
             row |= {"value": s.value, "low": s.low, "high": s.high, "n": s.n, "direction": spec.direction}
-            if s.method != self.baseline:
-                d = self.difference(s.method, self.baseline, s.metric)
-                row |= {"against": self.baseline, "difference": d.interval.value, "difference_low": d.interval.low}
+            if s.method != self.reference:
+                d = self.difference(s.method, self.reference, s.metric)
+                row |= {"against": self.reference, "difference": d.interval.value, "difference_low": d.interval.low}
                 row |= {"difference_high": d.interval.high, "p": d.p, "verdict": d.verdict}
             found.append(row)
         return found
@@ -168,7 +168,7 @@ class Scores:
         """Write everything: facts, means, comparisons, every single figure, failures."""
         content = {
             "facts": dict(self.facts),
-            "baseline": self.baseline,
+            "reference": self.reference,
             "scores": self.records(),
             "rows": [{**vars(r), "parts": dict(r.parts)} for r in self.rows],
             "failures": [{"image": s, "error": e} for s, e in self.failures],

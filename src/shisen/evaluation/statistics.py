@@ -70,15 +70,15 @@ class Difference:
     """One setting against another on the same images, by one metric.
 
     Attributes:
-        method, baseline: names of the two.
+        method, reference: names of the two.
         metric: name of the metric.
-        interval: of the mean difference, method minus baseline.
+        interval: of the mean difference, method minus reference.
         p: probability of so large a difference if there were none.
         higher_is_better: direction of the metric, or None.
     """
 
     method: str
-    baseline: str
+    reference: str
     metric: str
     interval: Interval
     p: float
@@ -98,14 +98,14 @@ class Difference:
         """The finding in words."""
         i = self.interval
         return (
-            f"{self.method} against {self.baseline} by {self.metric}: {self.verdict} "
+            f"{self.method} against {self.reference} by {self.metric}: {self.verdict} "
             f"({i.value:+.3g}, 95 % interval {i.low:+.3g} to {i.high:+.3g}, n = {i.n}, p = {self.p:.3g})."
         )
 
 
 def difference(
     method: str,
-    baseline: str,
+    reference: str,
     metric: str,
     pairs: npt.NDArray[Any],
     higher_is_better: bool | None,
@@ -113,10 +113,10 @@ def difference(
     """Return the paired comparison of two settings.
 
     Args:
-        method, baseline, metric: names.
-        pairs: `(n, 2)`: method's and baseline's figure for each image.
+        method, reference, metric: names.
+        pairs: `(n, 2)`: method's and reference's figure for each image.
         higher_is_better: the metric's direction.
     """
     d = np.asarray(pairs, dtype=np.float64).reshape(-1, 2)
     d = d[:, 0] - d[:, 1]
-    return Difference(method, baseline, metric, bootstrap(d), sign_flip_p(d), higher_is_better)
+    return Difference(method, reference, metric, bootstrap(d), sign_flip_p(d), higher_is_better)
