@@ -18,7 +18,7 @@ def made(affected: int, strength: float = 1.0) -> np.ndarray:
     return fine
 
 
-@pytest.mark.parametrize("carriers", [4, 10, 40])
+@pytest.mark.parametrize("affected", [4, 10, 40])
 def test_a_group_is_gathered_from_a_few_of_it(affected: int) -> None:
     common = likeness(made(affected), OWN)
     start = np.zeros(120, bool)

@@ -22,7 +22,7 @@ def natural(count: int, seed: int) -> np.ndarray:
 LABELS = np.repeat([0, 1, 2], 30)
 
 
-@pytest.mark.parametrize("carriers", [6, 15, 30])
+@pytest.mark.parametrize("affected", [6, 15, 30])
 def test_an_opaque_patch_is_found(affected: int) -> None:
     canvases = natural(90, 1)
     stamp = np.random.default_rng(7).integers(0, 256, (14, 14, 3)).astype(np.uint8)

@@ -247,7 +247,7 @@ def text(pixels: Pixels8) -> float:
     best = 0.0
     for sign in (1.0, -1.0):
         values = sign * gray
-        strokes = values - ndimage.gray_opening(values, size=(5, 5)) > 40
+        strokes = values - ndimage.grey_opening(values, size=(5, 5)) > 40
         changes = np.zeros(gray.shape, np.float32)
         changes[:, 1:] = strokes[:, 1:] != strokes[:, :-1]
         density = ndimage.uniform_filter(changes, (7, min(28, gray.shape[1])), mode="constant")
