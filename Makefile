@@ -8,7 +8,7 @@ KERAS := .venv-keras
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install -q --disable-pip-version-check
 
-.PHONY: demo test test-slow check docs bench clean
+.PHONY: demo messages test test-slow check docs bench clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -49,6 +49,9 @@ check: $(VENV)/dev.stamp  ## lint, format, types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python docs/generate.py --check
+
+messages: $(VENV)/dev.stamp  ## collect the messages for translators, and compile the catalogs
+	$(BIN)/python tools/messages.py
 
 docs: $(VENV)/dev.stamp  ## the generated parts of the documentation
 	$(BIN)/python docs/generate.py

@@ -158,7 +158,7 @@ def test_the_page_speaks_japanese(visit: Any) -> None:
     alt(visit, "tiger cat")
     visit.get_by_text("日本語").click()
     visit.wait_for_selector('button[role=tab]:has-text("説明")', timeout=WAIT)
-    visit.wait_for_selector('#shisen-summary:has-text("ネットワークの答え")', timeout=WAIT)
+    visit.wait_for_selector('#shisen-summary:has-text("予測")', timeout=WAIT)
     assert "PNG を保存" in visit.locator("#shisen-png").inner_text()
 
 
@@ -209,7 +209,7 @@ def test_a_slow_method_says_how_far_it_is_and_can_be_canceled(visit: Any, sessio
     box.fill("rise")
     box.press("Enter")
     visit.wait_for_function(PRESSED, timeout=WAIT)  # in one go: the button is drawn anew five times a second
-    visit.wait_for_selector('#shisen-status:has-text("Stopped")', timeout=WAIT)
+    visit.wait_for_selector('#shisen-status:has-text("Canceled")', timeout=WAIT)
     assert session.asked == asked
     assert over(visit) == old
 
@@ -235,7 +235,7 @@ def test_long_work_can_be_canceled(visit: Any, session: Any) -> None:
     visit.locator("#shisen-go-trust").click()
     visit.wait_for_selector("#shisen-trust-status .shisen-note", timeout=WAIT)
     visit.locator("#shisen-stop-trust").click()
-    visit.wait_for_selector('#shisen-trust-status:has-text("Stopped")', timeout=WAIT)
+    visit.wait_for_selector('#shisen-trust-status:has-text("Canceled")', timeout=WAIT)
     assert visit.locator(".shisen-report").count() == 0
 
 

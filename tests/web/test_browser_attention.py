@@ -94,7 +94,7 @@ def test_every_head_is_drawn_and_one_is_chosen_with_sliders(seen: Any) -> None:
 def test_on_a_phone_in_japanese_nothing_is_wider_than_the_screen(seen: Any) -> None:
     seen.set_viewport_size({"width": 390, "height": 844})
     seen.get_by_text("日本語").click()
-    seen.locator("#shisen-go-attention", has_text="注意を表示").click(timeout=WAIT)
+    seen.locator("#shisen-go-attention", has_text="アテンションを表示").click(timeout=WAIT)
     one = seen.frame_locator("#shisen-heads iframe")
     assert one.locator("#head-name").inner_text(timeout=WAIT) == "全ヘッドの平均"
     assert one.locator("html").evaluate("e => e.scrollWidth <= e.clientWidth")

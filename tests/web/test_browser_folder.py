@@ -55,7 +55,7 @@ def test_channels_and_filters_are_drawn_and_a_network_without_attention_says_so(
     look.locator("#shisen-go-filters").click()
     assert wide(look, "#shisen-filters") >= 2 * 128
     tab(look, "Attention")
-    look.get_by_text("This network has no attention").wait_for(timeout=WAIT)
+    look.get_by_text("This model has no attention").wait_for(timeout=WAIT)
 
 
 def test_channels_that_are_no_numbers_are_refused_in_words(look: Any) -> None:
@@ -122,7 +122,7 @@ def test_an_audit_that_was_stopped_goes_on_when_started_again(look: Any) -> None
     look.locator("#shisen-go-audit").click()
     look.wait_for_selector("#shisen-audit-status progress", timeout=WAIT)
     look.locator("#shisen-stop-audit").click()
-    look.wait_for_selector('#shisen-audit-status:has-text("goes on from here"), .shisen-finding', timeout=WAIT)
+    look.wait_for_selector('#shisen-audit-status:has-text("continues from here"), .shisen-finding', timeout=WAIT)
     look.locator("#shisen-go-audit").click()
     look.wait_for_selector(".shisen-finding", timeout=WAIT)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from .._core.i18n import N_
 from ..errors import InputError, ShisenError, ShisenWarning, explain_error, of_kind, require, unknown
 from ..training.data import Dataset, read_dataset
 from .candidates import Candidate, describe
@@ -104,9 +105,9 @@ def audit(
     target = Path(out)
     chosen = _method(model, method)
     walked = _walked(model, data, target, (told, chosen))
-    told("Looking for what goes with a class", 0, 1)
+    told(N_("Looking for what goes with a class"), 0, 1)
     suspects = proposed(walked)
-    told("Looking for what goes with a class", 1, 1)
+    told(N_("Looking for what goes with a class"), 1, 1)
     found = proven(model, walked, suspects, told)
     matrix, _ = confusion_of(model, walked)
     other = None

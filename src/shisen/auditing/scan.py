@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from .._core.i18n import N_
 from .._core.prefetch import prefetched
 from ..errors import ModelError, ShisenError
 from ..targets import ClassObjective, TopKObjective, class_logits, to_numpy
@@ -96,7 +97,7 @@ def walk(
         read = [next(stream) for _ in own]
         rows.write(part, _part(model, (layer, method), (items, targets, own), read))
         done += len(own)
-        progress("Looking at images", done, len(items))
+        progress(N_("Looking at images"), done, len(items))
 
 
 def _layer(model: Model) -> str | None:

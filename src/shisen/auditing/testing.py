@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from .._core.i18n import N_
 from .candidates import Candidate, candidates, describe
 from .confusion import Confusion, confusion
 from .findings import Finding, findings
@@ -119,7 +120,7 @@ def proven(model: Model, walked: Scan, suspects: Sequence[Candidate], told: Prog
     pairs: list[tuple[Candidate, Effect | None]] = []
     for number, candidate in enumerate(suspects):
         pairs.append((candidate, _effect(model, candidate, folder, walked.rows.folder)))
-        told("Intervening", number + 1, len(suspects))
+        told(N_("Intervening"), number + 1, len(suspects))
     used = [f.candidate for f in findings(pairs) if f.used]
     for number, (candidate, effect) in enumerate(pairs):
         held = affected(used, candidate.label, walked.usable)

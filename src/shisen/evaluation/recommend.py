@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from .._core.i18n import N_, Message
 from ..errors import InputError, explain_error
 from ..models.model import Model
 from ..registry import Method
@@ -111,7 +112,9 @@ def recommend(
         search.look(alive, choosing[first : first + BLOCK])
         spent = monotonic() - start
         if progress is not None:
-            progress(min(len(choosing), first + BLOCK), len(choosing), f"Choosing among {len(alive)} settings")
+            progress(
+                min(len(choosing), first + BLOCK), len(choosing), Message("Choosing among {n} settings", n=len(alive))
+            )
         if spent > budget * FOR_CHOOSING:
             break
         if len(alive) > 2:  # the default stays, so that differences are paired on as many images as possible
@@ -124,7 +127,7 @@ def recommend(
     for first in range(0, len(confirming), BLOCK):
         confirmed.append(_evaluated(model, confirming[first : first + BLOCK], finalists, seed))
         if progress is not None:
-            progress(min(len(confirming), first + BLOCK), len(confirming), "Confirming")
+            progress(min(len(confirming), first + BLOCK), len(confirming), N_("Confirming"))
         if monotonic() - start > budget and first + BLOCK >= min(len(confirming), 2 * BLOCK):
             break
     scores = joined(confirmed, tried[0].name)

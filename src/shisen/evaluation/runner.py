@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import attribution as _fill_methods  # noqa: F401
 from .. import registry
+from .._core.i18n import N_
 from .._core.prefetch import prefetched
 from ..errors import InputError, ShisenError, explain_error
 from ..models.model import Model
@@ -86,7 +87,7 @@ def evaluate(
     for done, group in run.groups(sources, target, failures):
         rows += run.rows(group, examples)
         if progress is not None:
-            progress(done, total, "Evaluating")
+            progress(done, total, N_("Evaluating"))
     if run.collage_metrics:
         rows += run.collage_rows(progress)
     if not examples:
@@ -323,7 +324,7 @@ class _Run:
         for done, collage in enumerate(made):
             rows += self._collage(collage, [pool[i][0] for i in collage.members])
             if progress is not None:
-                progress(done + 1, len(made), "Playing the grid game")
+                progress(done + 1, len(made), N_("Playing the grid game"))
         return rows
 
     def _collage(self, collage: grid.Collage, members: Sequence[Shown]) -> list[Row]:

@@ -16,6 +16,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from .._core.i18n import N_
 from ..errors import ModelError, explain_error
 from .cache import Cache, replace_file
 from .settings import TRAINED_SHARE, Epoch, Part, Progress, Settings, figures, rate_at, stale
@@ -104,7 +105,7 @@ class KerasTrainer:
             if stale(state.history, settings.patience):
                 break
             state.close_epoch(self._one_epoch(learn, settings, epoch, steps), self._measured(check))
-            progress("Training", epoch, settings.epochs)
+            progress(N_("Training"), epoch, settings.epochs)
         tail.set_weights(state.best)
         return [Epoch(int(row[0]), *row[1:]) for row in state.history]
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional as F
 
+from .._core.i18n import N_
 from .cache import Cache, replace_file
 from .settings import Epoch, Part, Progress, Settings, figures, rate_at, stale
 from .split import Split, split
@@ -194,7 +195,7 @@ def train(
             break
         learned = _one_epoch(parts, optimizer, learn, settings, (epoch, steps, total))
         _close_epoch(parts, optimizer, state, (learned, check), checkpoint)
-        progress("Training", epoch, settings.epochs)
+        progress(N_("Training"), epoch, settings.epochs)
     parts.tail.load_state_dict(state["best"])
     parts.net.eval()
     return [Epoch(*row) for row in state["history"]]

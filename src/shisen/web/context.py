@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
+from .._core.i18n import translator
 from ..errors import ShisenError
 from .jobs import Exports, Far, Jobs
 from .session import Session
-from .words import LANGUAGES, Said, Spoken, in_words, progress_words, say
+from .words import LANGUAGES, Said, Spoken, in_words, say
 
 log = logging.getLogger("shisen.web")
 
@@ -138,7 +139,7 @@ def how_far(far: Far, lang: str, stop: str = "") -> str:
         lang: the visitor's language.
         stop: name of the part that stops the work, for a button beside the bar; empty for none.
     """
-    words = escape(progress_words(far.words, lang))
+    words = escape(translator(lang)(far.words))
     text = words if not far.total else say("working", lang).format(words=words, done=far.done, total=far.total)
     value = f'max="{far.total}" value="{far.done}" ' if far.total else ""
     press = f'<button type="button" class="shisen-press" data-press="{stop}">{say("cancel", lang)}</button>'

@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from .. import api
+from .._core.i18n import translator
 from ..adapters.wrappers import Watched
 from ..errors import ShisenError
 from ..inspect.activations import ActivationGrids, activations
@@ -219,14 +220,13 @@ class Session:
         """Say which layer is the default, and why; empty where there is none."""
         if self.default is None:
             return ""
-        shape = dict(zip("hwc", self.default.shape, strict=False))
-        reason = self.default.reason if lang != "ja" or len(shape) < 3 else say("reason", lang).format(**shape)
+        reason = translator(lang)(self.default.reason)
         return say("default_layer", lang).format(layer=self.default.path, reason=reason)
 
     @staticmethod
     def warning(seen: Explanation, lang: str) -> str:
         """Return why a map shows no evidence, if it shows none."""
-        return "" if not seen.warning else say("no_evidence", lang) if lang == "ja" else seen.warning
+        return translator(lang)(seen.warning)
 
 
 class _Turn:

@@ -7,6 +7,7 @@ from html import escape
 from time import perf_counter
 from typing import Any
 
+from .._core.i18n import N_
 from ..evaluation.metrics import METRICS
 from ..evaluation.recommend import Recommendation, recommend
 from ..evaluation.runner import evaluate
@@ -80,7 +81,7 @@ def measured(b: Build) -> None:
         images = [str(b.session.store.path(name)) for name in b.session.store.names]
 
         def work(step: Any) -> Any:
-            far: list[Any] = [0, min(int(count), len(images)), "Evaluating"]
+            far: list[Any] = [0, min(int(count), len(images)), N_("Evaluating")]
 
             def told(done: int, total: int, words: str) -> None:
                 far[:] = [done, total, words]
@@ -152,7 +153,7 @@ def recommended(b: Build) -> None:
             raise Said(say("few_images", lang).format(n=len(images), least=LEAST))
 
         def work(step: Any) -> Any:
-            far: list[Any] = [0, 0, "Choosing"]
+            far: list[Any] = [0, 0, N_("Choosing")]
 
             def told(done: int, total: int, words: str) -> None:
                 far[:] = [done, total, words]
