@@ -29,13 +29,13 @@ from shisen.targets import ClassObjective, to_numpy
 
 LAYERS = ("head.norm", "head", "blocks.6", "blocks.5", "blocks.4", "blocks.3")
 LIGHT: dict[str, dict[str, Any]] = {
-    "smooth_grad": {"n": 16},
-    "smooth_grad_cam_pp": {"n": 8},
-    "integrated_gradients": {"n": 16},
+    "smooth_grad": {"n_samples": 16},
+    "smooth_grad_cam_pp": {"n_samples": 8},
+    "integrated_gradients": {"n_steps": 16},
     "score_cam": {"max_channels": 64},
-    "rise": {"n": 300},
-    "lime": {"n": 200},
-    "kernel_shap": {"n": 200},
+    "rise": {"n_samples": 300},
+    "lime": {"n_samples": 200},
+    "kernel_shap": {"n_samples": 200},
     "occlusion": {"window": 64, "stride": 64},
 }
 """Fewer passes than the defaults, so that the table is made in minutes; said beside the figures."""

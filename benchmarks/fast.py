@@ -35,13 +35,13 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "eigen_cam": {},
     "ablation_cam": {},
     "recipro_cam": {},
-    "score_cam": {"passes": 64},
-    "rise": {"n": 250},
+    "score_cam": {"max_evals": 64},
+    "rise": {"n_samples": 250},
     "occlusion": {},
-    "lime": {"n": 250},
+    "lime": {"n_samples": 250},
     "gradient": {},
-    "smooth_grad": {"n": 10},
-    "integrated_gradients": {"steps": 10},
+    "smooth_grad": {"n_samples": 10},
+    "integrated_gradients": {"n_steps": 10},
     "guided_grad_cam": {},
 }
 

@@ -124,7 +124,7 @@ def things_of(s: Setting) -> dict[str, tuple[Callable[[], Any], str]]:
     like_them = "score_cam, fill as the peers"
     return {
         "score_cam": (lambda: s.ours("score_cam"), ""),
-        "score_cam, passes=64": (lambda: s.ours("score_cam", passes=64), "score_cam"),
+        "score_cam, max_evals=64": (lambda: s.ours("score_cam", max_evals=64), "score_cam"),
         like_them: (lambda: s.ours("score_cam", fill=s.zero), ""),
         "torch-cam ScoreCAM": (s.torch_cam, like_them),
         "pytorch-grad-cam ScoreCAM": (lambda: s.pytorch_grad_cam("ScoreCAM"), like_them),

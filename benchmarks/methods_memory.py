@@ -42,7 +42,7 @@ def one(method: str, count: int, batch_size: int) -> None:
     body = [torch.nn.Conv2d(3, 2048, 32, 32), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()]
     model = Batched(TorchClassifier(torch.nn.Sequential(*body, torch.nn.Linear(2048, 10))), batch_size)
     x = np.random.default_rng(0).random((1, 224, 224, 3), dtype=np.float32)
-    options = {"layer": "1", "max_channels": count} if method == "score_cam" else {"n": count}
+    options = {"layer": "1", "max_channels": count} if method == "score_cam" else {"n_samples": count}
     objective = ClassObjective("class 0", ((1.0, (0,)),))
     if method == "nothing":
         model.activations(x)

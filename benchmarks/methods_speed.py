@@ -177,7 +177,7 @@ def smooth_grad(rounds: int, draws: int = 50) -> dict[str, Any]:
     things: Things = {
         "forward": setting.forward,
         f"{draws} batched forwards and input backwards": plain,
-        "smooth_grad": setting.ours("smooth_grad", n=draws),
+        "smooth_grad": setting.ours("smooth_grad", n_samples=draws),
     }
     try:
         from captum.attr import NoiseTunnel, Saliency
@@ -239,7 +239,7 @@ def score_cam_fast(rounds: int, passes: int = 64) -> dict[str, Any]:
                 setting.net(setting.x * masks[i : i + 4])
 
     base = f"{passes} masked forwards"
-    things: Things = {base: plain, f"score_cam, passes={passes}": setting.ours("score_cam", passes=passes)}
+    things: Things = {base: plain, f"score_cam, max_evals={passes}": setting.ours("score_cam", max_evals=passes)}
     return {f"{passes} passes": table(in_turns(things, rounds), base)}
 
 

@@ -19,14 +19,14 @@ CLASSES = 5
 PHOTOS = ("cat", "coffee", "rocket", "astronaut")
 # as few passes as show the point, and one image, for methods that take many
 FEW: dict[str, dict[str, Any]] = {
-    "smooth_grad": {"n": 4},
-    "smooth_grad_cam_pp": {"n": 4},
-    "integrated_gradients": {"n": 8},
+    "smooth_grad": {"n_samples": 4},
+    "smooth_grad_cam_pp": {"n_samples": 4},
+    "integrated_gradients": {"n_steps": 8},
     "score_cam": {"max_channels": 96},
     "occlusion": {"window": 56, "stride": 28},
-    "rise": {"n": 48},
-    "lime": {"n": 48, "pieces": "7x7"},
-    "kernel_shap": {"n": 48, "pieces": "7x7"},
+    "rise": {"n_samples": 48},
+    "lime": {"n_samples": 48, "pieces": "7x7"},
+    "kernel_shap": {"n_samples": 48, "pieces": "7x7"},
 }
 
 

@@ -83,13 +83,15 @@ def one(model: Any, image: Any, k: int, many: dict[str, Any]) -> dict[str, Any]:
         objective = objective_of(k, score)
         for kind, options in KINDS.items():
             for n in COUNTS:
-                maps = METHODS["rise"](model, image[None], objective, n=n, **options)
+                maps = METHODS["rise"](model, image[None], objective, n_samples=n, **options)
                 row[f"{score}, {kind}, {n}"] = like_many(to_numpy(maps.values), many[score])
         for stop in STOPS:
-            maps = METHODS["rise"](model, image[None], objective, n=1000, stop=stop, **KINDS["balanced, regression"])
+            maps = METHODS["rise"](
+                model, image[None], objective, n_samples=1000, stop=stop, **KINDS["balanced, regression"]
+            )
             row[f"{score}, stop {stop}"] = [
                 like_many(to_numpy(maps.values), many[score]),
-                maps.notes["passes"][0],
+                maps.notes["n_samples"][0],
                 maps.notes["agreement"][0],
             ]
         row[f"{score}, ceiling"] = float(many[f"{score} ceiling"])

@@ -29,9 +29,9 @@ from shisen.targets import ClassObjective, to_numpy
 
 WAYS: dict[str, dict[str, Any]] = {
     "exact": {},
-    "passes=32": {"passes": 32},
-    "passes=64": {"passes": 64},
-    "passes=128": {"passes": 128},
+    "max_evals=32": {"max_evals": 32},
+    "max_evals=64": {"max_evals": 64},
+    "max_evals=128": {"max_evals": 128},
     "max_channels=64": {"max_channels": 64},
     "tolerance=0.05": {"tolerance": 0.05},
     "tolerance=0.2": {"tolerance": 0.2},

@@ -24,9 +24,9 @@ from shisen.registry import METHODS
 from shisen.targets import ClassObjective, to_numpy
 
 WAYS: dict[str, dict[str, Any]] = {
-    "25 draws": {"n": 25},
-    "50 draws": {"n": 50},
-    "50 draws, antithetic": {"n": 50, "antithetic": True},
+    "25 draws": {"n_samples": 25},
+    "50 draws": {"n_samples": 50},
+    "50 draws, antithetic": {"n_samples": 50, "antithetic": True},
     "stop=0.8": {"stop": 0.8},
     "stop=0.9": {"stop": 0.9},
     "stop=0.95": {"stop": 0.95},
@@ -45,11 +45,11 @@ def one(model: Any, image: Any, most: int, many: int) -> dict[str, list[float]]:
     def maps(**options: Any) -> Any:
         return METHODS["smooth_grad"](model, image, objective, **options)
 
-    reference = flat(maps(n=many, seed=7).values)
+    reference = flat(maps(n_samples=many, seed=7).values)
     found = {}
     for way, options in WAYS.items():
-        made = maps(**{"n": most, **options})
-        passes = made.notes["passes"][0] if "passes" in made.notes else options["n"]
+        made = maps(**{"n_samples": most, **options})
+        passes = made.notes["n_samples"][0] if "n_samples" in made.notes else options["n_samples"]
         found[way] = [float(np.corrcoef(flat(made.values), reference)[0, 1]), float(passes)]
     return found
 

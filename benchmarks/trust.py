@@ -75,7 +75,7 @@ MASKED = ("rise", "lime", "kernel_shap")
 """They ask about a thousand and more altered images, so they are measured in half precision."""
 ORDERED = ("insertion_deletion", "adcc", "average_drop", "increase", "complexity", "sparseness")
 MARK = "<!-- what follows is written by benchmarks/trust.py -->"
-HALVED = {"insertion_deletion": {"steps": 8}}
+HALVED = {"insertion_deletion": {"n_steps": 8}}
 
 
 def markdown(scores: Scores) -> list[str]:
@@ -122,7 +122,7 @@ def layers(measure: Any, given: Any, choosing: Sequence[str], confirming: Sequen
     return [
         "## Which layer, which variant",
         "",
-        f"EfficientNet-Lite0, {first.facts['n']} photos (the choosing half), curves of 8 steps.",
+        f"EfficientNet-Lite0, {first.facts['n_images']} photos (the choosing half), curves of 8 steps.",
         "",
         *markdown(first),
         "",
@@ -131,8 +131,8 @@ def layers(measure: Any, given: Any, choosing: Sequence[str], confirming: Sequen
         f"Taken from the choosing half: `{chosen(first)}` has the largest insertion − deletion + ADCC / 100; "
         f"`{surest(first)}` keeps the largest distance to the aims (ADCC 82, average drop 15) in units of its "
         "interval; "
-        f"`{ONE_PASS.name}` needs one pass. On {second.facts['n']} other photos, which played no part in the choice, "
-        "with curves of 16 steps:",
+        f"`{ONE_PASS.name}` needs one pass. On {second.facts['n_images']} other photos, which played no part in the "
+        "choice, with curves of 16 steps:",
         "",
         *markdown(second),
         "",
@@ -210,7 +210,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         metrics = given.metrics.split(",")
         found = measure(choosing[:n], methods, metrics, control_maps=control_maps)
         words = " In half precision (`--fast`)." if any(m in MASKED for m in methods) else ""
-        return [f"## {title}", "", f"{found.facts['n']} photos, curves of 16 steps.{words}", "", *markdown(found), ""]
+        return [
+            f"## {title}",
+            "",
+            f"{found.facts['n_images']} photos, curves of 16 steps.{words}",
+            "",
+            *markdown(found),
+            "",
+        ]
 
     work = {
         "choose": partial(layers, measure, given, choosing, confirming),

@@ -58,7 +58,7 @@ def test_input_x_gradient(net: nets.Toy) -> None:
 def test_integrated_gradients(net: nets.Toy) -> None:
     x = nets.images()
     found = theirs(attr.IntegratedGradients(net), x, n_steps=32, method="riemann_middle", baselines=0.5)
-    agree(ours("integrated_gradients", net, x, n=32, baseline="gray"), found)
+    agree(ours("integrated_gradients", net, x, n_steps=32, baseline="gray"), found)
 
 
 def test_guided_backprop(relu_net: nets.Toy) -> None:

@@ -21,18 +21,18 @@ K = 1
 PLAIN = {
     "gradient": ({}, lambda net, x, k: gradients.gradient(net, x, k)),
     "input_x_gradient": ({}, lambda net, x, k: gradients.input_x_gradient(net, x, k)),
-    "smooth_grad": ({"n": 6}, lambda net, x, k: gradients.smooth_grad(net, x, k, 6)),
+    "smooth_grad": ({"n_samples": 6}, lambda net, x, k: gradients.smooth_grad(net, x, k, 6)),
     "smooth_grad square": (
-        {"n": 6, "statistic": "square"},
+        {"n_samples": 6, "statistic": "square"},
         lambda net, x, k: gradients.smooth_grad(net, x, k, 6, "square"),
     ),
     "smooth_grad variance": (
-        {"n": 6, "statistic": "variance"},
+        {"n_samples": 6, "statistic": "variance"},
         lambda net, x, k: gradients.smooth_grad(net, x, k, 6, "variance"),
     ),
-    "integrated_gradients": ({"n": 7}, lambda net, x, k: gradients.integrated_gradients(net, x, k, 7)),
+    "integrated_gradients": ({"n_steps": 7}, lambda net, x, k: gradients.integrated_gradients(net, x, k, 7)),
     "integrated_gradients gray": (
-        {"n": 7, "baseline": "gray"},
+        {"n_steps": 7, "baseline": "gray"},
         lambda net, x, k: gradients.integrated_gradients(net, x, k, 7, 0.5),
     ),
     "guided_backprop": ({}, lambda net, x, k: gradients.guided_backprop(net, x, k)),
@@ -42,9 +42,9 @@ PLAIN = {
         {"window": 4, "stride": 3},
         lambda net, x, k: perturbations.occlusion(net, x, k, 4, 3),
     ),
-    "rise": ({"n": 40}, lambda net, x, k: perturbations.rise(net, x, k, 40)),
+    "rise": ({"n_samples": 40}, lambda net, x, k: perturbations.rise(net, x, k, 40)),
     "rise paper": (
-        {"n": 40, "variant": "paper"},
+        {"n_samples": 40, "variant": "paper"},
         lambda net, x, k: perturbations.rise(net, x, k, 40, variant="paper"),
     ),
 }
@@ -53,7 +53,7 @@ LAYERED = {
     "grad_cam": ({}, lambda net, layer, x, k: cams.grad_cam(net, layer, x, k)),
     "grad_cam_pp": ({}, lambda net, layer, x, k: cams.grad_cam_pp(net, layer, x, k)),
     "grad_cam_pp code": ({"variant": "code"}, lambda net, layer, x, k: cams.grad_cam_pp(net, layer, x, k, "code")),
-    "smooth_grad_cam_pp": ({"n": 4}, lambda net, layer, x, k: cams.smooth_grad_cam_pp(net, layer, x, k, 4)),
+    "smooth_grad_cam_pp": ({"n_samples": 4}, lambda net, layer, x, k: cams.smooth_grad_cam_pp(net, layer, x, k, 4)),
     "xgrad_cam": ({}, lambda net, layer, x, k: cams.xgrad_cam(net, layer, x, k)),
     "hires_cam": ({}, lambda net, layer, x, k: cams.hires_cam(net, layer, x, k)),
     "layer_cam": ({}, lambda net, layer, x, k: cams.layer_cam(net, layer, x, k)),
@@ -139,7 +139,7 @@ def test_methods_over_pieces(name: str) -> None:
         twin = [perturbations.lime(pixels, one, K, pieces, 60) for one in x]
     else:  # 2⁸ = 256 choices fit into n, so the regression must give the definition's values
         twin = [perturbations.shapley(pixels, one, K, pieces) for one in x]
-    found = ask(name, TorchClassifier(net), x, n=60 if name == "lime" else 300, pieces="2x4")
+    found = ask(name, TorchClassifier(net), x, n_samples=60 if name == "lime" else 300, pieces="2x4")
     same(found.values, np.stack([perturbations.painted(values, pieces) for values in twin]))
 
 
@@ -147,7 +147,7 @@ def test_drawn_choices_come_near_the_shapley_values() -> None:
     net, x = nets.Toy(bent=True), nets.images(1)
     pieces = cut(x[0], "3x3", 10.0)
     want = perturbations.painted(perturbations.shapley(nets.Pixels(net), x[0], K, pieces), pieces)
-    found = ask("kernel_shap", TorchClassifier(net), x, n=400, pieces="3x3")  # of 512
+    found = ask("kernel_shap", TorchClassifier(net), x, n_samples=400, pieces="3x3")  # of 512
     same(found.values[0], want, fraction=0.02)
 
 

@@ -115,7 +115,9 @@ def test_directions_have_no_correlation_over_all_masks() -> None:
 def test_all_kinds_have_the_expectation_of_the_papers_map(kind: dict[str, Any], linear: bool) -> None:
     x = nets.images(1, 8, 12)
     net, want = expected(linear, kind.get("p", 0.5))
-    found = np.mean([maps(TorchClassifier(net), x, n=600, cells=2, seed=s, **kind)[0] for s in range(4)], axis=0)
+    found = np.mean(
+        [maps(TorchClassifier(net), x, n_samples=600, cells=2, seed=s, **kind)[0] for s in range(4)], axis=0
+    )
     assert likeness(found, want) > 0.99
     assert np.sum(found * want) / np.sum(want * want) == pytest.approx(1.0, abs=0.06)
 
@@ -124,7 +126,7 @@ def test_a_linear_network_is_solved_from_few_masks() -> None:
     x = nets.images(1, 8, 12)
     net, want = expected(True, 0.5)
     for kind in ("paper", "balanced"):
-        few = maps(TorchClassifier(net), x, n=200, cells=2, masks=kind, estimate="regression")[0]
+        few = maps(TorchClassifier(net), x, n_samples=200, cells=2, masks=kind, estimate="regression")[0]
         assert np.abs(few - want).max() < 0.05 * np.abs(want).max()
 
 
@@ -136,7 +138,7 @@ def test_the_regression_equals_its_dual_form(monkeypatch: pytest.MonkeyPatch) ->
     drawn = perturbations.rise_masks(h, w, 60, 3, 0.4)
     scores = [perturbations.logit(nets.Pixels(net), x[0] * np.float32(m)[:, :, None], 1) for m in drawn]
     want = perturbations.rise_regression(drawn, scores, 3, 0.4, rise_regression.RATIOS)
-    found = maps(TorchClassifier(net), x, n=60, cells=3, p=0.4, estimate="regression")[0]
+    found = maps(TorchClassifier(net), x, n_samples=60, cells=3, p=0.4, estimate="regression")[0]
     rise_masks._axes.cache_clear()
     np.testing.assert_allclose(found, want, atol=1e-3 * np.abs(want).max())
 
@@ -145,42 +147,42 @@ def test_the_regression_equals_its_dual_form(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize("stop", [None, 0.9])
 def test_a_batch_equals_its_images_however_it_is_cut(kind: dict[str, Any], stop: float | None) -> None:
     model, x = TorchClassifier(nets.Toy(bent=True)), nets.images(3)
-    options = {"n": 160, "cells": 3, "stop": stop, **kind}
+    options = {"n_samples": 160, "cells": 3, "stop": stop, **kind}
     whole = ask(model, x, one_hot(0, 3, 4), **options)
     values = to_numpy(whole.values)
     mixed = MixedObjective((one_hot(0), one_hot(3), one_hot(4)))
     for cut in (ask(Batched(model, 1), x, mixed, **options), ask(Batched(model, 7), x, mixed, **options)):
         np.testing.assert_allclose(to_numpy(cut.values), values, atol=1e-4 * np.abs(values).max())
-        assert cut.notes.get("passes") == whole.notes.get("passes")
+        assert cut.notes.get("n_samples") == whole.notes.get("n_samples")
     for i, k in enumerate((0, 3, 4)):
         alone = ask(model, x[i : i + 1], one_hot(k), **options)
         np.testing.assert_allclose(to_numpy(alone.values)[0], values[i], atol=1e-4 * np.abs(values).max())
         assert float(alone.notes["uncertainty"][0]) == pytest.approx(float(whole.notes["uncertainty"][i]), rel=1e-3)
         if stop:
-            assert alone.notes["passes"] == whole.notes["passes"][i : i + 1]
+            assert alone.notes["n_samples"] == whole.notes["n_samples"][i : i + 1]
 
 
 @pytest.mark.parametrize("kind", [{}, *KINDS], ids=str)
 def test_it_stops_where_two_halves_agree(kind: dict[str, Any]) -> None:
     passes, x = Passes(), nets.images(1)
     model = Watched(TorchClassifier(nets.Toy(bent=True)), passes)
-    found = ask(model, x, n=2000, cells=3, stop=0.9, **kind)
-    count = found.notes["passes"][0]
+    found = ask(model, x, n_samples=2000, cells=3, stop=0.9, **kind)
+    count = found.notes["n_samples"][0]
     assert found.notes["agreement"][0] >= 0.9
     assert 128 <= count < 2000
     assert count % 32 == 0
     assert passes.total == count + 1  # and the image itself
-    other = maps(model, x, n=2000, cells=3, seed=1, **kind)[0]
+    other = maps(model, x, n_samples=2000, cells=3, seed=1, **kind)[0]
     assert likeness(to_numpy(found.values)[0], other) > 0.85  # beside many other masks
 
 
 def test_what_is_not_reached_is_said() -> None:
-    found = ask(TorchClassifier(nets.Toy()), nets.images(2), n=100, stop=0.99999)
-    assert found.notes["passes"] == [100, 100]
+    found = ask(TorchClassifier(nets.Toy()), nets.images(2), n_samples=100, stop=0.99999)
+    assert found.notes["n_samples"] == [100, 100]
     assert all(0.0 <= r < 0.99999 for r in found.notes["agreement"])
-    few = ask(TorchClassifier(nets.Toy()), nets.images(1), n=8, stop=0.5)
-    assert (few.notes["passes"], few.notes["agreement"]) == ([8], [0.0])
-    whole = maps(TorchClassifier(nets.Toy()), nets.images(1), n=8)
+    few = ask(TorchClassifier(nets.Toy()), nets.images(1), n_samples=8, stop=0.5)
+    assert (few.notes["n_samples"], few.notes["agreement"]) == ([8], [0.0])
+    whole = maps(TorchClassifier(nets.Toy()), nets.images(1), n_samples=8)
     np.testing.assert_allclose(to_numpy(few.values), whole, atol=1e-6 * np.abs(whole).max())
 
 
@@ -192,7 +194,7 @@ def test_no_more_is_held_than_the_chunk() -> None:
         largest = max(largest, rows)
 
     model = Watched(Batched(TorchClassifier(nets.Toy()), 6), watch)
-    ask(model, nets.images(3), n=200, masks="balanced", estimate="regression", stop=0.999)
+    ask(model, nets.images(3), n_samples=200, masks="balanced", estimate="regression", stop=0.999)
     assert largest == 6
 
 
@@ -201,7 +203,7 @@ def test_a_score_that_never_changes_gives_an_empty_map() -> None:
     with torch.no_grad():
         net.head.weight.zero_()
     for kind in ({}, *KINDS):
-        found = ask(TorchClassifier(net), nets.images(1, 8, 12), n=200, cells=2, stop=0.9, **kind)
+        found = ask(TorchClassifier(net), nets.images(1, 8, 12), n_samples=200, cells=2, stop=0.9, **kind)
         np.testing.assert_allclose(to_numpy(found.values), 0.0, atol=1e-6)
         assert found.notes["agreement"] == [0.0]
 
@@ -220,7 +222,7 @@ def test_agreement_is_spearman_browns() -> None:
     [
         ({"masks": "other"}, "balanced"),
         ({"estimate": "other"}, "regression"),
-        ({"masks": "balanced", "n": 7}, "even"),
+        ({"masks": "balanced", "n_samples": 7}, "even"),
         ({"estimate": "regression", "variant": "paper"}, "mean score"),
         ({"stop": 1.0}, "correlation"),
     ],
@@ -238,13 +240,13 @@ def test_options_that_make_no_sense_are_refused(options: dict[str, Any], words: 
 def test_smooth_grad_stops_too(antithetic: bool, statistic: str) -> None:
     model, x = TorchClassifier(nets.Toy("relu6", bent=True)), nets.images(2)
     options = {"name": "smooth_grad", "antithetic": antithetic, "statistic": statistic}
-    found = ask(model, x, one_hot(0, 3), n=800, stop=0.9, **options)
+    found = ask(model, x, one_hot(0, 3), n_samples=800, stop=0.9, **options)
     for i, k in enumerate((0, 3)):
-        count = found.notes["passes"][i]
+        count = found.notes["n_samples"][i]
         assert found.notes["agreement"][i] >= 0.9
         assert count % 32 == 0
         assert count < 800
-        same = to_numpy(ask(Batched(model, 3), x[i : i + 1], one_hot(k), n=count, **options).values)[0]
+        same = to_numpy(ask(Batched(model, 3), x[i : i + 1], one_hot(k), n_samples=count, **options).values)[0]
         np.testing.assert_allclose(to_numpy(found.values)[i], same, atol=1e-4 * np.abs(same).max())
 
 
@@ -254,7 +256,7 @@ def test_noise_of_both_signs_leaves_out_what_is_odd_in_it() -> None:
             return (x * x).flatten(1).sum(dim=1, keepdim=True) + torch.zeros(1, 3)
 
     x = nets.images(1)
-    both = to_numpy(ask(TorchClassifier(Square()), x, name="smooth_grad", n=4, antithetic=True).values)
+    both = to_numpy(ask(TorchClassifier(Square()), x, name="smooth_grad", n_samples=4, antithetic=True).values)
     np.testing.assert_allclose(both, 2.0 * x, atol=1e-5)
-    plain = to_numpy(ask(TorchClassifier(Square()), x, name="smooth_grad", n=4).values)
+    plain = to_numpy(ask(TorchClassifier(Square()), x, name="smooth_grad", n_samples=4).values)
     assert np.abs(plain - 2.0 * x).max() > 0.01

@@ -53,7 +53,7 @@ def test_no_place_is_further_off_than_the_bound(options: dict[str, Any], toleran
 def test_without_tolerance_and_with_enough_passes_the_map_is_exact() -> None:
     x, model = nets.images(), TorchClassifier(nets.Toy())
     want = to_numpy(ask(model, x).values)
-    none, enough = ask(model, x, tolerance=0.0), ask(model, x, passes=8)
+    none, enough = ask(model, x, tolerance=0.0), ask(model, x, max_evals=8)
     assert none.notes["bound"] == [0.0] * len(x)
     assert enough.notes["foretold"] == [1.0] * len(x)
     for found in (none, enough):
@@ -62,7 +62,7 @@ def test_without_tolerance_and_with_enough_passes_the_map_is_exact() -> None:
 
 def test_no_more_is_asked_than_passes() -> None:
     x, count = nets.images(1), Passes()
-    found = ask(Watched(TorchClassifier(nets.Toy()), count), x, passes=3)
+    found = ask(Watched(TorchClassifier(nets.Toy()), count), x, max_evals=3)
     assert found.notes["masks"] == [3]
     assert count.total == 3 + 1  # the image itself
 
@@ -78,7 +78,7 @@ def test_one_target_a_image() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"passes": 1}, {"tolerance": 1.0}, {"tolerance": -0.1}, {"tolerance": 0.1, "passes": 4}]
+    "options", [{"max_evals": 1}, {"tolerance": 1.0}, {"tolerance": -0.1}, {"tolerance": 0.1, "max_evals": 4}]
 )
 def test_what_makes_no_sense_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(InputError):

@@ -35,7 +35,7 @@ def maps(method: Any, model: Any, x: Any, **options: Any) -> Any:
 @pytest.mark.parametrize("name", [n for n, m in METHODS.items() if m.family == "cam" and n != "cam"])
 def test_fused_layers_are_the_mean_of_shares_at_the_largest_size(name: str, model: TorchClassifier) -> None:
     x = nets.images()
-    options = {"n": 3} if name == "smooth_grad_cam_pp" else {}
+    options = {"n_samples": 3} if name == "smooth_grad_cam_pp" else {}
     want = 0.0
     for layer in ("act1", "act2"):
         one = maps(name, model, x, layer=layer, **options)
@@ -129,7 +129,7 @@ def test_fused_layers_take_one_pass(name: str, model: TorchClassifier) -> None:
 
 def test_an_augmented_method_keeps_its_options_and_drops_claims_it_cannot_hold() -> None:
     method = augmented("integrated_gradients")
-    assert "n" in method.options
+    assert "n_steps" in method.options
     assert not method.complete
     assert not method.single
     with pytest.raises(UnknownName, match="baseline"):
@@ -185,7 +185,7 @@ def test_a_probability_has_no_closed_form_and_says_so(model: TorchClassifier) ->
     ("name", "options", "words"),
     [
         ("smooth_grad", {"statistic": "median"}, "variance"),
-        ("smooth_grad", {"n": 0}, "at least 1"),
+        ("smooth_grad", {"n_samples": 0}, "at least 1"),
         ("grad_cam_pp", {"variant": "other"}, "'code'"),
         ("score_cam", {"variant": "other"}, "increase"),
         ("score_cam", {"max_channels": 0}, "at least 1"),
@@ -193,7 +193,7 @@ def test_a_probability_has_no_closed_form_and_says_so(model: TorchClassifier) ->
         ("occlusion", {"window": 3, "stride": 4}, "stride 4"),
         ("rise", {"p": 1.0}, "p 1.0"),
         ("lime", {"pieces": "7"}, "7x7"),
-        ("kernel_shap", {"n": 2}, "at least 4"),
+        ("kernel_shap", {"n_samples": 2}, "at least 4"),
         ("guided_grad_cam", {"cam": "gradient"}, "class activation map"),
         ("full_grad", {"variant": "other"}, "'paper'"),
     ],
@@ -214,6 +214,6 @@ def test_superpixels_follow_the_image(model: TorchClassifier) -> None:
     pieces = cut(x[0], 12, 10.0)
     assert sorted(np.unique(pieces)) == list(range(pieces.max() + 1))
     assert not set(pieces[:, :21].ravel()) & set(pieces[:, 21:].ravel())
-    values = maps("lime", model, x, n=40, pieces=12)[0]
+    values = maps("lime", model, x, n_samples=40, pieces=12)[0]
     for piece in range(pieces.max() + 1):
         assert np.ptp(values[pieces == piece]) < 1e-6

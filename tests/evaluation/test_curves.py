@@ -25,7 +25,7 @@ def test_curves_equal_their_slow_twin(steps: int, fill: str, removing: bool) -> 
     values = np.random.default_rng(1).integers(0, 4, (SIDE, SIDE))  # with ties
     one = case(values, 3)
     metric = deletion if removing else insertion
-    found = answer(metric(one, fill=fill, steps=steps), logits)
+    found = answer(metric(one, fill=fill, n_steps=steps), logits)
     want = twin.curve(one.image, one.heat, filled(one, fill), ties(3), chance, steps=steps, removing=removing)
     np.testing.assert_allclose(found.curve, want, atol=1e-6)
     assert found.value == pytest.approx(twin.area(want), abs=1e-6)
@@ -40,11 +40,11 @@ def test_by_hand_on_a_image_of_four_pixels() -> None:
     image = np.array([[0.8, 0.4], [0.2, 0.6]], dtype=np.float32)[:, :, None]
     one = Sample(image, np.array([[4.0, 2.0], [1.0, 3.0]]), 1, mean_is_the_chance(image[None])[0], zero=(0.0,))
     # removed in the order 0.8, 0.6, 0.4, 0.2: means 0.5, 0.3, 0.15, 0.05, 0
-    found = answer(deletion(one, steps=4), mean_is_the_chance)
+    found = answer(deletion(one, n_steps=4), mean_is_the_chance)
     np.testing.assert_allclose(found.curve, [0.5, 0.3, 0.15, 0.05, 0.0], atol=1e-6)
     assert found.value == pytest.approx((0.5 / 2 + 0.3 + 0.15 + 0.05 + 0.0 / 2) / 4, abs=1e-6)
     # inserted into black in the same order: 0, 0.2, 0.35, 0.45, 0.5
-    found = answer(insertion(one, fill="black", steps=4), mean_is_the_chance)
+    found = answer(insertion(one, fill="black", n_steps=4), mean_is_the_chance)
     assert found.value == pytest.approx((0.2 + 0.35 + 0.45 + 0.25) / 4, abs=1e-6)
 
 
@@ -102,6 +102,6 @@ def test_the_area_of_known_curves() -> None:
 
 def test_wrong_settings_say_what_to_try() -> None:
     with pytest.raises(InputError, match="at least one step"):
-        answer(deletion(case(important()), steps=0), logits)
+        answer(deletion(case(important()), n_steps=0), logits)
     with pytest.raises(InputError, match="blur"):
         answer(deletion(case(important()), fill="blurr"), logits)

@@ -114,7 +114,7 @@ def test_max_sensitivity_by_hand() -> None:
         made[1] += 0.5  # ‖0.5‖ / ‖2‖ over all places
         return made
 
-    assert answer(infidelity.max_sensitivity(one, draws=3), logits, explain).value == pytest.approx(0.25)
+    assert answer(infidelity.max_sensitivity(one, n_samples=3), logits, explain).value == pytest.approx(0.25)
     zero = answer(infidelity.max_sensitivity(case(np.zeros((SIDE, SIDE)))), logits, explain)
     assert np.isnan(zero.value)
 

@@ -119,7 +119,7 @@ def test_a_broken_map_file_is_made_again(tmp_path: Any) -> None:
 
 def test_other_options_are_other_figures(tmp_path: Any) -> None:
     net, images = model(), spots(2)
-    kinds = [{"deletion": {"steps": 4}}, {"deletion": {"steps": 4, "fill": "mean"}}, {}]
+    kinds = [{"deletion": {"n_steps": 4}}, {"deletion": {"n_steps": 4, "fill": "mean"}}, {}]
     found = [evaluate(net, images, ["grad_cam"], ["deletion"], options=o, out=tmp_path, control_maps=()) for o in kinds]
     assert [len(s.rows[0].curve) for s in found] == [5, 5, 17]
     assert found[0].rows[0].value != found[1].rows[0].value
@@ -129,7 +129,7 @@ def test_a_bad_image_loses_nothing_else(tmp_path: Any) -> None:
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"nothing")
     scores = evaluate(model(), [spots(1)[0], str(broken), spots(2)[1]], ["grad_cam"], ["sparseness"], control_maps=())
-    assert scores.facts["n"] == 2
+    assert scores.facts["n_images"] == 2
     assert [f[0] for f in scores.failures] == [str(broken)]
     with pytest.raises(InputError, match="usable"):
         evaluate(model(), [str(broken)], ["grad_cam"], ["sparseness"])

@@ -19,7 +19,7 @@ def test_the_users_network_never_changes() -> None:
     net = model()
     before = {k: v.clone() for k, v in net.network.net.state_dict().items()}
     copy = randomized(net, 1.0)
-    check_sanity(net, spots(2), ["grad_cam"], n=2)
+    check_sanity(net, spots(2), ["grad_cam"], n_images=2)
     for name, value in net.network.net.state_dict().items():
         assert torch.equal(value, before[name])
     assert copy.network.net is not net.network.net
@@ -50,7 +50,7 @@ def test_the_same_draw_gives_the_same_copy() -> None:
 
 
 def test_a_map_that_asks_no_network_fails_and_the_edge_detector_is_one() -> None:
-    found = {v.method: v for v in check_sanity(model(), spots(4), ["gradient"], n=4)}
+    found = {v.method: v for v in check_sanity(model(), spots(4), ["gradient"], n_images=4)}
     assert found["edges"].likeness.value == pytest.approx(1.0)
     assert found["edges"].passed is False
     assert found["edges"].ssim == pytest.approx(1.0)

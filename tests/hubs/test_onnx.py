@@ -143,7 +143,7 @@ def test_the_maps_are_torchs(pair: tuple[TorchClassifier, OnnxClassifier], metho
         pytest.importorskip("onnx2torch")
     x = images(1)
     spec = get(method)
-    options: dict[str, Any] = {"draws": 50} if "draws" in spec.options else {}
+    options: dict[str, Any] = {"n_samples": 50} if "n_samples" in spec.options else {}
     layers: list[Any] = [None, None]
     if spec.layered:  # the torch network calls its last ReLU as a function: no point of its own
         last = [p.path for p in graph.layers if p.kind == "Conv"][-1]

@@ -21,12 +21,12 @@ from shisen.types import Scaling
 
 # as few passes as show the point
 LIGHT: dict[str, dict[str, Any]] = {
-    "smooth_grad": {"n": 3},
-    "smooth_grad_cam_pp": {"n": 3},
-    "integrated_gradients": {"n": 6},
-    "rise": {"n": 12},
-    "lime": {"n": 12, "pieces": "3x3"},
-    "kernel_shap": {"n": 12, "pieces": "3x3"},
+    "smooth_grad": {"n_samples": 3},
+    "smooth_grad_cam_pp": {"n_samples": 3},
+    "integrated_gradients": {"n_steps": 6},
+    "rise": {"n_samples": 12},
+    "lime": {"n_samples": 12, "pieces": "3x3"},
+    "kernel_shap": {"n_samples": 12, "pieces": "3x3"},
 }
 ATTENTION = [name for name in METHODS if METHODS[name].family == "attention"]
 METHODS_HERE = [name for name in METHODS if name not in ATTENTION]

@@ -77,7 +77,9 @@ def test_a_model_without_preprocessing_stays_as_it_is(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("method", ["rise", "occlusion", "smooth_grad", "score_cam"])
 def test_results_do_not_depend_on_it(method: str) -> None:
     model = made()
-    options = {"rise": {"n": 24}, "smooth_grad": {"n": 6}, "occlusion": {"window": 8, "stride": 4}}.get(method, {})
+    options = {"rise": {"n_samples": 24}, "smooth_grad": {"n_samples": 6}, "occlusion": {"window": 8, "stride": 4}}.get(
+        method, {}
+    )
     image = np.random.default_rng(0).random((16, 16, 3), dtype=np.float32)
     maps = [shisen.explain(model.batched(n), image, method, target=1, **options).values for n in (1, 3, 32)]
     for other in maps[1:]:

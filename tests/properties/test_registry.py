@@ -21,12 +21,12 @@ from shisen.targets import ClassObjective, MixedObjective, TopKObjective, to_num
 
 # as few passes as show the point
 LIGHT: dict[str, dict[str, Any]] = {
-    "smooth_grad": {"n": 4},
-    "smooth_grad_cam_pp": {"n": 4},
-    "integrated_gradients": {"n": 64},
-    "rise": {"n": 20},
-    "lime": {"n": 30, "pieces": "3x3"},
-    "kernel_shap": {"n": 40, "pieces": "3x3"},
+    "smooth_grad": {"n_samples": 4},
+    "smooth_grad_cam_pp": {"n_samples": 4},
+    "integrated_gradients": {"n_steps": 64},
+    "rise": {"n_samples": 20},
+    "lime": {"n_samples": 30, "pieces": "3x3"},
+    "kernel_shap": {"n_samples": 40, "pieces": "3x3"},
 }
 NAMES = [name for name, m in METHODS.items() if m.needs != "attention"]  # those: tests/attribution/test_attention.py
 LAYERS = [name for name in NAMES if METHODS[name].layered]
@@ -95,7 +95,7 @@ def test_linear_methods_scale_with_the_score(name: str, model: TorchClassifier) 
 @pytest.mark.parametrize("style", ["modules", "functional", "relu6"])
 def test_complete_methods_share_out_a_difference_of_scores(name: str, style: str) -> None:
     x = nets.images(3)
-    options = {"n": 400} if name == "integrated_gradients" else {}  # clipped units make the way bumpy
+    options = {"n_steps": 400} if name == "integrated_gradients" else {}  # clipped units make the way bumpy
     result = run(name, TorchClassifier(nets.Toy(style)), x, **options)
     sums = to_numpy(result.values).reshape(3, -1).sum(axis=1)
     difference, gap = (to_numpy(np.asarray(result.notes[k])) for k in ("difference", "gap"))
@@ -108,10 +108,10 @@ def test_the_gap_of_integrated_gradients_is_the_real_one(model: TorchClassifier)
     x = nets.images()
     logits = [to_numpy(model.activations(p))[:, 2] for p in (x, np.zeros_like(x))]
     for n in (1, 64):
-        result = run("integrated_gradients", model, x, n=n)
+        result = run("integrated_gradients", model, x, n_steps=n)
         sums = to_numpy(result.values).reshape(2, -1).sum(axis=1)
         np.testing.assert_allclose(to_numpy(result.notes["gap"]), logits[0] - logits[1] - sums, atol=1e-5)
-    assert np.abs(to_numpy(run("integrated_gradients", model, x, n=1).notes["gap"])).max() > 0.01
+    assert np.abs(to_numpy(run("integrated_gradients", model, x, n_steps=1).notes["gap"])).max() > 0.01
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -129,12 +129,12 @@ def test_claims_about_passes_hold(name: str, model: TorchClassifier) -> None:
     x = nets.images(1)
     run(name, model, x)  # what is decided once for a network is decided now
     run(name, Watched(model, passes), x)
-    n = options.get("n")
+    n = options.get("n_samples") or options.get("n_steps")
     if spec.passes == "1" or spec.passes.startswith("1,"):
         most = 2 if name == "full_grad" else 1
     elif spec.passes == "2":
         most = 2
-    elif spec.passes.startswith("n"):
+    elif spec.passes.startswith("n_"):
         most = n + 2
     else:
         most = 8 + 2 if spec.passes.startswith("channels") else 12 * 16 + 2

@@ -21,7 +21,15 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (12, 9, 3), dtype=np.uint8)
 def attribution():
     values = np.array([[0.0, 2.0]], np.float32)
     return Attribution(
-        values, "grad_cam", "logit", True, "evidence", Target("cat", (3,)), "b1", {"n": np.int64(5)}, {"gap": np.nan}
+        values,
+        "grad_cam",
+        "logit",
+        True,
+        "evidence",
+        Target("cat", (3,)),
+        "b1",
+        {"n_samples": np.int64(5)},
+        {"gap": np.nan},
     )
 
 
@@ -142,7 +150,7 @@ def test_manifest_says_how_the_image_came_about():
         more={"style": "blend", "layer": "b2"},
     )
     assert made["method"] == "grad_cam"
-    assert made["options"] == {"n": 5}
+    assert made["options"] == {"n_samples": 5}
     assert made["target"] == {"name": "cat", "indices": [3], "score": "logit", "value": None}
     assert made["layer"] == "b2"
     assert made["notes"] == {"gap": None}

@@ -70,7 +70,7 @@ def _fraction(xp: Any, below: Array, where: Array) -> Array:
     family="cam",
     unit="weighted activation",
     signed=False,
-    passes="n + 1",
+    passes="n_samples + 1",
     paper="Omeiza, Speakman, Cintas, Weldemariam: Smooth Grad-CAM++, 2019",
 )
 @several_layers
@@ -80,8 +80,8 @@ def smooth_grad_cam_pp(
     objective: Objective,
     *,
     layer: str,
-    n: int = 25,
-    spread: float = 0.1,
+    n_samples: int = 25,
+    noise_std: float = 0.1,
     seed: int = 0,
 ) -> Array:
     """Grad-CAM++ with its three powers of the gradient averaged over noisy copies of the image.
@@ -93,8 +93,8 @@ def smooth_grad_cam_pp(
         images: `(n, h, w, c)`, pixels in [0, 1].
         objective: the objective; "the top class" is the one of the unaltered image.
         layer: the point A is taken from; a sequence of points gives their fused map.
-        n: number of noisy copies.
-        spread: deviation of the noise, as a fraction of each image's range.
+        n_samples: number of noisy copies.
+        noise_std: standard deviation of the noise, as a fraction of each image's range, max x − min x.
         seed: of the noise, which is drawn for one image and shared across the batch.
 
     Returns:
@@ -109,10 +109,10 @@ def smooth_grad_cam_pp(
     first: Any = 0.0
     second: Any = 0.0
     third: Any = 0.0
-    for g in Noise(n, spread, seed).gradients(model, on_device(model, images), objective, layer):
-        first = first + xp.sum(g, axis=0) / n
-        second = second + xp.sum(g * g, axis=0) / n
-        third = third + xp.sum(g * g * g, axis=0) / n
+    for g in Noise(n_samples, noise_std, seed).gradients(model, on_device(model, images), objective, layer):
+        first = first + xp.sum(g, axis=0) / n_samples
+        second = second + xp.sum(g * g, axis=0) / n_samples
+        third = third + xp.sum(g * g * g, axis=0) / n_samples
     # divided by D₂ above and below: gradients squared and cubed would leave the range of float32
     up = second > 0
     ratio = xp.where(up, third / xp.where(up, second, xp.ones_like(second)), xp.zeros_like(second))

@@ -28,7 +28,7 @@ Fit = Callable[[Choices, npt.NDArray[np.float64]], npt.NDArray[np.float64]]
 @method(
     family="perturbation",
     unit="{score}",
-    passes="n",
+    passes="n_samples",
     linear=True,
     needs="activations",
     paper="Ribeiro, Singh, Guestrin: Why Should I Trust You?, 2016",
@@ -38,7 +38,7 @@ def lime(
     images: Array,
     objective: Objective,
     *,
-    n: int = 1000,
+    n_samples: int = 1000,
     pieces: int | str = 50,
     width: float = 0.25,
     ridge: float = 1.0,
@@ -54,7 +54,7 @@ def lime(
         model: the network.
         images: `(n, h, w, c)`, pixels in [0, 1].
         objective: the objective; "the top class" is the one of the unaltered image.
-        n: number of altered images, the unaltered one among them; each piece is kept with probability ½.
+        n_samples: number of altered images, the unaltered one among them; each piece is kept with probability ½.
         pieces: number of superpixels (scikit-image SLIC), or a grid such as "7x7".
         width: of the kernel.
         ridge: strength of the penalty.
@@ -72,7 +72,7 @@ def lime(
     notes: dict[str, list[Any]] = {"pieces": [], "fit": []}
 
     def choose(count: int) -> tuple[Choices, Fit]:
-        z = np.random.default_rng(seed).integers(0, 2, (n, count)).astype(np.float64)
+        z = np.random.default_rng(seed).integers(0, 2, (n_samples, count)).astype(np.float64)
         z[0] = 1.0
         weights = np.exp(-((1.0 - np.sqrt(z.mean(axis=1))) ** 2) / width**2)
 
@@ -84,8 +84,8 @@ def lime(
 
         return z, fit
 
-    if n < 2:
-        raise InputError(explain_error("n must be at least 2.", n, "Try 1000."))
+    if n_samples < 2:
+        raise InputError(explain_error("n_samples must be at least 2.", n_samples, "Try 1000."))
     values = _over_pieces(model, images, objective, (pieces, fill), choose)
     return Maps(values, notes)
 
@@ -93,7 +93,7 @@ def lime(
 @method(
     family="perturbation",
     unit="{score}",
-    passes="n",
+    passes="n_samples",
     complete=True,
     linear=True,
     needs="activations",
@@ -104,7 +104,7 @@ def kernel_shap(
     images: Array,
     objective: Objective,
     *,
-    n: int = 1000,
+    n_samples: int = 1000,
     pieces: int | str = 50,
     fill: str | float = "mean",
     seed: int = 0,
@@ -113,14 +113,14 @@ def kernel_shap(
 
     min_φ Σ_z π(z) (y_z − y_∅ − φ · z)² with Σ φ = y(x) − y_∅, π(z) = (K − 1) / (C(K, s) s (K − s)), s = Σ z
 
-    All 2^K choices are asked if they fit into n; otherwise choices are drawn by their weight, each with its
+    All 2^K choices are asked if they fit into n_samples; otherwise choices are drawn by their weight, each with its
     complement.
 
     Args:
         model: the network.
         images: `(n, h, w, c)`, pixels in [0, 1].
         objective: the objective; "the top class" is the one of the unaltered image.
-        n: number of altered images.
+        n_samples: number of altered images.
         pieces: number K of superpixels (scikit-image SLIC), or a grid such as "7x7".
         fill: what a missing piece becomes: a level, "zero", "gray", "mean", "blur" or "inpaint".
         seed: of the choices.
@@ -136,7 +136,7 @@ def kernel_shap(
     notes: dict[str, list[Any]] = {"difference": [], "gap": [], "pieces": []}
 
     def choose(count: int) -> tuple[Choices, Fit]:
-        z, weights = coalitions(count, n, seed)
+        z, weights = coalitions(count, n_samples, seed)
 
         def fit(z: Choices, y: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
             phi = shapley(z[2:], y[2:], weights, (y[0], y[1]))
@@ -147,8 +147,8 @@ def kernel_shap(
 
         return np.concatenate([np.zeros((1, count)), np.ones((1, count)), z]), fit
 
-    if n < 4:
-        raise InputError(explain_error("n must be at least 4.", n, "Try 1000."))
+    if n_samples < 4:
+        raise InputError(explain_error("n_samples must be at least 4.", n_samples, "Try 1000."))
     values = _over_pieces(model, images, objective, (pieces, fill), choose)
     return Maps(values, notes)
 
@@ -201,17 +201,17 @@ def _least(z: Choices, y: npt.NDArray[np.float64], weights: npt.NDArray[np.float
     return np.asarray(np.linalg.lstsq(z * root[:, None], y * root, rcond=None)[0], dtype=np.float64)
 
 
-def coalitions(count: int, n: int, seed: int) -> tuple[Choices, npt.NDArray[np.float64]]:
+def coalitions(count: int, n_samples: int, seed: int) -> tuple[Choices, npt.NDArray[np.float64]]:
     """Return choices of pieces, neither none nor all, and the weight each has in kernel SHAP's regression.
 
     Args:
         count: number K of pieces.
-        n: how many altered images may be asked for, none and all among them.
+        n_samples: how many altered images may be asked for, none and all among them.
         seed: of the draws.
     """
     sizes = np.arange(1, count)
     kernel = (count - 1) / (sizes * (count - sizes))  # of all choices of a size together
-    if count <= 20 and 2**count <= n:
+    if count <= 20 and 2**count <= n_samples:
         rows, weights = [], []
         for s, total in zip(sizes, kernel, strict=True):
             found = list(combinations(range(count), int(s)))
@@ -222,7 +222,7 @@ def coalitions(count: int, n: int, seed: int) -> tuple[Choices, npt.NDArray[np.f
             row[list(kept)] = 1.0
         return z, np.asarray(weights)
     rng = np.random.default_rng(seed)
-    drawn = rng.choice(sizes, size=(n - 2) // 2, p=kernel / kernel.sum())
+    drawn = rng.choice(sizes, size=(n_samples - 2) // 2, p=kernel / kernel.sum())
     z = np.zeros((2 * len(drawn), count))
     for i, s in enumerate(drawn):
         z[2 * i, rng.permutation(count)[:s]] = 1.0

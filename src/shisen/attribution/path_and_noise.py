@@ -24,18 +24,21 @@ LEVELS = 2**16
 STATISTICS = ("mean", "square", "variance")
 
 
-def portions(model: Classifier, images: Array, count: int, *, pairs: bool = False, within: int = 0) -> Iterator[range]:
+def portions(
+    model: Classifier, images: Array, count: int, *, name: str = "n_samples", pairs: bool = False, within: int = 0
+) -> Iterator[range]:
     """Yield the numbers 0 … count − 1 in runs of so many that the copies of the batch fit the model's chunk.
 
     Args:
         model: the network.
         images: the batch, `(n, h, w, c)`.
         count: how many numbers.
+        name: of the option that asked for so many, for the message.
         pairs: never part 2i and 2i + 1, even if two do not fit.
         within: no run reaches over a multiple of this; 0 for no such bound.
     """
     if count < 1:
-        raise InputError(explain_error("n must be at least 1.", count, "More draws give calmer maps."))
+        raise InputError(explain_error(f"{name} must be at least 1.", count, "More samples give less noisy maps."))
     step = max(1, model.batch_size // int(images.shape[0]))
     if pairs:
         step = max(2, step - step % 2)
@@ -64,15 +67,15 @@ class Noise:
     """What is added to an image: Gaussian noise, one draw for all images of a batch.
 
     Attributes:
-        n: number of draws.
-        spread: deviation as a fraction of each image's own range, max − min.
+        n_samples: number of draws.
+        noise_std: standard deviation as a fraction of each image's own range, max − min.
         seed: of the generator.
         pairs: whether every second draw is the one before it with the sign turned, which takes the odd part
             of the noise out of the mean.
     """
 
-    n: int = 50
-    spread: float = 0.1
+    n_samples: int = 50
+    noise_std: float = 0.1
     seed: int = 0
     pairs: bool = False
 
@@ -96,9 +99,9 @@ class Noise:
         """Yield the gradients at `wrt` of noisy copies, `(r, n, ...)` run by run, in runs that fit or those given."""
         xp = array_namespace(images)
         low = xp.min(images, axis=(1, 2, 3), keepdims=True)
-        deviation = self.spread * (xp.max(images, axis=(1, 2, 3), keepdims=True) - low)
+        deviation = self.noise_std * (xp.max(images, axis=(1, 2, 3), keepdims=True) - low)
         shape = tuple(images.shape)
-        runs = portions(model, images, self.n) if runs is None else runs
+        runs = portions(model, images, self.n_samples) if runs is None else runs
         for draws in self.draws(shape[1:], iter(runs)):
             copies = deviation[None, ...] * like(draws, images)[:, None, ...]
             copies += images[None, ...]
@@ -110,7 +113,7 @@ class Noise:
     family="gradient",
     unit="{score} per unit of pixel value",
     shows="sensitivity",
-    passes="n",
+    passes="n_samples",
     linear=True,
     paper="Smilkov et al.: SmoothGrad, 2017",
 )
@@ -119,8 +122,8 @@ def smooth_grad(
     images: Array,
     objective: Objective,
     *,
-    n: int = 50,
-    spread: float = 0.1,
+    n_samples: int = 50,
+    noise_std: float = 0.1,
     statistic: str = "mean",
     seed: int = 0,
     antithetic: bool = False,
@@ -128,14 +131,14 @@ def smooth_grad(
 ) -> Maps:
     """Gradient averaged over noisy copies of the image.
 
-    values = mean_i ∂y/∂x (x + ε_i), ε ~ N(0, (spread · (max x − min x))²)
+    values = mean_i ∂y/∂x (x + ε_i), ε ~ N(0, (noise_std · (max x − min x))²)
 
     Args:
         model: the network.
         images: `(n, h, w, c)`, pixels in [0, 1].
         objective: the objective; "the top class" is the one of the unaltered image.
-        n: number of noisy copies; with `stop`, the most there may be.
-        spread: deviation of the noise, as a fraction of each image's range.
+        n_samples: number of noisy copies; with `stop`, the most there may be.
+        noise_std: standard deviation of the noise, as a fraction of each image's range, max x − min x.
         statistic: "mean"; "square", the mean of squared gradients (Hooker et al. 2019); "variance" over the
             copies (VarGrad, Adebayo et al. 2018). The last two are ≥ 0, in squared units.
         seed: of the noise, which is drawn for one image and shared across the batch.
@@ -146,8 +149,8 @@ def smooth_grad(
 
     Returns:
         `(n, h, w, c)`, in units of the score per unit of pixel value, signed for "mean". With `stop` there are notes,
-        one entry an image: `passes`, the number of copies asked, and `agreement`, the correlation reached, which is
-        below `stop` if n came first.
+        one entry an image: `n_samples`, the number of copies evaluated, and `agreement`, the correlation reached, which
+        is below `stop` if n_samples came first.
 
     Reference:
         Smilkov, Thorat, Kim, Viégas, Wattenberg 2017. Copies may leave [0, 1], as in the paper's code.
@@ -159,7 +162,7 @@ def smooth_grad(
     checked_stop(stop)
     objective = resolved(model, images, objective)
     images = on_device(model, images)
-    noise = Noise(n, spread, seed, antithetic)
+    noise = Noise(n_samples, noise_std, seed, antithetic)
     if stop is None:
         sums = Gradients(statistic)
         for gradients in noise.gradients(model, images, objective):
@@ -170,7 +173,7 @@ def smooth_grad(
         for i in range(images.shape[0])
     ]
     values = array_namespace(images).concat([one for one, _, _ in found], axis=0)
-    return Maps(values, {"passes": [count for _, count, _ in found], "agreement": [r for _, _, r in found]})
+    return Maps(values, {"n_samples": [count for _, count, _ in found], "agreement": [r for _, _, r in found]})
 
 
 class Gradients:
@@ -226,14 +229,14 @@ def _until(
     """
     statistic, stop = aim
     halves = Gradients(statistic), Gradients(statistic)
-    runs = list(portions(model, image, noise.n, within=HALF))
+    runs = list(portions(model, image, noise.n_samples, within=HALF))
     count, reached = 0, 0.0
     for run, gradients in zip(runs, noise.gradients(model, image, objective, runs=runs), strict=True):
         if count == 0 and statistic == "variance":
             halves[0].center = halves[1].center = gradients[0, ...]
         halves[half_of(run)].add(gradients)
         count = run.stop
-        if due(run, noise.n, 2 * HALF):
+        if due(run, noise.n_samples, 2 * HALF):
             reached = agreement(*(to_numpy(half.values()) for half in halves))
             if reached >= stop:
                 break
@@ -243,23 +246,23 @@ def _until(
 @method(
     family="gradient",
     unit="{score}",
-    passes="n + 2",
+    passes="n_steps + 2",
     complete=True,
     linear=True,
     paper="Sundararajan, Taly, Yan: Axiomatic Attribution for Deep Networks, 2017",
 )
 def integrated_gradients(
-    model: Classifier, images: Array, objective: Objective, *, n: int = 50, baseline: str | float = 0.0
+    model: Classifier, images: Array, objective: Objective, *, n_steps: int = 50, baseline: str | float = 0.0
 ) -> Maps:
     """Gradient averaged on the straight way from a baseline, times the way: fractions of a difference of scores.
 
-    values = (x − b) · mean_i ∂y/∂x (b + a_i (x − b)), a_i = (i + ½) / n
+    values = (x − b) · mean_i ∂y/∂x (b + a_i (x − b)), a_i = (i + ½) / n_steps
 
     Args:
         model: the network.
         images: `(n, h, w, c)`, pixels in [0, 1].
         objective: the objective; "the top class" is the one of the unaltered image.
-        n: number of points on the way; the midpoint rule's error falls with n².
+        n_steps: number of points on the path; the midpoint rule's error falls with n_steps².
         baseline: what stands for absence: a level in pixel values, "zero", "gray", "mean" or "blur".
 
     Returns:
@@ -276,11 +279,11 @@ def integrated_gradients(
     base = filling(images, baseline)
     way = images - base
     total: Any = 0.0
-    for run in portions(model, images, n):
-        fraction = like((np.asarray(run, dtype=np.float32) + 0.5) / n, images)[:, None, None, None, None]
+    for run in portions(model, images, n_steps, name="n_steps"):
+        fraction = like((np.asarray(run, dtype=np.float32) + 0.5) / n_steps, images)[:, None, None, None, None]
         points = xp.reshape(base[None, ...] + fraction * way[None, ...], (-1, *images.shape[1:]))
         gradients = model.gradients(points, objective)[1]
         total = total + xp.sum(xp.reshape(gradients, (len(run), *images.shape)), axis=0)
-    values = way * total / n
+    values = way * total / n_steps
     difference = objective.value(logits) - objective.value(model.activations(base))
     return Maps(values, {"difference": difference, "gap": difference - xp.sum(values, axis=(1, 2, 3))})

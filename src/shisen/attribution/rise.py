@@ -29,7 +29,7 @@ FIRST = 128  # masks before the first look at the halves
 @method(
     family="perturbation",
     unit="{score}",
-    passes="n + 1",
+    passes="n_samples + 1",
     linear=True,
     needs="activations",
     paper="Petsiuk, Das, Saenko: RISE, 2018",
@@ -39,7 +39,7 @@ def rise(
     images: Array,
     objective: Objective,
     *,
-    n: int = 1000,
+    n_samples: int = 1000,
     cells: int = 7,
     p: float = 0.5,
     masks: str = "paper",
@@ -51,7 +51,7 @@ def rise(
 ) -> Maps:
     """RISE: the mean score of the image seen through random masks that leave a place visible.
 
-    values = Σ_i (y_i − ȳ) · M_i / (n p), y_i the score of fill + (x − fill) · M_i
+    values = Σ_i (y_i − ȳ) · M_i / (n_samples · p), y_i the score of fill + (x − fill) · M_i
 
     Masks are random grids of `cells` × `cells` zeros and ones, enlarged bilinearly by one cell more than the
     image and cut at a random shift. They are made one portion at a time on the network's device and are the
@@ -61,11 +61,12 @@ def rise(
         model: the network.
         images: `(n, h, w, c)`, pixels in [0, 1].
         objective: the objective; "the top class" is the one of the unaltered image.
-        n: number of masks; with `stop`, the most there may be.
+        n_samples: number of masks; with `stop`, the most there may be.
         cells: cells of the grid along each side.
         p: probability that a cell is visible.
         masks: "paper" draws cells and shifts independently; "balanced" shows every cell in a fraction p of the masks,
-            spreads the shifts evenly and, with p = 0.5, asks each mask and its complement (n must then be even).
+            spreads the shifts evenly and, with p = 0.5, evaluates each mask and its complement
+            (n_samples must then be even).
         estimate: "mean" as above; "regression" solves for the map with the same expectation, Cov(y, M) / p, allowing
             for which masks came: nearer to the map of many masks, and pulled towards zero where they tell little.
         stop: None, or the correlation at which to stop, such as 0.95: that to be expected between this map and
@@ -79,9 +80,9 @@ def rise(
     Returns:
         `(n, h, w)`, signed, in units of the score: how much more the network scores when the place is visible.
         Notes, one entry an image: `uncertainty` is the mean standard error of the map (as if masks were independent,
-        for the mean); with `stop`, `passes` is the number of masks asked and `agreement` the correlation reached,
-        which is below `stop` if n came first. Halves of balanced masks are less balanced than the whole, so that the
-        mean over them agrees better than that.
+        for the mean); with `stop`, `n_samples` is the number of masks evaluated and `agreement` the correlation
+        reached, which is below `stop` if n_samples came first. Halves of balanced masks are less balanced than the
+        whole, so that the mean over them agrees better than that.
 
     Reference:
         Petsiuk, Das, Saenko 2018, with probabilities as scores: ask for score="probability" to do the same.
@@ -93,9 +94,13 @@ def rise(
     ):
         if value not in known:
             raise InputError(explain_error(f"{name} must be one of {', '.join(known)}.", repr(value), "Use the first."))
-    if not (0 < p < 1 and cells >= 1 and n >= 2):
+    if not (0 < p < 1 and cells >= 1 and n_samples >= 2):
         raise InputError(
-            explain_error("Need 0 < p < 1, cells ≥ 1 and n ≥ 2.", f"p {p}, cells {cells}, n {n}", "Try p=0.5, cells=7.")
+            explain_error(
+                "Need 0 < p < 1, cells ≥ 1 and n_samples ≥ 2.",
+                f"p {p}, cells {cells}, n_samples {n_samples}",
+                "Try p=0.5, cells=7.",
+            )
         )
     if estimate == "regression" and variant != "centered":
         raise InputError(
@@ -109,16 +114,16 @@ def rise(
     images = on_device(model, images)
     # scores are taken around that of the whole image, so that sums keep their digits
     around = objective.value(logits)
-    plan = MASKS[masks](tuple(images.shape[1:3]), cells, p, n, seed)
+    plan = MASKS[masks](tuple(images.shape[1:3]), cells, p, n_samples, seed)
 
     def ask(rows: slice, own: Any) -> tuple[Solver, dict[str, Any]]:
         solvers: list[Solver] = [
             Mean(plan, variant, around[rows]) if estimate == "mean" else Regression(plan) for _ in range(2)
         ]
         part = images[rows, ...]
-        runs = list(portions(model, part, n, pairs=plan.pairs, within=HALF if stop else 0))
+        runs = list(portions(model, part, n_samples, pairs=plan.pairs, within=HALF if stop else 0))
         scored = ((run, keep, y - around[rows]) for run, keep, y in _scored(model, Eraser(part, fill), plan, own, runs))
-        return _gathered(scored, solvers, n, stop)
+        return _gathered(scored, solvers, n_samples, stop)
 
     if stop is None and estimate == "mean":
         whole, _ = ask(slice(0, images.shape[0]), objective)
@@ -200,7 +205,7 @@ def _scored(model: Classifier, eraser: Eraser, plan: Grids, objective: Any, runs
 
 
 def _gathered(
-    scored: Iterator[Scored], solvers: list[Solver], n: int, stop: float | None
+    scored: Iterator[Scored], solvers: list[Solver], n_samples: int, stop: float | None
 ) -> tuple[Solver, dict[str, Any]]:
     """Return what has all scores, or those until two halves agree, and the notes about it."""
     if stop is None:
@@ -210,9 +215,9 @@ def _gathered(
     reached = 0.0
     for run, keep, change in scored:
         solvers[half_of(run)].add(run, keep, change)
-        if due(run, n, FIRST):
+        if due(run, n_samples, FIRST):
             reached = agreement(*(to_numpy(solver.solved()[0]) for solver in solvers))
             if reached >= stop:
                 break
     both = solvers[0].merged(solvers[1])
-    return both, {"passes": run.stop, "agreement": reached}
+    return both, {"n_samples": run.stop, "agreement": reached}

@@ -26,7 +26,7 @@ class Grids:
         size: `(h, w)` of the masks.
         cells: cells along each side.
         p: probability of a one.
-        n: how many.
+        n_samples: number of masks.
         seed: of the generator.
 
     Attributes:
@@ -35,15 +35,15 @@ class Grids:
 
     pairs = False
 
-    def __init__(self, size: tuple[int, int], cells: int, p: float, n: int, seed: int) -> None:
-        self.size, self.cells, self.p, self.n = size, cells, p, n
+    def __init__(self, size: tuple[int, int], cells: int, p: float, n_samples: int, seed: int) -> None:
+        self.size, self.cells, self.p, self.n_samples = size, cells, p, n_samples
         self.sides = tuple(-(-side // cells) for side in size)
         self.grids, self.shifts = self._drawn(np.random.default_rng(seed))
 
     def _drawn(self, rng: np.random.Generator) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
         """Return grids `(n, cells, cells)` of zeros and ones, and shifts `(2, n)` in pixels."""
-        grids = (rng.random((self.n, self.cells, self.cells)) < self.p).astype(np.float32)
-        return grids, np.stack([rng.integers(0, side, self.n) for side in self.sides])
+        grids = (rng.random((self.n_samples, self.cells, self.cells)) < self.p).astype(np.float32)
+        return grids, np.stack([rng.integers(0, side, self.n_samples) for side in self.sides])
 
     def masks(self, run: range, images: Array) -> Array:
         """Return the masks with these numbers, `(r, h, w)` in [0, 1], in the images' kind of array."""
@@ -76,24 +76,28 @@ class Balanced(Grids):
         Roberts 2018: The unreasonable effectiveness of quasirandom sequences, for the recurrence.
     """
 
-    def __init__(self, size: tuple[int, int], cells: int, p: float, n: int, seed: int) -> None:
+    def __init__(self, size: tuple[int, int], cells: int, p: float, n_samples: int, seed: int) -> None:
         self.pairs = p == 0.5
-        if self.pairs and n % 2:
+        if self.pairs and n_samples % 2:
             raise InputError(
-                explain_error("Balanced masks with p=0.5 come in pairs, so n must be even.", n, f"Use n={n + 1}.")
+                explain_error(
+                    "Balanced masks with p=0.5 come in pairs, so n_samples must be even.",
+                    n_samples,
+                    f"Use n_samples={n_samples + 1}.",
+                )
             )
-        super().__init__(size, cells, p, n, seed)
+        super().__init__(size, cells, p, n_samples, seed)
 
     def _drawn(self, rng: np.random.Generator) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-        places, count = self.cells**2, self.n // 2 if self.pairs else self.n
+        places, count = self.cells**2, self.n_samples // 2 if self.pairs else self.n_samples
         start = rng.random(2)
         fractions = (start[:, None] + np.asarray(WEYL)[:, None] * np.arange(count)) % 1.0
         shifts = np.floor(fractions * np.asarray(self.sides)[:, None]).astype(np.int64)
         flat = _folded(rng, places, count) if self.pairs else _shared_out(rng, places, count, self.p)
         if self.pairs:
-            flat = np.stack([flat, ~flat], axis=1).reshape(self.n, places)
+            flat = np.stack([flat, ~flat], axis=1).reshape(self.n_samples, places)
             shifts = np.repeat(shifts, 2, axis=1)
-        return flat.reshape(self.n, self.cells, self.cells).astype(np.float32), shifts
+        return flat.reshape(self.n_samples, self.cells, self.cells).astype(np.float32), shifts
 
 
 def _folded(rng: np.random.Generator, places: int, count: int) -> npt.NDArray[np.bool_]:

@@ -42,7 +42,7 @@ def score_cam(
     max_channels: int | None = None,
     fill: str | float = 0.0,
     tolerance: float | None = None,
-    passes: int | None = None,
+    max_evals: int | None = None,
 ) -> Maps:
     """Score-CAM: channels weighted by what the network says to the image seen through them.
 
@@ -64,13 +64,13 @@ def score_cam(
             image by the mask.
         tolerance: leave out masks as long as no place of the map can be further off than this fraction of the map's
             largest value, whatever their scores are: a probability lies between 0 and 1. None asks all.
-        passes: ask only so many masks, those that tell most about the map, and estimate the weights of the others
-            from them, by kriging. 64 is a good number. None asks all.
+        max_evals: budget of forward passes: only so many masks are evaluated, those that tell most about the map,
+            and the weights of the others are estimated from them by kriging. 64 is a good number. None asks all.
 
     Returns:
         `(n, h', w')`, ≥ 0, in units of probability times activation. The note `channels` counts those used, `masks`
-        the passes they took. With `tolerance` the note `bound` is how far off the map is at most, as a fraction of its
-        largest value; with `passes` the note `foretold` is the correlation of the scores asked with what is
+        the forward passes they took. With `tolerance` the note `bound` is how far off the map is at most, as a fraction
+        of its largest value; with `max_evals` the note `foretold` is the correlation of the scores asked with what is
         estimated of each from the others.
 
     Reference:
@@ -80,7 +80,7 @@ def score_cam(
         raise InputError(explain_error(f"variant must be one of {', '.join(VARIANTS)}.", repr(variant), "Use 'paper'."))
     if max_channels is not None and max_channels < 1:
         raise InputError(explain_error("max_channels must be at least 1.", max_channels, "Leave it out for all."))
-    _check(tolerance, passes)
+    _check(tolerance, max_evals)
     objective = as_score(resolved(model, images, objective), "probability")
     a = model.activations(images, layer)
     images = on_device(model, images)
@@ -98,14 +98,17 @@ def score_cam(
         weights = np.zeros(a.shape[-1], np.float32)
         kinds: npt.NDArray[np.floating]
         if not len(maps):
-            kinds, more = np.zeros(0), {"bound": 0.0} if tolerance is not None else {"foretold": 1.0} if passes else {}
+            kinds, more = (
+                np.zeros(0),
+                {"bound": 0.0} if tolerance is not None else {"foretold": 1.0} if max_evals else {},
+            )
         elif tolerance is not None:
             low, high = limits(asking.objective)
             sums = together(own, which, len(maps))
             kinds, bound = bounded(sums, asking, (low - empty[i], high - empty[i]), tolerance, model.batch_size)
             more = {"bound": bound}
-        elif passes is not None:
-            kinds, foretold = estimated(maps, together(own, which, len(maps)), asking, passes)
+        elif max_evals is not None:
+            kinds, foretold = estimated(maps, together(own, which, len(maps)), asking, max_evals)
             more = {"foretold": foretold}
         else:
             kinds, more = asking(np.arange(len(maps))), {}
@@ -117,17 +120,19 @@ def score_cam(
     return Maps(positive(xp.sum(weighted, axis=-1)), notes)
 
 
-def _check(tolerance: float | None, passes: int | None) -> None:
-    if tolerance is not None and passes is not None:
-        raise InputError(
-            explain_error("tolerance and passes exclude each other.", f"{tolerance} and {passes}", "Give one of them.")
-        )
-    if (passes is not None and passes < 2) or (tolerance is not None and not 0.0 <= tolerance < 1.0):
+def _check(tolerance: float | None, max_evals: int | None) -> None:
+    if tolerance is not None and max_evals is not None:
         raise InputError(
             explain_error(
-                "passes must be at least 2, and tolerance at least 0 and below 1.",
-                f"passes {passes}, tolerance {tolerance}",
-                "Try passes=64 or tolerance=0.05.",
+                "tolerance and max_evals exclude each other.", f"{tolerance} and {max_evals}", "Give one of them."
+            )
+        )
+    if (max_evals is not None and max_evals < 2) or (tolerance is not None and not 0.0 <= tolerance < 1.0):
+        raise InputError(
+            explain_error(
+                "max_evals must be at least 2, and tolerance at least 0 and below 1.",
+                f"max_evals {max_evals}, tolerance {tolerance}",
+                "Try max_evals=64 or tolerance=0.05.",
             )
         )
 

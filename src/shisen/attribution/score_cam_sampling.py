@@ -34,7 +34,7 @@ def limits(objective: Any) -> tuple[float, float]:
             explain_error(
                 "tolerance needs a score with limits: the probability of a class, or a difference of such.",
                 getattr(objective, "name", type(objective).__name__),
-                "Leave tolerance out, or use passes=64.",
+                "Leave tolerance out, or use max_evals=64.",
             )
         )
     weights = [float(weight) for weight, _ in terms]
@@ -88,8 +88,8 @@ def _by_worst_place(fractions: Values) -> npt.NDArray[np.intp]:
     return order
 
 
-def estimated(masks: npt.NDArray[np.float32], sums: Values, ask: Ask, passes: int) -> tuple[Values, float]:
-    """Return all weights from those of `passes` masks, by kriging: nearby masks have similar scores.
+def estimated(masks: npt.NDArray[np.float32], sums: Values, ask: Ask, max_evals: int) -> tuple[Values, float]:
+    """Return all weights from those of `max_evals` masks, by kriging: nearby masks have similar scores.
 
     The weight is taken for a random function of the mask, with a constant mean and Matérn-3/2 covariance. The masks
     asked are those that together leave the least expected squared error of the map Σ_k w_k · sums_k, chosen one
@@ -100,7 +100,7 @@ def estimated(masks: npt.NDArray[np.float32], sums: Values, ask: Ask, passes: in
         masks: `(kinds, h, w)`, each from 0 to 1.
         sums: `(kinds, places)`, what each weight is multiplied by.
         ask: gives the weights of masks.
-        passes: how many masks may be asked; all of them if there are no more.
+        max_evals: how many masks may be evaluated; all of them if there are no more.
 
     Returns:
         weights `(kinds,)`, and the correlation of the scores with what was foretold of each from the others.
@@ -109,12 +109,12 @@ def estimated(masks: npt.NDArray[np.float32], sums: Values, ask: Ask, passes: in
         Rasmussen, Williams 2006: Gaussian Processes for Machine Learning, sections 2.7 and 5.4.2.
     """
     kinds = len(masks)
-    if passes >= kinds:
+    if max_evals >= kinds:
         return ask(np.arange(kinds)).astype(np.float64), 1.0
     points = masks.reshape(kinds, -1).astype(np.float64)
     distance = _distances(points, points)
     scale = float(np.median(distance[distance > 0], overwrite_input=True)) if kinds > 1 else 1.0
-    asked = _telling(_matern(distance / (2.0 * scale)), sums, passes)
+    asked = _telling(_matern(distance / (2.0 * scale)), sums, max_evals)
     y = ask(asked).astype(np.float64)
     among, to_all = distance[np.ix_(asked, asked)] / scale, distance[:, asked] / scale
     choices = [(_left_out(_matern(among / length), noise, y), length, noise) for length in LENGTHS for noise in NOISES]

@@ -52,7 +52,7 @@ def _seconds(text: str) -> float:
 @click.option("--metrics", default="deletion,insertion,adcc", show_default=True, help="Names from `shisen metrics`.")
 @click.option("--layer", default=None, help="For methods named without one; the default layer if left out.")
 @click.option("--target", "-t", default=None, help="The class explained; each image's top class if left out.")
-@click.option("-n", "count", default=None, type=click.IntRange(min=1), help="Number of images, drawn at random.")
+@click.option("--n-images", "-n", default=None, type=click.IntRange(min=1), help="Number of images, drawn at random.")
 @click.option("--seed", default=0, show_default=True, help="Of every random draw.")
 @click.option("--regions", default=None, help="Boxes or masks: COCO .json, VOC .xml, .csv, or a folder of .xml.")
 @click.option("--reference", default=None, help="What the others are compared with; the first method if left out.")
@@ -77,7 +77,7 @@ def evaluate(
     from ..evaluation.words import texts
 
     settings = {k: choice.pop(k) for k in ("layer", "reference")}
-    target, count, seed = target_of(choice.pop("target")), choice.pop("count"), choice.pop("seed")
+    target, n_images, seed = target_of(choice.pop("target")), choice.pop("n_images"), choice.pop("seed")
     sources = images_of(images)
     boxes = None if regions is None else read_regions(regions)
     model = load_model(choice, LONG)
@@ -88,7 +88,7 @@ def evaluate(
             _names(methods),
             _names(metrics),
             target=target,
-            n=count,
+            n_images=n_images,
             seed=seed,
             out=out,
             regions=boxes,
@@ -97,29 +97,29 @@ def evaluate(
         )
         page = scores.save(out, lang=lang)
     click.echo(scores.table())
-    click.echo(f"\n{scores.facts['n']} images; 95 % intervals; * clearly different from {scores.reference}.")
+    click.echo(f"\n{scores.facts['n_images']} images; 95 % intervals; * clearly different from {scores.reference}.")
     for found in scores.differences:
         if found.method not in scores.control_maps:
             click.echo(found.sentence)
-    if scores.facts["n"] < FEW and scores.differences:
+    if scores.facts["n_images"] < FEW and scores.differences:
         click.echo(texts("en")["few"])
     for words in cautions(scores):
         click.echo(words)
     click.echo(f"→ {page}, {out / 'scores.csv'}, {out / 'scores.json'}")
-    return finish(scores.failures, scores.facts["n"])
+    return finish(scores.failures, scores.facts["n_images"])
 
 
 @click.command()
 @click.argument("images", nargs=-1, required=True)
 @model_options
 @click.option("--budget", default="60s", show_default=True, help="Time, such as 60s or 5m.")
-@click.option("-n", "count", default=None, type=click.IntRange(min=4), help="Number of images, drawn at random.")
+@click.option("--n-images", "-n", default=None, type=click.IntRange(min=4), help="Number of images, drawn at random.")
 @click.option("--seed", default=0, show_default=True, help="Of every random draw.")
 @click.option(
     "--out", default=None, type=click.Path(path_type=Path), help="Also write the recommendation to this file."
 )
 def recommend(
-    images: tuple[str, ...], budget: str, count: int | None, seed: int, out: Path | None, **choice: Any
+    images: tuple[str, ...], budget: str, n_images: int | None, seed: int, out: Path | None, **choice: Any
 ) -> None:
     """Find the best method, layer and variant for the model on IMAGES; `explain --method auto` then uses it."""
     from ..evaluation.recommend import recommend as run
@@ -129,7 +129,7 @@ def recommend(
     sources = images_of(images)
     model = load_model(choice, LONG)
     with quiet_warnings(), bar() as progress:
-        found = run(model, sources, budget=seconds, n=count, seed=seed, out=out, progress=progress)
+        found = run(model, sources, budget=seconds, n_images=n_images, seed=seed, out=out, progress=progress)
     table(
         "Tried",
         ["setting", "images", "insertion − deletion", "ADCC"],
@@ -145,9 +145,9 @@ def recommend(
 @click.argument("images", nargs=-1)
 @model_options
 @click.option("--methods", default=None, help="Names divided by commas; every fast method if left out.")
-@click.option("-n", "count", default=8, show_default=True, type=click.IntRange(min=1), help="Number of images.")
+@click.option("--n-images", "-n", default=8, show_default=True, type=click.IntRange(min=1), help="Number of images.")
 @click.option("--seed", default=0, show_default=True, help="Of every random draw.")
-def sanity(images: tuple[str, ...], methods: str | None, count: int, seed: int, **choice: Any) -> None:
+def sanity(images: tuple[str, ...], methods: str | None, n_images: int, seed: int, **choice: Any) -> None:
     """Tell which methods depend on what the model has learned, by shuffling the weights of a copy.
 
     Without IMAGES smooth random patterns are explained.
@@ -158,7 +158,12 @@ def sanity(images: tuple[str, ...], methods: str | None, count: int, seed: int, 
     model = load_model(choice)
     with quiet_warnings(), bar() as progress:
         found = check_sanity(
-            model, sources, None if methods is None else _names(methods), n=count, seed=seed, progress=progress
+            model,
+            sources,
+            None if methods is None else _names(methods),
+            n_images=n_images,
+            seed=seed,
+            progress=progress,
         )
     table(
         f"{model.name}: likeness of maps to those of a network with shuffled weights",

@@ -55,7 +55,7 @@ def check_sanity(
     images: Any = None,
     methods: Sequence[str] | None = None,
     *,
-    n: int | None = 8,
+    n_images: int | None = 8,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> list[Verdict]:
@@ -65,7 +65,7 @@ def check_sanity(
         model: from `load` or `wrap`; it is never changed.
         images: as in `evaluate`; smooth random patterns if None.
         methods: names; every method of one pass if None.
-        n: number of images.
+        n_images: number of images.
         seed: of every draw.
         progress: called after every group of images.
 
@@ -74,13 +74,13 @@ def check_sanity(
     """
     if methods is None:
         methods = [m for m in suiting(model) if METHODS[m].passes == "1" and METHODS[m].class_specific]
-    sources = patterns(model, n or 8, seed) if images is None else images
+    sources = patterns(model, n_images or 8, seed) if images is None else images
     scores = evaluate(
         model,
         sources,
         methods,
         ["weight_randomization"],
-        n=n,
+        n_images=n_images,
         seed=seed,
         control_maps=("edges",),
         progress=progress,
@@ -107,12 +107,12 @@ def verdict_words(likeness: Interval) -> str:
     return WORDS[verdict(likeness)]
 
 
-def patterns(model: Model, n: int, seed: int) -> list[Any]:
+def patterns(model: Model, n_images: int, seed: int) -> list[Any]:
     """Return smooth random images of the model's input size, uint8 where it has a preprocess."""
     rng = np.random.default_rng(seed)
     h, w, c = input_shape(model)
     made = []
-    for _ in range(n):
+    for _ in range(n_images):
         smooth = blurred(rng.random((h, w, c)), max(h, w) / 28.0, max(1, max(h, w) // 10))
         spread = (smooth - smooth.min()) / (smooth.max() - smooth.min())
         made.append(np.rint(spread * 255).astype(np.uint8) if model.preprocess is not None else spread)

@@ -22,21 +22,21 @@ def area(curve: npt.NDArray[Any]) -> float:
     return float((y[1:] + y[:-1]).sum() / (2 * (len(y) - 1)))
 
 
-def _counts(pixels: int, steps: int) -> npt.NDArray[np.int64]:
-    if steps < 1:
-        raise InputError(explain_error("A curve needs at least one step.", steps, "Try 16."))
-    return np.asarray(np.floor(np.arange(1, steps) * pixels / steps + 0.5), dtype=np.int64)
+def _counts(pixels: int, n_steps: int) -> npt.NDArray[np.int64]:
+    if n_steps < 1:
+        raise InputError(explain_error("A curve needs at least one step.", n_steps, "Try 16."))
+    return np.asarray(np.floor(np.arange(1, n_steps) * pixels / n_steps + 0.5), dtype=np.int64)
 
 
-def _curve(case: Sample, fill: str, steps: int, removing: bool) -> Steps:
+def _curve(case: Sample, fill: str, n_steps: int, removing: bool) -> Steps:
     empty = filled(case, fill)
     last = case.chances((yield Ask(empty[None], f"fill {fill}", shared=True)))
-    counts = _counts(case.heat.size, steps)
+    counts = _counts(case.heat.size, n_steps)
     middle = np.zeros(0)
     if len(counts):
         keep = kept(order(case), counts, case.size)
         keep = keep if removing else ~keep
-        name = f"curve {fill} {steps} {'deletion' if removing else 'insertion'}"
+        name = f"curve {fill} {n_steps} {'deletion' if removing else 'insertion'}"
         images = case.composed(keep, empty)
         # the same pixels of the same image kept: the same image, whichever map or method has asked for it
         rows = tuple(f"{fill} {digest(np.packbits(one))}" for one in keep)
@@ -47,11 +47,11 @@ def _curve(case: Sample, fill: str, steps: int, removing: bool) -> Steps:
 
 
 @metric(family="faithfulness", unit="probability", higher_is_better=False, paper=RISE, monotone=True)
-def deletion(case: Sample, *, fill: str = "zero", steps: int = 16) -> Steps:
+def deletion(case: Sample, *, fill: str = "zero", n_steps: int = 16) -> Steps:
     """Area under the probability while the most important pixels are removed first.
 
-    value = (1/steps) Σ_k (p_k + p_{k+1}) / 2, p_k the probability of the class when the ⌊k·hw/steps + ½⌋ pixels with
-    the highest values are replaced by the fill, k = 0 … steps
+    value = (1/n) Σ_k (p_k + p_{k+1}) / 2, n = n_steps, p_k the probability of the class when the ⌊k·hw/n + ½⌋ pixels
+    with the highest values are replaced by the fill, k = 0 … n
 
     Protocol: the map is enlarged bilinearly to the network's input; equal values are removed in a random order
     drawn once for the image, so a constant map scores like a random one.
@@ -59,49 +59,49 @@ def deletion(case: Sample, *, fill: str = "zero", steps: int = 16) -> Steps:
     Args:
         case: the image and its map.
         fill: "zero", "black", "mean" or "blur", see `fills.filled`. RISE and we: what the network sees as zero.
-        steps: number of equal portions; RISE removes 224 pixels at a time.
+        n_steps: number of equal portions; RISE removes 224 pixels at a time.
 
     Returns:
-        a probability in [0, 1], and the curve of steps + 1 values.
+        a probability in [0, 1], and the curve of n_steps + 1 values.
 
     Reference:
         Petsiuk, Das, Saenko 2018.
     """
-    return (yield from _curve(case, fill, steps, True))
+    return (yield from _curve(case, fill, n_steps, True))
 
 
 @metric(family="faithfulness", unit="probability", higher_is_better=True, paper=RISE, monotone=True)
-def insertion(case: Sample, *, fill: str = "blur", steps: int = 16) -> Steps:
+def insertion(case: Sample, *, fill: str = "blur", n_steps: int = 16) -> Steps:
     """Area under the probability while the most important pixels are brought back first.
 
-    value = (1/steps) Σ_k (p_k + p_{k+1}) / 2, p_k the probability of the class when only the ⌊k·hw/steps + ½⌋ pixels
-    with the highest values are shown and the others are the fill, k = 0 … steps
+    value = (1/n) Σ_k (p_k + p_{k+1}) / 2, n = n_steps, p_k the probability of the class when only the ⌊k·hw/n + ½⌋
+    pixels with the highest values are shown and the others are the fill, k = 0 … n
 
     Protocol: as `deletion`.
 
     Args:
         case: the image and its map.
         fill: "zero", "black", "mean" or "blur". RISE and we: the blurred image.
-        steps: number of equal portions.
+        n_steps: number of equal portions.
 
     Returns:
-        a probability in [0, 1], and the curve of steps + 1 values.
+        a probability in [0, 1], and the curve of n_steps + 1 values.
 
     Reference:
         Petsiuk, Das, Saenko 2018.
     """
-    return (yield from _curve(case, fill, steps, False))
+    return (yield from _curve(case, fill, n_steps, False))
 
 
 @metric(family="faithfulness", unit="probability", higher_is_better=True, paper=RISE, monotone=True)
-def insertion_deletion(case: Sample, *, steps: int = 16) -> Steps:
+def insertion_deletion(case: Sample, *, n_steps: int = 16) -> Steps:
     """Insertion into the blurred image minus deletion to zero: one figure for the order of the map.
 
     value = insertion − deletion
 
     Args:
         case: the image and its map.
-        steps: number of equal portions of both.
+        n_steps: number of equal portions of both.
 
     Returns:
         a difference of probabilities in [−1, 1]; near 0 for a random map.
@@ -110,7 +110,7 @@ def insertion_deletion(case: Sample, *, steps: int = 16) -> Steps:
         Petsiuk, Das, Saenko 2018, for the two terms.
     """
     # asked under the same names as the two metrics, so that all three cost as much as two
-    gained = yield from _curve(case, "blur", steps, False)
-    lost = yield from _curve(case, "zero", steps, True)
+    gained = yield from _curve(case, "blur", n_steps, False)
+    lost = yield from _curve(case, "zero", n_steps, True)
     parts = {"insertion": gained.value, "deletion": lost.value}
     return Outcome(gained.value - lost.value, parts=parts)

@@ -68,7 +68,7 @@ def recommend(
     *,
     budget: float = 60.0,
     settings: Sequence[Setting] | None = None,
-    n: int | None = None,
+    n_images: int | None = None,
     seed: int = 0,
     save: bool = True,
     out: str | Path | None = None,
@@ -85,7 +85,7 @@ def recommend(
         images: as in `evaluate`; at least four.
         budget: seconds; more time means more images. The smallest round is always finished.
         settings: what to try, the default first; `candidates(model)` if None.
-        n: number of images, drawn at random if there are more.
+        n_images: number of images, drawn at random if there are more.
         seed: of every draw.
         save: keep the recommendation for `explain(..., method="auto")`.
         out: also write it to this file.
@@ -97,7 +97,7 @@ def recommend(
     Raises:
         InputError: for fewer than four images.
     """
-    sources = sampled(images, n, seed)
+    sources = sampled(images, n_images, seed)
     if len(sources) < 4:
         raise InputError(
             explain_error("A recommendation needs at least four images.", len(sources), "Give more images.")
@@ -179,7 +179,7 @@ def _evaluated(model: Model, images: Sequence[Any], settings: Sequence[Setting],
         settings,
         METRICS,
         seed=seed,
-        options={"insertion_deletion": {"steps": STEPS}},
+        options={"insertion_deletion": {"n_steps": STEPS}},
         control_maps=(),
     )
 
@@ -190,7 +190,7 @@ def joined(parts: Sequence[Scores], reference: str) -> Scores:
     rows: tuple[Row, ...] = tuple(r for part in parts for r in part.rows)
     examples = {k: e for part in parts for k, e in part.examples.items()}
     failures = tuple(f for part in parts for f in part.failures)
-    facts = {**first.facts, "n": len(examples)}
+    facts = {**first.facts, "n_images": len(examples)}
     return Scores(rows, first.methods, first.control_maps, first.metrics, reference, facts, failures, examples)
 
 

@@ -65,7 +65,7 @@ def content(scores: Scores, lang: str = "en") -> dict[str, Any]:
         "heads": [(k, arrow(k)) for k in scores.metrics],
         "table": table(scores),
         "cautions": cautions(scores, lang),
-        "few": scores.facts.get("n", FEW) < FEW,
+        "few": scores.facts.get("n_images", FEW) < FEW,
         "differences": [(d, words[d.verdict]) for d in scores.differences if d.method not in scores.control_maps],
         "curves": [
             (k, curves(scores, k)) for k in scores.metrics if any(scores.curve(m, k).size for m in scores.methods)

@@ -44,7 +44,7 @@ def evaluate(
     *,
     layer: Any = None,
     target: Any = None,
-    n: int | None = None,
+    n_images: int | None = None,
     seed: int = 0,
     out: str | Path | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
@@ -62,7 +62,7 @@ def evaluate(
         metrics: names from `metrics()`.
         layer: for methods named without one; None for the model's default.
         target: the class explained; None for each image's top class.
-        n: number of images, drawn at random if there are more.
+        n_images: number of images, drawn at random if there are more.
         seed: of every draw.
         out: a folder; maps and figures are kept there and a stopped run goes on.
         options: method or metric name → its options.
@@ -79,7 +79,7 @@ def evaluate(
         InputError: if there is nothing to evaluate, or a metric lacks its regions.
     """
     run = _Run(model, methods, metrics, layer, options, control_maps, regions, seed, out)
-    sources = sampled(images, n, seed)
+    sources = sampled(images, n_images, seed)
     rows: list[Row] = []
     failures: list[tuple[str, str]] = []
     examples: dict[str, Example] = {}
@@ -108,7 +108,7 @@ def evaluate(
         reference=first,
         facts={
             "model": model.name,
-            "n": len(examples),
+            "n_images": len(examples),
             "seed": seed,
             "settings": [s.to_dict() for s in settings],
             "metric_options": {m.name: dict(run.options.get(m.name, {})) for m in run.metrics},
@@ -119,8 +119,8 @@ def evaluate(
     )
 
 
-def sampled(images: Any, n: int | None, seed: int) -> list[Any]:
-    """Return the images that a folder, a pattern or a list stands for; `n` of them, in their order, if given."""
+def sampled(images: Any, n_images: int | None, seed: int) -> list[Any]:
+    """Return the images that a folder, a pattern or a list stands for; `n_images` of them, in their order, if given."""
     if isinstance(images, (str, Path)):
         from ..models.sources import find_images
 
@@ -129,11 +129,11 @@ def sampled(images: Any, n: int | None, seed: int) -> list[Any]:
         sources = list(images)
     if not sources:
         raise InputError(explain_error("There must be an image to evaluate on.", repr(images), "Check the path."))
-    if n is None or n >= len(sources):
+    if n_images is None or n_images >= len(sources):
         return sources
-    if n < 1:
-        raise InputError(explain_error("n must be at least 1.", n, "Leave it out for all images."))
-    chosen = np.random.default_rng(seed).permutation(len(sources))[:n]
+    if n_images < 1:
+        raise InputError(explain_error("n_images must be at least 1.", n_images, "Leave it out for all images."))
+    chosen = np.random.default_rng(seed).permutation(len(sources))[:n_images]
     return [sources[i] for i in sorted(chosen)]
 
 

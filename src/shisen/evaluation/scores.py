@@ -208,9 +208,8 @@ class Scores:
         return write_report(self, place / "report.html", lang=lang)
 
     def __repr__(self) -> str:
-        return (
-            f"<shisen.Scores {len(self.methods)} methods × {len(self.metrics)} metrics, {self.facts.get('n')} images>"
-        )
+        n = self.facts.get("n_images")
+        return f"<shisen.Scores {len(self.methods)} methods × {len(self.metrics)} metrics, {n} images>"
 
 
 def _plain(value: Any) -> Any:

@@ -115,7 +115,7 @@ def others(b: Build, file: Any, image: Any) -> None:
             _all(b),
             _names(methods),
             _names(metrics),
-            n=_count(n, len(b.session.store.names)),
+            n_images=_count(n, len(b.session.store.names)),
         )
         return [str(scores.save(b.exports.folder(), lang=_language(lang))), plain(scores.records())]
 

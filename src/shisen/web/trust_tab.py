@@ -88,7 +88,7 @@ def measured(b: Build) -> None:
                 step(done, total, words)
 
             watching = watched(b.session.model.batched(4), lambda *_: step(*far))  # stops after any pass
-            scores = evaluate(watching, images, methods, metrics, n=far[1], progress=told)
+            scores = evaluate(watching, images, methods, metrics, n_images=far[1], progress=told)
             return scores, scores.save(b.exports.folder(), lang=lang)
 
         yield [note(say("starting", lang)), gr.skip(), gr.skip()]
@@ -97,7 +97,7 @@ def measured(b: Build) -> None:
                 yield [how_far(far, lang), gr.skip(), gr.skip()]
                 continue
             scores, page = far[0]
-            done = say("finished", lang).format(n=scores.facts["n"], time=seconds(perf_counter() - start))
+            done = say("finished", lang).format(n=scores.facts["n_images"], time=seconds(perf_counter() - start))
             shown = framed(page.read_text(encoding="utf-8"), say("report", lang))
             yield [note(done), gr.update(value=str(page), visible=True), shown]
             return
