@@ -98,7 +98,7 @@ def test_a_map_is_widened_no_further_than_keeps_the_answer(model: TorchClassifie
         get(augmented("gradient", keep=0.9))(model, x, FunctionObjective(lambda y: y))
     with pytest.raises(InputError, match="maps of places"):
         get(augmented("gradient", keep=0.9))(model, x, objective)
-    with pytest.raises(InputError, match="share"):
+    with pytest.raises(InputError, match="fraction"):
         augmented("gradient", keep=2.0)
 
 

@@ -38,7 +38,7 @@ def test_layers_forget_from_the_answer_downwards() -> None:
     assert torch.equal(whole["conv.weight"].flatten().sort()[0], before["conv.weight"].flatten().sort()[0])
     none = randomized(net, 0.0).network.net.state_dict()
     assert all(torch.equal(none[k], before[k]) for k in before)
-    with pytest.raises(InputError, match="share"):
+    with pytest.raises(InputError, match="fraction"):
         randomized(net, 2.0)
 
 
