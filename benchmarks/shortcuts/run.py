@@ -55,7 +55,7 @@ def train(case: Sample, cache: Path) -> float:
     for part in ("train", "test"):
         build(cache / part, home / part, case, part)
     shisen.finetune(
-        home / "train", home / "test", epochs=EPOCHS, size=SIZE, out=home / "run", keep=cache / "activations",
+        home / "train", home / "test", epochs=EPOCHS, size=SIZE, out=home / "run", cache=cache / "activations",
         smoothing=0.0, seed=case.seed,
     )  # fmt: skip
     return time.perf_counter() - start

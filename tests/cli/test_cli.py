@@ -220,7 +220,7 @@ def test_fast_is_half_precision_and_says_so(run, photos: Path, tmp_path: Path, m
     assert json.loads((tmp_path / "plain.json").read_text())["model"]["precision"] == "float32"
 
 
-def test_the_chunk_can_be_set_by_hand_or_is_measured_for_many(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_batch_size_can_be_set_by_hand_or_is_measured_for_many(monkeypatch: pytest.MonkeyPatch) -> None:
     from shisen.cli import common
     from shisen.models import batch_size
 
@@ -233,8 +233,8 @@ def test_the_chunk_can_be_set_by_hand_or_is_measured_for_many(monkeypatch: pytes
     assert common.load_model({**given, "batch_size": 3}, common.LONG).batch_size == 3
 
 
-def test_a_chunk_from_the_environment_is_checked(run, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SHISEN_CHUNK", "none")
+def test_a_batch_size_from_the_environment_is_checked(run, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHISEN_BATCH_SIZE", "none")
     ran = run("predict", photos / "cat.png")
     assert ran.code == 2
     assert "--batch-size" in ran.err

@@ -46,11 +46,9 @@ MODEL = ("--model", "insidenet:build")
 
 
 def test_grids_of_chosen_layers(desk: Path) -> None:
-    assert (
-        run("activations", "photos/p0.png", *MODEL, "--layers", "[01]", "--scaling", "article", "--out", "grids") == 0
-    )
+    assert run("activations", "photos/p0.png", *MODEL, "--layer", "[01]", "--scaling", "article", "--out", "grids") == 0
     assert sorted(p.name for p in (desk / "grids").iterdir()) == ["0.png", "1.png", "contact_sheet.png"]
-    words = ("activations", "photos/p0.png", *MODEL, "--layers", "1")
+    words = ("activations", "photos/p0.png", *MODEL, "--layer", "1")
     assert run(*words, "--scale", "layer", "--out", "a") == run(*words, "--scaling", "layer", "--out", "b") == 0
     assert (desk / "a" / "1.png").read_bytes() == (desk / "b" / "1.png").read_bytes()
     assert run(*words, "--out", "c") == 0
@@ -72,9 +70,9 @@ def test_filters_with_examples_and_site(desk: Path) -> None:
     words = (
         "--grid",
         "2",
-        "--pixels",
+        "--image-size",
         "16",
-        "--steps",
+        "--n-steps",
         "3",
         "--examples",
         "photos",
@@ -92,7 +90,10 @@ def test_filters_with_examples_and_site(desk: Path) -> None:
 
 
 def test_classes_and_chosen_channels(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("filters", *MODEL, "-l", "logits", "-c", "0,2", "--pixels", "16", "--steps", "2", "--out", "c.png") == 0
+    assert (
+        run("filters", *MODEL, "-l", "logits", "-c", "0,2", "--image-size", "16", "--n-steps", "2", "--out", "c.png")
+        == 0
+    )
     assert [f["channel"] for f in json.loads((desk / "c.json").read_text())["filters"]] == ["ant", "cat"]
     assert "of 2 channels of logits fired" in capsys.readouterr().out
 
@@ -102,7 +103,7 @@ def test_classes_and_chosen_channels(desk: Path, capsys: pytest.CaptureFixture[s
     [
         (("--layer", "9"), "no layer '9'"),
         (("--layer", "0", "-c", "one"), "channels must look like"),
-        (("--layer", "0", "-c", "99", "--steps", "1", "--pixels", "16"), "between 0 and 4"),
+        (("--layer", "0", "-c", "99", "--n-steps", "1", "--image-size", "16"), "between 0 and 4"),
     ],
 )
 def test_wrong_words_are_answered(
@@ -121,6 +122,6 @@ def test_stopping_leaves_no_half_file(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(feature_visualization.Adam, "step", interrupted)
-    assert run("filters", *MODEL, "--layer", "0", "--pixels", "16", "--out", "f.png") == 130
+    assert run("filters", *MODEL, "--layer", "0", "--image-size", "16", "--out", "f.png") == 130
     assert not list(desk.glob("*.png"))
-    assert "Stopped" in capsys.readouterr().err
+    assert "Interrupted" in capsys.readouterr().err

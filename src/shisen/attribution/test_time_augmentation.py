@@ -85,7 +85,7 @@ def augmented(
         if not keep:
             return Maps(values, notes)
         widest, by = _until(model, images, as_score(objective, "probability"), (values, keep))
-        return Maps(widest, {**notes, "keep": keep, "widened by power": by})
+        return Maps(widest, {**notes, "keep": keep, "widened_by_power": by})
 
     return replace(chosen, name=f"augmented {chosen.name}", function=_like(run, chosen), complete=False, single=False)
 

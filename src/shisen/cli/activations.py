@@ -7,7 +7,10 @@ from typing import Any
 
 import click
 
-from .common import finish, images_of, load_model, model_options, progress, quiet_warnings, target_of
+from .common import finish, images_of, load_model, quiet_warnings, stem_of, wrote
+from .options import layer_option, model_options, out_option, target_option
+from .progress import progress
+from .values import numbers_of, target_of
 
 SCALINGS = ("channel", "layer", "article")
 
@@ -15,25 +18,36 @@ SCALINGS = ("channel", "layer", "article")
 @click.command()
 @click.argument("images", nargs=-1, required=True)
 @model_options
-@click.option("--layers", "-l", "paths", multiple=True, help="A layer or a pattern such as 'block3*'; may be repeated.")
+@layer_option("Layer or pattern such as 'block3*'; may be repeated (all layers by default).", multiple=True)
 @click.option(
     "--scaling",
     type=click.Choice(SCALINGS),
     default="channel",
     show_default=True,
-    help="Each channel by its own extremes, by those of the layer, or by mean and deviation. Also as --scale.",
+    help="Scale each channel by its own range, by the range of the layer, or by mean and standard deviation; "
+    "also accepted by --scale.",
 )
-@click.option("--order", type=click.Choice(["index", "strength"]), default="index", show_default=True)
-@click.option("--per-row", default=16, show_default=True, type=click.IntRange(min=1), help="Channels a row.")
-@click.option("--channel", "-c", "channels", multiple=True, type=int, help="Draw only this channel, over the image.")
-@click.option("--ranked", is_flag=True, help="Draw the channels that speak for the class, over the image.")
-@click.option("--target", "-t", default=None, help="The class for --ranked; the top class if left out.")
-@click.option("--html", is_flag=True, help="Write one page with everything instead of many files.")
-@click.option("--out", default="shisen_out/activations", show_default=True, type=click.Path(path_type=Path))
-def activations(images: tuple[str, ...], paths: tuple[str, ...], out: Path, **choice: Any) -> int:
-    """Show what every channel answers to IMAGES (files, folders, globs or addresses).
+@click.option(
+    "--order",
+    type=click.Choice(["index", "strength"]),
+    default="index",
+    show_default=True,
+    help="Order of the channels: by index, or strongest first.",
+)
+@click.option(
+    "--per-row", default=16, show_default=True, type=click.IntRange(min=1), help="Number of channels per row."
+)
+@click.option(
+    "--channel", "-c", "channels", multiple=True, help="Draw only these channels, over the image: 3 or 0-15,40."
+)
+@click.option("--ranked", is_flag=True, help="Draw the channels that support the target class, over the image.")
+@target_option("Target class for --ranked (the top class by default).")
+@click.option("--html", is_flag=True, help="Write one HTML page per image instead of image files.")
+@out_option("activations")
+def activations(images: tuple[str, ...], layer: tuple[str, ...], out: Path, **choice: Any) -> int:
+    """Show the activation of every channel for IMAGES (files, folders, globs or URLs).
 
-    Sheets hold 256 channels at most; a dead channel is a gray cross, a saturated one yellow.
+    A sheet holds at most 256 channels. A dead channel is marked by a gray cross, a saturated one by a yellow cross.
     """
     from ..errors import ImageError
     from ..inspect.activations import activations as verb
@@ -41,20 +55,19 @@ def activations(images: tuple[str, ...], paths: tuple[str, ...], out: Path, **ch
     drawing = {k: choice.pop(k) for k in ("scaling", "order", "per_row", "channels", "ranked", "target", "html")}
     if choice["scale"] in SCALINGS:  # the word that comes to mind first, beside a factor for pixel values
         drawing["scaling"], choice["scale"] = choice["scale"], None
+    drawing["channels"] = numbers_of(drawing["channels"])
     sources = images_of(images)
     model = load_model(choice)
     failures: list[tuple[str, str]] = []
     with quiet_warnings():
-        for source in progress(sources, len(sources), "Looking inside"):
+        for source in progress(sources, len(sources), "Computing activations"):
             try:
-                grids = verb(model, source, list(paths) or None)
+                grids = verb(model, source, list(layer) or None)
             except ImageError as problem:
                 failures.append((source, str(problem)))
                 continue
-            stem = Path(source.split("?")[0]).stem
-            folder = out if len(sources) == 1 else out / stem
-            for written in _written(grids, folder, stem, drawing):
-                click.echo(str(written))
+            stem = stem_of(source)
+            wrote(*_written(grids, out if len(sources) == 1 else out / stem, stem, drawing))
     return finish(failures, len(sources) - len(failures))
 
 

@@ -7,26 +7,28 @@ from typing import Any
 
 import click
 
-from .common import images_of, load_model, model_options, quiet_warnings
+from .common import images_of, load_model, quiet_warnings
+from .options import lang_option, model_options, out_option
+
+QUERIES = {
+    "class_token": "attention of the class token",
+    "mean": "mean attention of all positions",
+    "window": "attention received within each window",
+}
 
 
 @click.command()
 @click.argument("image")
 @model_options
-@click.option(
-    "--out",
-    default="shisen_out/heads.png",
-    show_default=True,
-    type=click.Path(path_type=Path),
-    help="An image (.png, .jpg, .webp), or a page with sliders (.html).",
-)
-@click.option("--lang", type=click.Choice(["en", "ja"]), default="en", show_default=True, help="Of the page.")
+@out_option("attention.png", "Output file: an image (.png, .jpg, .webp), or a page with sliders (.html).")
+@lang_option("page")
 def attention(image: str, out: Path, lang: str, **choice: Any) -> None:
-    """Show where every head of every layer looks in one IMAGE, and the rollout through all of them.
+    """Show the attention of every head in every layer of a transformer for one IMAGE, and the rollout over all layers.
 
-    In networks with windows (Swin, MaxViT): what each place receives within its window; there is no rollout.
+    In networks with windowed attention (Swin, MaxViT), a map shows what each position receives within its window,
+    and there is no rollout.
 
-    For transformers: timm:vit_small_patch16_224, hf:google/vit-base-patch16-224, torchvision:swin_t.
+    Examples of models: timm:vit_small_patch16_224, hf:google/vit-base-patch16-224, torchvision:swin_t.
     """
     from ..inspect.attention_maps import attention as verb
 
@@ -37,6 +39,6 @@ def attention(image: str, out: Path, lang: str, **choice: Any) -> None:
     with quiet_warnings():
         found = verb(model, source)
         written = found.save(out, lang)
-    told = found.manifest()
-    heads = told["heads"] if isinstance(told["heads"], int) else f"{min(told['heads'])} to {max(told['heads'])}"
-    click.echo(f"{source}: {len(found.layers)} layers × {heads} heads, seen from the {told['read by']} → {written}")
+    facts = found.manifest()
+    heads = facts["heads"] if isinstance(facts["heads"], int) else f"{min(facts['heads'])} to {max(facts['heads'])}"
+    click.echo(f"{source}: {len(found.layers)} layers × {heads} heads, {QUERIES[facts['query']]} → {written}")

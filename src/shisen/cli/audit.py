@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
-from .common import LONG, load_model, model_options, quiet_warnings
+from .common import LONG, load_model, quiet_warnings
+from .options import lang_option, model_options, out_option
+from .progress import Bar
 
 
 @click.command()
 @click.argument("folder")
 @model_options
-@click.option("--out", "-o", default="audit", show_default=True, help="Folder for the report.")
-@click.option("--truth", default=None, help="A CSV file with the columns path and label, for a folder without classes.")
-@click.option("--versus", default=None, help="Another model, put beside.")
-@click.option("--method", default="", help="Method of the maps, or auto. [default: gradient times activation]")
-@click.option("--fail-on", type=click.Choice(["high", "medium", "low"]), default=None, help="Exit with 1 from here on.")
+@out_option("audit")
+@click.option("--truth", default=None, help="CSV file with the columns path and label, for a folder without classes.")
+@click.option("--versus", default=None, help="Second model to compare with.")
+@click.option("--method", default="", help="Method of the maps, or auto (gradient times activation by default).")
 @click.option(
-    "--lang", type=click.Choice(["en", "ja"]), default="en", show_default=True, help="Language of the report."
+    "--fail-on",
+    type=click.Choice(["high", "medium", "low"]),
+    default=None,
+    help="Exit with status 1 if a finding is at least this severe.",
 )
-def audit(folder: str, out: str, truth: str | None, versus: str | None, fail_on: str | None, **choice: Any) -> int:
-    """Audit a model on FOLDER (one folder a class, or a CSV file): mistakes, and shortcuts proven by intervention.
+@lang_option("report")
+def audit(folder: str, out: Path, truth: str | None, versus: str | None, fail_on: str | None, **choice: Any) -> int:
+    """Audit a model on FOLDER (one subfolder per class, or a CSV file): errors, and shortcuts shown by intervention.
 
-    An audit that was stopped continues where it was.
+    The same command resumes an interrupted audit.
     """
     from ..auditing.run import audit as run
-    from .finetune import Bar
 
     labels = choice["labels"]
     if truth is None and labels and str(labels).lower().endswith(".csv"):
@@ -34,8 +39,16 @@ def audit(folder: str, out: str, truth: str | None, versus: str | None, fail_on:
     how = {name: choice.pop(name) for name in ("lang", "method")}
     model = load_model(dict(choice), LONG)
     other = None if versus is None else load_model({**choice, "model": versus}, LONG)
-    with quiet_warnings(), Bar() as told:
-        result = run(model, folder, out, labels=truth, versus=other, progress=told, **how)
+    with quiet_warnings(), Bar() as bar:
+        result = run(
+            model,
+            folder,
+            out,
+            labels=truth,
+            versus=other,
+            progress=lambda words, done, total: bar(done, total, words),
+            **how,
+        )
     fraction = result.confusion.accuracy
     low, high = fraction.interval
     click.echo(f"Accuracy: {fraction.value:.1%} of {fraction.n} images (95 % interval {low:.1%} to {high:.1%})")

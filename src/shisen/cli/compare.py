@@ -7,78 +7,62 @@ from typing import Any
 
 import click
 
-from .common import images_of, load_model, model_options, quiet_warnings, table, target_of
+from .common import images_of, load_model, quiet_warnings, table, wrote
+from .options import drawing_options, layer_option, model_options, out_option, score_option, target_option
+from .progress import Bar
+from .values import names_of, target_of
 
 
 @click.command()
 @click.argument("image")
 @model_options
-@click.option("--methods", default="all", show_default=True, help="Names divided by commas, or all.")
-@click.option(
-    "--targets",
-    default="top1",
-    show_default=True,
-    help="Classes divided by semicolons, 'a / b' for a contrast, or top2 for the two top classes.",
-)
-@click.option("--layer", default=None, help="The point at which CAMs work.")
-@click.option(
-    "--score",
-    type=click.Choice(["logit", "probability", "log_probability"]),
-    default="logit",
-    show_default=True,
-    help="What is explained of the class.",
+@click.option("--methods", default="all", show_default=True, help="Comma-separated method names, or all.")
+@target_option(
+    "Target class, 'a / b' for a contrast, or top2 for the second most probable class; may be repeated.",
+    multiple=True,
 )
 @click.option(
-    "--style",
-    type=click.Choice(["blend", "mask", "heatmap", "contour"]),
-    default="blend",
-    show_default=True,
-    help="How the maps are drawn.",
+    "--top", default=None, type=click.IntRange(min=1), help="Explain the most probable classes instead, this many."
 )
-@click.option("--colormap", default="jet", show_default=True, help="Any matplotlib name.")
-@click.option("--alpha", default=0.4, show_default=True, type=click.FloatRange(0, 1), help="Strength of the colors.")
-@click.option("--alone", is_flag=True, help="Let every method do all its work itself, so that the times compare.")
-@click.option(
-    "--out",
-    default="shisen_out/comparison.png",
-    show_default=True,
-    type=click.Path(path_type=Path),
-    help="PNG, SVG or PDF.",
-)
+@layer_option("Layer for methods of the CAM family (the default layer if omitted).")
+@score_option
+@drawing_options
+@click.option("--alone", is_flag=True, help="Share no computation between methods, so that their times are comparable.")
+@out_option("comparison.png", "Output file: .png, .svg or .pdf.")
 def compare(
-    image: str, methods: str, targets: str, layer: str | None, score: str, alone: bool, out: Path, **choice: Any
+    image: str, methods: str, target: tuple[str, ...], top: int | None, layer: str | None, out: Path, **choice: Any
 ) -> int:
-    """Explain one IMAGE by several methods and for several classes, in one figure with times."""
+    """Explain one IMAGE with several methods and for several classes, in one figure with run times."""
     from .. import attribution as _fill_registry  # noqa: F401
     from ..comparison import compare as run
+    from ..naming import top as of_rank
     from ..registry import METHODS, suiting
-    from .progress import steps
 
+    if top and target:
+        raise click.UsageError("--target and --top exclude each other.")
+    targets = [of_rank(k) for k in range(top)] if top else [target_of(t) for t in target or ("top1",)]
     drawing = {k: choice.pop(k) for k in ("style", "colormap", "alpha")}
+    score, alone = choice.pop("score"), choice.pop("alone")
     (source,) = images_of([image])[:1]
     model = load_model(choice)
-    names = suiting(model) if methods == "all" else [m.strip() for m in methods.split(",")]
-    with quiet_warnings(), steps(len(names), "Comparing") as step:
-        found = run(model, source, names, targets_of(targets), layer=layer, score=score, share=not alone, progress=step)
+    names = suiting(model) if methods == "all" else names_of(methods)
+    done: list[str] = []
+    with quiet_warnings(), Bar() as bar:
+
+        def step(name: str) -> None:
+            done.append(name)
+            bar(len(done), len(names), "Comparing", name)
+
+        found = run(model, source, names, targets, layer=layer, score=score, share=not alone, progress=step)
         written = found.save(out, **drawing)
     table(
         f"{found.model}: {' | '.join(found.targets)}",
-        ["method", "seconds", "passes", "unit", "why not"],
+        ["method", "seconds", "passes", "unit", "error"],
         found.table(),
         numeric=["seconds", "passes"],
     )
     for name in names:
         if name in METHODS and METHODS[name].caution:
             click.echo(f"Caution: {name} {METHODS[name].caution}.")
-    click.echo(f"Written: {written} and {written.with_suffix('.json')}")
+    wrote(written, written.with_suffix(".json"))
     return 1 if found.failures and methods != "all" else 0
-
-
-def targets_of(text: str) -> list[Any]:
-    """Read "top2" as the two top classes, else classes divided by semicolons."""
-    from ..naming import top
-
-    word = text.strip().lower()
-    if word.startswith("top") and word[3:].isdigit():
-        return [top(k) for k in range(int(word[3:]))]
-    return [target_of(part) for part in text.split(";") if part.strip()]

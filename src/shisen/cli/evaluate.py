@@ -2,94 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
-from .common import LONG, finish, images_of, load_model, model_options, quiet_warnings, table, target_of
-
-
-@contextmanager
-def bar() -> Iterator[Callable[[int, int, str], None]]:
-    """Give a function that moves a progress bar on the terminal; silent when the output is not one."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda done, total, words: None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as drawn:
-        task = drawn.add_task("Loading", total=None)
-        yield lambda done, total, words: drawn.update(task, completed=done, total=total, description=words)
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def _seconds(text: str) -> float:
-    number, unit = (text[:-1], text[-1]) if text[-1:] in "smh" else (text, "s")
-    try:
-        seconds = float(number) * {"s": 1.0, "m": 60.0, "h": 3600.0}[unit]
-    except ValueError:
-        seconds = 0.0
-    if seconds <= 0.0:
-        raise click.BadParameter(f"a budget must be a time such as 60s or 5m; received {text!r}.")
-    return seconds
+from .common import LONG, finish, images_of, load_model, quiet_warnings, table, wrote
+from .options import (
+    lang_option,
+    layer_option,
+    model_options,
+    n_images_option,
+    out_option,
+    seed_option,
+    target_option,
+)
+from .progress import Bar
+from .values import names_of, seconds_of, target_of
 
 
 @click.command()
 @click.argument("images", nargs=-1, required=True)
 @model_options
 @click.option(
-    "--methods", default="grad_cam", show_default=True, help="Names divided by commas; name@layer for a layer."
+    "--methods",
+    default="grad_cam",
+    show_default=True,
+    help="Comma-separated method names; name@layer sets the layer of one.",
 )
-@click.option("--metrics", default="deletion,insertion,adcc", show_default=True, help="Names from `shisen metrics`.")
-@click.option("--layer", default=None, help="For methods named without one; the default layer if left out.")
-@click.option("--target", "-t", default=None, help="The class explained; each image's top class if left out.")
-@click.option("--n-images", "-n", default=None, type=click.IntRange(min=1), help="Number of images, drawn at random.")
-@click.option("--seed", default=0, show_default=True, help="Of every random draw.")
-@click.option("--regions", default=None, help="Boxes or masks: COCO .json, VOC .xml, .csv, or a folder of .xml.")
-@click.option("--reference", default=None, help="What the others are compared with; the first method if left out.")
-@click.option("--lang", type=click.Choice(["en", "ja"]), default="en", show_default=True, help="Of the report.")
-@click.option("--out", default="shisen_out/evaluation", show_default=True, type=click.Path(path_type=Path))
+@click.option(
+    "--metrics",
+    default="deletion,insertion,adcc",
+    show_default=True,
+    help="Comma-separated metric names from `shisen metrics`.",
+)
+@layer_option("Layer for methods named without one (the default layer if omitted).")
+@target_option("Target class (the top class of each image by default).")
+@n_images_option()
+@seed_option
+@click.option("--regions", default=None, help="Boxes or masks: COCO .json, VOC .xml, .csv, or a folder of .xml files.")
+@click.option("--reference", default=None, help="Method that the others are compared with (the first by default).")
+@lang_option("report")
+@out_option("evaluation")
 def evaluate(
-    images: tuple[str, ...],
-    methods: str,
-    metrics: str,
-    regions: str | None,
-    lang: str,
-    out: Path,
-    **choice: Any,
+    images: tuple[str, ...], methods: str, metrics: str, regions: str | None, lang: str, out: Path, **choice: Any
 ) -> int:
-    """Measure explanations on IMAGES (files, folders or globs), with intervals, floors and a report.
+    """Evaluate attribution methods on IMAGES (files, folders or globs), with confidence intervals and control maps.
 
-    Maps and figures are kept in the folder; the same command goes on where it was stopped.
+    Maps and scores are kept in the output folder; the same command resumes an interrupted run.
     """
     from ..evaluation.annotations import read_regions
     from ..evaluation.report import FEW, cautions
     from ..evaluation.runner import evaluate as run
     from ..evaluation.words import texts
 
-    settings = {k: choice.pop(k) for k in ("layer", "reference")}
-    target, n_images, seed = target_of(choice.pop("target")), choice.pop("n_images"), choice.pop("seed")
+    settings = {k: choice.pop(k) for k in ("layer", "reference", "seed")}
+    target, n_images = target_of(choice.pop("target")), choice.pop("n_images")
     sources = images_of(images)
     boxes = None if regions is None else read_regions(regions)
     model = load_model(choice, LONG)
-    with quiet_warnings(), bar() as progress:
+    with quiet_warnings(), Bar() as progress:
         scores = run(
             model,
             sources,
-            _names(methods),
-            _names(metrics),
+            names_of(methods),
+            names_of(metrics),
             target=target,
             n_images=n_images,
-            seed=seed,
             out=out,
             regions=boxes,
             progress=progress,
@@ -97,7 +76,9 @@ def evaluate(
         )
         page = scores.save(out, lang=lang)
     click.echo(scores.table())
-    click.echo(f"\n{scores.facts['n_images']} images; 95 % intervals; * clearly different from {scores.reference}.")
+    click.echo(
+        f"\n{scores.facts['n_images']} images; 95 % intervals; * significantly different from {scores.reference}."
+    )
     for found in scores.differences:
         if found.method not in scores.control_maps:
             click.echo(found.sentence)
@@ -105,68 +86,58 @@ def evaluate(
         click.echo(texts("en")["few"])
     for words in cautions(scores):
         click.echo(words)
-    click.echo(f"→ {page}, {out / 'scores.csv'}, {out / 'scores.json'}")
+    wrote(page, out / "scores.csv", out / "scores.json")
     return finish(scores.failures, scores.facts["n_images"])
 
 
 @click.command()
 @click.argument("images", nargs=-1, required=True)
 @model_options
-@click.option("--budget", default="60s", show_default=True, help="Time, such as 60s or 5m.")
-@click.option("--n-images", "-n", default=None, type=click.IntRange(min=4), help="Number of images, drawn at random.")
-@click.option("--seed", default=0, show_default=True, help="Of every random draw.")
-@click.option(
-    "--out", default=None, type=click.Path(path_type=Path), help="Also write the recommendation to this file."
-)
-def recommend(
-    images: tuple[str, ...], budget: str, n_images: int | None, seed: int, out: Path | None, **choice: Any
-) -> None:
-    """Find the best method, layer and variant for the model on IMAGES; `explain --method auto` then uses it."""
+@click.option("--budget", default="60s", show_default=True, help="Time budget, such as 60s or 5m.")
+@n_images_option(least=4)
+@seed_option
+@out_option("recommendation.json", "Output file (.json).")
+def recommend(images: tuple[str, ...], budget: str, n_images: int | None, seed: int, out: Path, **choice: Any) -> None:
+    """Find the best method, layer and options for a model on IMAGES; `explain --method auto` then uses them."""
     from ..evaluation.recommend import recommend as run
     from ..evaluation.recommend import saved_at
 
-    seconds = _seconds(budget)
+    seconds = seconds_of(budget)
     sources = images_of(images)
     model = load_model(choice, LONG)
-    with quiet_warnings(), bar() as progress:
+    with quiet_warnings(), Bar() as progress:
         found = run(model, sources, budget=seconds, n_images=n_images, seed=seed, out=out, progress=progress)
     table(
-        "Tried",
+        "Evaluated settings",
         ["setting", "images", "insertion − deletion", "ADCC"],
         [[name, str(n), f"{a:.3f}", f"{b:.1f}"] for name, n, a, b in found.tried],
         ["images", "insertion − deletion", "ADCC"],
     )
     for sentence in found.explanation:
         click.echo(sentence)
-    click.echo(f"→ {saved_at(model)}" + (f", {out}" if out else ""))
+    wrote(saved_at(model), out)
 
 
 @click.command()
 @click.argument("images", nargs=-1)
 @model_options
-@click.option("--methods", default=None, help="Names divided by commas; every fast method if left out.")
-@click.option("--n-images", "-n", default=8, show_default=True, type=click.IntRange(min=1), help="Number of images.")
-@click.option("--seed", default=0, show_default=True, help="Of every random draw.")
+@click.option("--methods", default=None, help="Comma-separated method names (every fast method by default).")
+@n_images_option(default=8)
+@seed_option
 def sanity(images: tuple[str, ...], methods: str | None, n_images: int, seed: int, **choice: Any) -> None:
-    """Tell which methods depend on what the model has learned, by shuffling the weights of a copy.
+    """Test whether the maps of a method depend on what the model has learned, by randomizing weights of a copy.
 
-    Without IMAGES smooth random patterns are explained.
+    Without IMAGES, smooth random patterns are explained.
     """
     from ..evaluation.checks import check_sanity
 
     sources = images_of(images) if images else None
     model = load_model(choice)
-    with quiet_warnings(), bar() as progress:
-        found = check_sanity(
-            model,
-            sources,
-            None if methods is None else _names(methods),
-            n_images=n_images,
-            seed=seed,
-            progress=progress,
-        )
+    names = None if methods is None else names_of(methods)
+    with quiet_warnings(), Bar() as progress:
+        found = check_sanity(model, sources, names, n_images=n_images, seed=seed, progress=progress)
     table(
-        f"{model.name}: likeness of maps to those of a network with shuffled weights",
+        f"{model.name}: similarity of maps with those of the weight-randomized model",
         ["method", "rank correlation", "95 % interval", "structural similarity", "verdict"],
         [
             [
@@ -184,7 +155,7 @@ def sanity(images: tuple[str, ...], methods: str | None, n_images: int, seed: in
 
 @click.command()
 def metrics() -> None:
-    """List the metrics of explanations: unit, direction, paper."""
+    """List the evaluation metrics: unit, direction and reference."""
     from ..evaluation import fill_registry
     from ..evaluation.metrics import METRICS
 

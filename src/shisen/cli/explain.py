@@ -7,7 +7,10 @@ from typing import Any
 
 import click
 
-from .common import finish, images_of, load_model, model_options, options_of, progress, quiet_warnings, target_of
+from .common import finish, images_of, load_model, quiet_warnings, stem_of
+from .options import drawing_options, layer_option, model_options, out_option, score_option, target_option
+from .progress import progress
+from .values import options_of, target_of
 
 
 @click.command()
@@ -17,48 +20,24 @@ from .common import finish, images_of, load_model, model_options, options_of, pr
     "--method",
     default="grad_cam",
     show_default=True,
-    help="A name from `shisen methods`, or auto: what `shisen recommend` has found.",
+    help="Method name from `shisen methods`, or auto for the one recommended by `shisen recommend`.",
 )
-@click.option(
-    "--target",
-    "-t",
-    default=None,
-    help="Class (index, label or WordNet id), 'a / b' for a rather than b, 'not a', or top2. "
-    "The top class if left out.",
+@target_option(
+    "Target class (index, label or WordNet id), 'a / b' for a contrast, 'not a', or top2 (the top class by default)."
 )
-@click.option("--layer", default=None, help="A point from `shisen layers`; the default layer if left out.")
-@click.option(
-    "--score",
-    type=click.Choice(["logit", "probability", "log_probability"]),
-    default="logit",
-    show_default=True,
-    help="What is explained of the class.",
-)
-@click.option("-O", "--option", "options", multiple=True, metavar="NAME=VALUE", help="An option of the method.")
-@click.option(
-    "--style",
-    type=click.Choice(["blend", "mask", "heatmap", "contour"]),
-    default="blend",
-    show_default=True,
-    help="How the map is drawn.",
-)
-@click.option("--colormap", default="jet", show_default=True, help="Any matplotlib name; diverging ones show signs.")
-@click.option("--alpha", default=0.4, show_default=True, type=click.FloatRange(0, 1), help="Strength of the colors.")
-@click.option("--color-bar", is_flag=True, help="Draw a bar with the unit beside the image.")
-@click.option(
-    "--out",
-    default="shisen_out",
-    show_default=True,
-    type=click.Path(path_type=Path),
-    help="A folder, or one file for one image.",
-)
+@layer_option()
+@score_option
+@click.option("-O", "--option", "options", multiple=True, metavar="NAME=VALUE", help="Option of the method.")
+@drawing_options
+@click.option("--color-bar", is_flag=True, help="Draw a color bar with the unit beside the image.")
+@out_option(words="Output folder, or output file for a single image.")
 @click.option(
     "--format",
     "suffix",
     type=click.Choice(["png", "jpg", "webp", "npy"]),
     default="png",
     show_default=True,
-    help="Kind of the files in a folder.",
+    help="Format of the files in an output folder; npy holds the raw values.",
 )
 def explain(
     images: tuple[str, ...],
@@ -71,9 +50,9 @@ def explain(
     suffix: str,
     **choice: Any,
 ) -> int:
-    """Show where the network looked in IMAGES (files, folders, globs or addresses), and write what it saw.
+    """Explain the prediction for IMAGES (files, folders, globs or URLs) and write one attribution map per image.
 
-    Every image is written with a JSON file beside it that says how it was made.
+    A JSON file beside each map records how it was made.
     """
     from .. import registry
     from ..api import explain_each, saved_each
@@ -95,12 +74,12 @@ def explain(
         own |= options_of(options, spec)
     if spec.caution:
         click.echo(f"Caution: {spec.name} {spec.caution}.", err=True)
-    places = destinations(sources, out, spec.name.replace(" ", "_"), suffix)
+    files = destinations(sources, out, spec.name.replace(" ", "_"), suffix)
     failures: list[tuple[str, str]] = []
     done = 0
     with quiet_warnings():
         found = explain_each(model, sources, spec, target=target_of(target), layer=layer, score=score, **own)
-        written = saved_each(found, places, depth=2 * model.batch_size, **drawing)
+        written = saved_each(found, files, depth=2 * model.batch_size, **drawing)
         for source, (result, file) in progress(
             zip(sources, written, strict=True), len(sources), f"Explaining with {spec.name}"
         ):
@@ -115,7 +94,7 @@ def explain(
 
 
 def line(source: str, result: Any, written: Path | None) -> str:
-    """Say in one line what the network saw, what was explained, and where the image is."""
+    """Say in one line what was predicted, what was explained, and where the map is."""
     answer = ""
     if result.predictions:
         best = result.predictions[0]
@@ -141,10 +120,10 @@ def destinations(sources: list[str], out: Path, method: str, suffix: str) -> lis
     if out.suffix and not out.is_dir():
         return [out]
     used: dict[str, int] = {}
-    places = []
+    files = []
     for source in sources:
-        stem = Path(source.split("?")[0]).stem or "image"
+        stem = stem_of(source)
         used[stem] = used.get(stem, 0) + 1
         number = f"_{used[stem]}" if used[stem] > 1 else ""
-        places.append(out / f"{stem}{number}_{method}.{suffix}")
-    return places
+        files.append(out / f"{stem}{number}_{method}.{suffix}")
+    return files

@@ -7,14 +7,15 @@ from typing import Any
 
 import click
 
-from .common import load_model, model_options, table
+from .common import load_model, table
+from .options import json_option, model_options
 
 
 @click.command()
 @model_options
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@json_option
 def layers(as_json: bool, **choice: Any) -> None:
-    """List the network's points: path, kind, shape, parameters. The default layer is marked."""
+    """List the layers of a model: path, kind, shape and parameters. The default layer is marked."""
     model = load_model(choice)
     found = model.layers
     if as_json:
@@ -30,16 +31,16 @@ def layers(as_json: bool, **choice: Any) -> None:
         ]
         for layer in found
     ]
-    table(f"{model.name}: {len(found)} points", ["", "path", "kind", "shape", "parameters"], rows, ["parameters"])
+    table(f"{model.name}: {len(found)} layers", ["", "path", "kind", "shape", "parameters"], rows, ["parameters"])
     for layer in found:
         if layer.default:
             click.echo(f"Default layer: {layer.path} ({layer.reason}).")
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@json_option
 def methods(as_json: bool) -> None:
-    """List the attribution methods with what they claim."""
+    """List the attribution methods with their properties and options."""
     from .. import attribution as _fill_registry  # noqa: F401
     from ..registry import METHODS
 
@@ -76,9 +77,9 @@ def methods(as_json: bool) -> None:
 
 
 @click.command()
-@click.option("--search", default="", help="Only names that contain this.")
+@click.option("--search", default="", help="List only names that contain this text.")
 def models(search: str) -> None:
-    """List the models that can be loaded by name, and the forms other names take."""
+    """List the models that can be loaded by name, and the forms of other names."""
     from ..models.catalog import listing
 
     rows = [row for row in listing(search) if search.lower() in row[0].lower()]

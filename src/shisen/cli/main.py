@@ -9,21 +9,21 @@ from typing import Any
 import click
 
 COMMANDS = {
-    "predict": ("predict", "Name the most probable classes of images."),
-    "explain": ("explain", "Show where the network looked, and write the images."),
-    "compare": ("compare", "Methods and classes side by side in one figure, with times."),
-    "activations": ("activations", "Show what every channel of every layer answers to an image."),
-    "filters": ("filters", "Make the images that the channels of a layer like best."),
-    "attention": ("attention", "Show where every head of a transformer looks."),
-    "finetune": ("finetune", "Fine-tune a backbone on a folder of labeled images."),
-    "audit": ("audit", "Audit a folder: class by class, with shortcuts proven by intervention."),
-    "evaluate": ("evaluate", "Measure explanations, with intervals and a report."),
-    "recommend": ("evaluate", "Find the best method, layer and variant for a model."),
-    "sanity": ("evaluate", "Tell which methods depend on what the model has learned."),
-    "metrics": ("evaluate", "List the metrics of explanations."),
-    "serve": ("serve", "Serve a page in the browser that does all this without code."),
-    "layers": ("lists", "List the network's points; the default layer is marked, with the reason."),
-    "methods": ("lists", "List the attribution methods with what they claim."),
+    "predict": ("predict", "Predict the most probable classes of images."),
+    "explain": ("explain", "Explain predictions by attribution maps."),
+    "compare": ("compare", "Compare methods and classes on one image."),
+    "activations": ("activations", "Show the activations of every channel."),
+    "filters": ("filters", "Generate images that maximally activate channels."),
+    "attention": ("attention", "Show the attention of every head of a transformer."),
+    "finetune": ("finetune", "Fine-tune a pretrained model on a folder of images."),
+    "audit": ("audit", "Audit a model on labeled images: errors and shortcuts."),
+    "evaluate": ("evaluate", "Evaluate attribution methods by metrics."),
+    "recommend": ("evaluate", "Find the best method, layer and options for a model."),
+    "sanity": ("evaluate", "Test whether methods depend on the trained weights."),
+    "metrics": ("evaluate", "List the evaluation metrics."),
+    "serve": ("serve", "Start a local web page that needs no code."),
+    "layers": ("lists", "List the layers of a model."),
+    "methods": ("lists", "List the attribution methods."),
     "models": ("lists", "List the models that can be loaded by name."),
 }
 
@@ -58,7 +58,7 @@ class Lazy(click.Group):
 @click.version_option(package_name="shisen")
 @click.pass_context
 def shisen(ctx: click.Context, debug: bool) -> None:
-    """See where an image classifier looks, and whether that can be trusted."""
+    """Explain image classifiers, and test whether the explanations can be trusted."""
     ctx.obj = {"debug": debug}
 
 
@@ -79,7 +79,7 @@ def main(args: list[str] | None = None) -> None:
         problem.show()
         code = problem.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("Stopped. What is written stays.", err=True)
+        click.echo("Interrupted; finished outputs were kept.", err=True)
         code = 130
     except ShisenError as problem:
         if debug:
@@ -92,7 +92,7 @@ def main(args: list[str] | None = None) -> None:
         if debug:
             raise
         click.echo(
-            f"Error: {type(problem).__name__}: {problem}\nRun the command again with --debug for the traceback.",
+            f"Error: {type(problem).__name__}: {problem}\nUse --debug for the traceback.",
             err=True,
         )
         code = 1

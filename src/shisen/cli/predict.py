@@ -7,22 +7,24 @@ from typing import Any
 
 import click
 
-from .common import finish, images_of, load_model, model_options, progress, table
+from .common import finish, images_of, load_model, table
+from .options import json_option, model_options
+from .progress import progress
 
 
 @click.command()
 @click.argument("images", nargs=-1, required=True)
 @model_options
-@click.option("--top", default=5, show_default=True, type=click.IntRange(min=1), help="How many classes.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per image and line, for programs.")
+@click.option("--top", default=5, show_default=True, type=click.IntRange(min=1), help="Number of classes to print.")
+@json_option
 @click.option(
     "--quick",
     is_flag=True,
-    help="Decode large JPEG photos at a part of their size: about four times as quick at 12 megapixels; probabilities "
-    "differ a little.",
+    help="Decode large JPEG files at reduced size: about four times as fast at 12 megapixels; probabilities differ "
+    "slightly.",
 )
 def predict(images: tuple[str, ...], top: int, as_json: bool, quick: bool, **choice: Any) -> int:
-    """Name the most probable classes of IMAGES (files, folders, globs or addresses)."""
+    """Predict the most probable classes of IMAGES (files, folders, globs or URLs)."""
     from ..models.predicting import predict_each
 
     sources = images_of(images)

@@ -1,26 +1,51 @@
-"""Progress on the terminal for work that reports steps by name."""
+"""One progress bar for all commands, on standard error; silent where that is not a terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
-@contextmanager
-def steps(total: int, words: str) -> Iterator[Callable[[str], None]]:
-    """Show a bar of `total` steps; the function given moves it on by one. Silent where there is no terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+class Bar:
+    """A progress bar to be used in a `with` statement: one line for each description that it is called with."""
 
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda _: None
+    def __enter__(self) -> Bar:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        console = Console(stderr=True)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self.bar = Progress(*columns, console=console, disable=not console.is_terminal)
+        self.tasks: dict[str, Any] = {}
+        self.bar.start()
+        return self
+
+    def __call__(self, done: int, total: int, words: str, more: str = "") -> None:
+        """Say how far work is.
+
+        Args:
+            done: steps done.
+            total: of how many.
+            words: what is being done.
+            more: what changes from step to step, such as the value of an objective.
+        """
+        if words not in self.tasks:
+            self.tasks[words] = self.bar.add_task(words, total=total)
+        self.bar.update(self.tasks[words], completed=done, total=total, description=f"{words} {more}".strip())
+
+    def __exit__(self, *problem: object) -> None:
+        self.bar.stop()
+
+
+def progress(items: Iterable[T], total: int, words: str) -> Iterator[T]:
+    """Yield the items under a progress bar; a single item needs none."""
+    if total < 2:
+        yield from items
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as bar:
-        task = bar.add_task(words, total=total)
-
-        def step(name: str) -> None:
-            bar.update(task, advance=1, description=f"{words}: {name}")
-
-        yield step
+    with Bar() as bar:
+        bar(0, total, words)
+        for done, item in enumerate(items, 1):
+            yield item
+            bar(done, total, words)

@@ -142,5 +142,5 @@ def road(case: Sample, *, percentiles: Sequence[float] = DEFAULT, noise: float =
     """
     last = yield from _road(case, percentiles, noise, False)
     first = yield from _road(case, percentiles, noise, True)
-    parts = {"least relevant first": last.value, "most relevant first": first.value}
+    parts = {"least_relevant_first": last.value, "most_relevant_first": first.value}
     return Outcome((last.value - first.value) / 2.0, parts=parts)

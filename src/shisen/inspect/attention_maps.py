@@ -91,8 +91,8 @@ class Heads:
             "layers": list(self.layers),
             "heads": int(self.values.shape[1]),
             "grid": list(self.grid),
-            "tokens without a place": self.prefix,
-            "read by": "class token" if self.prefix else "mean of all places",
+            "prefix_tokens": self.prefix,
+            "query": "class_token" if self.prefix else "mean",
         }
 
 
@@ -145,7 +145,7 @@ class WindowHeads:
             "layers": list(self.layers),
             "heads": [len(maps) for maps in self.maps],
             "grid": [list(maps.shape[1:]) for maps in self.maps],
-            "read by": "places of the same window",
+            "query": "window",
         }
 
 

@@ -154,7 +154,7 @@ def _bytes(maps: Map) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
 
 
 def _kind(heads: Heads | WindowHeads) -> str:
-    return str(heads.manifest()["read by"]).split()[0]  # class, mean or places
+    return {"class_token": "class", "mean": "mean", "window": "places"}[heads.manifest()["query"]]
 
 
 def _counts(sheets: list[Sheet]) -> Mapping[str, Any]:

@@ -57,12 +57,12 @@ def finetune(
     backbone: str = "efficientnet_lite0",
     epochs: int = 5,
     *,
-    out: str | Path = "runs/latest",
+    out: str | Path = "shisen-out/finetune",
     framework: str = "torch",
     device: str = "",
     seed: int = 0,
     size: int | None = None,
-    keep: str | Path | None = None,
+    cache: str | Path | None = None,
     progress: Progress | None = None,
     **settings: Any,
 ) -> Run:
@@ -78,7 +78,7 @@ def finetune(
         device: where to train, such as "cuda"; by default a GPU if there is one.
         seed: of every random choice; the same seed gives the same weights on the same machine.
         size: side of the input in pixels; None for the backbone's own.
-        keep: a folder where the frozen body's activations of every image stay, for further runs on the same images;
+        cache: a folder where the frozen body's activations of every image stay, for further runs on the same images;
             for one run at a time.
         progress: called with `(words, done, total)`.
         **settings: further fields of `shisen.training.settings.Settings`.
@@ -104,7 +104,7 @@ def finetune(
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     told = progress or (lambda words, done, total: None)
-    return _train(folder, (learn, check), (framework, backbone, device, size, keep), wanted, (report, told))
+    return _train(folder, (learn, check), (framework, backbone, device, size, cache), wanted, (report, told))
 
 
 def _need(framework: str) -> None:

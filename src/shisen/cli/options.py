@@ -1,0 +1,142 @@
+"""Options that several commands have: one name for each idea, the same help everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Decorator(Protocol):
+    """Adds an option to a command."""
+
+    def __call__(self, command: F, /) -> F: ...
+
+
+DEFAULT_OUT = "shisen-out"
+"""The folder that every command writes to by default; commands that write many files use a folder inside."""
+
+MODEL_OPTIONS: tuple[Decorator, ...] = (
+    click.option(
+        "--model",
+        "-m",
+        default="efficientnet_lite0",
+        show_default=True,
+        help="Model name, model file, run folder or package.module:function; see `shisen models`.",
+    ),
+    click.option("--framework", default="", help="torch or keras, for models that exist in both."),
+    click.option("--weights", default=None, help="Weights file to load into the model."),
+    click.option("--labels", default=None, help="File with class names, or comma-separated names."),
+    click.option("--device", default="", help="Device to run on, such as cpu or cuda:0."),
+    click.option("--fast", is_flag=True, help="Run in bfloat16/float16 where that is faster; results differ slightly."),
+    click.option(
+        "--batch-size",
+        type=click.IntRange(min=1),
+        default=None,
+        envvar="SHISEN_BATCH_SIZE",
+        show_envvar=True,
+        help="Batch size (tuned automatically by default).",
+    ),
+    click.option("--size", default=None, help="Input size, such as 224 or 300x200 (height x width)."),
+    click.option(
+        "--fit",
+        type=click.Choice(["stretch", "crop", "pad"]),
+        default=None,
+        help="Resize mode: stretch, center-crop or pad.",
+    ),
+    click.option("--scale", default=None, help="Factor for pixel values in 0 to 255, such as 1/255."),
+    click.option("--trust", is_flag=True, help="Allow model files that execute code when they are loaded."),
+)
+
+DRAWING_OPTIONS: tuple[Decorator, ...] = (
+    click.option(
+        "--style",
+        type=click.Choice(["blend", "mask", "heatmap", "contour"]),
+        default="blend",
+        show_default=True,
+        help="How the attribution map is drawn.",
+    ),
+    click.option(
+        "--colormap",
+        default="jet",
+        show_default=True,
+        help="Matplotlib colormap; a diverging one shows positive and negative evidence.",
+    ),
+    click.option(
+        "--alpha", default=0.4, show_default=True, type=click.FloatRange(0, 1), help="Opacity of the map, 0 to 1."
+    ),
+)
+
+
+def _all(*options: Decorator) -> Decorator:
+    def add(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+model_options: Decorator = _all(*MODEL_OPTIONS)
+"""Add the options that say which model is used and how images are prepared for it."""
+
+drawing_options: Decorator = _all(*DRAWING_OPTIONS)
+"""Add the options that say how a map is drawn."""
+
+score_option: Decorator = click.option(
+    "--score",
+    type=click.Choice(["logit", "probability", "log_probability"]),
+    default="logit",
+    show_default=True,
+    help="Score to explain: logit, probability or log-probability.",
+)
+json_option: Decorator = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+seed_option: Decorator = click.option("--seed", default=0, show_default=True, help="Random seed.")
+
+
+def layer_option(words: str = "Layer from `shisen layers` (the default layer if omitted).", **kinds: Any) -> Decorator:
+    """Add `--layer`, with what else the command needs (`multiple`)."""
+    return click.option("--layer", "-l", default=None, help=words, **kinds)
+
+
+def target_option(words: str, **kinds: Any) -> Decorator:
+    """Add `--target`, with what else the command needs (`multiple`)."""
+    return click.option("--target", "-t", default=None, help=words, **kinds)
+
+
+def out_option(inside: str = "", words: str = "Output folder.") -> Decorator:
+    """Add `--out`.
+
+    Args:
+        inside: what the command writes inside of the default folder; the folder itself if empty.
+        words: help text.
+    """
+    default = str(Path(DEFAULT_OUT, inside))
+    return click.option("--out", "-o", default=default, show_default=True, type=click.Path(path_type=Path), help=words)
+
+
+def lang_option(what: str) -> Decorator:
+    """Add `--lang`, for a page or a report."""
+    return click.option(
+        "--lang",
+        type=click.Choice(["en", "ja"]),
+        default="en",
+        show_default=True,
+        help=f"Language of the {what}.",
+    )
+
+
+def n_images_option(least: int = 1, default: int | None = None) -> Decorator:
+    """Add `--n-images`, the number of images that are drawn at random."""
+    return click.option(
+        "--n-images",
+        "-n",
+        default=default,
+        show_default=default is not None,
+        type=click.IntRange(min=least),
+        help="Number of images, drawn at random" + ("." if default else " (all by default)."),
+    )

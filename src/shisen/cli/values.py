@@ -1,0 +1,97 @@
+"""Values that are typed as text: sizes, targets, options of methods, lists of names and numbers, durations."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+import click
+
+
+def size_of(text: str) -> tuple[int, int]:
+    """Read "224" or "300x200" (height x width)."""
+    parts = text.lower().replace("×", "x").split("x")
+    try:
+        numbers = [int(p) for p in parts]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in (1, 2) or min(numbers) < 1:
+        raise click.BadParameter(f"a size must be a number or HEIGHTxWIDTH; received {text!r}. Try 224 or 300x200.")
+    return numbers[0], numbers[-1]
+
+
+def number_of(text: str) -> float:
+    """Read a number or a fraction such as "1/255"."""
+    try:
+        return float(Fraction(text))
+    except (ValueError, ZeroDivisionError) as problem:
+        raise click.BadParameter(f"a scale must be a number or a fraction; received {text!r}. Try 1/255.") from problem
+
+
+def seconds_of(text: str) -> float:
+    """Read a duration such as "60s", "5m" or "1h"."""
+    number, unit = (text[:-1], text[-1]) if text[-1:] in "smh" else (text, "s")
+    try:
+        seconds = float(number) * {"s": 1.0, "m": 60.0, "h": 3600.0}[unit]
+    except ValueError:
+        seconds = 0.0
+    if seconds <= 0.0:
+        raise click.BadParameter(f"a budget must be a duration such as 60s or 5m; received {text!r}.")
+    return seconds
+
+
+def names_of(text: str) -> list[str]:
+    """Read comma-separated names."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def numbers_of(texts: Sequence[str]) -> list[int]:
+    """Read channel numbers such as "0-15,40"."""
+    found: list[int] = []
+    for text in texts:
+        try:
+            for part in text.replace(" ", "").split(","):
+                first, dash, last = part.partition("-")
+                found += range(int(first), int(last) + 1) if dash else [int(first)]
+        except ValueError as problem:
+            raise click.BadParameter(f"channels must look like 0-15,40; received {text!r}.") from problem
+    return found
+
+
+def target_of(text: str | None) -> Any:
+    """Read a target: a class, a contrast written as "a / b", "not a", or "top2" for the second most probable class."""
+    from ..naming import contrast, negative, top
+
+    if text is None:
+        return None
+    words = text.strip()
+    if " / " in words:
+        a, b = words.split(" / ", 1)
+        return contrast(_class(a), _class(b))
+    if words.lower().startswith("not "):
+        return negative(_class(words[4:]))
+    if words.lower().startswith("top") and words[3:].isdigit():
+        return top(int(words[3:]) - 1)
+    return _class(words)
+
+
+def _class(text: str) -> Any:
+    text = text.strip()
+    return int(text) if text.lstrip("-").isdigit() else text
+
+
+def options_of(pairs: Sequence[str], method: Any) -> dict[str, Any]:
+    """Read `-O name=value` pairs as the method's own options."""
+    found = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise click.BadParameter(f"an option must look like name=value; received {pair!r}.")
+        method.check({name: value})
+        try:
+            found[name] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            found[name] = value
+    return found
