@@ -22,8 +22,8 @@ import numpy as np
 from PIL import Image, ImageOps
 
 import shisen
+from shisen._core.image_ops import spread
 from shisen.adapters.wrappers import Shared
-from shisen.attribution.resample import spread
 from shisen.registry import METHODS
 from shisen.targets import ClassObjective, to_numpy
 

@@ -19,9 +19,8 @@ import numpy as np
 import torch
 
 import shisen
+from shisen._core.baselines import network_zero
 from shisen.evaluation import fill_registry
-from shisen.evaluation.attribution_cache import network_zero
-from shisen.evaluation.fills import filled
 from shisen.evaluation.metrics import METRICS
 from shisen.evaluation.sample import Sample, answer
 from shisen.targets import to_numpy
@@ -82,7 +81,7 @@ def with_torchcam(bench: Bench) -> dict[str, tuple[float, float]]:
     from torchcam.metrics import ClassificationMetric, DeletionInsertionMetric
 
     softmax = partial(torch.softmax, dim=-1)
-    blurred = bench.plain.tensor(filled(bench.case, "blur"))
+    blurred = bench.plain.tensor(bench.case.pixels("blur"))
     with GradCAM(bench.plain.net, target_layer="head") as extractor:
         drops = ClassificationMetric(extractor, softmax)
         drops.update(bench.x)

@@ -28,9 +28,9 @@ from typing import Any
 import numpy as np
 
 import shisen
+from shisen._core.baselines import baseline_pixels
 from shisen._core.malloc import keep_freed_memory
 from shisen.adapters.wrappers import Passes, Watched
-from shisen.evaluation.fills import blurred
 from shisen.evaluation.runner import evaluate
 from shisen.evaluation.sample import heat
 from shisen.registry import METHODS
@@ -89,7 +89,7 @@ def with_plain(photos: Sequence[str]) -> Found:
         start = now()
         image = model.prepare(model.read(photo))[0]
         index = int(plain.chances(image).argmax())
-        found = figures(plain, image, blurred(image, 5.0, 5), index, METHODS_TIMED, STEPS)
+        found = figures(plain, image, baseline_pixels(image[None], "blur")[0], index, METHODS_TIMED, STEPS)
         seconds += (now() - start) * bool(place)
         values.update({f"{Path(photo).name} {m} {k}": v for (m, k), v in found.items()})
     return {"seconds": list(seconds), "images": len(photos), "passes": None, "values": values}

@@ -17,9 +17,9 @@ from statistics import median
 import torch
 
 from benchmarks.shapes import resnet50
+from shisen._core.image_ops import resize
 from shisen.adapters.torch.adapter import TorchClassifier
 from shisen.attribution.cam import grad_cam
-from shisen.attribution.resample import resize
 from shisen.targets import ClassObjective
 
 

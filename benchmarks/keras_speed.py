@@ -35,7 +35,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import shisen.attribution  # fills the registry
 from benchmarks.peers import Table, Thing, measure, most_varied
-from shisen.attribution.resample import resize
+from shisen._core.image_ops import resize
 from shisen.registry import METHODS
 from shisen.targets import ClassObjective
 
@@ -123,7 +123,7 @@ class Setting:
         if name == "score_cam":
             with patch("shisen.attribution.score_cam.bilinear", corner_to_corner):
                 layer, objective = self.layer, self.objective
-                values = METHODS[name](self.model, self.images, objective, layer=layer, fill=self.zero).values
+                values = METHODS[name](self.model, self.images, objective, layer=layer, baseline=self.zero).values
         else:
             values = self.raw(name)
         if values.ndim == 4:

@@ -121,11 +121,11 @@ AGAIN, TIMES = "ablation_cam, later maps", 5  # of a network that has been teste
 
 def things_of(s: Setting) -> dict[str, tuple[Callable[[], Any], str]]:
     """Return what is timed, and the name of what of ours its map is compared with."""
-    like_them = "score_cam, fill as the peers"
+    like_them = "score_cam, baseline as the peers"
     return {
         "score_cam": (lambda: s.ours("score_cam"), ""),
         "score_cam, max_evals=64": (lambda: s.ours("score_cam", max_evals=64), "score_cam"),
-        like_them: (lambda: s.ours("score_cam", fill=s.zero), ""),
+        like_them: (lambda: s.ours("score_cam", baseline=s.zero), ""),
         "torch-cam ScoreCAM": (s.torch_cam, like_them),
         "pytorch-grad-cam ScoreCAM": (lambda: s.pytorch_grad_cam("ScoreCAM"), like_them),
         "ablation_cam": (lambda: s.ours("ablation_cam"), ""),

@@ -24,8 +24,8 @@ import torch
 
 import shisen
 from benchmarks.timing import in_turns, table
+from shisen._core.image_ops import resize
 from shisen.adapters.wrappers import Shared
-from shisen.attribution.resample import resize
 from shisen.registry import METHODS
 from shisen.targets import ClassObjective
 

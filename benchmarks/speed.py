@@ -25,7 +25,7 @@ import shisen.attribution  # fills the registry
 from benchmarks.methods_speed import pytorch_grad_cam
 from benchmarks.peers import Table, measure, most_varied
 from benchmarks.shapes import resnet50, vit_b_16
-from shisen.attribution.resample import resize
+from shisen._core.image_ops import resize
 from shisen.registry import METHODS
 from shisen.targets import ClassObjective
 

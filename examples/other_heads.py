@@ -101,7 +101,7 @@ def explanations() -> dict[str, Any]:
     image = scene()
     return {
         "segmentation, blue region": shisen.explain(segmenter, image, "hires_cam", target=region_of(1), layer="act"),
-        "regression, brightness": shisen.explain(gauge, image, "occlusion", target=0, window=8, fill=0.0),
+        "regression, brightness": shisen.explain(gauge, image, "occlusion", target=0, window=8, baseline="black"),
         "detection, red box": shisen.explain(detector, image, "input_x_gradient", target=box_of(0, 0)),
     }
 

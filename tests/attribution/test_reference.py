@@ -63,8 +63,8 @@ LAYERED = {
     "recipro_cam": ({}, lambda net, layer, x, k: cams.recipro_cam(net, layer, x, k)),
     "score_cam": ({}, lambda net, layer, x, k: cams.score_cam(net, layer, x, k)),
     "score_cam increase": (
-        {"variant": "increase", "fill": 0.5},
-        lambda net, layer, x, k: cams.score_cam(net, layer, x, k, "increase", fill=0.5),
+        {"variant": "increase", "baseline": 0.5},
+        lambda net, layer, x, k: cams.score_cam(net, layer, x, k, "increase", baseline=0.5),
     ),
 }
 

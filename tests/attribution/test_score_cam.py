@@ -37,7 +37,7 @@ def mostly_silent() -> Any:
     return net
 
 
-@pytest.mark.parametrize("options", [{}, {"variant": "increase", "fill": 0.5}, {"fill": "blur"}])
+@pytest.mark.parametrize("options", [{}, {"variant": "increase", "baseline": 0.5}, {"baseline": "blur"}])
 @pytest.mark.parametrize("tolerance", [0.02, 0.3])
 def test_no_place_is_further_off_than_the_bound(options: dict[str, Any], tolerance: float) -> None:
     x, model = nets.images(3), Batched(TorchClassifier(mostly_silent()), 1)

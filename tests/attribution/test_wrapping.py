@@ -11,10 +11,10 @@ import torch
 
 import nets
 import shisen.attribution  # noqa: F401
+from shisen._core.image_ops import resize
 from shisen.adapters.torch.adapter import TorchClassifier
 from shisen.adapters.wrappers import Passes, Watched
 from shisen.attribution.downstream import is_affine
-from shisen.attribution.resample import resize
 from shisen.attribution.test_time_augmentation import WIDER, augmented
 from shisen.errors import InputError, ModelError, UnknownName
 from shisen.registry import METHODS, get

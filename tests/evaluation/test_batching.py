@@ -7,8 +7,7 @@ import pytest
 
 from evaluation.samples import case
 from shisen.evaluation.batching import Schedule, Task
-from shisen.evaluation.fills import filled, kept
-from shisen.evaluation.sample import Ask, Outcome
+from shisen.evaluation.sample import Ask, Outcome, first
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 8, 100])
@@ -44,12 +43,16 @@ def test_equal_images_of_a_image_travel_once(batch_size: int) -> None:
     assert len(asked) == len(set(asked))
 
 
-def test_composed_is_blended() -> None:
+def test_removed_pixels_are_those_of_the_baseline_and_the_others_those_of_the_image() -> None:
     one = case(np.random.default_rng(1).random((8, 8)))
-    keep = kept(one.ranks, np.asarray([0, 3, 64]), one.size)
-    for fill in ("zero", "mean", "blur"):
-        empty = filled(one, fill)
-        np.testing.assert_array_equal(one.composed(keep, empty), one.blended(keep, empty))
+    removed = first(one.ranks, np.asarray([0, 3, 64]), one.size)
+    assert removed.sum(axis=(1, 2)).tolist() == [0, 3, 64]
+    for baseline in ("network_zero", "mean", "blur", "gray"):
+        found = one.without(removed, baseline)
+        for image, gone in zip(found, removed, strict=True):
+            np.testing.assert_array_equal(image[gone], one.pixels(baseline)[gone])
+            np.testing.assert_array_equal(image[~gone], one.image[~gone])
+    np.testing.assert_array_equal(one.without(removed, "network_zero"), one.blended(~removed))
 
 
 def test_ranks_fall_with_the_heat_and_then_with_the_draw() -> None:

@@ -10,7 +10,6 @@ from reference import metrics as twin
 from shisen.errors import InputError
 from shisen.evaluation.control_maps import control_map
 from shisen.evaluation.curves import area, deletion, insertion, insertion_deletion
-from shisen.evaluation.fills import filled, order
 from shisen.evaluation.sample import Sample, answer
 
 
@@ -19,16 +18,39 @@ def ties(seed: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("steps", [1, 3, 16])
-@pytest.mark.parametrize("fill", ["zero", "black", "mean", "blur"])
+@pytest.mark.parametrize("baseline", ["network_zero", "black", "mean", "blur", 0.3])
 @pytest.mark.parametrize("removing", [True, False])
-def test_curves_equal_their_slow_twin(steps: int, fill: str, removing: bool) -> None:
+def test_curves_equal_their_slow_twin(steps: int, baseline: str | float, removing: bool) -> None:
     values = np.random.default_rng(1).integers(0, 4, (SIDE, SIDE))  # with ties
     one = case(values, 3)
     metric = deletion if removing else insertion
-    found = answer(metric(one, fill=fill, n_steps=steps), logits)
-    want = twin.curve(one.image, one.heat, filled(one, fill), ties(3), chance, steps=steps, removing=removing)
+    found = answer(metric(one, baseline=baseline, n_steps=steps), logits)
+    want = twin.curve(one.image, one.heat, one.pixels(baseline), ties(3), chance, steps=steps, removing=removing)
     np.testing.assert_allclose(found.curve, want, atol=1e-6)
     assert found.value == pytest.approx(twin.area(want), abs=1e-6)
+
+
+@pytest.mark.parametrize("removing", [True, False])
+def test_curves_with_inpainting_continue_what_is_kept(removing: bool) -> None:
+    one = case(important(), 1)
+    metric = deletion if removing else insertion
+    asked: list[np.ndarray] = []
+
+    def watched(images):
+        asked.extend(images)
+        return logits(images)
+
+    found = answer(metric(one, baseline="inpaint", n_steps=4), watched)
+    assert np.isfinite(found.curve).all()
+    assert (asked[0] == 0.0).all()  # nothing is kept
+    for image, count in zip(asked[1:], (16, 32, 48), strict=True):
+        kept = np.zeros(SIDE * SIDE, dtype=bool)
+        kept[one.ranks[count:] if removing else one.ranks[:count]] = True
+        kept = kept.reshape(SIDE, SIDE)
+        np.testing.assert_array_equal(image[kept], one.image[kept])
+        low, high = one.image[kept].min(axis=0), one.image[kept].max(axis=0)
+        assert (image[~kept] >= low - 1e-3).all()
+        assert (image[~kept] <= high + 1e-3).all()
 
 
 def test_by_hand_on_a_image_of_four_pixels() -> None:
@@ -44,7 +66,7 @@ def test_by_hand_on_a_image_of_four_pixels() -> None:
     np.testing.assert_allclose(found.curve, [0.5, 0.3, 0.15, 0.05, 0.0], atol=1e-6)
     assert found.value == pytest.approx((0.5 / 2 + 0.3 + 0.15 + 0.05 + 0.0 / 2) / 4, abs=1e-6)
     # inserted into black in the same order: 0, 0.2, 0.35, 0.45, 0.5
-    found = answer(insertion(one, fill="black", n_steps=4), mean_is_the_chance)
+    found = answer(insertion(one, baseline="black", n_steps=4), mean_is_the_chance)
     assert found.value == pytest.approx((0.2 + 0.35 + 0.45 + 0.25) / 4, abs=1e-6)
 
 
@@ -57,7 +79,7 @@ def test_a_constant_map_scores_exactly_like_the_random_map(seed: int) -> None:
 
 
 def test_ties_are_not_decided_by_where_pixels_are_stored() -> None:
-    first = np.concatenate([order(case(np.zeros((SIDE, SIDE)), s))[:8] for s in range(40)])
+    first = np.concatenate([case(np.zeros((SIDE, SIDE)), s).ranks[:8] for s in range(40)])
     # an order by position would give 0 … 7 every time; the mean place of random ones is about 31.5
     assert 25 < first.mean() < 38
     assert len(set(first.tolist())) > 50
@@ -67,7 +89,7 @@ def test_perfect_beats_random_beats_inverted() -> None:
     noise = [np.random.default_rng(k).random((SIDE, SIDE)) for k in range(20)]
 
     def from_black(one: Sample):
-        return insertion(one, fill="black")
+        return insertion(one, baseline="black")
 
     for metric, sign in ((deletion, -1), (from_black, 1), (insertion_deletion, 1)):
         good = sign * answer(metric(case(important())), logits).value
@@ -104,4 +126,4 @@ def test_wrong_settings_say_what_to_try() -> None:
     with pytest.raises(InputError, match="at least one step"):
         answer(deletion(case(important()), n_steps=0), logits)
     with pytest.raises(InputError, match="blur"):
-        answer(deletion(case(important()), fill="blurr"), logits)
+        answer(deletion(case(important()), baseline="blurr"), logits)

@@ -67,7 +67,7 @@ def test_forwards_are_shared_between_metrics() -> None:
 
     once = passes(["insertion_deletion"], ["grad_cam"])
     assert passes(["insertion_deletion", "insertion", "deletion"], ["grad_cam"]) == once
-    # identity, answers, maps; per image 2 × 15 in between and the two fills once for both methods
+    # identity, answers, maps; per image 2 × 15 in between and the two baselines once for both methods
     assert once == 1 + 2 + 2 + 2 * (30 + 2)
     # here layer_cam is the same map, and removes the same pixels; the gradient's order is another one
     assert passes(["insertion_deletion"], ["grad_cam", "layer_cam"]) == once
@@ -119,7 +119,7 @@ def test_a_broken_map_file_is_made_again(tmp_path: Any) -> None:
 
 def test_other_options_are_other_figures(tmp_path: Any) -> None:
     net, images = model(), spots(2)
-    kinds = [{"deletion": {"n_steps": 4}}, {"deletion": {"n_steps": 4, "fill": "mean"}}, {}]
+    kinds = [{"deletion": {"n_steps": 4}}, {"deletion": {"n_steps": 4, "baseline": "mean"}}, {}]
     found = [evaluate(net, images, ["grad_cam"], ["deletion"], options=o, out=tmp_path, control_maps=()) for o in kinds]
     assert [len(s.rows[0].curve) for s in found] == [5, 5, 17]
     assert found[0].rows[0].value != found[1].rows[0].value

@@ -130,7 +130,7 @@ def recipro_cam(net: Any, layer: str, image: Any, k: int) -> Values:
 
 
 def score_cam(
-    net: Any, layer: str, image: Any, k: int, variant: str = "paper", channels: Any = None, fill: float = 0.0
+    net: Any, layer: str, image: Any, k: int, variant: str = "paper", channels: Any = None, baseline: float = 0.0
 ) -> Values:
     """The softmax probability behind every upsampled channel, one at a time."""
     a, _ = layer_and_gradient(net, layer, image, k)
@@ -142,7 +142,7 @@ def score_cam(
             continue
         mask = torch.nn.functional.interpolate(small, x.shape[:2], mode="bilinear", align_corners=False)[0, 0].numpy()
         mask = (mask - mask.min()) / (mask.max() - mask.min())
-        weights[c] = probability(net, fill + (x - fill) * mask[:, :, None], k)
+        weights[c] = probability(net, baseline + (x - baseline) * mask[:, :, None], k)
         if variant == "increase":
-            weights[c] -= probability(net, np.full_like(x, fill), k)
+            weights[c] -= probability(net, np.full_like(x, baseline), k)
     return relu(weighted(a, weights))

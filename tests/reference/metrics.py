@@ -12,18 +12,20 @@ import numpy as np
 Chance = Callable[[Any], float]
 
 
-def curve(image: Any, heat: Any, fill: Any, ties: Any, chance: Chance, *, steps: int, removing: bool) -> list[float]:
+def curve(
+    image: Any, heat: Any, baseline: Any, ties: Any, chance: Chance, *, steps: int, removing: bool
+) -> list[float]:
     """One forward after the other; pixels leave (or come) one at a time."""
     h, w = heat.shape
     pixels = [(y, x) for y in range(h) for x in range(w)]
     pixels.sort(key=lambda p: (-float(heat[p]), -float(ties[p[0] * w + p[1]])))
-    shown = np.array(image if removing else fill, dtype=np.float32)
+    shown = np.array(image if removing else baseline, dtype=np.float32)
     values = [chance(shown)]
     done = 0
     for k in range(1, steps + 1):
         until = math.floor(k * h * w / steps + 0.5)
         for p in pixels[done:until]:
-            shown[p] = fill[p] if removing else image[p]
+            shown[p] = baseline[p] if removing else image[p]
         done = until
         values.append(chance(shown))
     return values

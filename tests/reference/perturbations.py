@@ -59,12 +59,12 @@ def rise(net: Any, image: Any, k: int, n: int, cells: int = 7, p: float = 0.5, v
     return np.sum([s * m for s, m in zip(scores, masks, strict=True)], axis=0) / (n * p)
 
 
-def without(image: Any, pieces: Any, kept: Any, fill: Any) -> Any:
+def without(image: Any, pieces: Any, kept: Any, baseline: Any) -> Any:
     """Return the image with every piece not kept replaced by a color."""
     out = np.array(image, dtype=np.float32)
     for piece in range(pieces.max() + 1):
         if not kept[piece]:
-            out[pieces == piece] = fill
+            out[pieces == piece] = baseline
     return out
 
 

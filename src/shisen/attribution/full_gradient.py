@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace
 
+from .._core.image_ops import resize, spread
 from ..errors import InputError, ModelError, explain_error
 from ..registry import method
 from ..types import Array, Classifier, Maps, Objective
 from .objective import resolved_for
-from .resample import resize, spread
 
 CLIPPED = {"ReLU6": 6.0}
 """Activations that add a constant above a bound, and that bound."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from .._core.image_ops import resize
 from ..errors import InputError, explain_error
 from ..registry import METHODS, get, method
 from ..targets import FunctionObjective
 from ..types import Array, Classifier, Maps, Objective
-from .resample import resize
 
 
 @method(

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 from array_api_compat import array_namespace
 
+from .._core.baselines import Eraser, network_zero
 from ..errors import InputError, explain_error
 from ..registry import method
 from ..targets import to_numpy
 from ..types import Array, Classifier, Maps, Objective
-from .baselines import Eraser
 from .objective import on_device, resolved
 from .perturbation import seen_through
 from .superpixels import Pieces, cut, masks, paint
@@ -42,7 +42,7 @@ def lime(
     pieces: int | str = 50,
     width: float = 0.25,
     ridge: float = 1.0,
-    fill: str | float = "mean",
+    baseline: str | float = "mean",
     seed: int = 0,
 ) -> Maps:
     """LIME: a weighted linear model of the score over superpixels left in or out.
@@ -58,7 +58,8 @@ def lime(
         pieces: number of superpixels (scikit-image SLIC), or a grid such as "7x7".
         width: of the kernel.
         ridge: strength of the penalty.
-        fill: what a missing piece becomes: a level, "zero", "gray", "mean", "blur" or "inpaint".
+        baseline: what a missing piece becomes: a pixel value, "black", "gray", "mean", "network_zero", "blur" or
+            "inpaint".
         seed: of the choices.
 
     Returns:
@@ -86,7 +87,7 @@ def lime(
 
     if n_samples < 2:
         raise InputError(explain_error("n_samples must be at least 2.", n_samples, "Try 1000."))
-    values = _over_pieces(model, images, objective, (pieces, fill), choose)
+    values = _over_pieces(model, images, objective, (pieces, baseline), choose)
     return Maps(values, notes)
 
 
@@ -106,7 +107,7 @@ def kernel_shap(
     *,
     n_samples: int = 1000,
     pieces: int | str = 50,
-    fill: str | float = "mean",
+    baseline: str | float = "mean",
     seed: int = 0,
 ) -> Maps:
     """Kernel SHAP: Shapley values of superpixels, by weighted least squares.
@@ -122,12 +123,13 @@ def kernel_shap(
         objective: the objective; "the top class" is the one of the unaltered image.
         n_samples: number of altered images.
         pieces: number K of superpixels (scikit-image SLIC), or a grid such as "7x7".
-        fill: what a missing piece becomes: a level, "zero", "gray", "mean", "blur" or "inpaint".
+        baseline: what a missing piece becomes: a pixel value, "black", "gray", "mean", "network_zero", "blur" or
+            "inpaint".
         seed: of the choices.
 
     Returns:
         `(n, h, w)`, signed, in units of the score: each piece's Shapley value shared out evenly among its pixels;
-        the sum is y(x) − y(x with everything filled). Notes, one entry an image: `difference` (that), `gap` (what
+        the sum is y(x) − y(x with every piece replaced). Notes, one entry an image: `difference` (that), `gap` (what
         rounding leaves of it) and `pieces`.
 
     Reference:
@@ -149,7 +151,7 @@ def kernel_shap(
 
     if n_samples < 4:
         raise InputError(explain_error("n_samples must be at least 4.", n_samples, "Try 1000."))
-    values = _over_pieces(model, images, objective, (pieces, fill), choose)
+    values = _over_pieces(model, images, objective, (pieces, baseline), choose)
     return Maps(values, notes)
 
 
@@ -168,7 +170,7 @@ def _over_pieces(
         one = images[i : i + 1, ...]
         pieces = cut(to_numpy(one[0, ...]), how[0], 10.0)
         z, fit = choose(int(pieces.max()) + 1)
-        eraser = Eraser(one, how[1])
+        eraser = Eraser(one, how[1], network_zero(model, one.shape[-1]))
         answers = seen_through(
             model, eraser, _portions(z, pieces, one, model.batch_size), objective.take(np.asarray([i]))
         )

@@ -8,10 +8,10 @@ from typing import Any
 
 from array_api_compat import array_namespace
 
+from .._core.image_ops import resize
 from ..adapters.wrappers import Shared, Wrapper
 from ..errors import InputError, explain_error
 from ..types import Array, Classifier, Maps
-from .resample import resize
 
 
 def several_layers(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 from array_api_compat import array_namespace
 
+from .._core.baselines import baseline_pixels, network_zero
 from ..errors import InputError, explain_error
 from ..registry import method
 from ..targets import like, to_numpy
 from ..types import Array, Classifier, Maps, Objective
-from .baselines import filling
 from .convergence import HALF, agreement, checked_stop, due, half_of
 from .objective import on_device, resolved, resolved_for
 
@@ -252,7 +252,7 @@ def _until(
     paper="Sundararajan, Taly, Yan: Axiomatic Attribution for Deep Networks, 2017",
 )
 def integrated_gradients(
-    model: Classifier, images: Array, objective: Objective, *, n_steps: int = 50, baseline: str | float = 0.0
+    model: Classifier, images: Array, objective: Objective, *, n_steps: int = 50, baseline: str | float = "black"
 ) -> Maps:
     """Gradient averaged on the straight way from a baseline, times the way: fractions of a difference of scores.
 
@@ -263,7 +263,7 @@ def integrated_gradients(
         images: `(n, h, w, c)`, pixels in [0, 1].
         objective: the objective; "the top class" is the one of the unaltered image.
         n_steps: number of points on the path; the midpoint rule's error falls with n_steps².
-        baseline: what stands for absence: a level in pixel values, "zero", "gray", "mean" or "blur".
+        baseline: what stands for absence: a pixel value, "black", "gray", "mean", "network_zero" or "blur".
 
     Returns:
         `(n, h, w, c)`, signed, in units of the score; the sum is y(x) − y(b). Notes, one entry an image:
@@ -276,7 +276,7 @@ def integrated_gradients(
     objective = resolved_for(objective, logits)
     images = on_device(model, images)
     xp = array_namespace(images)
-    base = filling(images, baseline)
+    base = baseline_pixels(images, baseline, network_zero(model, images.shape[-1]))
     way = images - base
     total: Any = 0.0
     for run in portions(model, images, n_steps, name="n_steps"):

@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 from array_api_compat import array_namespace
 
+from .._core.baselines import Eraser, network_zero
+from .._core.image_ops import separable
 from ..errors import InputError, explain_error
 from ..registry import method
 from ..targets import like
 from ..types import Array, Classifier, Objective
-from .baselines import Eraser
 from .objective import on_device, resolved_for
 from .path_and_noise import portions
-from .resample import separable
 
 
 def seen_through(
@@ -44,11 +44,11 @@ def occlusion(
     *,
     window: int | None = None,
     stride: int | None = None,
-    fill: str | float = "gray",
+    baseline: str | float = "gray",
 ) -> Array:
     """Occlusion: how much of the score a square takes away that covers a place.
 
-    values_p = mean over the windows that cover p of y(x) − y(x with the window filled)
+    values_p = mean over the windows that cover p of y(x) − y(x with the window replaced)
 
     Args:
         model: the network.
@@ -56,7 +56,7 @@ def occlusion(
         objective: the objective; "the top class" is the one of the unaltered image.
         window: side of the square in pixels; by default a seventh of the shorter side.
         stride: step between squares in pixels; by default half a window. At the far edges squares are cut off.
-        fill: what is put there: a level in pixel values, "zero", "gray", "mean", "blur" or "inpaint".
+        baseline: what is put there: a pixel value, "black", "gray", "mean", "network_zero", "blur" or "inpaint".
 
     Returns:
         `(n, h, w)`, signed, in units of the score: positive where covering costs score.
@@ -88,7 +88,7 @@ def occlusion(
             r, c = pairs[:, run.start : run.stop]
             yield like(1.0 - rows[r][:, :, None] * columns[c][:, None, :], images)
 
-    eraser = Eraser(images, fill)
+    eraser = Eraser(images, baseline, network_zero(model, images.shape[-1]))
     scores = [score for _, score in seen_through(model, eraser, masks(), objective)]
     lost = y[None, :] - (scores[0] if len(scores) == 1 else xp.concat(scores, axis=0))
     grid = xp.reshape(xp.permute_dims(lost, (1, 0)), (images.shape[0], len(rows), len(columns)))

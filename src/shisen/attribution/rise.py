@@ -8,11 +8,11 @@ from typing import Any, Protocol
 import numpy as np
 from array_api_compat import array_namespace
 
+from .._core.baselines import Eraser, network_zero
 from ..errors import InputError, explain_error
 from ..registry import method
 from ..targets import like, to_numpy
 from ..types import Array, Classifier, Maps, Objective
-from .baselines import Eraser
 from .convergence import HALF, agreement, checked_stop, due, half_of
 from .objective import on_device, resolved_for
 from .path_and_noise import portions
@@ -47,11 +47,11 @@ def rise(
     stop: float | None = None,
     variant: str = "centered",
     seed: int = 0,
-    fill: str | float = 0.0,
+    baseline: str | float = "black",
 ) -> Maps:
     """RISE: the mean score of the image seen through random masks that leave a place visible.
 
-    values = Σ_i (y_i − ȳ) · M_i / (n_samples · p), y_i the score of fill + (x − fill) · M_i
+    values = Σ_i (y_i − ȳ) · M_i / (n_samples · p), y_i the score of b + (x − b) · M_i, b the baseline
 
     Masks are random grids of `cells` × `cells` zeros and ones, enlarged bilinearly by one cell more than the
     image and cut at a random shift. They are made one portion at a time on the network's device and are the
@@ -75,7 +75,8 @@ def rise(
         variant: "centered" as above; "paper" does not subtract the mean score ȳ, which adds the same large value
             nearly everywhere: the paper draws between the smallest and largest value, where it drops out.
         seed: of the grids and shifts.
-        fill: what a masked pixel becomes; 0 multiplies the image by the mask, as the paper does.
+        baseline: what a masked pixel becomes: a pixel value, "black", "gray", "mean", "network_zero", "blur" or
+            "inpaint"; black multiplies the image by the mask, as the paper does.
 
     Returns:
         `(n, h, w)`, signed, in units of the score: how much more the network scores when the place is visible.
@@ -121,8 +122,9 @@ def rise(
             Mean(plan, variant, around[rows]) if estimate == "mean" else Regression(plan) for _ in range(2)
         ]
         part = images[rows, ...]
+        eraser = Eraser(part, baseline, network_zero(model, part.shape[-1]))
         runs = list(portions(model, part, n_samples, pairs=plan.pairs, within=HALF if stop else 0))
-        scored = ((run, keep, y - around[rows]) for run, keep, y in _scored(model, Eraser(part, fill), plan, own, runs))
+        scored = ((run, keep, y - around[rows]) for run, keep, y in _scored(model, eraser, plan, own, runs))
         return _gathered(scored, solvers, n_samples, stop)
 
     if stop is None and estimate == "mean":

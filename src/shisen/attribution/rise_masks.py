@@ -7,10 +7,10 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from .._core.image_ops import bilinear, one_thread
 from ..errors import InputError, explain_error
 from ..targets import like
 from ..types import Array
-from .resample import bilinear, one_thread
 
 Values = npt.NDArray[np.float64]
 

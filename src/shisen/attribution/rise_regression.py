@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._core.image_ops import one_thread
 from ..targets import to_numpy
 from ..types import Array
-from .resample import one_thread
 from .rise_masks import Directions, Grids, Values
 
 RATIOS = np.logspace(-5.0, 3.0, 33)  # of the variance that masks explain to the noise's

@@ -9,15 +9,15 @@ import numpy as np
 import numpy.typing as npt
 from array_api_compat import array_namespace
 
+from .._core.baselines import baseline_pixels, network_zero
+from .._core.image_ops import bilinear, one_thread
 from ..errors import InputError, explain_error
 from ..registry import method
 from ..targets import like, to_numpy
 from ..types import Array, Classifier, Maps, Objective
-from .baselines import filling
 from .cam import positive
 from .multi_layer import several_layers
 from .objective import as_score, on_device, resolved
-from .resample import bilinear, one_thread
 from .score_cam_sampling import bounded, estimated, limits, together
 
 VARIANTS = ("paper", "increase")
@@ -40,16 +40,16 @@ def score_cam(
     layer: str,
     variant: str = "paper",
     max_channels: int | None = None,
-    fill: str | float = 0.0,
+    baseline: str | float = "black",
     tolerance: float | None = None,
     max_evals: int | None = None,
 ) -> Maps:
     """Score-CAM: channels weighted by what the network says to the image seen through them.
 
-    values = relu(Σ_c w_c · A_c), w_c = p(fill + (x − fill) · H_c), H_c = (up(A_c) − min) / (max − min)
+    values = relu(Σ_c w_c · A_c), w_c = p(b + (x − b) · H_c), H_c = (up(A_c) − min) / (max − min)
 
-    p is the probability of the target whatever score was asked for; up() is bilinear. Channels whose
-    largest value equals their smallest say nothing and are skipped; channels that make the same mask are asked
+    b is the baseline, and p the probability of the target whatever score was asked for; up() is bilinear. Channels
+    whose largest value equals their smallest say nothing and are skipped; channels that make the same mask are asked
     once. Masks are made and applied one portion at a time, so memory grows with the model's chunk, not with the
     channels.
 
@@ -58,10 +58,10 @@ def score_cam(
         images: `(n, h, w, c)`, pixels in [0, 1].
         objective: the objective; "the top class" is the one of the unaltered image.
         layer: the point A is taken from; a sequence of points gives their fused map.
-        variant: "paper" as above, the authors' code; "increase" subtracts p(fill), the image with nothing left.
+        variant: "paper" as above, the authors' code; "increase" subtracts p(b), the image with nothing left.
         max_channels: use only so many channels, those that vary most over the places (standard deviation).
-        fill: what a masked pixel becomes: a level in pixel values, "gray", "mean" or "blur"; 0 multiplies the
-            image by the mask.
+        baseline: what a masked pixel becomes: a pixel value, "black", "gray", "mean", "network_zero" or "blur"; black
+            multiplies the image by the mask.
         tolerance: leave out masks as long as no place of the map can be further off than this fraction of the map's
             largest value, whatever their scores are: a probability lies between 0 and 1. None asks all.
         max_evals: budget of forward passes: only so many masks are evaluated, those that tell most about the map,
@@ -85,7 +85,7 @@ def score_cam(
     a = model.activations(images, layer)
     images = on_device(model, images)
     xp = array_namespace(a)
-    base = filling(images, fill)
+    base = baseline_pixels(images, baseline, network_zero(model, images.shape[-1]))
     rows: list[Array] = []
     notes: dict[str, list[float]] = {"channels": [], "masks": []}
     empty = to_numpy(objective.value(model.activations(base))) if variant == "increase" else np.zeros(images.shape[0])
@@ -93,7 +93,7 @@ def score_cam(
         channels = _worth_asking(a[i, ...], max_channels)
         own = to_numpy(a[i, ...])[..., channels]
         maps, which = _distinct(own)
-        one = None if fill == 0 else base[i, ...]
+        one = None if baseline in ("black", 0) else base[i, ...]
         asking = _Asking(model, images[i, ...], one, objective.take(np.asarray([i])), maps, float(empty[i]))
         weights = np.zeros(a.shape[-1], np.float32)
         kinds: npt.NDArray[np.floating]

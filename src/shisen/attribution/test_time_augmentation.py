@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace
 
+from .._core.baselines import baseline_pixels
+from .._core.image_ops import resize
 from ..errors import InputError, explain_error
 from ..registry import Method, get
 from ..targets import SCORES, to_numpy
 from ..types import Array, Classifier, Maps
-from .baselines import filling
 from .objective import as_score, on_device, resolved
-from .resample import resize
 
 WIDER = (1.0, 0.85, 0.7, 0.55, 0.4, 0.25)
 """Powers by which `keep` widens a map, one after the other."""
@@ -112,7 +112,7 @@ def _until(model: Classifier, images: Array, objective: Any, asked: tuple[Array,
     maps, keep = asked
     if maps.ndim != 3:
         raise InputError(explain_error("keep needs maps of places.", "a map of pixel values", "Try grad_cam or rise."))
-    gray, size = filling(images, "gray"), tuple(images.shape[1:3])
+    gray, size = baseline_pixels(images, "gray"), tuple(images.shape[1:3])
     least = keep * to_numpy(objective.value(model.activations(images)))
     best, kept = np.ones(len(least)), np.full(len(least), -np.inf)
     for power in WIDER:

@@ -28,6 +28,11 @@ from .values import options_of, target_of
 @layer_option()
 @score_option
 @click.option("-O", "--option", "options", multiple=True, metavar="NAME=VALUE", help="Option of the method.")
+@click.option(
+    "--baseline",
+    default=None,
+    help="What removed pixels become: black, gray, mean, network_zero, blur, inpaint or a pixel value in [0, 1].",
+)
 @drawing_options
 @click.option("--color-bar", is_flag=True, help="Draw a color bar with the unit beside the image.")
 @out_option(words="Output folder, or output file for a single image.")
@@ -46,6 +51,7 @@ def explain(
     layer: str | None,
     score: str,
     options: tuple[str, ...],
+    baseline: str | None,
     out: Path,
     suffix: str,
     **choice: Any,
@@ -60,6 +66,7 @@ def explain(
 
     drawing = {k: choice.pop(k) for k in ("style", "colormap", "alpha", "color_bar")}
     spec: Any = None if method == "auto" else registry.get(method)
+    options += () if baseline is None else (f"baseline={baseline}",)
     own = {} if spec is None else options_of(options, spec)
     _check_drawing(drawing)
     sources = images_of(images)

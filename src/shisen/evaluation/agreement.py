@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .fills import blurred
+from .._core.image_ops import blur
 from .infidelity import rank_correlation
 
 
@@ -31,7 +31,7 @@ def ssim(a: npt.NDArray[Any], b: npt.NDArray[Any], span: float = 1.0) -> float:
     """
 
     def local(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        return blurred(values[:, :, None], 1.5, 5)[:, :, 0].astype(np.float64)
+        return np.asarray(blur(values[None], 1.5, 5)[0])
 
     x, y = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     mx, my = local(x), local(y)

@@ -74,14 +74,6 @@ def probe(model: Model) -> npt.NDArray[np.float64]:
     return np.asarray(to_numpy(model.activations(pattern))[0], dtype=np.float64)
 
 
-def network_zero(model: Model, channels: int) -> tuple[float, ...]:
-    """Return the pixel value that the network sees as zero, a channel each, within [0, 1]."""
-    scaling = None if model.preprocess is None else model.preprocess.scaling()
-    if scaling is None or len(scaling.scale) != channels:
-        return (0.0,) * channels
-    return tuple(min(1.0, max(0.0, -b / a)) for a, b in zip(scaling.scale, scaling.shift, strict=True))
-
-
 class Mapper:
     """Makes maps.
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from .. import attribution as _fill_methods  # noqa: F401
+from .._core.image_ops import blur
 from ..models.model import Model
 from ..registry import METHODS, suiting
 from .attribution_cache import input_shape
-from .fills import blurred
 from .runner import Progress, evaluate
 from .statistics import Interval, bootstrap
 
@@ -113,7 +113,7 @@ def patterns(model: Model, n_images: int, seed: int) -> list[Any]:
     h, w, c = input_shape(model)
     made = []
     for _ in range(n_images):
-        smooth = blurred(rng.random((h, w, c)), max(h, w) / 28.0, max(1, max(h, w) // 10))
+        smooth = blur(rng.random((1, h, w, c)), max(h, w) / 28.0, max(1, max(h, w) // 10))[0].astype(np.float32)
         spread = (smooth - smooth.min()) / (smooth.max() - smooth.min())
         made.append(np.rint(spread * 255).astype(np.uint8) if model.preprocess is not None else spread)
     return made

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .._core.image_ops import blur
 from ..errors import unknown
-from .fills import blurred
 
 Map = npt.NDArray[np.float32]
 
 
 def random(image: npt.NDArray[Any], seed: int) -> Map:
-    """Independent noise in every pixel: the draws by which `fills.order` breaks ties."""
+    """Independent noise in every pixel: the draws by which `Sample.ranks` breaks ties."""
     draw = np.random.default_rng([seed, zlib.crc32(b"ties")]).random(image.shape[0] * image.shape[1])
     return np.asarray(draw.reshape(image.shape[:2]), dtype=np.float32)
 
@@ -41,7 +41,7 @@ def constant(image: npt.NDArray[Any], seed: int) -> Map:
 
 def edges(image: npt.NDArray[Any], seed: int) -> Map:
     """The size of the gradient of the brightness, slightly blurred: looks convincing and never asks the network."""
-    gray = blurred(image.mean(axis=2, keepdims=True), 2.0, 6)[:, :, 0]
+    gray = blur(image.mean(axis=2)[None], 2.0, 6)[0]
     down, across = np.gradient(gray.astype(np.float64))
     return np.asarray(np.hypot(down, across), dtype=np.float32)
 

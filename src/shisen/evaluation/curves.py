@@ -9,9 +9,8 @@ import numpy.typing as npt
 
 from ..errors import InputError, explain_error
 from .cache import digest
-from .fills import filled, kept, order
 from .metrics import metric
-from .sample import Ask, Outcome, Sample, Steps
+from .sample import Ask, Outcome, Sample, Steps, first
 
 RISE = "Petsiuk, Das, Saenko: RISE, 2018"
 
@@ -28,18 +27,18 @@ def _counts(pixels: int, n_steps: int) -> npt.NDArray[np.int64]:
     return np.asarray(np.floor(np.arange(1, n_steps) * pixels / n_steps + 0.5), dtype=np.int64)
 
 
-def _curve(case: Sample, fill: str, n_steps: int, removing: bool) -> Steps:
-    empty = filled(case, fill)
-    last = case.chances((yield Ask(empty[None], f"fill {fill}", shared=True)))
+def _curve(case: Sample, baseline: str | float, n_steps: int, removing: bool) -> Steps:
+    empty = case.without(np.ones((1, *case.size), dtype=bool), baseline)
+    last = case.chances((yield Ask(empty, f"baseline {baseline}", shared=True)))
     counts = _counts(case.heat.size, n_steps)
     middle = np.zeros(0)
     if len(counts):
-        keep = kept(order(case), counts, case.size)
-        keep = keep if removing else ~keep
-        name = f"curve {fill} {n_steps} {'deletion' if removing else 'insertion'}"
-        images = case.composed(keep, empty)
+        most = first(case.ranks, counts, case.size)
+        removed = most if removing else ~most
+        name = f"curve {baseline} {n_steps} {'deletion' if removing else 'insertion'}"
+        images = case.without(removed, baseline)
         # the same pixels of the same image kept: the same image, whichever map or method has asked for it
-        rows = tuple(f"{fill} {digest(np.packbits(one))}" for one in keep)
+        rows = tuple(f"{baseline} {digest(np.packbits(~one))}" for one in removed)
         middle = case.chances((yield Ask(images, name, rows=rows)))
     ends = ([case.chance], last) if removing else (last, [case.chance])
     curve = np.concatenate([ends[0], middle, ends[1]])
@@ -47,18 +46,19 @@ def _curve(case: Sample, fill: str, n_steps: int, removing: bool) -> Steps:
 
 
 @metric(family="faithfulness", unit="probability", higher_is_better=False, paper=RISE, monotone=True)
-def deletion(case: Sample, *, fill: str = "zero", n_steps: int = 16) -> Steps:
+def deletion(case: Sample, *, baseline: str | float = "network_zero", n_steps: int = 16) -> Steps:
     """Area under the probability while the most important pixels are removed first.
 
     value = (1/n) Σ_k (p_k + p_{k+1}) / 2, n = n_steps, p_k the probability of the class when the ⌊k·hw/n + ½⌋ pixels
-    with the highest values are replaced by the fill, k = 0 … n
+    with the highest values are replaced by the baseline, k = 0 … n
 
     Protocol: the map is enlarged bilinearly to the network's input; equal values are removed in a random order
     drawn once for the image, so a constant map scores like a random one.
 
     Args:
         case: the image and its map.
-        fill: "zero", "black", "mean" or "blur", see `fills.filled`. RISE and we: what the network sees as zero.
+        baseline: what removed pixels become: a pixel value, "black", "gray", "mean", "network_zero", "blur" or
+            "inpaint". RISE and we: what the network sees as zero.
         n_steps: number of equal portions; RISE removes 224 pixels at a time.
 
     Returns:
@@ -67,21 +67,21 @@ def deletion(case: Sample, *, fill: str = "zero", n_steps: int = 16) -> Steps:
     Reference:
         Petsiuk, Das, Saenko 2018.
     """
-    return (yield from _curve(case, fill, n_steps, True))
+    return (yield from _curve(case, baseline, n_steps, True))
 
 
 @metric(family="faithfulness", unit="probability", higher_is_better=True, paper=RISE, monotone=True)
-def insertion(case: Sample, *, fill: str = "blur", n_steps: int = 16) -> Steps:
+def insertion(case: Sample, *, baseline: str | float = "blur", n_steps: int = 16) -> Steps:
     """Area under the probability while the most important pixels are brought back first.
 
     value = (1/n) Σ_k (p_k + p_{k+1}) / 2, n = n_steps, p_k the probability of the class when only the ⌊k·hw/n + ½⌋
-    pixels with the highest values are shown and the others are the fill, k = 0 … n
+    pixels with the highest values are shown and the others are the baseline, k = 0 … n
 
     Protocol: as `deletion`.
 
     Args:
         case: the image and its map.
-        fill: "zero", "black", "mean" or "blur". RISE and we: the blurred image.
+        baseline: as in `deletion`. RISE and we: the blurred image.
         n_steps: number of equal portions.
 
     Returns:
@@ -90,7 +90,7 @@ def insertion(case: Sample, *, fill: str = "blur", n_steps: int = 16) -> Steps:
     Reference:
         Petsiuk, Das, Saenko 2018.
     """
-    return (yield from _curve(case, fill, n_steps, False))
+    return (yield from _curve(case, baseline, n_steps, False))
 
 
 @metric(family="faithfulness", unit="probability", higher_is_better=True, paper=RISE, monotone=True)
@@ -111,6 +111,6 @@ def insertion_deletion(case: Sample, *, n_steps: int = 16) -> Steps:
     """
     # asked under the same names as the two metrics, so that all three cost as much as two
     gained = yield from _curve(case, "blur", n_steps, False)
-    lost = yield from _curve(case, "zero", n_steps, True)
+    lost = yield from _curve(case, "network_zero", n_steps, True)
     parts = {"insertion": gained.value, "deletion": lost.value}
     return Outcome(gained.value - lost.value, parts=parts)

@@ -41,7 +41,7 @@ def _squares(case: Sample, n_samples: int, size: int) -> npt.NDArray[np.bool_]:
 
 def _removed(case: Sample, masks: npt.NDArray[np.bool_], name: str) -> Any:
     """Ask for the class score without each of the masked parts; return how much the score falls."""
-    images = case.blended(~masks, case.black)
+    images = case.blended(~masks)
     scores = case.scores((yield Ask(images, name, shared=True)))
     return case.scores(case.logits[None])[0] - scores
 

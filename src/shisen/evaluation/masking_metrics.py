@@ -18,7 +18,7 @@ ROUNDING = 1e-5  # an image shown whole, in another batch, must not count as an 
 
 def _seen(case: Sample) -> Any:
     """Ask for the probability of the class when the image is seen through its map."""
-    return case.chances((yield Ask(case.blended(case.mask, case.black)[None], "through the map")))[0]
+    return case.chances((yield Ask(case.blended(case.mask)[None], "through the map")))[0]
 
 
 def _fraction(drop: float, of: float) -> float:
@@ -99,7 +99,7 @@ def drop_in_deletion(case: Sample) -> Steps:
     Reference:
         Jung, Oh 2021.
     """
-    rest = case.chances((yield Ask(case.blended(1.0 - case.mask, case.black)[None], "without the map")))[0]
+    rest = case.chances((yield Ask(case.blended(1.0 - case.mask)[None], "without the map")))[0]
     return Outcome(100.0 * _fraction(max(0.0, case.chance - rest), case.chance))
 
 
@@ -115,7 +115,7 @@ def correlation(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> float:
 
 
 def _coherency(case: Sample) -> Any:
-    through = case.blended(case.mask, case.black)
+    through = case.blended(case.mask)
     again = (yield Explain(through[None], "through the map"))[0]
     return (1.0 + correlation(case.mask, normalized(case.heat_of(again)))) / 2.0
 

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .fills import kept, order
 from .metrics import metric
-from .sample import Ask, Image, Outcome, Sample, Steps
+from .sample import Ask, Image, Outcome, Sample, Steps, first
 
 RONG = "Rong et al.: A Consistent and Efficient Evaluation Strategy for Attribution Methods, 2022"
 
@@ -76,12 +75,12 @@ def imputed(image: npt.NDArray[Any], keep: npt.NDArray[np.bool_], noise: npt.NDA
     return result
 
 
-def _road(case: Sample, percentiles: Sequence[float], noise: float, first: bool) -> Steps:
-    ranks = order(case) if first else order(case)[::-1]
+def _road(case: Sample, percentiles: Sequence[float], noise: float, morf: bool) -> Steps:
+    ranks = case.ranks if morf else case.ranks[::-1]
     counts = np.asarray([round(q / 100.0 * ranks.size) for q in percentiles], dtype=np.int64)
     draw = case.rng("road").normal(0.0, noise, case.image.shape)
-    images = np.stack([imputed(case.image, k, draw) for k in kept(ranks, counts, case.size)])
-    name = f"road {first} {tuple(percentiles)} {noise}"
+    images = np.stack([imputed(case.image, ~gone, draw) for gone in first(ranks, counts, case.size)])
+    name = f"road {morf} {tuple(percentiles)} {noise}"
     p = case.chances((yield Ask(images, name)))
     return Outcome(float(p.mean()), tuple(float(v) for v in p))
 
@@ -141,6 +140,6 @@ def road(case: Sample, *, percentiles: Sequence[float] = DEFAULT, noise: float =
         Rong et al. 2022, in the combined form of the pytorch-grad-cam library.
     """
     last = yield from _road(case, percentiles, noise, False)
-    first = yield from _road(case, percentiles, noise, True)
-    parts = {"least_relevant_first": last.value, "most_relevant_first": first.value}
-    return Outcome((last.value - first.value) / 2.0, parts=parts)
+    morf = yield from _road(case, percentiles, noise, True)
+    parts = {"least_relevant_first": last.value, "most_relevant_first": morf.value}
+    return Outcome((last.value - morf.value) / 2.0, parts=parts)

@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import attribution as _fill_methods  # noqa: F401
 from .. import registry
+from .._core.baselines import network_zero
 from .._core.i18n import N_
 from .._core.prefetch import prefetched
 from ..errors import InputError, ShisenError, explain_error
@@ -21,7 +22,7 @@ from . import collages as grid
 from . import fill_registry
 from . import metrics as names
 from .annotations import region_of
-from .attribution_cache import Mapper, Shown, network_zero, seed_of
+from .attribution_cache import Mapper, Shown, seed_of
 from .batching import Schedule, Task
 from .cache import MapStore, RowStore, digest
 from .control_maps import CONTROL_MAPS

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .._core.baselines import INPAINT, Eraser, baseline_pixels
 from ..errors import InputError, explain_error
 from ..targets import class_logits, probabilities
 from ..types import Frame
@@ -83,7 +84,7 @@ class Sample:
         logits: `(classes,)`, the network's answer for the image.
         head: "softmax", "sigmoid" or "none".
         shows: "evidence" or "sensitivity": how the map is to be read.
-        zero: `(c,)`, the pixel value that the network sees as 0 after its normalization.
+        zero: the pixel value that the network sees as zero, one a channel; see `network_zero`.
         region: `(h, w)` boolean, where the object is, or None.
         seed: of the image; random draws are the same for every map of the image.
     """
@@ -94,7 +95,7 @@ class Sample:
     logits: npt.NDArray[Any]
     head: str = "softmax"
     shows: str = "evidence"
-    zero: npt.NDArray[Any] | tuple[float, ...] = (0.0,)
+    zero: tuple[float, ...] = (0.0,)
     region: npt.NDArray[np.bool_] | None = None
     seed: int = 0
 
@@ -115,7 +116,11 @@ class Sample:
 
     @cached_property
     def ranks(self) -> npt.NDArray[np.int64]:
-        """Flat pixel numbers, the highest heat first, equal ones as drawn for the image; see `fills.order`."""
+        """Flat pixel numbers, the highest heat first, equal ones in an order drawn once for the image.
+
+        The draw is shared by all maps of the image, so a constant map is removed exactly like the map of the draws
+        itself, which is a random map: neither gains anything from where its pixels happen to be stored.
+        """
         drawn = _drawn(self.seed, self.heat.size)
         return np.asarray(drawn[np.argsort(-self.heat.ravel()[drawn], kind="stable")])
 
@@ -141,22 +146,38 @@ class Sample:
         """Return the generator of this image for one purpose, the same for all maps of the image."""
         return _generator(self.seed, purpose)
 
-    def blended(self, keep: npt.NDArray[Any], fill: npt.NDArray[Any]) -> Image:
-        """Return keep · image + (1 − keep) · fill, for keep `(h, w)` or `(k, h, w)` in [0, 1]."""
+    def blended(self, keep: npt.NDArray[Any]) -> Image:
+        """Return keep · image + (1 − keep) · the network's zero, for keep `(h, w)` or `(k, h, w)` in [0, 1]."""
         fraction = np.asarray(keep, dtype=np.float32)[..., None]
-        blend = fraction * self.image + (1.0 - fraction) * fill  # exact at 0 and 1
+        blend = fraction * self.image + (1.0 - fraction) * self.pixels("network_zero")  # exact at 0 and 1
         return np.asarray(blend, dtype=np.float32)
 
-    def composed(self, keep: npt.NDArray[np.bool_], fill: Image) -> Image:
-        """Return the image where `keep` `(k, h, w)` says so, else the fill `(h, w, c)`; as `blended`, but quicker."""
-        pixel = np.dtype((np.void, self.image.itemsize * self.image.shape[2]))  # a pixel moves as one piece
-        one, other = (np.ascontiguousarray(x, dtype=self.image.dtype).view(pixel)[..., 0] for x in (self.image, fill))
-        return np.where(keep, one, other).view(self.image.dtype).reshape(*keep.shape, -1)
+    def pixels(self, baseline: str | float) -> Image:
+        """Return what replaces removed pixels, `(h, w, c)`; see `baseline_pixels`."""
+        return np.asarray(baseline_pixels(self.image[None], baseline, self.zero)[0], dtype=np.float32)
 
-    @cached_property
-    def black(self) -> Image:
-        """The image that the network sees as zero everywhere."""
-        return np.broadcast_to(np.asarray(self.zero, dtype=np.float32), self.image.shape).copy()
+    def without(self, removed: npt.NDArray[np.bool_], baseline: str | float) -> Image:
+        """Return the image with pixels replaced by the baseline, `(k, h, w, c)`.
+
+        Args:
+            removed: `(k, h, w)`, True where a pixel is replaced.
+            baseline: a pixel value or a name; see `baseline_pixels` and `Eraser`.
+        """
+        if baseline == INPAINT:
+            return np.asarray(Eraser(self.image[None], baseline)((~removed).astype(np.float32)), dtype=np.float32)
+        pixel = np.dtype((np.void, self.image.itemsize * self.image.shape[2]))  # a pixel moves as one piece
+        one, other = (
+            np.ascontiguousarray(x, dtype=self.image.dtype).view(pixel)[..., 0]
+            for x in (self.image, self.pixels(baseline))
+        )
+        return np.where(removed, other, one).view(self.image.dtype).reshape(*removed.shape, -1)
+
+
+def first(ranks: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], size: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    """Return `(k, h, w)`: for each count, whether a pixel is among the `count` first of `ranks`."""
+    position = np.empty(ranks.size, dtype=np.int64)
+    position[ranks] = np.arange(ranks.size)
+    return (position[None, :] < counts[:, None]).reshape(len(counts), *size)
 
 
 def _generator(seed: int, purpose: str) -> np.random.Generator:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..attribution.resample import one_thread
+from .._core.image_ops import one_thread
 from ..errors import InputError, ShisenError, explain_error, unknown
 from ..targets import to_numpy
 from ..types import Classifier

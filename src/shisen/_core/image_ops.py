@@ -1,4 +1,4 @@
-"""Resizing and blurring as separable matrix products: the same numbers on every backend."""
+"""Resizing and blurring as separable matrix products, the same numbers on every backend; and box means."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from array_api_compat import array_namespace
+from array_api_compat import array_namespace, device
 
-from ..targets import like
 from ..types import Array
 
 Matrix = npt.NDArray[np.float32]
@@ -77,17 +76,28 @@ def spreading(source: int, target: int) -> Matrix:
 
 
 @lru_cache(maxsize=256)
-def gaussian(size: int, sigma: float) -> Matrix:
-    """Return the `(size, size)` matrix of a Gaussian blur with deviation `sigma` pixels; rows sum to one."""
+def gaussian(size: int, sigma: float, radius: int | None = None) -> Matrix:
+    """Return the `(size, size)` matrix of a Gaussian blur; rows sum to one, also at the edges.
+
+    Args:
+        size: number of pixels along the axis.
+        sigma: standard deviation in pixels.
+        radius: distance in pixels beyond which weights are 0; None for no bound.
+
+    Returns:
+        float32 weights, one row for each blurred pixel.
+    """
     offset = np.arange(size)[:, None] - np.arange(size)[None, :]
     matrix = np.exp(-0.5 * (offset / max(sigma, 1e-6)) ** 2)
+    if radius is not None:
+        matrix *= np.abs(offset) <= radius
     return np.ascontiguousarray(matrix / matrix.sum(axis=1, keepdims=True), dtype=np.float32)
 
 
 def separable(maps: Array, rows: Matrix, columns: Matrix) -> Array:
     """Return rows · map · columnsᵀ for maps `(n, h, w)` or `(n, h, w, c)`, channel by channel."""
     xp = array_namespace(maps)
-    left, right = like(rows, maps), like(columns, maps)
+    left, right = (xp.asarray(m, dtype=maps.dtype, device=device(maps)) for m in (rows, columns))
     with one_thread(maps):
         if maps.ndim == 3:
             return left @ maps @ xp.permute_dims(right, (1, 0))
@@ -121,7 +131,16 @@ def spread(maps: Array, size: tuple[int, int]) -> Array:
     return separable(maps, spreading(h, size[0]), spreading(w, size[1]))
 
 
-def blur(maps: Array, sigma: float) -> Array:
-    """Blur maps with a Gaussian of deviation `sigma` pixels; at the border only what lies inside counts."""
+def blur(maps: Array, sigma: float, radius: int | None = None) -> Array:
+    """Blur maps with a Gaussian; at the border only what lies inside counts.
+
+    Args:
+        maps: `(n, h, w)` or `(n, h, w, c)`, any float array.
+        sigma: standard deviation in pixels.
+        radius: distance in pixels at which the Gaussian is cut off; None for no bound.
+
+    Returns:
+        an array of the same shape, in the same unit.
+    """
     h, w = maps.shape[1:3]
-    return separable(maps, gaussian(h, float(sigma)), gaussian(w, float(sigma)))
+    return separable(maps, gaussian(h, float(sigma), radius), gaussian(w, float(sigma), radius))

@@ -7,7 +7,7 @@ import pytest
 import threadpoolctl
 import torch
 
-from shisen.attribution.resample import blur, one_thread, resize, spread
+from shisen._core.image_ops import blur, one_thread, resize, spread
 
 
 @pytest.mark.parametrize("size", [(5, 7), (8, 8), (24, 10), (3, 4), (1, 30)])
