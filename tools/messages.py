@@ -40,8 +40,9 @@ def extracted() -> Catalog:
     for place, registry in (("methods", METHODS), ("metrics", METRICS)):
         for name, spec in sorted(registry.items()):
             catalog.add(spec.summary, auto_comments=[f"{place}: {name}"])
-            if getattr(spec, "caution", ""):
-                catalog.add(spec.caution, auto_comments=[f"{place}: caution of {name}"])
+            for also in ("caution", "unit"):
+                if getattr(spec, also, ""):
+                    catalog.add(getattr(spec, also), auto_comments=[f"{place}: {also} of {name}"])
     return catalog
 
 

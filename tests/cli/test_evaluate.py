@@ -42,7 +42,7 @@ def test_evaluate_writes_its_files_and_goes_on(folder: Path, capsys: pytest.Capt
     words = ["evaluate", str(folder), "--methods", "grad_cam,gradient", "--metrics", "deletion,adcc", "-n", "5"]
     assert run(*words, "--out", str(out)) == 0
     said = capsys.readouterr().out
-    assert "random (floor)" in said
+    assert "random (control map)" in said
     assert "gradient against grad_cam by deletion" in said
     assert {p.name for p in out.iterdir()} >= {"report.html", "scores.csv", "scores.json", "rows.jsonl", "maps"}
     lines = (out / "rows.jsonl").read_text().count("\n")

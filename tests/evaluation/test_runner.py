@@ -220,8 +220,8 @@ def test_results_can_be_kept(tmp_path: Any) -> None:
     assert (tmp_path / "scores.csv").read_text(encoding="utf-8").count("\n") == 1 + 3 * 2
     japanese = scores.save(tmp_path / "ja", lang="ja").read_text(encoding="utf-8")
     assert "この説明は信頼できるか" in japanese
-    assert "Figures" not in japanese
-    assert "random (floor)" in scores.table()
+    assert "Scores" not in japanese
+    assert "random (control map)" in scores.table()
 
 
 def test_a_method_that_needs_caution_says_so_in_the_report(tmp_path: Any) -> None:

@@ -59,7 +59,7 @@ class Translator:
             values: of its fields.
         """
         if isinstance(message, Message):
-            message, values = message.template, message.values
+            return self(message.template, **message.values)
         return self._filled(self._catalog.gettext(message) if message else "", values)
 
     def plural(self, one: str, many: str, n: int, /, **values: Any) -> str:

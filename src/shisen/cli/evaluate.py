@@ -52,9 +52,8 @@ def evaluate(
     Maps and scores are kept in the output folder; the same command resumes an interrupted run.
     """
     from ..evaluation.annotations import read_regions
-    from ..evaluation.report import FEW, cautions
+    from ..evaluation.report import FEW, TOO_FEW, cautions
     from ..evaluation.runner import evaluate as run
-    from ..evaluation.words import texts
 
     settings = {k: choice.pop(k) for k in ("layer", "reference", "seed")}
     target, n_images = target_of(choice.pop("target")), choice.pop("n_images")
@@ -83,7 +82,7 @@ def evaluate(
         if found.method not in scores.control_maps:
             click.echo(found.sentence)
     if scores.facts["n_images"] < FEW and scores.differences:
-        click.echo(texts("en")["few"])
+        click.echo(TOO_FEW)
     for words in cautions(scores):
         click.echo(words)
     wrote(page, out / "scores.csv", out / "scores.json")

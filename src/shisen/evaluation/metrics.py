@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .._core.i18n import N_
 from ..errors import unknown
 
 
@@ -50,7 +51,7 @@ class Metric:
     @property
     def direction(self) -> str:
         """ "higher is better", "lower is better" or "neither is better"."""
-        words = {True: "higher is better", False: "lower is better", None: "neither is better"}
+        words = {True: N_("higher is better"), False: N_("lower is better"), None: N_("neither is better")}
         return words[self.higher_is_better]
 
     def check(self, options: Mapping[str, Any]) -> None:

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..errors import require
+from .._core.html import data_uri, render
+from .._core.i18n import N_, translator
 from ..registry import METHODS
 from ..viz.overlay import overlay
 from .cache import write_whole
 from .metrics import METRICS
 from .scores import Example, Scores, arrow, figure
-from .words import CAUTIONS_JA, METRIC_WORDS_JA, texts
 
 FEW = 6
 """Images of which a sign-flip test can find p < 0.05 at all: 2 / 2⁶."""
+
+TOO_FEW = N_("With fewer than 6 images no difference can be significant, however large it is.")
 
 COLORS = ("#0b6e99", "#c4451c", "#3d7a2a", "#7a3d91", "#b07c00", "#00796b", "#ad1457", "#5d4037", "#455a64", "#9e9d24")
 
@@ -30,7 +30,7 @@ def write_report(scores: Scores, path: str | Path, *, lang: str = "en") -> Path:
     Args:
         scores: the result of an evaluation.
         path: of the `.html` file; it refers to nothing outside of itself.
-        lang: "en" or "ja".
+        lang: code of the page's language.
 
     Returns:
         The path.
@@ -38,35 +38,23 @@ def write_report(scores: Scores, path: str | Path, *, lang: str = "en") -> Path:
     Raises:
         MissingDependency: without jinja2.
     """
-    try:
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-    except ImportError as problem:
-        raise require("jinja2", "evaluate", "The report") from problem
-    environment = Environment(
-        loader=PackageLoader("shisen.evaluation", "pages"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("report.html").render(content(scores, lang))
+    page = render("shisen.evaluation", "report.html", lang, extra="evaluate", **content(scores, lang))
     write_whole(Path(path), page.encode("utf-8"))
     return Path(path)
 
 
 def content(scores: Scores, lang: str = "en") -> dict[str, Any]:
     """Return what the page says, as plain data."""
-    words = texts(lang)
+    _ = translator(lang)
+    measured = [(k, METRICS[k]) for k in scores.metrics]
     return {
-        "lang": lang,
-        "t": words,
         "facts": scores.facts,
         "reference": scores.reference,
         "heads": [(k, arrow(k)) for k in scores.metrics],
         "table": table(scores),
         "cautions": cautions(scores, lang),
-        "few": scores.facts.get("n_images", FEW) < FEW,
-        "differences": [(d, words[d.verdict]) for d in scores.differences if d.method not in scores.control_maps],
+        "few": TOO_FEW if scores.facts.get("n_images", FEW) < FEW else "",
+        "differences": [(d, _(d.verdict)) for d in scores.differences if d.method not in scores.control_maps],
         "curves": [
             (k, curves(scores, k)) for k in scores.metrics if any(scores.curve(m, k).size for m in scores.methods)
         ],
@@ -78,7 +66,7 @@ def content(scores: Scores, lang: str = "en") -> dict[str, Any]:
             for (a, b), (r, s) in scores.agreement.items()
             if a not in scores.control_maps or b not in scores.control_maps
         ],
-        "metrics": [(k, METRICS[k], _meaning(k, lang), _direction(k, words)) for k in scores.metrics],
+        "metrics": [(k, m, *map(_, (m.summary, m.unit, m.direction))) for k, m in measured],
         "failures": scores.failures,
     }
 
@@ -89,20 +77,13 @@ def cautions(scores: Scores, lang: str = "en") -> list[str]:
     for setting in scores.facts.get("settings", ()):
         words = METHODS[setting["method"]].caution if setting["method"] in METHODS else ""
         if words:
-            found[setting["method"]] = CAUTIONS_JA.get(words, words) if lang == "ja" else words
-    return [texts(lang)["caution"].format(method, words) for method, words in found.items()]
-
-
-def _meaning(metric: str, lang: str) -> str:
-    return METRIC_WORDS_JA.get(metric, METRICS[metric].summary) if lang == "ja" else METRICS[metric].summary
-
-
-def _direction(metric: str, words: dict[str, str]) -> str:
-    return words[{True: "higher", False: "lower", None: "neither"}[METRICS[metric].higher_is_better]]
+            found[setting["method"]] = words
+    _ = translator(lang)
+    return [_("Caution – {method}: {words}.", method=m, words=_(words)) for m, words in found.items()]
 
 
 def table(scores: Scores) -> list[tuple[str, bool, list[tuple[str, bool]]]]:
-    """Return (method, whether a floor, cells with whether the best of the methods)."""
+    """Return (method, whether a control map, cells with whether the best of the methods)."""
     best: dict[str, str] = {}
     for k in scores.metrics:
         own = [scores.score(m, k) for m in scores.methods if m not in scores.control_maps]
@@ -120,9 +101,9 @@ def html_table(scores: Scores) -> str:
     """Return the figures as an HTML table, for notebooks."""
     head = "".join(f"<th>{html.escape(k)} {arrow(k)}</th>" for k in scores.metrics)
     body = ""
-    for m, floor, cells in table(scores):
+    for m, control, cells in table(scores):
         drawn = "".join(f"<td>{'<b>' if best else ''}{c}{'</b>' if best else ''}</td>" for c, best in cells)
-        body += f"<tr><th>{html.escape(m)}{' (floor)' if floor else ''}</th>{drawn}</tr>"
+        body += f"<tr><th>{html.escape(m)}{' (control map)' if control else ''}</th>{drawn}</tr>"
     return f"<table><tr><th></th>{head}</tr>{body}</table>"
 
 
@@ -136,7 +117,7 @@ def curves(scores: Scores, metric: str) -> list[dict[str, Any]]:
             clipped = np.clip(y, 0.0, 1.0)
             points = " ".join(f"{a:.1f},{160.0 * (1.0 - b):.1f}" for a, b in zip(x, clipped, strict=True))
             found.append(
-                {"method": m, "points": points, "color": COLORS[i % len(COLORS)], "floor": m in scores.control_maps}
+                {"method": m, "points": points, "color": COLORS[i % len(COLORS)], "control": m in scores.control_maps}
             )
     return found
 
@@ -151,7 +132,7 @@ def judged_by(scores: Scores) -> str:
 
 
 def examples(scores: Scores) -> list[dict[str, Any]]:
-    """Return the best, the middle and the worst image of every method, as embedded images."""
+    """Return the best, the median and the worst image of every method, as embedded images."""
     metric = judged_by(scores)
     sign = 1.0 if METRICS[metric].higher_is_better is not False else -1.0
     found = []
@@ -162,33 +143,27 @@ def examples(scores: Scores) -> list[dict[str, Any]]:
         rows.sort(key=lambda r: -sign * r.value)
         if not rows:
             continue
-        chosen = {"best_case": rows[0], "median_case": rows[len(rows) // 2], "worst_case": rows[-1]}
+        chosen = {N_("best"): rows[0], N_("median"): rows[len(rows) // 2], N_("worst"): rows[-1]}
         cases = []
         for kind, row in chosen.items():
-            exhibit = scores.examples[row.image]
+            example = scores.examples[row.image]
             cases.append(
                 {
                     "kind": kind,
                     "value": f"{row.value:.3g}",
-                    "label": f"{exhibit.label} ({exhibit.chance:.0%})",
-                    "source": Path(exhibit.source).name,
-                    "image": drawn(exhibit, m),
+                    "label": f"{example.label} ({example.chance:.0%})",
+                    "source": Path(example.source).name,
+                    "image": drawn(example, m),
                 }
             )
         found.append({"method": m, "cases": cases})
     return found
 
 
-def drawn(exhibit: Example, method: str) -> str:
-    """Return the image with the map over it, as a data address."""
-    return data_address(overlay(exhibit.pixels, exhibit.heats[method].astype(np.float32) / 255.0, "blend"))
-
-
-def data_address(image: Any) -> str:
-    """Return a PIL image as a data address."""
-    buffer = io.BytesIO()
-    image.convert("RGB").save(buffer, format="JPEG", quality=85)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+def drawn(example: Example, method: str) -> str:
+    """Return the image with the map over it, as a data URI."""
+    image = overlay(example.pixels, example.heats[method].astype(np.float32) / 255.0, "blend")
+    return data_uri(image.convert("RGB"), "jpeg", quality=85)
 
 
 __all__ = ["content", "html_table", "write_report"]

@@ -135,7 +135,7 @@ class Scores:
             for k in self.metrics:
                 mark = "*" if marks.get((m, k), "no clear difference") != "no clear difference" else " "
                 cells.append(f"{figure(self.score(m, k))}{mark}")
-            lines.append([m + (" (floor)" if m in self.control_maps else ""), *cells])
+            lines.append([m + (" (control map)" if m in self.control_maps else ""), *cells])
         widths = [max(len(row[i]) for row in lines) for i in range(len(head))]
         return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in lines)
 

@@ -226,7 +226,7 @@ class Session:
     @staticmethod
     def warning(seen: Explanation, lang: str) -> str:
         """Return why a map shows no evidence, if it shows none."""
-        return translator(lang)(seen.warning)
+        return translator(lang)(seen.warning or "")
 
 
 class _Turn:
