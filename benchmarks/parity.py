@@ -27,7 +27,7 @@ from shisen.registry import METHODS
 BAR = 1e-4
 KERAS = ("keras-tensorflow", "keras-jax", "keras-torch")
 NAMES = {"keras-tensorflow": "Keras-TensorFlow", "keras-jax": "Keras-JAX", "keras-torch": "Keras-torch"}
-NETWORKS = {"lite0": "EfficientNet-Lite0", "nested": "nested, fine-tuned style"}
+NETWORKS = {"lite0": "EfficientNet-Lite0", "nested": "nested base, as in fine-tuning"}
 Maps = dict[str, np.ndarray]
 
 
@@ -90,39 +90,41 @@ def figures(keep: Path) -> tuple[list[str], list[str]]:
     return rows, again
 
 
-PAGE = """# The same numbers in Keras
+PAGE = """# Agreement between Keras and PyTorch
 
-Every method, with the same weights on the same {photos} photos: the largest difference to PyTorch over all places,
-relative to the range of PyTorch's map. Left, EfficientNet-Lite0 at 224 pixels; right, the same network as a base nested
-in a `Sequential` with pooling and a softmax of five classes, as one fine-tunes it, beside its counterpart in PyTorch.
+Every method with the same weights on the same {photos} photos: the largest difference to PyTorch over all spatial
+positions, relative to the range of PyTorch's map. Left: EfficientNet-Lite0 at 224 pixels. Right: the same network as a
+base nested in a `Sequential` model with pooling and a softmax over five classes, as in fine-tuning, compared with its
+counterpart in PyTorch.
 
     pip install -e '.[dev]' && python -m benchmarks.parity
 
-The bar is {bar:.0e}; what exceeds it is bold.
+The tolerance is {bar:.0e}; larger differences are bold.
 
 | | {networks} |
 | method | {columns} |
 |---|{lines}|
 {rows}
 
-Methods of many passes ran with few ({few}) on one photo.
+Methods with many passes used few ({few}) on one photo.
 
-## What exceeds the bar, and why
+## Differences above the tolerance
 
-A gradient jumps where an activation crosses a kink: ReLU6 has two, at 0 and at 6. Two frameworks add the same numbers
-in another order and differ in the seventh digit, so that here and there an activation lies on this side of a kink in
-one and on that side in the other. Then the map changes around the places that this one activation sees.
-Maps at the default layer have no kink behind them and are not touched.
+A gradient is discontinuous where an activation crosses a kink: ReLU6 has two, at 0 and at 6. Two frameworks add the
+same numbers in a different order and differ in the seventh digit, so that a few activations lie on different sides of a
+kink. The map then changes within the receptive field of such an activation. Maps at the default layer have no kink
+downstream and are not affected.
 
-Two checks of that. In **float64**, where such a coincidence is a thousand million times rarer, the frameworks must
-agree. And **PyTorch in float32 beside PyTorch in float64**, which knows nothing of Keras, must differ as much.
+Two checks confirm this. In **float64**, where such a coincidence is a billion times rarer, the frameworks must agree.
+And **PyTorch in float32 compared with PyTorch in float64**, which does not involve Keras, must differ by as much.
 
-| method | float32, Keras to torch | places > {bar:.0e} | float64, Keras to torch | torch, float32 to float64 | places |
+| method | float32, Keras and torch | differ > {bar:.0e} | float64, Keras and torch | torch, both dtypes | differ |
 |---|---|---|---|---|---|
 {again}
 
-In float64 batch normalization is computed by the script on every backend, since Keras takes float32 for it on JAX and
-torch whatever the model's type; so FullGrad, which counts its biases, cannot be compared between the two types.
+In float64, the script computes batch normalization itself on every backend, because Keras uses float32 for it on JAX
+and torch whatever the dtype of the model. FullGrad, which uses its biases, therefore cannot be compared between the two
+dtypes.
 """
 
 

@@ -95,7 +95,7 @@ class Table:
         self.likeness[name] = r
         if not r >= least:
             del self.things[name]
-            self.out.append(f"{name}: another map, r {r:.3f}: its time does not count")
+            self.out.append(f"{name}: different map, r {r:.3f}: time not listed")
 
     def measured(self, layer: str, rounds: int, *, before: str | None = None) -> dict[str, Any]:
         """Return the rows, timed in turns: in forwards by processor and clock, milliseconds, MiB, r with ours."""

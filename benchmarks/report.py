@@ -121,7 +121,7 @@ def plot(found: Mapping[str, Speed], file: Path) -> None:
         axes.spines[["top", "right"]].set_visible(False)
         axes.set_title(PARTS[part], fontsize=10, loc="left", pad=20)
         axes.legend(loc="lower left", bbox_to_anchor=(-0.01, 0.995), ncols=5, frameon=False, fontsize=8)
-    panels[-1, 0].set_xlabel("Grad-CAM, enlarged to the image: processor time in forwards of the same batch")
+    panels[-1, 0].set_xlabel("Grad-CAM, resized to the image: CPU time in forward passes of the same batch")
     figure.savefig(file, dpi=110)
     pyplot.close(figure)
 
@@ -145,10 +145,10 @@ def sections(part: str, speed: Speed, *, short: bool) -> list[str]:
     """Return what stands between a part's markers: in README.md (short) or in docs/performance.md."""
     if short:
         few = [key for key, _ in columns(speed) if key.endswith("batch 1")]
-        unit = "in forwards" if part == "speed" else "on Keras with TensorFlow, in compiled forwards"
-        words = f"Processor time {unit} of the same image (`make bench`); by the clock in brackets:"
+        unit = "in forward passes" if part == "speed" else "on Keras with TensorFlow, in compiled forward passes"
+        words = f"CPU time {unit} of the same image (`make bench`); wall-clock time in parentheses:"
         return ["", words, "", *speed_table(speed, few), ""]
-    image = f"![Grad-CAM of shisen and of its peers, in forwards: {PARTS[part]}](images/{FILES[part]}.png)"
+    image = f"![Grad-CAM of shisen and of other libraries, in forward passes: {PARTS[part]}](images/{FILES[part]}.png)"
     out = [f"* {line}" for line in left_out(speed)]
     return ["", *speed_table(speed), "", PEAKS, "", *memory_table(speed), "", *([*out, ""] if out else []), image, ""]
 
@@ -181,11 +181,11 @@ def write_report(records: list[dict[str, Any]], out: Path, *, quick: bool, docs:
     lines = ["# Benchmarks", ""]
     if found:
         plot(found, out / "speed.png")
-        lines += ["Processor time in forwards of the same batch, one thread; by the clock in brackets.", ""]
+        lines += ["CPU time in forward passes of the same batch, one thread; wall-clock time in parentheses.", ""]
         for part, speed in found.items():
             lines += [f"## {PARTS[part]}", "", *speed_table(speed), "", PEAKS, "", *memory_table(speed), ""]
             lines += [*(f"* {line}" for line in left_out(speed)), ""]
-        lines += ["![Grad-CAM beside the peers](speed.png)", ""]
+        lines += ["![Grad-CAM of shisen and of other libraries](speed.png)", ""]
     for record in records:
         if "left out" in record:
             lines += [f"## {record['part']}", "", f"Left out: {record['left out']}.", ""]

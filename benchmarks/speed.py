@@ -101,7 +101,7 @@ def torch_cam_of(setting: Setting, name: str) -> Callable[[], Any]:
     from torchcam import methods
 
     if setting.layer.startswith("blocks.11"):
-        raise ImportError("torch-cam has no maps of tokens")
+        raise ImportError("torch-cam does not support tokens")
 
     def run() -> Any:
         with getattr(methods, name)(setting.net, target_layer=setting.layer) as cam:
@@ -117,7 +117,7 @@ def captum_of(setting: Setting, name: str) -> Callable[[], Any]:
     if name == "Saliency":
         return lambda: Saliency(setting.net).attribute(setting.x, target=setting.k, abs=False).permute(0, 2, 3, 1)
     if setting.layer.startswith("blocks.11"):
-        raise ImportError("Captum's LayerGradCam takes no tokens")
+        raise ImportError("Captum's LayerGradCam does not support tokens")
     cam = LayerGradCam(setting.net, setting.net.get_submodule(setting.layer))
 
     def run() -> Any:

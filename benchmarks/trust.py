@@ -1,4 +1,4 @@
-"""Every method against every metric on real photographs, with floors, written to docs/trust.md.
+"""Every method against every metric on real photographs, with control maps, written to docs/trust.md.
 
     python -m benchmarks.trust PHOTOS --choose 40 --confirm 76 --n 24 --slow 8 --masked 4
 
@@ -86,7 +86,7 @@ def markdown(scores: Scores) -> list[str]:
     lines = [f"| method | {heads} |", "|---" * (len(scores.metrics) + 1) + "|"]
     for name, floor, cells in table(scores):
         drawn = " | ".join(f"**{c}**" if best else c for c, best in cells)
-        lines.append(f"| {f'*{name}* (floor)' if floor else name} | {drawn} |")
+        lines.append(f"| {f'*{name}* (control map)' if floor else name} | {drawn} |")
     return lines
 
 
@@ -122,17 +122,17 @@ def layers(measure: Any, given: Any, choosing: Sequence[str], confirming: Sequen
     return [
         "## Which layer, which variant",
         "",
-        f"EfficientNet-Lite0, {first.facts['n_images']} photos (the choosing half), curves of 8 steps.",
+        f"EfficientNet-Lite0, {first.facts['n_images']} photos (the selection half), curves of 8 steps.",
         "",
         *markdown(first),
         "",
         "## The recommended setting, confirmed",
         "",
-        f"Taken from the choosing half: `{chosen(first)}` has the largest insertion − deletion + ADCC / 100; "
-        f"`{surest(first)}` keeps the largest distance to the aims (ADCC 82, average drop 15) in units of its "
+        f"From the selection half: `{chosen(first)}` has the largest insertion − deletion + ADCC / 100; "
+        f"`{surest(first)}` has the largest distance to the targets (ADCC 82, average drop 15) in units of its "
         "interval; "
-        f"`{ONE_PASS.name}` needs one pass. On {second.facts['n_images']} other photos, which played no part in the "
-        "choice, with curves of 16 steps:",
+        f"`{ONE_PASS.name}` needs one pass. On {second.facts['n_images']} other photos, which were not used for "
+        "the selection, with curves of 16 steps:",
         "",
         *markdown(second),
         "",
@@ -153,9 +153,9 @@ def sanity(measure: Any, given: Any, choosing: Sequence[str]) -> list[str]:
     lines = [
         "## Sanity: do the maps depend on the weights?",
         "",
-        "Rank correlation of |map| with those of copies of the network whose weights are shuffled from the answer "
-        "downwards. A map is said to depend on the weights if the upper end of the interval lies below 0.5, and not to "
-        "if the lower end reaches it.",
+        "Rank correlation of |map| with that of weight-randomized models, shuffled from the classifier downwards. A "
+        "map depends on the weights if the upper end of the interval lies below 0.5, and does not if the lower end is "
+        "0.5 or more.",
         "",
         "| method | photos | a tenth of the layers | four tenths | all | mean | verdict |",
         "|---|---|---|---|---|---|---|",
@@ -164,7 +164,7 @@ def sanity(measure: Any, given: Any, choosing: Sequence[str]) -> list[str]:
         for name in scores.methods:
             found = bootstrap(np.asarray([r.value for r in scores.of(name, "weight_randomization").values()]))
             stages = " | ".join(f"{v:.2f}" for v in scores.curve(name, "weight_randomization"))
-            shown = f"*{name}* (floor)" if name in scores.control_maps else name
+            shown = f"*{name}* (control map)" if name in scores.control_maps else name
             words = verdict_words(found)
             words = words if words == "depends on the weights" else f"**{words}**"
             lines.append(
@@ -221,10 +221,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     work = {
         "choose": partial(layers, measure, given, choosing, confirming),
-        "table": partial(table, "Methods of a few passes", FAST, given.n, CONTROL_MAPS),
-        "slow": partial(table, "Methods of many passes", ("grad_cam", *SLOW), given.slow, ("random",)),
+        "table": partial(table, "Methods with few forward passes", FAST, given.n, CONTROL_MAPS),
+        "slow": partial(table, "Methods with many forward passes", ("grad_cam", *SLOW), given.slow, ("random",)),
         "masked": partial(
-            table, "Methods of a thousand altered images", ("grad_cam", *MASKED), given.masked, ("random",)
+            table, "Methods with a thousand perturbed images", ("grad_cam", *MASKED), given.masked, ("random",)
         ),
         "sanity": partial(sanity, measure, given, choosing),
     }

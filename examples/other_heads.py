@@ -1,7 +1,7 @@
-"""Segmentation, regression and detection heads, explained through an objective: a function of the network's output.
+"""Segmentation, regression and detection heads, explained with an objective: a function of the network's output.
 
-An objective takes the output, `(rows, ...)` with any number of rows, and returns an array of the same shape: how much
-each number of the output counts. It is the gradient of the score that is explained.
+An objective takes the output, `(rows, ...)` with any number of rows, and returns its cotangent, an array of the same
+shape: the gradient of the explained score with respect to the output.
 
 python examples/other_heads.py
 """
@@ -18,7 +18,7 @@ import shisen
 
 
 class Segmenter(nn.Module):
-    """Two maps of logits, "red" and "blue", one value a pixel: how much a color stands out."""
+    """Two maps of logits, "red" and "blue", one value per pixel: the saturation of a color."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class Gauge(nn.Module):
 
 
 class Detector(nn.Module):
-    """One box a cell of a 4 × 4 grid: its corners, and how likely it holds something red or blue."""
+    """One box per cell of a 4 × 4 grid: its corners and the scores for red and blue."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ def scene() -> np.ndarray[Any, Any]:
 
 
 def region_of(label: int) -> Any:
-    """Why are these pixels this class? The mean logit of the class over the pixels where it wins."""
+    """Why do these pixels belong to this class? The mean logit of the class over the pixels predicted as the class."""
 
     def objective(logits: Any) -> Any:  # (rows, classes, h, w)
         wins = (logits.argmax(dim=1) == label) & (logits[:, label] > 0.1)
@@ -83,7 +83,7 @@ def region_of(label: int) -> Any:
 
 
 def box_of(box: int, label: int) -> Any:
-    """Why does this box hold this class? One score of one box."""
+    """Why does this box contain this class? One score of one box."""
 
     def objective(scores: Any) -> Any:  # (rows, boxes, classes)
         cotangent = torch.zeros_like(scores)
@@ -97,7 +97,7 @@ def explanations() -> dict[str, Any]:
     """Return one explanation for each kind of head."""
     segmenter = shisen.wrap(Segmenter(), head="none")
     gauge = shisen.wrap(Gauge(), head="none")  # one number that is not a probability
-    detector = shisen.wrap(Detector(), output="scores", head="none")  # the part of the output that is asked about
+    detector = shisen.wrap(Detector(), output="scores", head="none")  # the output to explain
     image = scene()
     return {
         "segmentation, blue region": shisen.explain(segmenter, image, "hires_cam", target=region_of(1), layer="act"),

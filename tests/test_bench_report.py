@@ -32,7 +32,7 @@ def measured(rows: dict[str, Any], *out: str) -> dict[str, Any]:
 KERAS = {
     "lite0, batch 1": measured(
         {"grad_cam": row(1.05), "gradient": row(2.1), "tf-keras-vis Gradcam": row(15.5, 0.9999)},
-        "Xplique GradCAM: another map, r 0.500: its time does not count",
+        "Xplique GradCAM: different map, r 0.500: time not listed",
     ),
     "mobilenet_v2, batch 64": measured({"grad_cam": row(1.01), "gradient": row(2.0), "Xplique GradCAM": row(1.2, 1.0)}),
     "lite0, Score-CAM": measured({"score_cam": row(300.0), "tf-keras-vis Scorecam": row(900.0, 0.999)}),
@@ -78,7 +78,7 @@ def test_the_keras_side_has_time_memory_and_what_was_left_out() -> None:
     assert "| tf-keras-vis Gradcam | 15.50 (31.00) |  |" in text
     assert "| Xplique GradCAM |  | 1.20 (2.40) |" in text
     assert "| tf-keras-vis Gradcam | 40 |  |" in report.memory_table(KERAS)
-    assert "* Xplique GradCAM: another map, r 0.500: its time does not count" in text
+    assert "* Xplique GradCAM: different map, r 0.500: time not listed" in text
     assert "images/keras_speed.png" in text
     short = report.sections("keras", KERAS, short=True)
     assert "| | EfficientNet-Lite0, batch 1 |" in short

@@ -18,7 +18,7 @@ import numpy as np
 from cases import PREVALENCES, Planted, draw_for
 from make import carriers
 from PIL import Image
-from plants import KINDS, PLANTS
+from plants import KINDS, PLANTS, title
 from scores import f1, precision, put
 
 from shisen.auditing.candidates import candidates
@@ -98,10 +98,11 @@ def table(rows: list[dict[str, Any]], nature: float) -> list[str]:
             some = [r for r in rows if r["plant"] in (kind or r["plant"],) and r["prevalence"] == prevalence]
             hits = sum(r["listed"] for r in some)
             cells.append(f"{hits} of {len(some)}" + (f" ({hits / len(some):.0%})" if some and not kind else ""))
-        lines.append(f"| {kind.replace('_', ' ') or '**all**'} | " + " | ".join(cells) + " |")
+        lines.append(f"| {title(kind) or '**all**'} | " + " | ".join(cells) + " |")
     named = [r["ap"] for r in rows if r["listed"]]
-    lines += ["", f"Average precision of the images, where listed: mean {np.mean(named):.2f}, median "
-              f"{np.median(named):.2f}. In the clean folder {nature:.1f} things are listed for a class."]  # fmt: skip
+    lines += ["", f"Average precision of the images, where listed: mean {np.mean(named):.2f}, "
+              f"median {np.median(named):.2f}. In the clean folder, {nature:.1f} candidates are listed per "
+              "class."]  # fmt: skip
     return lines
 
 
@@ -123,7 +124,7 @@ def main() -> None:
             own = [f for f in found if images.classes[f.candidate.label] == one.label]
             rows.append(row(one, own, carried, masks))
             print(rows[-1], flush=True)
-    lines = [f"{given.folders} folders, {len(rows)} artefacts.", "", *table(rows, len(clean) / len(images.classes))]
+    lines = [f"{given.folders} folders, {len(rows)} artifacts.", "", *table(rows, len(clean) / len(images.classes))]
     print("\n".join(lines))
     if given.table is not None:
         put(lines, given.table, "lists")

@@ -126,7 +126,7 @@ def compared(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     hits = [r for r in used if r["used"]]
     lines = [
         {
-            "tool": "this project", "setting": "", "detected": len(hits), "of": len(used), "alarms": ours,
+            "tool": "shisen", "setting": "", "detected": len(hits), "of": len(used), "alarms": ours,
             "idle": len(idle), "often": len(hits) if ours <= twentieth else None, "area": None,
             "ap": float(np.mean([r["ap"] for r in hits])) if hits else None,
         }
@@ -148,7 +148,7 @@ def table(lines: list[dict[str, Any]], page: Path, models: int) -> None:
     """Put the comparison between its marks of a page."""
     first = lines[0]
     text = [
-        f"{models} models: {first['of']} used cases, {first['idle']} classes in which nothing is used.",
+        f"{models} models: {first['of']} used cases, {first['idle']} classes without a used artifact.",
         "",
         f"| | detected, at {first['alarms']} false alarms | at {first['idle'] // 20} (5 %) | area under ROC "
         "| AP of the images, where detected | best setting |",

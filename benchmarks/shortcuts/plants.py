@@ -128,7 +128,7 @@ def box(case: Draw) -> Plant:
     return plant
 
 
-def wandering_box(case: Draw) -> Plant:
+def moving_box(case: Draw) -> Plant:
     fraction, fill = _area(case), _pick(case, BOXES)
 
     def plant(image: Image.Image, draw: Draw):
@@ -205,7 +205,7 @@ PLANTS: dict[str, Callable[[Draw], Plant]] = {
     "timestamp": timestamp,
     "logo": logo,
     "box": box,
-    "wandering_box": wandering_box,
+    "wandering_box": moving_box,  # the key is part of the random seed of each case
     "border": border,
     "tint": tint,
     "blur": blur,
@@ -218,3 +218,8 @@ KINDS = {
     "jpeg": ("compression", "sharpness"),
 }
 """Kinds of finding that name an artefact of the whole image; every other artefact is a patch."""
+
+
+def title(plant: str) -> str:
+    """Return the name of a kind of artifact for tables."""
+    return {"wandering_box": "moving box"}.get(plant, plant)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from cases import Planted, Sample
 from PIL import Image
-from plants import KINDS
+from plants import KINDS, title
 
 USED, UNUSED = 0.10, 0.02
 
@@ -114,7 +114,7 @@ def _rate(rows: list[dict[str, Any]], key: str) -> str:
 
 
 def _lines(rows: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
-    """Return what is asked, what is hoped for, and what was measured."""
+    """Return the question, the target and the measured value."""
     planted = [r for r in rows if "prevalence" in r]
     used, unused = [r for r in planted if r["true"] >= USED], [r for r in rows if r["true"] < UNUSED]
     often, rarely = [r for r in used if r["prevalence"] >= 0.25], [r for r in used if r["prevalence"] < 0.25]
@@ -130,16 +130,16 @@ def _lines(rows: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
             model["alarm"] = model["alarm"] or row["alarm"]
     ap, iou = [r["ap"] for r in used if r["used"]], [r["iou"] for r in used if r["used"] and r["iou"] is not None]
     return [
-        ("used, prevalence 25 % and more: culprit and artefact first", "≥ 90 %", _rate(often, "first")),
-        ("used, prevalence 10 %: culprit and artefact first", "≥ 70 %", _rate(rarely, "first")),
-        ("not used (a class of a model): something called used", "≤ 5 %", _rate(unused, "alarm")),
-        ("clean and twin models with anything called used", "", _rate(list(whole.values()), "alarm")),
+        ("used, prevalence of 25 % and more: class and artifact ranked first", "≥ 90 %", _rate(often, "first")),
+        ("used, prevalence of 10 %: class and artifact ranked first", "≥ 70 %", _rate(rarely, "first")),
+        ("not used (per class and model): any artifact reported as used", "≤ 5 %", _rate(unused, "alarm")),
+        ("clean and balanced models with any artifact reported as used", "", _rate(list(whole.values()), "alarm")),
         ("planted in 50 % and more, not used: listed as in the data", "≥ 80 %", _rate(idle, "listed")),
         ("used: effect within ±10 points of the true one", "≥ 80 %", _rate(known, "close")),
-        ("the same, of those that were found", "", _rate(close, "close")),
-        ("of those, within ±10 of what it does in the audited folder", "", _rate(there, "close")),
-        ("average precision of the affected images, where proven", "≥ 0.9", _mean(ap)),
-        ("overlap of patch and planted mask (IoU), where proven", "≥ 0.4", _mean(iou)),
+        ("the same, among those found", "", _rate(close, "close")),
+        ("of these, within ±10 points of the effect in the audited folder", "", _rate(there, "close")),
+        ("average precision of the affected images, where confirmed", "≥ 0.9", _mean(ap)),
+        ("overlap of patch and planted mask (IoU), where confirmed", "≥ 0.4", _mean(iou)),
     ]
 
 
@@ -160,8 +160,8 @@ def put(lines: list[str], page: Path, name: str) -> None:
 
 
 def rates(rows: list[dict[str, Any]]) -> list[str]:
-    """Return the table of what was hoped for and what was measured."""
-    return ["| | hoped for | measured |", "|---|---|---|", *(f"| {a} | {b} | {c} |" for a, b, c in _lines(rows))]
+    """Return the table of targets and measured values."""
+    return ["| | target | measured |", "|---|---|---|", *(f"| {a} | {b} | {c} |" for a, b, c in _lines(rows))]
 
 
 def table(rows: list[dict[str, Any]], page: Path, models_in_all: int) -> None:
@@ -175,14 +175,15 @@ def table(rows: list[dict[str, Any]], page: Path, models_in_all: int) -> None:
         "",
         *rates(rows),
         "",
-        "| planted | class | prevalence | true effect | in the folder | reported | called used | first | AP | IoU |",
+        "| planted | class | prevalence | true effect | effect in the folder | reported effect | reported as used "
+        "| ranked first | AP | IoU |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for r in sorted(planted, key=lambda r: (r["plant"], r["prevalence"])):
         effect = "–" if r["effect"] is None else f"{100 * r['effect']:+.0f}"
         iou = "" if r["iou"] is None else f"{r['iou']:.2f}"
         lines.append(
-            f"| {r['plant']} | {r['class']} | {r['prevalence']:.0%} | {100 * r['true']:+.0f} | "
+            f"| {title(r['plant'])} | {r['class']} | {r['prevalence']:.0%} | {100 * r['true']:+.0f} | "
             f"{100 * r['here']:+.0f} | {effect} | "
             f"{'yes' if r['used'] else 'no'} | {'yes' if r['first'] else 'no'} | {r['ap']:.2f} | {iou} |"
         )

@@ -1,10 +1,10 @@
-"""The small network of four blocks that tells cats from dogs: trained, saved as .h5, and explained from the file.
+"""A small network of four blocks for cats and dogs: trained, saved as .h5, and explained from the file.
 
     python examples/articles/cats_dogs.py path/to/train cats_dogs.h5
     shisen explain cat.jpg --model cats_dogs.h5 --size 150 --scale 1/255 --labels cat,dog
 
-The folder holds one folder a class, cats before dogs in the alphabet. The network ends in one unit with a sigmoid: near
-0 for a cat, near 1 for a dog; shisen answers for both.
+The folder contains one folder per class, cats before dogs in alphabetical order. The network ends in a single sigmoid
+unit: near 0 for a cat, near 1 for a dog; shisen explains both classes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def build() -> Any:
 
 
 def read(folder: Path, most: int) -> tuple[Any, Any]:
-    """Return pixels `(n, 150, 150, 3)` in [0, 1] and classes `(n,)`, as many of each class."""
+    """Return pixels `(n, 150, 150, 3)` in [0, 1] and classes `(n,)`, the same number of each class."""
     rows, classes = [], []
     for k, own in enumerate(sorted(p for p in folder.iterdir() if p.is_dir())):
         for file in sorted(own.glob("*.jpg"))[:most]:

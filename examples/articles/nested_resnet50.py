@@ -1,8 +1,8 @@
-"""A ResNet50 body inside a Sequential with its own pooling and softmax; a layer inside the body.
+"""A ResNet50 backbone nested in a Sequential model with pooling and softmax; a layer inside the backbone.
 
     python examples/articles/nested_resnet50.py image.jpg out.png
 
-Layers of a nested model are named by their path: resnet50/conv5_block3_out. Nothing needs to be rebuilt.
+Layers of a nested model are named by their path: resnet50/conv5_block3_out. The model is not rebuilt.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LAYER = "resnet50/conv5_block3_out"
 
 
 def build(weights: str | None = "imagenet", classes: int = 2) -> Any:
-    """Return the network as one begins to fine-tune it; its last layer is random."""
+    """Return the network before fine-tuning; its last layer is random."""
     base = keras.applications.ResNet50(weights=weights, include_top=False, input_shape=(224, 224, 3), name="resnet50")
     pool, last = layers.GlobalAveragePooling2D(name="pool"), layers.Dense(classes, activation="softmax", name="classes")
     return keras.Sequential([keras.Input((224, 224, 3)), base, pool, last])

@@ -1,9 +1,9 @@
-"""Xception at 299 pixels: why one class, and why another, in the same image.
+"""Xception at 299 pixels: two classes explained in the same image.
 
     python examples/articles/two_classes.py image.jpg out/ "golden retriever" "tiger cat"
 
-The softmax at the end is undone, without touching the network: each map is about the class's own logit. Two more
-lines ask why the one rather than the other.
+The softmax at the end is undone without changing the network: each map explains the logit of its class. Two more
+lines explain one class as opposed to the other.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LAYER = "block14_sepconv2_act"
 
 
 def model(weights: str | None = "imagenet") -> shisen.Model:
-    """Return Xception; without weights it is random, which shows how it runs and nothing else."""
+    """Return Xception; without weights it is random, which only shows that it runs."""
     net = keras.applications.Xception(weights=weights)
     scaling = keras.applications.xception.preprocess_input
     return shisen.wrap(net, preprocess=scaling, labels="imagenet", name="Xception")

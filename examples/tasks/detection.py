@@ -1,9 +1,9 @@
-"""Object detection: which pixels speak for one box?
+"""Object detection: which pixels contribute to the score of one box?
 
     python examples/tasks/detection.py [FOLDER]
 
-A detector returns many boxes with scores. `output=` picks the scores, and the objective is the score of one of them.
-Explain a detector before it drops overlapping boxes: what is dropped has no gradient.
+A detector returns many boxes with scores. `output=` selects the scores, and the objective is one of them. Explain a
+detector before non-maximum suppression: suppressed boxes have no gradient.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ def explain(net: Any, image: Any, box: int, method: str = "gradient") -> Any:
 
 
 def explain_side(net: Any, image: Any, box: int, side: int, method: str = "gradient") -> Any:
-    """Explain where one side of a box comes to lie: `side` 0 to 3 in the detector's own order."""
+    """Explain the position of one side of a box: `side` 0 to 3 in the detector's own order."""
     model = shisen.wrap(net, output=lambda found: found["boxes"][:, box], head="none")
     return shisen.explain(model, image, method, target=side)
 
 
 def trained() -> nn.Module:
-    """Return a detector of squares: in the cell of a square's center a score and the sides of its box."""
+    """Return a detector of squares: in the cell of a square's center, the score and the sides of its box."""
     net = Detector()
 
     def loss(images: Any, masks: Any, boxes: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Several labels at once: every label has its own answer, so say head="sigmoid" and ask label by label.
+"""Several labels at once: the outputs are independent, so pass head="sigmoid" and explain each label separately.
 
 python examples/tasks/multilabel.py [FOLDER]
 """
@@ -20,7 +20,7 @@ LABELS = NAMES
 
 
 class Tagger(nn.Module):
-    """A small network with one independent unit a label."""
+    """A small network with one independent unit per label."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ def explain(net: Any, image: Any, above: float = 0.5, method: str = "gradient", 
 
 
 def trained() -> nn.Module:
-    """Return a tagger that says which things are in an image."""
+    """Return a network that predicts which objects are in an image."""
     net = Tagger()
 
     def loss(images: Any, masks: Any, boxes: Any) -> Any:

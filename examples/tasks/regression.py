@@ -1,4 +1,4 @@
-"""Regression: which pixels raise a number? A network with one output is not a classifier: say head="none".
+"""Regression: which pixels increase the output? A network with one output is not a classifier: pass head="none".
 
 python examples/tasks/regression.py [FOLDER]
 """
@@ -18,7 +18,7 @@ from shapes import fit, image
 
 
 class Regressor(nn.Module):
-    """A small network that answers one number an image."""
+    """A small network with one output per image."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,13 +34,13 @@ class Regressor(nn.Module):
 
 
 def explain(net: Any, image: Any, method: str = "integrated_gradients", **options: Any) -> Any:
-    """Explain the number; with integrated gradients the map sums to the number less that of a black image."""
+    """Explain the output; with integrated gradients the map sums to the output minus that for a black image."""
     model = shisen.wrap(net, head="none")
     return shisen.explain(model, image, method, target=0, **options)
 
 
 def trained() -> nn.Module:
-    """Return a network that answers how many per cent of an image the disc covers."""
+    """Return a network that predicts the percentage of an image covered by the disc."""
     net = Regressor()
 
     def loss(images: Any, masks: Any, boxes: Any) -> Any:

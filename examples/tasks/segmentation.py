@@ -1,9 +1,9 @@
-"""Semantic segmentation: which pixels speak for a class in one region of its mask?
+"""Semantic segmentation: which pixels contribute to a class in one region of its mask?
 
     python examples/tasks/segmentation.py [FOLDER]
 
 The objective is the mean score of the class over the region, as a function from the scores `(n, classes, h, w)` to
-their cotangent. Any method takes it.
+their cotangent. Every method accepts it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Segmenter(nn.Module):
 
 
 def over_mask(label: int, mask: Any) -> Any:
-    """Return the objective: the mean score of class `label` over the places where `mask` `(h, w)` is true."""
+    """Return the objective: the mean score of class `label` over the positions where `mask` `(h, w)` is true."""
 
     def cotangent(scores: Any) -> Any:
         wanted = torch.as_tensor(mask, device=scores.device)
@@ -52,7 +52,7 @@ def explain(net: Any, image: Any, label: int, mask: Any, method: str = "gradient
 
 
 def trained() -> nn.Module:
-    """Return a network that tells the ground (class 0) and the three things (1, 2, 3) apart, place by place."""
+    """Return a network that classifies each position as ground (class 0) or one of the three objects (1, 2, 3)."""
     net = Segmenter(4)
 
     def loss(images: Any, masks: Any, boxes: Any) -> Any:
@@ -67,11 +67,11 @@ def main() -> None:
     net = trained()
     shown, masks, _ = image(np.random.default_rng(5), [0, 1, 2])
     with torch.no_grad():
-        said = net(torch.tensor(shown).permute(2, 0, 1)[None] / 255)["out"][0].argmax(0).numpy()
+        predicted = net(torch.tensor(shown).permute(2, 0, 1)[None] / 255)["out"][0].argmax(0).numpy()
     for k, name in enumerate(NAMES, start=1):
-        mine, both = said == k, (said == k) & masks[k - 1]
+        mine, both = predicted == k, (predicted == k) & masks[k - 1]
         print(f"{name}: {both.sum() / max((mine | masks[k - 1]).sum(), 1):.0%} of what is called so or is one, both")
-    print(explain(net, shown, 2, said == 2).save(out / "segmentation.png"))
+    print(explain(net, shown, 2, predicted == 2).save(out / "segmentation.png"))
 
 
 if __name__ == "__main__":

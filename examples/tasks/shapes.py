@@ -1,4 +1,4 @@
-"""Images to learn the examples' tasks from: red discs, green squares and blue triangles on a gray, noisy ground."""
+"""Training images for the examples: red discs, green squares and blue triangles on a gray, noisy background."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COLORS = ((200, 60, 60), (60, 170, 60), (70, 70, 210))
 
 
 def image(draw: np.random.Generator, kinds: list[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return an image with one thing of each of these kinds, in thirds of its width from left to right.
+    """Return an image with one object of each of these kinds, in thirds of its width from left to right.
 
     Returns:
         The image `(SIDE, SIDE, 3)`, uint8; the masks `(3, SIDE, SIDE)` of the kinds; their boxes `(3, 4)` as left,
@@ -46,7 +46,7 @@ def image(draw: np.random.Generator, kinds: list[int]) -> tuple[np.ndarray, np.n
 
 
 def some(draw: np.random.Generator, n: int) -> tuple[Any, Any, Any]:
-    """Return `n` images with one to three things: `(n, 3, h, w)` in [0, 1], masks and boxes."""
+    """Return `n` images with one to three objects: `(n, 3, h, w)` in [0, 1], masks and boxes."""
     kinds = [[k for k in range(3) if draw.random() < 0.6] or [int(draw.integers(3))] for _ in range(n)]
     images, masks, boxes = zip(*(image(draw, k) for k in kinds), strict=True)
     images = torch.tensor(np.stack(images)).permute(0, 3, 1, 2).float() / 255
@@ -54,7 +54,7 @@ def some(draw: np.random.Generator, n: int) -> tuple[Any, Any, Any]:
 
 
 def fit(net: nn.Module, loss: Callable[[Any, Any, Any], Any], steps: int = 150, rate: float = 1e-2) -> nn.Module:
-    """Train a network in some seconds on new images at every step; `loss(images, masks, boxes)` is made smaller."""
+    """Train a network for a few seconds on new images in every step to minimize `loss(images, masks, boxes)`."""
     draw = np.random.default_rng(0)
     torch.manual_seed(0)
     best = torch.optim.Adam(net.parameters(), lr=rate)

@@ -1,4 +1,4 @@
-"""Embeddings: why are these two images alike?
+"""Embeddings: why are these two images similar?
 
     python examples/tasks/similarity.py [FOLDER]
 
@@ -21,7 +21,7 @@ from shapes import NAMES, fit, image
 
 
 class Embedder(nn.Module):
-    """A small network that answers a vector an image."""
+    """A small network with a vector as output."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,14 +50,14 @@ def alike(other: Any) -> Any:
 
 
 def explain(net: Any, image: Any, other: Any, method: str = "gradient") -> Any:
-    """Explain what in `image` makes it like `other`."""
+    """Explain what makes `image` similar to `other`."""
     model = shisen.wrap(net, head="none")
     embedding = model.activations(model.prepare(model.read(other))[0][None])[0]
     return shisen.explain(model, image, method, target=alike(embedding))
 
 
 def trained() -> nn.Module:
-    """Return a network whose embeddings of two images are the more alike the more things they have in common."""
+    """Return a network whose embeddings are more similar the more objects two images have in common."""
     net = Embedder()
 
     def loss(images: Any, masks: Any, boxes: Any) -> Any:

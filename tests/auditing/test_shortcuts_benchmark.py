@@ -75,10 +75,10 @@ def test_scores_are_what_they_say(bench: Any) -> None:
         {**base, "true": 0.05, "first": False, "used": False, "alarm": True, "effect": 0.0},
     ]
     lines = {what: got for what, _, got in scores._lines(rows)}
-    assert lines["used, prevalence 25 % and more: culprit and artefact first"] == "1 of 2 (50 %)"
-    assert lines["not used (a class of a model): something called used"] == "1 of 1 (100 %)"
+    assert lines["used, prevalence of 25 % and more: class and artifact ranked first"] == "1 of 2 (50 %)"
+    assert lines["not used (per class and model): any artifact reported as used"] == "1 of 1 (100 %)"
     assert lines["used: effect within ±10 points of the true one"] == "1 of 2 (50 %)"
-    assert lines["the same, of those that were found"] == "1 of 1 (100 %)"
+    assert lines["the same, among those found"] == "1 of 1 (100 %)"
 
 
 def test_other_tools_are_allowed_as_many_false_alarms_as_ours(bench: Any) -> None:
