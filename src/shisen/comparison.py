@@ -8,10 +8,9 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import numpy as np
-
 from . import attribution as _fill_registry  # noqa: F401
 from . import registry
+from ._core.writers import write
 from .adapters.wrappers import Passes, Shared, Watched
 from .errors import InputError, ModelError, ShisenError, explain_error
 from .explaining import Ready, explain_batch, resolve_objective
@@ -75,48 +74,14 @@ class Comparison:
         """Draw all maps in one matplotlib figure: image first, targets in rows, cost under each column.
 
         Args:
-            style, colormap, alpha: as in `Explanation.overlay`.
-            columns: how many methods stand side by side before a new band begins.
+            style: as in `Explanation.overlay`.
+            colormap: as in `Explanation.overlay`.
+            alpha: as in `Explanation.overlay`.
+            columns: number of methods side by side before a new band begins.
         """
-        from .viz.colormap import is_diverging
-        from .viz.figure import ColorBar, Panel, grid_figure
+        from .comparison_figure import figure
 
-        low = -1.0 if is_diverging(colormap) else 0.0
-        rows: list[list[Panel | None]] = []
-        names: list[str] = []
-        bands = [self.methods[i : i + columns] for i in range(0, len(self.methods), columns)]
-        for b, band in enumerate(bands):
-            for t, target in enumerate(self.targets):
-                row: list[Panel | None] = [self._first_panel() if b == 0 else None]
-                row += [self._panel(t, method, style, colormap, alpha) for method in band]
-                rows.append(row + [None] * (1 + min(columns, len(self.methods)) - len(row)))
-                names.append(target)
-        return grid_figure(
-            rows,
-            row_titles=names,
-            title=f"{self.model}: {Path(self.image.source).name}",
-            color_bar=ColorBar(colormap, "fraction of the map's strongest value", low, 1.0),
-        )
-
-    def _first_panel(self) -> Any:
-        from .viz.figure import Panel
-        from .viz.overlay import displayable
-
-        h, w = self.image.size
-        return Panel(displayable(self.image.pixels), "image", f"{w} × {h}")
-
-    def _panel(self, row: int, method: str, style: str, colormap: str, alpha: float) -> Any:
-        from .viz.figure import Panel
-        from .viz.overlay import displayable
-
-        cell = self[row, method]
-        if isinstance(cell, Failure):
-            gray = (displayable(self.image.pixels).astype(np.float32) * 0.15 + 200).astype(np.uint8)
-            return Panel(gray, method, "does not suit this network")
-        where = f" at {cell.layer}" if cell.layer else ""
-        cost = str(self.timings[method]) if method in self.timings else ""
-        image = np.asarray(cell.overlay(style, colormap, alpha))
-        return Panel(image, f"{method}{where}", cost)
+        return figure(self, style=style, colormap=colormap, alpha=alpha, columns=columns)
 
     def table(self) -> list[tuple[str, str, str, str, str]]:
         """Return a row per method: name, seconds, passes, unit, and what failed."""
@@ -142,18 +107,7 @@ class Comparison:
             path: the suffix chooses the format.
             **drawing: as in `figure`.
         """
-        from .viz.figure import save_figure
-        from .viz.files import to_json, write_atomically
-
-        file = save_figure(self.figure(**drawing), path)
-        record = {
-            "model": self.model,
-            "image": {"source": self.image.source, "sha256": self.image.sha256},
-            "timings": {m: {"seconds": t.seconds, "passes": t.passes} for m, t in self.timings.items()},
-            "failures": self.failures,
-            "panels": [cell.manifest() for row in self.cells for cell in row if isinstance(cell, Explanation)],
-        }
-        write_atomically(file.with_suffix(".json"), (to_json(record) + "\n").encode())
+        file: Path = write(self, path, **drawing)
         return file
 
     def _repr_png_(self) -> bytes:

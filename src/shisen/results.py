@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ._core.writers import write
 from .types import Attribution, Frame, InputImage, Prediction, Target
 
 Map = npt.NDArray[Any]
+DRAWING: dict[str, Any] = {"style": "blend", "colormap": "jet", "alpha": 0.4}
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class Explanation:
 
     @cached_property
     def signed(self) -> Map:
-        """Float32 `(H, W)` in [-1, 1] at the image's own size: for and against; zero stays zero."""
+        """Float32 `(H, W)` in [-1, 1] at the image's own size: negative and positive evidence; zero stays zero."""
         from .viz.scale import signed
 
         return signed(self.attribution, self.frame)
@@ -98,55 +100,37 @@ class Explanation:
         Args:
             style: "blend" (color map over the image), "mask" (the image lit by the map), "heatmap" (the map
                 alone) or "contour".
-            colormap: any matplotlib name; a diverging one shows evidence for and against, centered on zero.
-            alpha: strength of the colors in "blend", 0 to 1.
+            colormap: any matplotlib name; a diverging one shows positive and negative evidence, centered on zero.
+            alpha: opacity of the colors in "blend", 0 to 1.
             color_bar: draw a bar with the unit beside the image.
 
         Returns:
             A PIL image.
         """
-        from .viz.colormap import is_diverging
-        from .viz.legend import color_bar as with_bar
-        from .viz.overlay import overlay
-        from .viz.scale import limits, unseen_as_nan
+        from .viz.drawing import draw
 
-        diverging = is_diverging(colormap)
-        heat = unseen_as_nan(self.signed if diverging else self.heatmap, self.frame)
-        image = overlay(self.image.pixels, heat, style, colormap=colormap, alpha=alpha)
-        if color_bar:
-            ends = limits(self.attribution, self.frame, diverging=diverging)
-            image = with_bar(image, colormap=colormap, unit=self.unit, limits=ends)
-        return image
+        return draw(self, style=style, colormap=colormap, alpha=alpha, color_bar=color_bar)
 
     @property
     def unit(self) -> str:
         """Unit of the raw values."""
         return self.attribution.unit
 
-    def save(
-        self,
-        path: str | Path,
-        *,
-        style: str = "blend",
-        colormap: str = "jet",
-        alpha: float = 0.4,
-        color_bar: bool = False,
-    ) -> Path:
-        """Write the image, and beside it a JSON file that says how it was made.
+    def save(self, path: str | Path, **drawing: Any) -> Path:
+        """Write the map over the image, and beside it a JSON file that says how it was made.
 
         Args:
             path: `.png`, `.jpg`, `.webp`, or `.npy` for the raw values.
-            style, colormap, alpha, color_bar: as in `overlay`.
+            **drawing: style, colormap, alpha and color_bar, as in `overlay`.
 
         Returns:
-            The path of the image.
-        """
-        from .viz.files import save_image
+            The path of the file.
 
-        drawing = {"style": style, "colormap": colormap, "alpha": alpha}
-        file = Path(path)
-        image = self.values if file.suffix == ".npy" else self.overlay(style, colormap, alpha, color_bar=color_bar)
-        return save_image(image, file, self.manifest(drawing))
+        Raises:
+            InputError: for another suffix.
+        """
+        file: Path = write(self, path, **DRAWING | drawing)
+        return file
 
     def manifest(self, drawing: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Return what the JSON file says: method, options, target, layer, scores, digests, versions."""
