@@ -32,6 +32,7 @@ RANKS = {
     "results": 6,
     "explaining": 6,
     "comparison": 6,
+    "comparison_figure": 6,
     "api": 7,
     "cli": 8,
     "web": 8,
