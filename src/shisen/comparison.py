@@ -107,8 +107,7 @@ class Comparison:
             path: the suffix chooses the format.
             **drawing: as in `figure`.
         """
-        file: Path = write(self, path, **drawing)
-        return file
+        return write(self, path, **drawing)
 
     def _repr_png_(self) -> bytes:
         import io

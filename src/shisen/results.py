@@ -129,8 +129,7 @@ class Explanation:
         Raises:
             InputError: for another suffix.
         """
-        file: Path = write(self, path, **DRAWING | drawing)
-        return file
+        return write(self, path, **DRAWING | drawing)
 
     def manifest(self, drawing: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Return what the JSON file says: method, options, target, layer, scores, digests, versions."""

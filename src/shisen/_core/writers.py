@@ -23,6 +23,9 @@ FOLDER = ""
 HOMES = {
     "Explanation": "shisen.viz.drawing",
     "Comparison": "shisen.comparison_figure",
+    "Scores": "shisen.evaluation.score_files",
+    "Heads": "shisen.inspect.attention_maps_page",
+    "WindowHeads": "shisen.inspect.attention_maps_page",
 }
 """Class → module with its writers, for the results of this package."""
 
@@ -37,7 +40,7 @@ def writer(kind: str | type, *suffixes: str) -> Callable[[W], W]:
         suffixes: such as ".png", in lower case; `FOLDER` for a writer that fills a folder.
 
     Returns:
-        A decorator for `function(result, path, **options)`, which returns what it wrote.
+        A decorator for `function(result, path, **options)`, which returns the path.
     """
     name = kind if isinstance(kind, str) else kind.__name__
 
@@ -56,23 +59,24 @@ def suffixes_of(kind: type) -> list[str]:
     return [suffix for name in names for known, suffix in _WRITERS if known == name]
 
 
-def write(result: Any, path: str | Path, **options: Any) -> Any:
+def write(result: Any, path: str | Path, *, suffix: str | None = None, **options: Any) -> Path:
     """Write a result to a file or folder, in the format that the suffix names.
 
     Args:
         result: of a class that has a writer.
         path: where to; a path without a known suffix is a folder where the class has a writer for one.
+        suffix: the format, where it does not follow from the path.
         **options: of the writer.
 
     Returns:
-        What the writer returns: the path, or all paths.
+        The path written; of a folder, its first page.
 
     Raises:
         InputError: for a suffix that no writer is registered for.
     """
     target, kind = Path(path), type(result)
     known = suffixes_of(kind)
-    suffix = target.suffix.lower()
+    suffix = target.suffix.lower() if suffix is None else suffix
     if suffix not in known:
         if FOLDER not in known:
             raise InputError(
@@ -84,7 +88,8 @@ def write(result: Any, path: str | Path, **options: Any) -> Any:
             )
         suffix = FOLDER
     name = next(k.__name__ for k in kind.__mro__ if (k.__name__, suffix) in _WRITERS)
-    return _WRITERS[name, suffix](result, target, **options)
+    written: Path = _WRITERS[name, suffix](result, target, **options)
+    return written
 
 
 def _a(noun: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +9,13 @@ import numpy as np
 
 from .._core.html import data_uri, render
 from .._core.i18n import N_, translator
+from .._core.writers import writer
 from ..registry import METHODS
 from ..viz.overlay import overlay
 from .cache import write_whole
 from .metrics import METRICS
-from .scores import Example, Scores, arrow, figure
+from .score_text import arrow, table
+from .scores import Example, Scores
 
 FEW = 6
 """Images of which a sign-flip test can find p < 0.05 at all: 2 / 2⁶."""
@@ -24,6 +25,7 @@ TOO_FEW = N_("With fewer than 6 images no difference can be significant, however
 COLORS = ("#0b6e99", "#c4451c", "#3d7a2a", "#7a3d91", "#b07c00", "#00796b", "#ad1457", "#5d4037", "#455a64", "#9e9d24")
 
 
+@writer("Scores", ".html")
 def write_report(scores: Scores, path: str | Path, *, lang: str = "en") -> Path:
     """Write the page.
 
@@ -80,31 +82,6 @@ def cautions(scores: Scores, lang: str = "en") -> list[str]:
             found[setting["method"]] = words
     _ = translator(lang)
     return [_("Caution – {method}: {words}.", method=m, words=_(words)) for m, words in found.items()]
-
-
-def table(scores: Scores) -> list[tuple[str, bool, list[tuple[str, bool]]]]:
-    """Return (method, whether a control map, cells with whether the best of the methods)."""
-    best: dict[str, str] = {}
-    for k in scores.metrics:
-        own = [scores.score(m, k) for m in scores.methods if m not in scores.control_maps]
-        own = [s for s in own if np.isfinite(s.value)]
-        if own and METRICS[k].higher_is_better is not None:
-            pick = max if METRICS[k].higher_is_better else min
-            best[k] = pick(own, key=lambda s: s.value).method
-    return [
-        (m, m in scores.control_maps, [(figure(scores.score(m, k)), best.get(k) == m) for k in scores.metrics])
-        for m in scores.methods
-    ]
-
-
-def html_table(scores: Scores) -> str:
-    """Return the figures as an HTML table, for notebooks."""
-    head = "".join(f"<th>{html.escape(k)} {arrow(k)}</th>" for k in scores.metrics)
-    body = ""
-    for m, control, cells in table(scores):
-        drawn = "".join(f"<td>{'<b>' if best else ''}{c}{'</b>' if best else ''}</td>" for c, best in cells)
-        body += f"<tr><th>{html.escape(m)}{' (control map)' if control else ''}</th>{drawn}</tr>"
-    return f"<table><tr><th></th>{head}</tr>{body}</table>"
 
 
 def curves(scores: Scores, metric: str) -> list[dict[str, Any]]:
@@ -166,4 +143,4 @@ def drawn(example: Example, method: str) -> str:
     return data_uri(image.convert("RGB"), "jpeg", quality=85)
 
 
-__all__ = ["content", "html_table", "write_report"]
+__all__ = ["content", "write_report"]

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,10 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import require, unknown
+from .._core.writers import FOLDER, write
+from ..errors import unknown
 from ..types import Score
 from .agreement import agreement
-from .cache import write_whole
 from .metrics import METRICS
 from .statistics import Difference, bootstrap, difference
 
@@ -121,23 +118,15 @@ class Scores:
         return agreement({m: [e.heats[m].astype(np.float64) / 255.0 for e in whole] for m in self.methods})
 
     def _repr_html_(self) -> str:
-        from .report import html_table
+        from .score_text import html_table
 
         return html_table(self)
 
     def table(self) -> str:
-        """Return the figures as text, a line a setting; * is clearly different from the reference."""
-        marks = {(d.method, d.metric): d.verdict for d in self.differences}
-        head = ["method", *(f"{k} {arrow(k)}" for k in self.metrics)]
-        lines = [head]
-        for m in self.methods:
-            cells = []
-            for k in self.metrics:
-                mark = "*" if marks.get((m, k), "no clear difference") != "no clear difference" else " "
-                cells.append(f"{figure(self.score(m, k))}{mark}")
-            lines.append([m + (" (control map)" if m in self.control_maps else ""), *cells])
-        widths = [max(len(row[i]) for row in lines) for i in range(len(head))]
-        return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in lines)
+        """Return the scores as text, one line per setting; * differs significantly from the reference."""
+        from .score_text import text_table
+
+        return text_table(self)
 
     def records(self) -> list[dict[str, Any]]:
         """Return the means as plain rows."""
@@ -154,85 +143,29 @@ class Scores:
         return found
 
     def to_csv(self, path: str | Path) -> Path:
-        """Write the means with intervals and comparisons, one line a setting and metric."""
-        rows = self.records()
-        names = list(dict.fromkeys(k for row in rows for k in row))
-        stream = io.StringIO(newline="")
-        writer = csv.DictWriter(stream, names, restval="")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_whole(Path(path), stream.getvalue().encode("utf-8"))
-        return Path(path)
+        """Write the means with intervals and comparisons, one line per setting and metric."""
+        return write(self, path, suffix=".csv")
 
     def to_json(self, path: str | Path) -> Path:
-        """Write everything: facts, means, comparisons, every single figure, failures."""
-        content = {
-            "facts": dict(self.facts),
-            "reference": self.reference,
-            "scores": self.records(),
-            "rows": [{**vars(r), "parts": dict(r.parts)} for r in self.rows],
-            "failures": [{"image": s, "error": e} for s, e in self.failures],
-        }
-        text = json.dumps(_plain(content), ensure_ascii=False, indent=1, default=str)
-        write_whole(Path(path), text.encode("utf-8"))
-        return Path(path)
+        """Write everything: facts, means, comparisons, every single score, failures."""
+        return write(self, path, suffix=".json")
 
     def to_parquet(self, path: str | Path) -> Path:
-        """Write every single figure as a table; needs pyarrow."""
-        try:
-            import pyarrow
-            import pyarrow.parquet
-        except ImportError as problem:
-            raise require("pyarrow", "audit", "A Parquet file") from problem
-        rows = [{"image": r.source, "method": r.method, "metric": r.metric, "value": r.value} for r in self.rows]
-        buffer = io.BytesIO()
-        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), buffer)
-        write_whole(Path(path), buffer.getvalue())
-        return Path(path)
+        """Write every single score as a table; needs pyarrow."""
+        return write(self, path, suffix=".parquet")
 
     def save(self, folder: str | Path, *, lang: str = "en") -> Path:
         """Write scores.csv, scores.json and report.html into a folder.
 
         Args:
             folder: made if it is not there.
-            lang: "en" or "ja", of the report.
+            lang: code of the report's language.
 
         Returns:
             The path of the report.
         """
-        from .report import write_report
-
-        place = Path(folder)
-        self.to_csv(place / "scores.csv")
-        self.to_json(place / "scores.json")
-        return write_report(self, place / "report.html", lang=lang)
+        return write(self, folder, suffix=FOLDER, lang=lang)
 
     def __repr__(self) -> str:
         n = self.facts.get("n_images")
         return f"<shisen.Scores {len(self.methods)} methods × {len(self.metrics)} metrics, {n} images>"
-
-
-def _plain(value: Any) -> Any:
-    """Return the value with figures that JSON does not know (NaN, infinities) as None."""
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    if isinstance(value, (float, np.floating)):
-        return float(value) if np.isfinite(value) else None
-    return value
-
-
-def arrow(metric: str) -> str:
-    """Return ↑ where higher is better, ↓ where lower is, nothing elsewhere."""
-    return {True: "↑", False: "↓", None: ""}[METRICS[metric].higher_is_better]
-
-
-def figure(score: Score) -> str:
-    """Return a mean with its interval, such as "0.41 [0.38, 0.44]"."""
-    digits = 1 if METRICS[score.metric].unit == "%" else 3
-    if np.isnan(score.value):
-        return "–"
-    if np.isnan(score.low):
-        return f"{score.value:.{digits}f}"
-    return f"{score.value:.{digits}f} [{score.low:.{digits}f}, {score.high:.{digits}f}]"

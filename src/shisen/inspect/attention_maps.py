@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
+from .._core.writers import write
 from ..attribution.attention import among_all_places, ask, on_grid
 from ..errors import InputError, explain_error
 from ..models.model import Model
 from ..targets import to_numpy
 from ..types import Attention, Frame, InputImage
-from ..viz.files import save_image
 from ..viz.overlay import displayable, overlay
 from ..viz.scale import place
 from ..viz.text import font
@@ -80,7 +80,7 @@ class Heads:
         Raises:
             InputError: for another suffix or language.
         """
-        return _saved(self, Path(path), lang)
+        return write(self, path, lang=lang)
 
     def manifest(self) -> dict[str, Any]:
         """Return what a reader needs to make the sheet again."""
@@ -134,7 +134,7 @@ class WindowHeads:
         Raises:
             InputError: for another suffix or language.
         """
-        return _saved(self, Path(path), lang)
+        return write(self, path, lang=lang)
 
     def manifest(self) -> dict[str, Any]:
         """Return what a reader needs to make the sheet again."""
@@ -147,14 +147,6 @@ class WindowHeads:
             "grid": [list(maps.shape[1:]) for maps in self.maps],
             "query": "window",
         }
-
-
-def _saved(heads: Heads | WindowHeads, path: Path, lang: str) -> Path:
-    if path.suffix.lower() == ".html":
-        from .attention_maps_page import write
-
-        return write(heads, path, lang)
-    return save_image(heads.sheet(), path, heads.manifest())
 
 
 def _received(layer: Attention) -> Map:

@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from .._core.writers import writer
 from ..errors import unknown
 from ..viz.colormap import table
-from ..viz.files import write_atomically
+from ..viz.files import save_image, write_atomically
 from ..viz.overlay import displayable
 from .attention_maps_words import WORDS
 from .page import data_address, render
@@ -62,6 +63,15 @@ class Sheet:
         return {**plain, **{k: base64.b64encode(v.tobytes()).decode() for k, v in arrays.items()}}
 
 
+@writer("Heads", ".png", ".jpg", ".jpeg", ".webp")
+@writer("WindowHeads", ".png", ".jpg", ".jpeg", ".webp")
+def write_sheet(heads: Heads | WindowHeads, path: Path, lang: str = "en") -> Path:
+    """Write the sheet with its manifest; it holds no words, so that `lang` changes nothing."""
+    return save_image(heads.sheet(), path, heads.manifest())
+
+
+@writer("Heads", ".html")
+@writer("WindowHeads", ".html")
 def write(heads: Heads | WindowHeads, path: Path, lang: str = "en") -> Path:
     """Write the page: the image with the attention of one head over it; a click on a place asks from there.
 
