@@ -51,13 +51,16 @@ class InputImage:
 
     Attributes:
         pixels: `(H, W, 3)` uint8, upright; or an array as it was given, `(H, W, C)` of any type.
-        source: file name, address or "array".
+        source: file name, URL or "array".
         sha256: digest of the file or of the array's bytes.
+        data: `(H, W, C)`, uint8 or float32 in units of [0, 1], for a network that takes other than 8-bit RGB; `pixels`
+            is then a view of it for drawing.
     """
 
     pixels: npt.NDArray[Any]
     source: str = "array"
     sha256: str = ""
+    data: npt.NDArray[Any] | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -83,12 +86,12 @@ class Frame:
 
 @dataclass(frozen=True)
 class Scaling:
-    """What the network side does to pixels in [0, 1]: value = pixels · scale + shift, a channel each.
+    """What the network side does to pixels in [0, 1]: value = pixels · scale + shift, per channel.
 
     Attributes:
-        scale: one factor a channel, in the order red, green, blue.
-        shift: one summand a channel.
-        reverse: whether the channels are then turned to blue, green, red.
+        scale: one factor per channel, in the order of the pixels, such as red, green, blue.
+        shift: one summand per channel.
+        reverse: whether the order of the channels is then reversed, such as to blue, green, red.
     """
 
     scale: tuple[float, ...] = (1.0, 1.0, 1.0)

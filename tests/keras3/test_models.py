@@ -20,10 +20,11 @@ from nets_keras import SIDES, flat, images
 from shisen.errors import MissingDependency, ModelError, ShisenWarning, UnknownName
 from shisen.models import keras_files
 from shisen.models.keras_presets import application, applications
+from shisen.models.preprocess import Preprocess
 from shisen.models.torch_archive import read_tensors
 from shisen.targets import to_numpy
 
-PLAIN = "ignore:The file does not say how pixels:shisen.errors.ShisenWarning"
+PLAIN = "ignore:.*preprocessing is not known:shisen.errors.ShisenWarning"
 
 
 @pytest.fixture(scope="module")
@@ -199,12 +200,15 @@ def test_saved_models_come_back(tmp_path: Path, suffix: str) -> None:
 
 
 def test_scaling_is_guessed_aloud_or_read_from_the_model(tmp_path: Path) -> None:
-    with pytest.warns(ShisenWarning, match="does not say how pixels"):
+    with pytest.warns(ShisenWarning, match="preprocessing is not known"):
         assert keras_files.guessed_preprocess(flat()).range == (0.0, 1.0)
     image = keras.Input((8, 8, 3))
     net = keras.Model(image, layers.Dense(2)(layers.Flatten()(layers.Rescaling(1 / 255)(image))))
     assert keras_files.guessed_preprocess(net).range == (0.0, 255.0)
-    assert keras_files.guessed_preprocess(keras.Model(*[keras.Input((8, 8, 2))] * 2)) is None
+    with pytest.warns(ShisenWarning, match="2 channels, values 0 to 1"):
+        assert keras_files.guessed_preprocess(keras.Model(*[keras.Input((8, 8, 2))] * 2)).channels == 2
+    assert keras_files.guessed_preprocess(flat(), {"mean": 0.5}) == Preprocess(SIDES)  # named: nothing to warn of
+    assert keras_files.guessed_preprocess(keras.Model(*[keras.Input((None, None, 3))] * 2)) is None
 
 
 @pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5:UserWarning")

@@ -119,7 +119,7 @@ def test_deep_gray_images(values: npt.NDArray[Any], expected: list[int]) -> None
 
 @pytest.mark.parametrize("values", [[[-1, 4]], [[0, 70000]]])
 def test_deep_gray_images_out_of_range_are_refused(values: list[list[int]]) -> None:
-    with pytest.raises(ImageError, match="8 or 16 bits"):
+    with pytest.raises(ImageError, match="12 or 16 bits"):
         open_image(Image.fromarray(np.array(values, np.int32)))
 
 

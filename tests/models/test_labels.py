@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from shisen.errors import InputError, UnknownName
-from shisen.models.label_files import read_labels
-from shisen.models.labels import Labels, imagenet, labels_of, numbered
+from shisen.models.label_files import labels_of, read_labels
+from shisen.models.labels import Labels, imagenet, numbered
 
 
 def test_imagenet_agrees_with_the_labeled_photographs(shared: Path) -> None:

@@ -208,10 +208,14 @@ def test_the_fields_survive_a_mapping() -> None:
         ({"size": (1, 2, 3)}, "positive whole"),
         ({"size": 22.5}, "positive whole"),
         ({"size": 8, "resize": 9}, "belongs to fit='crop'"),
-        ({"size": 8, "mean": (1, 2)}, "three"),
-        ({"size": 8, "mean": "abc"}, "three"),
+        ({"size": 8, "mean": (1, 2), "std": (1, 1, 1)}, "one number per channel, 3"),
+        ({"size": 8, "mean": "abc"}, "one finite number"),
+        ({"size": 8, "bands": (0, 1), "channels": 4}, "`bands` must have one number per channel, 4"),
+        ({"size": 8, "channels": 4, "rgb": (0, 1, 4)}, "three channels from 0 to 3"),
+        ({"size": 8, "channels": 1, "channel_order": "bgr"}, "channel order"),
+        ({"size": 8, "data_range": (3, 3)}, "two different numbers"),
         ({"size": 8, "std": 0}, "zeros"),
-        ({"size": 8, "range": (1, 1)}, "extent"),
+        ({"size": 8, "range": (1, 1)}, "two different numbers"),
     ],
 )
 def test_unfit_settings(options: dict[str, object], message: str) -> None:

@@ -10,16 +10,15 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from io import StringIO
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.request import getproxies
 
 from ..errors import ModelError, ShisenError, explain_error, require, unknown
 from .labels import Labels, imagenet
 from .model import Model
 from .preprocess import Preprocess
-
-if TYPE_CHECKING:
-    from .loading import Request
+from .weight_files import fitted, load_weights, read_weights
+from .wrapping import Request, assemble, to_device
 
 RANDOM = "random"
 HUGGING_FACE = "huggingface.co"
@@ -30,13 +29,16 @@ def load_torchvision(name: str, request: Request) -> Model:
 
     A name after "@" picks one of the published weights; the newest ones are taken otherwise. Preprocessing and
     categories are those of the weights.
+
+    Args:
+        name: as above.
+        request: what the caller asked for.
+
+    Raises:
+        UnknownName: for a network or weights that torchvision does not have.
+        ModelError: if the weights cannot be had, or do not fit.
     """
-    _framework(request, "torchvision")
-    models = _package("torchvision.models", "torchvision")
-    known = models.list_models(module=models)
-    base, _, tag = _bare(name).partition("@")
-    if base not in known:
-        raise unknown("torchvision model", base, known, "See `shisen models --search torchvision:`.")
+    models, base, tag = _torchvision(name, request)
     enum = models.get_model_weights(base)
     published = {w.name: w for w in enum}
     if tag and tag != RANDOM and tag not in published:
@@ -48,20 +50,63 @@ def load_torchvision(name: str, request: Request) -> Model:
     def build(classes: int | None) -> Any:
         return models.get_model(base, weights=None, **bare, **({} if classes is None else {"num_classes": classes}))
 
-    if request.weights:
-        net = _filled(build, request)
-    elif tag == RANDOM:
-        net = build(None)
-    else:
-        with _reachable(f"torchvision:{base}", "download.pytorch.org"):
-            net = models.get_model(base, weights=weights)
+    net = _built(
+        build, lambda: models.get_model(base, weights=weights), request, tag == RANDOM, (name, "download.pytorch.org")
+    )
+    source = _source(request, tag == RANDOM, f"torchvision {weights}")
     labels = _categories(weights.meta.get("categories", ()))
-    source = request.weights or ("random weights" if tag == RANDOM else f"torchvision {weights}")
-    return _made(net, Preprocess.of(weights.transforms()), labels, request, (name, str(source)))
+    return _made(net, Preprocess.of(weights.transforms()), labels, request, (name, source))
+
+
+def torchvision_preprocess(name: str) -> Preprocess:
+    """Return what a torchvision classifier expects, such as "resnet50" or "resnet50@IMAGENET1K_V1"."""
+    models, base, tag = _torchvision(name, Request())
+    enum = models.get_model_weights(base)
+    return Preprocess.of({w.name: w for w in enum}.get(tag, enum.DEFAULT).transforms())
+
+
+def _torchvision(name: str, request: Request) -> tuple[Any, str, str]:
+    _framework(request, "torchvision")
+    models = _package("torchvision.models", "torchvision")
+    known = models.list_models(module=models)
+    base, _, tag = _bare(name).partition("@")
+    if base not in known:
+        raise unknown("torchvision model", base, known, "See `shisen models --search torchvision:`.")
+    return models, base, tag
 
 
 def load_timm(name: str, request: Request) -> Model:
-    """Load a timm classifier, `timm:vit_small_patch16_224`, or `timm:vit_small_patch16_224@random`."""
+    """Load a timm classifier, `timm:vit_small_patch16_224`, or `timm:vit_small_patch16_224@random`.
+
+    Args:
+        name: as above.
+        request: what the caller asked for.
+
+    Raises:
+        UnknownName: for a network that timm does not have.
+        ModelError: if the weights cannot be had, or do not fit.
+    """
+    timm, base, tag = _timm(name, request)
+
+    def build(classes: int | None) -> Any:
+        return timm.create_model(base, **({} if classes is None else {"num_classes": classes}))
+
+    net = _built(build, lambda: timm.create_model(base, pretrained=True), request, tag == RANDOM, (name, HUGGING_FACE))
+    config = timm.data.resolve_data_config({}, model=net)
+    labels = _timm_labels(timm, net, int(getattr(net, "num_classes", 0)))
+    source = _source(request, bool(tag), f"timm {net.pretrained_cfg.get('hf_hub_id') or base}")
+    return _made(net, Preprocess.of(config), labels, request, (name, source))
+
+
+def timm_preprocess(name: str) -> Preprocess:
+    """Return what a timm classifier expects, such as "vit_small_patch16_224"."""
+    timm, base, _ = _timm(name, Request())
+    config = timm.get_pretrained_cfg(base)
+    known = config.to_dict() if config is not None else {}
+    return Preprocess.of(timm.data.resolve_data_config({}, pretrained_cfg=known))
+
+
+def _timm(name: str, request: Request) -> tuple[Any, str, str]:
     _framework(request, "timm")
     timm = _package("timm", "timm")
     base, _, tag = _bare(name).partition("@")
@@ -69,27 +114,21 @@ def load_timm(name: str, request: Request) -> Model:
         raise unknown("timm model", base, timm.list_models(), "See `shisen models --search timm:…`.")
     if tag not in ("", RANDOM):
         raise unknown("kind of weights", tag, [RANDOM], "timm writes the weights' name after a dot.")
-
-    def build(classes: int | None) -> Any:
-        return timm.create_model(base, **({} if classes is None else {"num_classes": classes}))
-
-    if request.weights:
-        net = _filled(build, request)
-    elif tag == RANDOM:
-        net = build(None)
-    else:
-        with _reachable(f"timm:{base}", HUGGING_FACE):
-            net = timm.create_model(base, pretrained=True)
-    config = timm.data.resolve_data_config({}, model=net)
-    classes = int(getattr(net, "num_classes", 0))
-    source = request.weights or ("random weights" if tag else f"timm {net.pretrained_cfg.get('hf_hub_id') or base}")
-    return _made(net, Preprocess.of(config), _timm_labels(timm, net, classes), request, (name, str(source)))
+    return timm, base, tag
 
 
 def load_transformers(name: str, request: Request) -> Model:
     """Load an image classifier of the Hugging Face hub, `hf:google/vit-base-patch16-224`, or a folder of that form.
 
     A bare kind of network, such as `hf:vit@random`, is built from its default configuration with random weights.
+
+    Args:
+        name: as above.
+        request: what the caller asked for.
+
+    Raises:
+        UnknownName: for a repository or a kind of network that is not known.
+        ModelError: if the weights cannot be had, or do not fit.
     """
     _framework(request, "transformers")
     hub = _package("transformers", "transformers")
@@ -122,16 +161,17 @@ def load_transformers(name: str, request: Request) -> Model:
             config.architectures = [several[0]]  # otherwise the hub cannot choose
         return auto.from_config(config)
 
-    if request.weights:
-        net = _filled(build, request)
-    elif tag == RANDOM:
-        net = build(None)
-    else:
-        with _reachable(f"hf:{base}", HUGGING_FACE):
-            net = auto.from_pretrained(base)
+    net = _built(build, lambda: auto.from_pretrained(base), request, tag == RANDOM, (name, HUGGING_FACE))
     names = [str(net.config.id2label[i]) for i in range(int(net.config.num_labels))]
-    source = request.weights or ("random weights" if tag else f"Hugging Face {base}")
-    return _made(net, preprocess, _categories(names), request, (name, str(source)))
+    source = _source(request, bool(tag), f"Hugging Face {base}")
+    return _made(net, preprocess, _categories(names), request, (name, source))
+
+
+def transformers_preprocess(name: str) -> Preprocess:
+    """Return what an image classifier of the Hugging Face hub, or of a folder, expects."""
+    hub = _package("transformers", "transformers")
+    with _reachable(f"hf:{name}", "" if _is_folder(name) else HUGGING_FACE):
+        return Preprocess.of(hub.AutoImageProcessor.from_pretrained(name))
 
 
 def search(text: str) -> list[tuple[str, str, str]]:
@@ -182,19 +222,31 @@ def _timm_labels(timm: Any, net: Any, classes: int) -> Labels:
 # ---- building
 
 
-def _made(net: Any, preprocess: Preprocess, labels: Labels, request: Request, names: tuple[str, str]) -> Model:
-    from .loading import to_device, wrap
+def _built(
+    build: Callable[[int | None], Any],
+    pretrained: Callable[[], Any],
+    request: Request,
+    random: bool,
+    origin: tuple[str, str],
+) -> Any:
+    """Return the network with weights from a file, with random ones, or with those of the hub."""
+    if request.weights:
+        return _filled(build, request)
+    if random:
+        return build(None)
+    with _reachable(*origin):
+        return pretrained()
 
+
+def _source(request: Request, random: bool, hub: str) -> str:
+    return request.weights or ("random weights" if random else hub)
+
+
+def _made(net: Any, preprocess: Preprocess, labels: Labels, request: Request, names: tuple[str, str]) -> Model:
     classes = _classes_of(net)
-    model = wrap(
-        to_device(net.eval(), request.device),
-        preprocess=preprocess,
-        labels=labels if classes in (None, len(labels)) else None,
-        output=request.output,
-        name=names[0],
-    )
-    model.source = names[1]
-    return model
+    known = labels if classes in (None, len(labels)) else None
+    net = to_device(net.eval(), request.device)
+    return assemble(net, request, preprocess=preprocess, labels=known, name=names[0], source=names[1])
 
 
 def _classes_of(net: Any) -> int | None:
@@ -206,12 +258,10 @@ def _classes_of(net: Any) -> int | None:
 
 def _filled(build: Callable[[int | None], Any], request: Request) -> Any:
     """Build the architecture and put in weights from a file; the file decides how many classes there are."""
-    from .torch_files import load_weights, read_weights
-
     path = str(request.weights)
-    weights = read_weights(path, trust=request.trust)
     net = build(None)
     own = net.state_dict()
+    weights = fitted(read_weights(path, trust=request.trust), own, path)
     sizes = {
         int(weights[k].shape[0])
         for k in own

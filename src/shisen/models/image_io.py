@@ -6,7 +6,7 @@ import hashlib
 import io
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,9 @@ from PIL import Image, UnidentifiedImageError
 from ..errors import ImageError, explain_error, of_kind
 from ..targets import to_numpy
 from ..types import InputImage
-from .sources import fetched, file_bytes
+from .array_files import array_in
+from .channels import in_units, not_finite, to_bytes
+from .sources import fetched, file_bytes, is_url
 
 MAX_PIXELS = 100_000_000
 """Pixels an image may have; looked up in its header before anything is decoded."""
@@ -36,6 +38,7 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 _ORIENTATION = 0x0112
+Convert = Callable[[Image.Image, str], npt.NDArray[Any]]
 
 
 def open_image(source: Any, least: int = 0) -> InputImage:
@@ -45,7 +48,7 @@ def open_image(source: Any, least: int = 0) -> InputImage:
     taken; 16 bits are scaled to 8.
 
     Args:
-        source: path, http(s) address, bytes, open binary file, PIL image, or array: `(H, W)`, `(H, W, 1)`,
+        source: path, URL, bytes, open binary file, PIL image, or array: `(H, W)`, `(H, W, 1)`,
             `(H, W, 3)` or `(H, W, 4)`, uint8 or float in [0, 1]. A torch tensor has its channels first.
         least: pixels a side that suffice; a JPEG photo is then decoded at a half, a quarter or an eighth of its size as
             long as both sides keep as many. 0 for all of them.
@@ -61,27 +64,35 @@ def open_image(source: Any, least: int = 0) -> InputImage:
     if isinstance(source, Image.Image):
         name = getattr(source, "filename", "") or "image"
         pixels = _guarded(source, str(name))
-        return InputImage(pixels, str(name), _digest(pixels.tobytes()))
+        return InputImage(pixels, str(name), digest_of(pixels.tobytes()))
+    file = encoded(source)
+    if file is None:
+        array = array_of(source)
+        return InputImage(_uint8(array, hasattr(source, "detach")), "array", digest_of(array.tobytes()))
+    data, name = file
+    stored = array_in(data, name)
+    pixels = _decoded(data, name, least) if stored is None else _uint8(stored)
+    return InputImage(pixels, name, digest_of(data))
+
+
+def encoded(source: Any) -> tuple[bytes, str] | None:
+    """Return the bytes and the name of a path, a URL, bytes or an open file; None for anything else."""
     if isinstance(source, (str, os.PathLike)):
         name = os.fspath(source)
         name = name.decode("utf-8", "replace") if isinstance(name, bytes) else name
-        web = name.lower().startswith(("http://", "https://"))
-        data = fetched(name) if web else file_bytes(Path(name))
-        return InputImage(_decoded(data, name, least), name, _digest(data))
+        return (fetched(name) if is_url(name) else file_bytes(Path(name))), name
     if isinstance(source, (bytes, bytearray, memoryview)):
-        data = bytes(source)
-        return InputImage(_decoded(data, "bytes", least), "bytes", _digest(data))
-    if hasattr(source, "read"):
-        name = str(getattr(source, "name", "file"))
-        try:
-            data = source.read()
-        except Exception as error:
-            raise _unreadable(name, error) from error
-        if not isinstance(data, bytes):
-            raise ImageError(explain_error("A file must be open in binary mode.", name, "Use open(path, 'rb')."))
-        return InputImage(_decoded(data, name, least), name, _digest(data))
-    array = _array(source)
-    return InputImage(_uint8(array, hasattr(source, "detach")), "array", _digest(array.tobytes()))
+        return bytes(source), "bytes"
+    if not hasattr(source, "read"):
+        return None
+    name = str(getattr(source, "name", "file"))
+    try:
+        data = source.read()
+    except Exception as error:
+        raise _unreadable(name, error) from error
+    if not isinstance(data, bytes):
+        raise ImageError(explain_error("A file must be open in binary mode.", name, "Use open(path, 'rb')."))
+    return data, name
 
 
 def open_array(source: Any) -> InputImage:
@@ -104,7 +115,7 @@ def open_array(source: Any) -> InputImage:
                 "Wrap it with preprocess=shisen.Preprocess(size=…) to give it images.",
             )
         )
-    array = _array(source)
+    array = array_of(source)
     array = array[:, :, None] if array.ndim == 2 else array
     if array.ndim != 3 or 0 in array.shape:
         raise ImageError(
@@ -115,12 +126,12 @@ def open_array(source: Any) -> InputImage:
             )
         )
     if array.dtype.kind in "fc" and not np.isfinite(array).all():
-        raise _not_finite(array)
-    return InputImage(array, "array", _digest(np.ascontiguousarray(array).tobytes()))
+        raise not_finite(array)
+    return InputImage(array, "array", digest_of(np.ascontiguousarray(array).tobytes()))
 
 
-def _array(source: Any) -> npt.NDArray[Any]:
-    """Return NumPy, channels last, without a batch axis of length 1."""
+def array_of(source: Any) -> npt.NDArray[Any]:
+    """Return an array as NumPy, channels last, without a batch axis of length 1."""
     try:
         tensor = source.float() if "bfloat16" in str(getattr(source, "dtype", "")) else source
         array = to_numpy(tensor)
@@ -151,23 +162,10 @@ def _uint8(array: npt.NDArray[Any], tensor: bool = False) -> npt.NDArray[np.uint
         expected = "An image as an array must be (H, W), (H, W, 1), (H, W, 3) or (H, W, 4)."
         raise ImageError(explain_error(expected, f"shape {shown}", advice))
     _check_size(shape[1], shape[0], "array")
-    if array.dtype.kind == "f":
-        if not np.isfinite(array).all():
-            raise _not_finite(array)
-        lowest, highest = float(array.min()), float(array.max())
-        if lowest < -1e-6 or highest > 1 + 1e-6:
-            if lowest >= 0 and highest <= 255:
-                advice = "Divide by 255, or turn it into uint8."
-            elif lowest >= -1 - 1e-6 and highest <= 1 + 1e-6:
-                advice = "Give (array + 1) / 2."
-            else:
-                advice = "If it is normalized already, undo that: the network's `preprocess` does it."
-            received = f"values from {lowest:.4g} to {highest:.4g}"
-            raise ImageError(explain_error("An image of floats must lie in [0, 1].", received, advice))
-        array = np.rint(np.clip(array.astype(np.float32), 0, 1) * 255).astype(np.uint8)
-    elif array.dtype != np.uint8:
+    if array.dtype.kind not in "fb" and array.dtype not in (np.uint8, np.uint16):
         advice = "Give array.astype('uint8') for values from 0 to 255, or floats in [0, 1]."
-        raise ImageError(explain_error("An image must be of uint8, or of floats.", array.dtype, advice))
+        raise ImageError(explain_error("An image must be of uint8, uint16, or of floats.", array.dtype, advice))
+    array = to_bytes(in_units(array, "array"))
     array = array[:, :, None] if array.ndim == 2 else array
     if array.shape[2] == 4:
         return _over_white(array)
@@ -181,7 +179,33 @@ def _over_white(rgba: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return mixed.astype(np.uint8)
 
 
-def _decoded(data: bytes, name: str, least: int = 0) -> npt.NDArray[np.uint8]:
+def decoded_channels(source: Image.Image | bytes, name: str) -> npt.NDArray[Any]:
+    """Return an image upright with all its channels: `(H, W, C)` uint8, or `(H, W)` of 16 or 32 bits.
+
+    Args:
+        source: a PIL image, or the bytes of a file.
+        name: for messages.
+
+    Raises:
+        ImageError: it cannot be read.
+    """
+    if isinstance(source, Image.Image):
+        return _guarded(source, name, convert=_all_channels)
+    return _decoded(source, name, convert=_all_channels)
+
+
+def _all_channels(image: Image.Image, name: str) -> npt.NDArray[Any]:
+    if image.mode.startswith("I") or image.mode == "F":
+        return np.asarray(image)
+    if image.mode in ("1", "L"):
+        return np.array(image.convert("L"))
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        image = image.convert("RGBA" if image.mode != "La" else "LA")
+        return np.array(image.convert("RGBA"))
+    return np.array(image.convert("RGB"))
+
+
+def _decoded(data: bytes, name: str, least: int = 0, convert: Convert | None = None) -> npt.NDArray[Any]:
     """Return the upright pixels of an encoded image."""
     if not data:
         empty = explain_error("An image file must not be empty.", f"{name!r}, 0 bytes", "Fetch it again.")
@@ -198,17 +222,17 @@ def _decoded(data: bytes, name: str, least: int = 0) -> npt.NDArray[np.uint8]:
             _check_size(image.width, image.height, name)  # before it is decoded at a part of it
             if least:
                 image.draft(image.mode, (least, least))
-            return _guarded(image, name, data)
+            return _guarded(image, name, data, convert)
 
 
-def _guarded(image: Image.Image, name: str, data: bytes = b"") -> npt.NDArray[np.uint8]:
-    """Return the upright pixels of a PIL image; whatever fails in it is a `ImageError`."""
+def _guarded(image: Image.Image, name: str, data: bytes = b"", convert: Convert | None = None) -> npt.NDArray[Any]:
+    """Return the upright pixels of a PIL image, RGB by default; whatever fails in it is an `ImageError`."""
     _check_size(image.width, image.height, name)
     try:
         with _quiet():
             image.load()
             turned = _UPRIGHT.get(_orientation(image))
-            pixels = _rgb(image, name)
+            pixels = (convert or _rgb)(image, name)
         if turned is not None:
             pixels = np.asarray(Image.fromarray(pixels).transpose(turned))
     except ImageError:
@@ -249,24 +273,11 @@ def _rgb(image: Image.Image, name: str) -> npt.NDArray[np.uint8]:
 
 
 def _from_deep(values: npt.NDArray[Any], name: str) -> npt.NDArray[np.uint8]:
-    """Return gray pixels of 16 or 32 bits scaled to 8: value / 257; floats in [0, 1] or [0, 255]."""
-    lowest, highest = values.min(), values.max()
-    if values.dtype.kind == "f":
-        if not np.isfinite(values).all():
-            raise _not_finite(values)
-        factor, top = (255.0, 1.0) if highest <= 1 else (1.0, 255.0)
+    """Return gray pixels of 12, 16 or 32 bits, or of floats in [0, 1] or [0, 255], scaled to 8 bits."""
+    if values.dtype.kind == "f" and np.isfinite(values).all() and 1 < values.max() <= 255 and values.min() >= 0:
+        gray = np.rint(values).astype(np.uint8)
     else:
-        eight = values.dtype.itemsize == 4 and highest <= 255  # 32-bit modes often carry 8 bits
-        factor, top = (1.0, 255.0) if eight else (1 / 257, 65535.0)
-    if lowest < 0 or highest > top:
-        raise ImageError(
-            explain_error(
-                "A gray image must have values of 8 or 16 bits, or floats up to 1 or 255.",
-                f"{name!r} with values from {lowest} to {highest}",
-                "Scale it to uint8 and give it as an array.",
-            )
-        )
-    gray = np.rint(values.astype(np.float64) * factor).astype(np.uint8)
+        gray = to_bytes(in_units(values, name))
     return np.repeat(gray[:, :, None], 3, axis=2)
 
 
@@ -277,7 +288,8 @@ def _check_size(width: int, height: int, name: str) -> None:
         raise ImageError(explain_error("An image must have pixels.", f"{name!r}, {width} × {height}", "Save it again."))
 
 
-def _digest(data: bytes) -> str:
+def digest_of(data: bytes) -> str:
+    """Return the SHA-256 of some bytes."""
     return hashlib.sha256(data).hexdigest()
 
 
@@ -290,21 +302,10 @@ def _too_large(name: str, received: str) -> ImageError:
     return of_kind(ImageError(text), "image_large")
 
 
-def _not_finite(array: npt.NDArray[Any]) -> ImageError:
-    bad = int(array.size - np.isfinite(array).sum())
-    return ImageError(
-        explain_error(
-            "An image must hold finite values.",
-            f"{bad} of {array.size} values NaN or infinite",
-            "Look where they come from, or replace them: numpy.nan_to_num(array).",
-        )
-    )
-
-
 def _no_image(received: str) -> ImageError:
     return ImageError(
         explain_error(
-            "An image must be a path, an address, bytes, a PIL image or an array of numbers.",
+            "An image must be a path, a URL, bytes, a PIL image or an array of numbers.",
             received,
             "Give a file name such as 'photo.jpg'.",
         )

@@ -8,17 +8,18 @@ import os
 import sys
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..errors import ModelError, ShisenWarning, explain_error, require
-from .labels import Labels
-from .model import Model
+from ..errors import ModelError, ShisenWarning, explain_error, require, unknown
+from .declared import declared_input
+from .keras_presets import application
+from .model import Model, assumption
 from .preprocess import Preprocess
-
-if TYPE_CHECKING:
-    from .loading import Request
+from .presets import RECIPES
+from .weight_files import load_weights
+from .wrapping import Request, assemble
 
 BACKENDS = ("tensorflow", "jax", "torch")
 
@@ -52,30 +53,42 @@ def load_built_in(name: str, request: Request) -> Model:
     """Load an embedded network in Keras, its weights read without torch."""
     import_keras(f"The model {name!r} in Keras")
     from .efficientnet_lite_keras import load_net
-    from .loading import wrap
-    from .presets import RECIPES
 
     recipe = RECIPES[name]
-    return wrap(load_net(recipe.variant), preprocess=recipe.preprocess, labels=recipe.labels(), name=name)
+    net = load_net(recipe.variant)
+    if request.weights:
+        load_weights(net, request.weights)
+    return assemble(net, request, preprocess=recipe.preprocess, labels=recipe.labels(), name=name)
 
 
 def load_application(name: str, request: Request) -> Model:
     """Load "keras:VGG16" and the like, with weights from Keras's own cache, a download or a file.
 
+    "keras:VGG16@random" has random weights; with `request.top` False the classifier is left out.
+
+    Args:
+        name: as above.
+        request: what the caller asked for.
+
     Raises:
         UnknownName: for a name that keras.applications does not have.
         ModelError: if the weights are neither in the cache nor to be had.
     """
-    keras = import_keras(f"The model {name!r}")
-    from .keras_presets import application
-    from .loading import wrap
-
-    chosen = application(name.partition(":")[2])
-    options = dict(request.extra)
-    net = _with_weights(chosen, options) if request.weights is None else chosen.build(weights=None, **options)
+    import_keras(f"The model {name!r}")
+    base, _, tag = name.partition(":")[2].partition("@")
+    if tag not in ("", "random"):
+        raise unknown("kind of weights", tag, ["random"])
+    chosen = application(base)
+    options: dict[str, Any] = {} if request.top else {"include_top": False, "pooling": "avg"}
+    if request.weights is not None or tag:
+        net = chosen.build(weights=None, **options)
+    else:
+        net = _with_weights(chosen, options)
     if request.weights is not None:
-        _load_weights(keras, net, request.weights)
-    return wrap(net, preprocess=chosen.preprocess(net), labels=chosen.labels(net), name=name)
+        load_weights(net, request.weights)
+    labels = chosen.labels(net)
+    source = request.weights or ("random weights" if tag else f"keras.applications {chosen.name}")
+    return assemble(net, request, preprocess=chosen.preprocess(net), labels=labels, name=name, source=source)
 
 
 def _with_weights(chosen: Any, options: dict[str, Any]) -> Any:
@@ -94,22 +107,6 @@ def _with_weights(chosen: Any, options: dict[str, Any]) -> Any:
         ) from problem
 
 
-def _load_weights(keras: Any, net: Any, path: str) -> None:
-    file = Path(path).expanduser()
-    if not file.is_file():
-        raise ModelError(explain_error("A file of weights must exist.", repr(path), "Check the path."))
-    try:
-        net.load_weights(str(file))
-    except Exception as problem:  # a file of another network fails in many ways
-        raise ModelError(
-            explain_error(
-                "The weights must fit the network.",
-                f"{file.name} ({' '.join(str(problem).split())[:200]})",
-                "Use a file written by save_weights of the same architecture.",
-            )
-        ) from problem
-
-
 def load_file(name: str, request: Request) -> Model:
     """Load a `.keras` or legacy `.h5` model file without executing code from it.
 
@@ -120,8 +117,6 @@ def load_file(name: str, request: Request) -> Model:
         ModelError: for files with lambda layers or foreign classes unless trusted, and for damaged files.
     """
     keras = import_keras("A Keras model file")
-    from .loading import wrap
-
     file = Path(name).expanduser()
     try:
         config = read_config(file)
@@ -144,9 +139,9 @@ def load_file(name: str, request: Request) -> Model:
     except Exception as problem:  # every version fails in its own way
         raise _unreadable(file, problem) from problem
     if request.weights is not None:
-        _load_weights(keras, net, request.weights)
-    preprocess = request.preprocess if request.preprocess is not None else guessed_preprocess(net)
-    return wrap(net, preprocess=preprocess, labels=Labels(()), output=request.output, name=file.stem)
+        load_weights(net, request.weights)
+    known = guessed_preprocess(net, request.preprocess)
+    return assemble(net, request, preprocess=known, name=file.stem, source=str(file))
 
 
 def _unreadable(file: Path, problem: Exception) -> ModelError:
@@ -213,23 +208,22 @@ def _objects(config: Any) -> Iterator[dict[str, Any]]:
             yield from _objects(value)
 
 
-def guessed_preprocess(net: Any) -> Preprocess | None:
-    """Return what a model without a recipe seems to expect: its own size, and the range its first layers tell.
+def guessed_preprocess(net: Any, given: Any = None) -> Preprocess | None:
+    """Return what a model without a recipe seems to expect: its own size and channels, and the range its layers tell.
 
-    Returns None for a model that does not take images of three channels and a fixed size.
+    Args:
+        net: a Keras model.
+        given: the preprocessing that the caller named; without the range, mean or std in it, a warning says what was
+            assumed.
+
+    Returns:
+        None for a model that does not take images of a fixed size.
     """
-    shape = getattr(net, "input_shape", None)
-    if not isinstance(shape, tuple) or len(shape) != 4 or 3 not in (shape[1], shape[-1]):
-        return None
-    h, w = (shape[1], shape[2]) if shape[-1] == 3 else (shape[2], shape[3])
-    if h is None or w is None:
+    h, w, c = declared_input(net)
+    if h is None or w is None or c is None:
         return None
     if any(type(layer).__name__ in ("Rescaling", "Normalization") for layer in net.layers[:4]):
-        return Preprocess((h, w), range=(0.0, 255.0))
-    warnings.warn(
-        "The file does not say how pixels must be scaled: they are given as values from 0 to 1. If the model was "
-        "trained otherwise, pass preprocess= (--scale, such as --scale 1 for values from 0 to 255).",
-        ShisenWarning,
-        stacklevel=2,
-    )
-    return Preprocess((h, w))
+        return Preprocess((h, w), range=(0.0, 255.0), channels=c)
+    if given is None or (isinstance(given, Mapping) and not given.keys() & {"range", "mean", "std", "base"}):
+        warnings.warn("Keras file: " + assumption((h, w), c), ShisenWarning, stacklevel=2)
+    return Preprocess((h, w), channels=c)

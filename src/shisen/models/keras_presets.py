@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import unknown
+from .declared import declared_input
 from .labels import Labels, imagenet
 from .preprocess import Preprocess
 
@@ -33,14 +34,19 @@ class Application:
         Args:
             net: the network, or one built with the same function.
         """
-        shape = net.input_shape
-        h, w = (shape[1], shape[2]) if shape[-1] in (1, 3, 4) else (shape[2], shape[3])
-        size = (int(h or OPEN_SIZE), int(w or OPEN_SIZE))
+        h, w, _ = declared_input(net)
+        size = (h or OPEN_SIZE, w or OPEN_SIZE)
         return Preprocess.of(lambda x: self.module.preprocess_input(x, data_format="channels_last"), size)
 
     def labels(self, net: Any) -> Labels:
         """Return the ImageNet labels for a network with their 1000 classes; Keras decodes in the same order."""
         return imagenet() if net.output_shape[-1] == 1000 else Labels(())
+
+
+def application_preprocess(name: str) -> Preprocess:
+    """Return what a network of keras.applications expects, such as "VGG16"."""
+    chosen = application(name.partition("@")[0])
+    return chosen.preprocess(chosen.build(weights=None))
 
 
 def applications() -> dict[str, Application]:

@@ -1,4 +1,4 @@
-"""Labels from files: one a line, tables, JSON, or written out with commas."""
+"""Labels from files: one per line, tables, JSON, or written out with commas."""
 
 from __future__ import annotations
 
@@ -6,17 +6,29 @@ import csv
 import io
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, explain_error
-from .labels import Labels, simplified
+from .labels import Labels, imagenet, simplified
+
+
+def labels_of(given: Labels | Iterable[str] | str | Path) -> Labels:
+    """Return labels from a record, a list of names, "imagenet", a file, or "cat,dog"."""
+    if isinstance(given, Labels):
+        return given
+    if isinstance(given, str) and simplified(given) in ("imagenet", "imagenet 1k"):
+        return imagenet()
+    if isinstance(given, (str, Path)):
+        return read_labels(given)
+    return Labels(tuple(given))
 
 
 def read_labels(source: str | Path) -> Labels:
     """Return the labels of a file, or those written out as "cat,dog".
 
-    A `.txt` file has one label a line. A `.csv` or `.tsv` file has a column of labels, and may have columns of
+    A `.txt` file has one label per line. A `.csv` or `.tsv` file has a column of labels, and may have columns of
     indices and WordNet ids; a first line may name them. A `.json` file holds a list of labels or of
     `[id, label]`, or an object from index to either, or from label to index.
 
@@ -36,7 +48,7 @@ def read_labels(source: str | Path) -> Labels:
             explain_error(
                 "Labels come from a file, or from names with commas between them.",
                 f"{str(source)!r}, which is neither",
-                "Check the path, or write them out: 'cat,dog'.",
+                f"The folder looked in was {str(path.parent.absolute())!r}; labels can also be written out: 'cat,dog'.",
             )
         )
     try:
@@ -56,7 +68,9 @@ def read_labels(source: str | Path) -> Labels:
 
 def _nonempty(names: list[str], where: str) -> Labels:
     if not names:
-        raise InputError(explain_error("There must be at least one label.", f"none in {where!r}", "Check the file."))
+        raise InputError(
+            explain_error("There must be at least one label.", f"none in {where!r}", "Write one label per line.")
+        )
     return Labels(tuple(names))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -154,16 +154,3 @@ def imagenet() -> Labels:
 def numbered(count: int) -> Labels:
     """Return labels for a network whose classes have no names: "class 0", "class 1" and so on."""
     return Labels(tuple(f"class {i}" for i in range(count)))
-
-
-def labels_of(given: Labels | Iterable[str] | str | Path) -> Labels:
-    """Return labels from a record, a list of names, "imagenet", a file, or "cat,dog"."""
-    if isinstance(given, Labels):
-        return given
-    if isinstance(given, str) and simplified(given) in ("imagenet", "imagenet 1k"):
-        return imagenet()
-    if isinstance(given, (str, Path)):
-        from .label_files import read_labels
-
-        return read_labels(given)
-    return Labels(tuple(given))

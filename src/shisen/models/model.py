@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..adapters.wrappers import Batched, Shared, Wrapper
-from ..errors import InputError, explain_error
+from ..errors import InputError, ShisenWarning, explain_error
 from ..naming import label
 from ..targets import class_logits, probabilities, to_numpy
 from ..types import Array, Classifier, Frame, InputImage, Prediction
+from .channels import with_channels
+from .data_io import open_data
 from .image_io import open_array, open_image
 from .labels import Labels
 from .preprocess import Preprocess
@@ -25,9 +28,10 @@ class Model(Wrapper):
     Args:
         network: the adapter.
         preprocess: what the network expects; None hands arrays in as they are.
-        labels: one name a class.
+        labels: one name per class.
         name: what the model is called in results.
         source: where the weights come from, for the record.
+        channels: of an input without preprocessing, where the network declares them.
     """
 
     def __init__(
@@ -38,6 +42,7 @@ class Model(Wrapper):
         *,
         name: str = "model",
         source: str = "",
+        channels: int | None = None,
     ) -> None:
         # what is shared is known by the batch itself: its parts would not be found again
         whole = isinstance(network, (Batched, Shared))
@@ -46,6 +51,8 @@ class Model(Wrapper):
         self.labels = labels if labels is not None else Labels(())
         self.name = name
         self.source = source
+        self.channels = preprocess.channels if preprocess is not None else channels
+        self._warned = False
 
     def __repr__(self) -> str:
         size = f", {self.preprocess.size}" if self.preprocess else ""
@@ -56,19 +63,24 @@ class Model(Wrapper):
 
     def around(self, network: Classifier) -> Model:
         """Return the same model around another classifier, such as a watched or shared one."""
-        return Model(network, self.preprocess, self.labels, name=self.name, source=self.source)
+        return self._changed(network, self.preprocess)
+
+    def _changed(self, network: Classifier, preprocess: Preprocess | None) -> Model:
+        made = Model(network, preprocess, self.labels, name=self.name, source=self.source, channels=self.channels)
+        made._warned = self._warned
+        return made
 
     def batched(self, size: int) -> Model:
-        """Return the same model with at most `size` images a pass."""
+        """Return the same model with at most `size` images per pass."""
         inner = self.model.model if isinstance(self.model, Batched) else self.model
         return self.around(Batched(inner, size))
 
     def fast(self) -> Model:
         """Return the same model in half precision: bfloat16, or float16 on a GPU without it.
 
-        For networks of PyTorch on a GPU, or on a processor with instructions for bfloat16. The network is not
-        changed. Passes with a gradient that goes through ReLUs, and what lies behind a layer where a gradient
-        begins or values are altered, stay in float32. Answers and maps come as float32, rounded by the network.
+        For networks of PyTorch on a GPU, or on a CPU with instructions for bfloat16. The network is not changed.
+        Passes with a gradient that goes through ReLUs, and what is downstream of a layer where a gradient starts or
+        values are altered, stay in float32. Logits and maps are returned as float32, rounded by the network.
 
         Returns:
             The same model; with a warning and in float32, where half precision is not faster.
@@ -78,38 +90,64 @@ class Model(Wrapper):
 
     def with_preprocess(self, preprocess: Preprocess | None) -> Model:
         """Return the same network with another geometry; scaling of values stays the network's."""
-        return Model(self.model, preprocess, self.labels, name=self.name, source=self.source)
+        return self._changed(self.model, preprocess)
 
     @property
     def network(self) -> Any:
-        """The adapter itself, behind every wrapper."""
+        """The adapter itself, inside every wrapper."""
         inner: Any = self.model
         while isinstance(inner, Wrapper):
             inner = inner.model
         return inner
 
     def read(self, source: Any, *, quick: bool = False) -> InputImage:
-        """Decode an image: path, bytes, address, PIL image or array; see `images.open_image`.
+        """Decode an image.
 
-        With `quick`, a JPEG photo at least four times as large as the network sees it is decoded at a part of its size,
-        never below twice what the network sees: quicker, and the answer differs a little.
+        Args:
+            source: path, URL, bytes, PIL image or array; see `image_io.open_image`, and `data_io.open_data` for
+                networks that take other than RGB.
+            quick: whether a JPEG photo at least four times as large as the network's input is decoded at a part of its
+                size, never below twice the input: faster, and the logits differ a little.
+
+        Returns:
+            The image, not yet at the network's size.
+
+        Raises:
+            ImageError: for an image that cannot be read.
         """
         if isinstance(source, InputImage):
-            return source
-        if self.preprocess is None and hasattr(source, "shape"):
-            return open_array(source)
-        least = 2 * max(self.preprocess.sides) if quick and self.preprocess is not None else 0
-        return open_image(source, least)
+            image: InputImage = source
+            return image
+        if self.preprocess is None:
+            if hasattr(source, "shape"):
+                return open_array(source)
+            if self.channels not in (None, 1, 3):
+                return open_data(source, Preprocess(1, channels=self.channels or 3))
+            return open_image(source)
+        if not self.preprocess.plain:
+            return open_data(source, self.preprocess)
+        return open_image(source, 2 * max(self.preprocess.sides) if quick else 0)
 
     def prepare(self, image: InputImage) -> tuple[npt.NDArray[np.float32], Frame]:
-        """Return what the network is shown, `(h, w, c)`, and which part of the image that is."""
+        """Return the network's input, `(h, w, c)` float32, and which part of the image it covers."""
         if self.preprocess is not None:
             return self.preprocess.pixels(image)
-        values = np.asarray(image.pixels)
-        if values.dtype == np.uint8 and image.source != "array":
-            values = values / np.float32(255)
+        values = np.asarray(image.pixels if image.data is None else image.data)
         h, w = image.size
-        return np.asarray(values, dtype=np.float32), Frame((h, w), (h, w), (0.0, 0.0, float(w), float(h)))
+        whole = Frame((h, w), (h, w), (0.0, 0.0, float(w), float(h)))
+        if image.source == "array" and image.data is None:
+            if values.dtype == np.uint8:
+                self._say_once(assumption(None, values.shape[-1], "values 0 to 255"))
+            return np.asarray(values, dtype=np.float32), whole
+        values = with_channels(values, self.channels or values.shape[-1], image.source)
+        values = values / np.float32(255) if values.dtype == np.uint8 else values
+        self._say_once(assumption(None, values.shape[-1]))
+        return np.asarray(values, dtype=np.float32), whole
+
+    def _say_once(self, text: str) -> None:
+        if not self._warned:
+            self._warned = True
+            warnings.warn(f"{self.name}: {text}", ShisenWarning, stacklevel=4)
 
     def find(self, target: Any) -> int:
         """Return the index of a class given by index, label or WordNet id."""
@@ -128,6 +166,8 @@ class Model(Wrapper):
     def predictions(self, logits: Array, top: int = 5) -> list[list[Prediction]]:
         """Turn logits `(n, classes)` into the `top` most probable classes of each row."""
         scores = to_numpy(class_logits(logits, self.head)).astype(np.float64)
+        if scores.ndim == 2 and len(self.labels) not in (0, scores.shape[1]):
+            raise wrong_labels(len(self.labels), scores.shape[1])
         chances = to_numpy(probabilities(logits, self.head)).astype(np.float64)
         if scores.ndim != 2:
             return [[] for _ in range(len(scores))]
@@ -146,7 +186,7 @@ class Model(Wrapper):
         """Return the `top` most probable classes of an image, or one such list for each image of a list.
 
         Args:
-            image: path, bytes, http(s) address, PIL image, NumPy array (uint8, or float in [0, 1]); or a list.
+            image: path, bytes, URL, PIL image, NumPy array (uint8, or float in [0, 1]); or a list.
             top: how many classes.
 
         Returns:
@@ -159,3 +199,31 @@ class Model(Wrapper):
             return [self.predict(one, top) for one in image]
         x, _ = self.prepare(self.read(image))
         return self.predictions(self.activations(x[None]), top)[0]
+
+
+def assumption(size: tuple[int, int] | None, channels: int, values: str = "values 0 to 1") -> str:
+    """Return the warning that says which preprocessing was assumed, and how to name another.
+
+    Args:
+        size: `(h, w)` to which images are stretched; None if they keep their own.
+        channels: of the input.
+        values: the range that pixels take.
+    """
+    color = {1: "gray", 3: "RGB", 4: "RGBA"}.get(channels, f"{channels} channels")
+    geometry = "at their own size" if size is None else f"stretched to {size[0]} × {size[1]}"
+    return (
+        f"the preprocessing is not known; images go in {geometry}, {color}, {values}. If the network was trained "
+        "otherwise, pass preprocess=shisen.Preprocess(size=…, mean=…, std=…) or preprocess='imagenet' (--size, --mean, "
+        "--std, --range, --bgr, --preprocess)."
+    )
+
+
+def wrong_labels(given: int, classes: int) -> InputError:
+    """Return the error for labels of another number than the classes."""
+    return InputError(
+        explain_error(
+            f"There must be one label for each of the network's {classes} classes.",
+            f"{given} labels",
+            "List every class in the order of the network's outputs.",
+        )
+    )

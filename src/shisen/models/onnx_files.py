@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..adapters.onnx.adapter import OnnxClassifier
-from ..errors import ShisenWarning
-from .labels import Labels, labels_of
-from .model import Model
+from ..errors import ModelError, ShisenWarning, explain_error
+from .label_files import labels_of
+from .model import Model, assumption
 from .preprocess import Preprocess
-
-if TYPE_CHECKING:
-    from .loading import Request
+from .wrapping import Request, merged
 
 
 def load_onnx(name: str, request: Request) -> Model:
@@ -21,20 +19,26 @@ def load_onnx(name: str, request: Request) -> Model:
 
     The file does not say how images are to be scaled: without `preprocess` they go in as values in [0, 1], stretched
     to the graph's input, with a warning.
+
+    Args:
+        name: the file.
+        request: what the caller asked for.
+
+    Raises:
+        ModelError: if the file cannot be read, or weights are given for it.
+        InputError: for labels of another number than the classes.
     """
     path = Path(name).expanduser()
-    network = OnnxClassifier(path, output=request.output, device=request.device)
-    height, width, _ = network.input_spec.size
-    if request.preprocess is None:
-        preprocess = Preprocess((height, width))
-        warnings.warn(
-            f"{path.name} does not say what it expects: images go in stretched to {height} × {width} with values in "
-            "[0, 1]. If it was trained otherwise, pass preprocess= (--size, --fit, --scale).",
-            ShisenWarning,
-            stacklevel=2,
+    if request.weights:
+        raise ModelError(
+            explain_error("An ONNX file holds its own weights.", f"weights={request.weights!r}", "Leave out weights=.")
         )
-    else:
-        preprocess = Preprocess.of(request.preprocess)
+    network = OnnxClassifier(path, output=request.output, device=request.device)
+    height, width, channels = network.input_spec.size
+    given = request.preprocess
+    if given is None or (isinstance(given, Mapping) and not given.keys() & {"range", "mean", "std", "base"}):
+        warnings.warn(f"{path.name}: " + assumption((height, width), channels), ShisenWarning, stacklevel=2)
+    preprocess = merged(Preprocess((height, width), channels=channels), given, None, (height, width, channels))
     network.scaling = preprocess.scaling()
     labels = None if request.labels is None else labels_of(request.labels)
-    return Model(network, preprocess, labels if labels is not None else Labels(()), name=path.stem, source=str(path))
+    return Model(network, preprocess, labels, name=path.stem, source=str(path))

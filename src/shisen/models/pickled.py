@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import ModelError, explain_error
-from .loading import to_device, wrap
 from .model import Model
-
-if TYPE_CHECKING:
-    from .loading import Request
+from .weight_files import load_weights
+from .wrapping import Request, assemble, to_device
 
 SAFER = "Name the architecture and give the file as its weights: --model package.module:build --weights {}"
 
@@ -58,15 +56,9 @@ def load_whole(name: str, request: Request) -> Model:
         raise ModelError(
             explain_error("A model file must hold a network.", f"{path.name}: {type(net).__name__}", safer)
         )
-    made = wrap(
-        to_device(net, request.device),
-        preprocess=request.preprocess,
-        labels=request.labels,
-        output=request.output,
-        name=path.stem,
-    )
-    made.source = str(path)
-    return made
+    if request.weights:
+        load_weights(net, request.weights, trust=request.trust)
+    return assemble(to_device(net, request.device), request, name=path.stem, source=str(path))
 
 
 def _weights_alone(path: Path) -> bool:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from ..errors import ImageError, InputError, explain_error, unknown
 from ..types import Frame, InputImage, Scaling
+from .channels import with_channels
 
 FITS = ("stretch", "crop", "pad")
 INTERPOLATIONS = {
@@ -23,7 +24,7 @@ INTERPOLATIONS = {
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
-GRAY = (128, 128, 128)
+GRAY = 128
 MOST_INTERMEDIATE = 32_000_000
 """Pixels that a resized image may have before it is cropped; beyond it only the part in the crop is computed."""
 
@@ -40,33 +41,55 @@ class Preprocess:
         fit: "stretch" the whole image to the size; "crop" its center; "pad" it with mid-gray.
         resize: for "crop", the short side to which the image is scaled first, or `(h, w)` to which it is
             stretched first; None scales it so that the crop is as large as possible.
-        mean: subtracted, one a channel in the network's order, in units of `range`.
+        mean: subtracted, one number or one per channel in the network's order, in units of `range`.
         std: divided by, likewise.
         range: the values (lo, hi) that black and white take before mean and std.
-        channel_order: "rgb" or "bgr".
+        channel_order: "rgb" or "bgr"; of four channels the last stays last.
         interpolation: "nearest", "box", "bilinear", "hamming", "bicubic" or "lanczos", always antialiased.
+        channels: of the input: 1 gray (luminance of a color image), 3 RGB, 4 RGBA or RGB and another band, or any other
+            number. By default as many as `mean` or `std` have, else 3.
+        bands: which channels of the data go in, in the network's order, such as `(3, 2, 1)`; None takes all.
+        data_range: the values (black, white) of data that are not 8-bit, such as `(0, 4095)` or `(0, 10000)`; None
+            reads them from the type: 65535 for 16 bits (4095 where no value is larger), 1 for floats.
+        rgb: the three channels of the input that are drawn as red, green and blue; None draws the first three.
     """
 
     size: int | tuple[int, int]
     fit: str = "stretch"
     resize: int | tuple[int, int] | None = None
-    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
-    std: tuple[float, ...] = (1.0, 1.0, 1.0)
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
     range: tuple[float, float] = (0.0, 1.0)
     channel_order: str = "rgb"
     interpolation: str = "bilinear"
+    channels: int = 0
+    bands: tuple[int, ...] | None = None
+    data_range: tuple[float, float] | None = None
+    rgb: tuple[int, int, int] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("mean", "std"):
-            object.__setattr__(self, name, _three(name, getattr(self, name)))
+        mean, std = _numbers("mean", self.mean), _numbers("std", self.std)
+        bands = None if self.bands is None else tuple(int(b) for b in self.bands)
+        channels = int(self.channels) or max(len(mean), len(std), len(bands or ()))
+        channels = channels if channels > 1 or self.channels else 3
+        for name, values in (("mean", mean), ("std", std)):
+            if len(values) not in (1, channels):
+                raise _other_number(name, values, channels)
+            object.__setattr__(self, name, values * channels if len(values) == 1 else values)
+        if bands is not None and len(bands) != channels:
+            raise _other_number("bands", bands, channels)
+        object.__setattr__(self, "channels", channels)
+        object.__setattr__(self, "bands", bands)
         object.__setattr__(self, "size", _pair("size", self.size))
-        object.__setattr__(self, "range", (float(self.range[0]), float(self.range[1])))
+        object.__setattr__(self, "range", _interval("range", self.range))
+        if self.data_range is not None:
+            object.__setattr__(self, "data_range", _interval("data_range", self.data_range))
         if self.resize is not None:
             sides = _pair("resize", self.resize)
             object.__setattr__(self, "resize", sides[0] if isinstance(self.resize, (int, np.integer)) else sides)
         for what, value, known in (
             ("fit", self.fit, FITS),
-            ("channel order", self.channel_order, ("rgb", "bgr")),
+            ("channel order", self.channel_order, ("rgb", "bgr") if channels in (3, 4) else ("rgb",)),
             ("interpolation", self.interpolation, tuple(INTERPOLATIONS)),
         ):
             if value not in known:
@@ -75,21 +98,62 @@ class Preprocess:
             raise InputError(
                 explain_error("`resize` belongs to fit='crop'.", f"fit={self.fit!r}", "Leave `resize` out.")
             )
-        if 0.0 in self.std or self.range[0] == self.range[1]:
+        if 0.0 in self.std:
             raise InputError(
-                explain_error(
-                    "`std` must not hold zeros, and `range` must have an extent.",
-                    f"std={self.std}, range={self.range}",
-                    "For no normalization use std=(1, 1, 1), range=(0, 1).",
-                )
+                explain_error("`std` must not hold zeros.", f"std={self.std}", "For no normalization use std=1.")
             )
+        if self.rgb is not None:
+            object.__setattr__(self, "rgb", tuple(int(b) for b in self.rgb))
+            if len(self.rgb) != 3 or not all(0 <= b < channels for b in self.rgb):
+                raise InputError(
+                    explain_error(
+                        f"`rgb` must name three channels from 0 to {channels - 1}.",
+                        self.rgb,
+                        "Leave it out for 0, 1, 2.",
+                    )
+                )
 
     @staticmethod
     def of(given: Any, size: int | tuple[int, int] | None = None) -> Preprocess:
-        """Return a preprocess from a record, a mapping or a framework's own function; see `preprocess_from`."""
-        from .preprocess_converters import preprocess_from
+        """Return the preprocess that a name, a mapping or an object of another library stands for.
 
-        return preprocess_from(given, size)
+        Args:
+            given: a `Preprocess`; its fields as a mapping; a name of `PRESETS` or of a model, such as
+                "torchvision:resnet50"; or what `preprocess_converters.fields_of` reads.
+            size: input size in pixels, needed where the given one has none; otherwise it replaces that one.
+
+        Returns:
+            A `Preprocess`.
+
+        Raises:
+            InputError: it cannot be written as scaling, cropping and one factor and summand per channel.
+        """
+        from .preprocess_converters import fields_of
+        from .preprocess_names import named
+
+        if isinstance(given, str):
+            given = named(given)
+        if not isinstance(given, Preprocess):
+            fields = fields_of(given, size)
+            extra = sorted(set(fields) - set(Preprocess.__dataclass_fields__))
+            if extra or "size" not in fields:
+                raise InputError(
+                    explain_error(
+                        "A mapping must hold the fields of Preprocess: "
+                        + ", ".join(Preprocess.__dataclass_fields__)
+                        + ".",
+                        ", ".join(map(str, given)) or "nothing",
+                        "`size` is the only one that is needed.",
+                    )
+                )
+            given = Preprocess(**fields)
+        found: Preprocess = given
+        return found if size is None or found.sides == _pair("size", size) else found.with_size(size)
+
+    @property
+    def plain(self) -> bool:
+        """Whether the input is an ordinary RGB image of 8 bits."""
+        return self.channels == 3 and self.bands is None and self.data_range is None and self.rgb is None
 
     @property
     def sides(self) -> tuple[int, int]:
@@ -97,11 +161,11 @@ class Preprocess:
         return _pair("size", self.size)
 
     def scaling(self) -> Scaling:
-        """Return scale = (hi − lo)/std and shift = (lo − mean)/std, in the order red, green, blue."""
+        """Return scale = (hi − lo)/std and shift = (lo − mean)/std, in the order of the channels of `pixels`."""
         lo, hi = self.range
         scale = tuple((hi - lo) / s for s in self.std)
         shift = tuple((lo - m) / s for m, s in zip(self.mean, self.std, strict=True))
-        reverse = self.channel_order == "bgr"
+        reverse = self.channel_order == "bgr" and self.channels == 3  # with four channels `pixels` reorders them
         return Scaling(scale[::-1], shift[::-1], True) if reverse else Scaling(scale, shift)
 
     def with_size(self, size: int | tuple[int, int] | None = None, fit: str | None = None) -> Preprocess:
@@ -131,36 +195,87 @@ class Preprocess:
         box = (left * W / rw, top * H / rh, (left + w) * W / rw, (top + h) * H / rh)
         return Frame((int(H), int(W)), (h, w), box)
 
+    def updated(self, **fields: Any) -> Preprocess:
+        """Return the same preprocess with some fields replaced; the others keep their meaning.
+
+        Another `size` or `fit` keeps the fraction that is cropped away. Another `range` alone keeps the normalization:
+        mean and std are converted to its units.
+
+        Args:
+            **fields: fields of `Preprocess`.
+
+        Returns:
+            A new `Preprocess`.
+
+        Raises:
+            InputError: for a field or a value that is not known.
+        """
+        new = (
+            self.with_size(fields.pop("size", None), fields.pop("fit", None))
+            if fields.keys() & {"size", "fit"}
+            else self
+        )
+        normalizes = any(self.mean) or any(s != 1.0 for s in self.std)
+        if "range" in fields and normalizes:
+            (lo, hi), (new_lo, new_hi) = self.range, _interval("range", fields["range"])
+            factor = (new_hi - new_lo) / (hi - lo)
+            fields.setdefault("mean", tuple(new_lo + (m - lo) * factor for m in self.mean))
+            fields.setdefault("std", tuple(s * factor for s in self.std))
+        if "channels" in fields and int(fields["channels"]) != self.channels:
+            fields.setdefault("mean", (sum(self.mean) / len(self.mean),))
+            fields.setdefault("std", (sum(self.std) / len(self.std),))
+        extra = sorted(set(fields) - set(Preprocess.__dataclass_fields__))
+        if extra:
+            raise unknown("field of Preprocess", extra[0], list(Preprocess.__dataclass_fields__))
+        return replace(new, **fields)
+
     def pixels(self, image: InputImage) -> tuple[npt.NDArray[np.float32], Frame]:
-        """Return `(h, w, 3)` pixels in [0, 1] at the network's size, and the frame they come from.
+        """Return `(h, w, channels)` pixels in [0, 1] at the network's size, and the frame they come from.
 
         Scaling, rounding and crop agree with torchvision's Resize and CenterCrop on PIL images.
 
         Args:
-            image: `(H, W, 3)` uint8.
+            image: `(H, W, 3)` uint8, or with `data` of the network's channels.
 
         Raises:
             ImageError: the image is an array of another kind.
         """
-        array = image.pixels
-        if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
-            raise ImageError(
-                explain_error(
-                    "Preprocessing takes images of uint8 pixels with three channels.",
-                    f"{array.dtype} of shape {array.shape}",
-                    "Open it with `open_image`, or wrap the network without preprocess.",
-                )
-            )
         resized, (top, left) = self._placed(image.size)
         h, w = self.sides
-        pil = Image.fromarray(np.ascontiguousarray(array))
         seen = (max(left, 0), max(top, 0), min(left + w, resized[1]), min(top + h, resized[0]))
-        part = _scaled(pil, resized, seen, INTERPOLATIONS[self.interpolation])
-        if part.size != (w, h):
-            canvas = Image.new("RGB", (w, h), GRAY)
-            canvas.paste(part, (seen[0] - left, seen[1] - top))
-            part = canvas
-        return np.asarray(part, np.float32) / np.float32(255), self.frame(image.size)
+        planes = []
+        for plane in self._planes(image):
+            part = _scaled(plane, resized, seen, INTERPOLATIONS[self.interpolation])
+            if part.size != (w, h):
+                gray: Any = {"RGB": (GRAY,) * 3, "L": GRAY, "F": GRAY / 255}[part.mode]
+                canvas = Image.new(part.mode, (w, h), gray)
+                canvas.paste(part, (seen[0] - left, seen[1] - top))
+                part = canvas
+            values = np.asarray(part, np.float32)
+            planes.append(values if part.mode == "F" else values / np.float32(255))
+        whole = planes[0] if planes[0].ndim == 3 else np.stack(planes, axis=-1)
+        if self.channel_order == "bgr" and self.channels == 4:
+            whole = whole[..., (2, 1, 0, 3)]
+        return whole, self.frame(image.size)
+
+    def _planes(self, image: InputImage) -> list[Image.Image]:
+        """Return the image as one RGB image, or one image per channel."""
+        array = image.data if image.data is not None else image.pixels
+        if image.data is None and (array.dtype != np.uint8 or array.shape[2:] != (3,)):
+            raise ImageError(
+                explain_error(
+                    "Preprocessing takes images of uint8 pixels with three channels, or with `data` in units.",
+                    f"{array.dtype} of shape {array.shape}",
+                    "Open it with Model.read, or wrap the network without preprocess.",
+                )
+            )
+        if self.channels == 3 and array.dtype == np.uint8 and array.ndim == 3 and array.shape[2] == 3:
+            return [Image.fromarray(np.ascontiguousarray(array))]
+        if self.channels == 1 and array.shape[2:] == (3,) and array.dtype == np.uint8:
+            return [Image.fromarray(np.ascontiguousarray(array)).convert("L")]
+        array = with_channels(array, self.channels, image.source, opaque=self.bands is None and self.rgb is None)
+        kind = np.uint8 if array.dtype == np.uint8 else np.float32
+        return [Image.fromarray(np.ascontiguousarray(array[:, :, c], kind)) for c in range(self.channels)]
 
     def _placed(self, image: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
         """Return the size to which the image is scaled, and where in it the input's top left corner lies."""
@@ -218,23 +333,43 @@ def _pair(name: str, value: Any) -> tuple[int, int]:
     return int(sides[0]), int(sides[1])
 
 
-def _three(name: str, value: Any) -> tuple[float, ...]:
-    """Return one number a channel, from one number or three."""
-    numbers = list(value) if _listed(value) else [value]
-    numbers = numbers * 3 if len(numbers) == 1 else numbers
+def _numbers(name: str, value: Any) -> tuple[float, ...]:
+    """Return one finite number per channel, or one for all."""
     try:
-        result = tuple(float(n) for n in numbers)
+        result = tuple(float(n) for n in (value if _listed(value) else [value]))
     except (TypeError, ValueError):
         result = ()
-    if len(result) != 3 or not all(math.isfinite(n) for n in result):
+    if not result or not all(math.isfinite(n) for n in result):
         raise InputError(
             explain_error(
-                f"`{name}` must be one finite number or one a channel, three.",
+                f"`{name}` must be one finite number, or one per channel.",
                 repr(value),
-                "Without `preprocess`, arrays of other channels go in as they are.",
+                f"Write {name}=0.5 or {name}=(0.485, 0.456, 0.406).",
             )
         )
     return result
+
+
+def _interval(name: str, value: Any) -> tuple[float, float]:
+    """Return two different finite numbers."""
+    numbers = _numbers(name, value)
+    if len(numbers) != 2 or numbers[0] == numbers[1]:
+        raise InputError(
+            explain_error(
+                f"`{name}` must be two different numbers, (black, white).", repr(value), f"Write {name}=(0, 1)."
+            )
+        )
+    return numbers[0], numbers[1]
+
+
+def _other_number(name: str, values: Sequence[float], channels: int) -> InputError:
+    return InputError(
+        explain_error(
+            f"`{name}` must have one number per channel, {channels}.",
+            f"{len(values)}: {tuple(values)}",
+            "Pass channels= with the number of channels of the network's input.",
+        )
+    )
 
 
 def _listed(value: Any) -> bool:

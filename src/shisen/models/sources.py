@@ -1,4 +1,4 @@
-"""Where images come from: files, folders, patterns and addresses."""
+"""Where images come from: files, folders, patterns and URLs."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import urllib.request
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ..errors import ImageError, explain_error
+from ..errors import ImageError, ModelError, explain_error
 
 EXTENSIONS = frozenset(
     {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff"}
     | {".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".ico", ".jp2", ".j2k", ".avif", ".heic", ".heif"}
+    | {".npy", ".npz"}
 )
 MAX_BYTES = 512_000_000
 TIMEOUT = 20.0
@@ -28,7 +29,7 @@ def find_images(sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str
     A file, folder or pattern that yields nothing stays in the list, so that opening it says what is wrong.
 
     Args:
-        sources: paths, folders, patterns such as `photos/*.jpg`, http(s) addresses; one or several.
+        sources: paths, folders, patterns such as `photos/*.jpg`, URLs; one or several.
     """
     if isinstance(sources, (str, os.PathLike)):
         sources = [sources]
@@ -36,12 +37,12 @@ def find_images(sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str
     for source in sources:
         name = os.fspath(source)
         for path in list(_expanded(name)) or [name]:
-            found.setdefault(path if _is_address(path) else os.path.abspath(path), path)
+            found.setdefault(path if is_url(path) else os.path.abspath(path), path)
     return list(found.values())
 
 
 def _expanded(name: str) -> Iterator[str]:
-    if _is_address(name) or "\0" in name:
+    if is_url(name) or "\0" in name:
         yield name
     elif os.path.isdir(name):
         yield from _inside(name)
@@ -71,7 +72,8 @@ def _inside(folder: str) -> Iterator[str]:
                 yield os.path.join(where, file)
 
 
-def _is_address(name: str) -> bool:
+def is_url(name: str) -> bool:
+    """Tell whether a name is an http(s) URL."""
     return name.lower().startswith(("http://", "https://"))
 
 
@@ -89,7 +91,7 @@ def file_bytes(path: Path) -> bytes:
                 advice = f"There is no image in it or below; extensions known: {' '.join(sorted(EXTENSIONS))}."
             raise ImageError(explain_error(expected, f"the folder {str(path)!r}", advice))
         if not path.exists():
-            raise ImageError(explain_error("An image must be a file that exists.", repr(str(path)), _neighbors(path)))
+            raise ImageError(explain_error("An image must be a file that exists.", repr(str(path)), neighbors(path)))
         if not path.is_file():
             advice = "Give an ordinary file."
             raise ImageError(explain_error("An image must be a file.", f"the device {str(path)!r}", advice))
@@ -100,18 +102,18 @@ def file_bytes(path: Path) -> bytes:
     except (OSError, ValueError, RuntimeError) as error:
         if isinstance(error, ImageError):
             raise
-        advice = "Check the path and who may read it."
+        advice = "The path or its permissions do not allow reading."
         raise ImageError(
             explain_error("An image must be a file that can be read.", f"{str(path)!r} ({error})", advice)
         ) from error
 
 
-def _neighbors(path: Path) -> str:
+def neighbors(path: Path) -> str:
     """Return advice from the names next to a file that is missing."""
     if glob.has_magic(str(path)):
-        return "No image answers to this pattern: check it, and whether you are in the right folder."
+        return f"No image matches this pattern in {os.getcwd()!r}."
     if not path.parent.is_dir():
-        return f"There is no folder {str(path.parent)!r} either: check the path."
+        return f"There is no folder {str(path.parent)!r} either."
     names = [entry.name for entry in sorted(path.parent.iterdir())[:5000]]
     lowered = {n.lower(): n for n in names}
     near = [lowered[n] for n in difflib.get_close_matches(path.name.lower(), list(lowered), n=3, cutoff=0.5)]
@@ -119,29 +121,41 @@ def _neighbors(path: Path) -> str:
     near = (same_stem + near)[:3]
     if near:
         return "Did you mean " + " or ".join(repr(str(path.with_name(n))) for n in near) + "?"
-    return f"The folder {str(path.parent.absolute())!r} holds no such name: check the path."
+    return f"The folder {str(path.parent.absolute())!r} has {len(names)} entries, none of a similar name."
 
 
-def fetched(address: str) -> bytes:
-    """Return what lies at an http(s) address, at most `MAX_BYTES` bytes."""
-    request = urllib.request.Request(address, headers={"User-Agent": "shisen"})
+def missing_file(kind: str, path: str | os.PathLike[str]) -> ModelError:
+    """Return the error for a file of a model that is not there, with what is there instead.
+
+    Args:
+        kind: what was looked for, such as "model file".
+        path: where.
+    """
+    place = Path(path).expanduser()
+    advice = "A folder is there; name a file in it." if place.is_dir() else neighbors(place)
+    return ModelError(explain_error(f"The {kind} must exist.", repr(str(path)), advice))
+
+
+def fetched(url: str) -> bytes:
+    """Return the content of a URL, at most `MAX_BYTES` bytes."""
+    request = urllib.request.Request(url, headers={"User-Agent": "shisen"})
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
             data: bytes = answer.read(MAX_BYTES + 1)
     except (OSError, ValueError, urllib.error.URLError, EOFError) as error:
-        raise _no_answer(address, error) from error
+        raise _not_fetched(url, error) from error
     except Exception as error:  # http.client has a family of its own
-        raise _no_answer(address, error) from error
+        raise _not_fetched(url, error) from error
     if len(data) > MAX_BYTES:
-        raise _too_many(address, len(data))
+        raise _too_many(url, len(data))
     return data
 
 
-def _no_answer(address: str, error: Exception) -> ImageError:
+def _not_fetched(url: str, error: Exception) -> ImageError:
     return ImageError(
         explain_error(
-            "An address must answer with an image.",
-            f"{address!r} ({error})",
+            "A URL must lead to an image.",
+            f"{url!r} ({error})",
             "Open it in a browser, save the image and give the file.",
         )
     )

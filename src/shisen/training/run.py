@@ -22,8 +22,8 @@ from .settings import Epoch, Part, Progress, Settings, Trainer
 from .store import Store
 
 if TYPE_CHECKING:
-    from ..models.loading import Request
     from ..models.model import Model
+    from ..models.wrapping import Request
 
 FORMAT = 1
 BATCH = 32
@@ -305,8 +305,9 @@ def load_run(name: str, request: Request) -> Model:
     Raises:
         ModelError: for a folder that is incomplete or altered.
     """
-    from ..models.loading import wrap
+    from ..models.labels import Labels
     from ..models.preprocess import Preprocess
+    from ..models.wrapping import assemble
 
     folder = Path(name).expanduser()
     try:
@@ -327,11 +328,12 @@ def load_run(name: str, request: Request) -> Model:
         )
     file = folder / Path(weights).name
     net = _torch_net(backbone, len(labels), (file, request)) if file.suffix != ".keras" else _keras_net(file, request)
-    return wrap(net, preprocess=Preprocess(**settings), labels=labels, name=folder.name)
+    known = Preprocess(**settings)
+    return assemble(net, request, preprocess=known, labels=Labels(tuple(labels)), name=folder.name)
 
 
 def _torch_net(backbone: str, classes: int, saved: tuple[Path, Request]) -> Any:
-    from ..models.torch_files import load_weights
+    from ..models.weight_files import load_weights
     from .split import with_classes
 
     file, request = saved

@@ -1,0 +1,72 @@
+"""What a live network declares about its input and its classes, without running it."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+Shape = tuple[int | None, int | None, int | None]
+
+
+def declared_input(net: Any) -> Shape:
+    """Return `(h, w, c)` of the image a network takes; None for what it leaves open.
+
+    Keras models declare their input. Torch modules are asked for the configuration that timm and transformers leave on
+    them, and else for the channels of their first convolution.
+
+    Args:
+        net: a live network of any framework.
+    """
+    shape = _keras_shape(net)
+    if shape is not None:
+        return shape
+    config = getattr(net, "pretrained_cfg", None)
+    if isinstance(config, dict) and len(config.get("input_size", ())) == 3:
+        c, h, w = config["input_size"]
+        return int(h), int(w), int(c)
+    config = getattr(net, "config", None)
+    side, channels = getattr(config, "image_size", None), getattr(config, "num_channels", None)
+    if side is not None and channels is not None:
+        h, w = (side, side) if isinstance(side, int) else (side[0], side[-1])
+        return int(h), int(w), int(channels)
+    return None, None, _first_channels(net)
+
+
+def _keras_shape(net: Any) -> Shape | None:
+    """Return `(h, w, c)` of a Keras model's first input with an image's axes; None for other networks."""
+    try:
+        shapes = [tuple(i.shape) for i in getattr(net, "inputs", None) or ()]
+    except TypeError:
+        return None
+    single = getattr(net, "input_shape", None)
+    if not shapes and isinstance(single, tuple):
+        shapes = [single]
+    image = next((s for s in shapes if len(s) == 4), None)
+    if image is None:
+        return None
+    first = image[1] is not None and image[-1] not in (1, 3, 4) and image[1] in (1, 3, 4)
+    c, h, w = image[1:] if first else (image[3], image[1], image[2])
+    return h, w, c
+
+
+def _first_channels(net: Any) -> int | None:
+    torch = sys.modules.get("torch")
+    if torch is None or not isinstance(net, torch.nn.Module):
+        return None
+    for module in net.modules():
+        if isinstance(module, torch.nn.modules.conv._ConvNd) and not module.transposed:
+            return int(module.in_channels)
+    return None
+
+
+def declared_classes(net: Any) -> int | None:
+    """Return the number of classes of a network that states it, None for others.
+
+    Args:
+        net: a live network of any framework.
+    """
+    shape = getattr(net, "output_shape", None)
+    if isinstance(shape, tuple) and len(shape) == 2 and isinstance(shape[-1], int):
+        return int(shape[-1])
+    known = getattr(getattr(net, "config", None), "num_labels", None) or getattr(net, "num_classes", None)
+    return int(known) if isinstance(known, int) and known > 0 else None

@@ -1,0 +1,236 @@
+"""From a live network to a `Model`, and what a caller may override."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError, ModelError, explain_error
+from ..types import Classifier
+from .declared import declared_classes, declared_input
+from .label_files import labels_of
+from .labels import Labels
+from .model import Model, wrong_labels
+from .preprocess import Preprocess
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a caller asked for besides the name; every loader understands the same fields.
+
+    Attributes:
+        framework: "torch", "keras" or "" for the loader's own choice.
+        device: such as "cpu" or "cuda:1"; "" for the loader's own choice.
+        weights: a file with weights.
+        preprocess: replaces what the model is known to expect; a mapping replaces the fields it names.
+        labels: overrides the labels: names, `Labels`, or a file.
+        output: which part of a tuple or dict output holds the logits.
+        head: "softmax", "sigmoid" or "none"; None if it is to be read from the network.
+        top: whether a network of keras.applications keeps its classifier.
+        trust: whether files that can execute code may be read.
+    """
+
+    framework: str = ""
+    device: str = ""
+    weights: str | None = None
+    preprocess: Any = None
+    labels: Any = None
+    output: Any = None
+    head: str | None = None
+    top: bool = True
+    trust: bool = False
+
+
+def wrap(
+    net: Any,
+    *,
+    preprocess: Any = None,
+    labels: Labels | Sequence[str] | str | Path | None = None,
+    output: Any = None,
+    input_shape: Sequence[int] | None = None,
+    head: str | None = None,
+    name: str = "",
+) -> Model:
+    """Make a `Model` of a live network: any `torch.nn.Module` or Keras model.
+
+    Args:
+        net: the network; it is never changed.
+        preprocess: a `Preprocess`, a mapping of its fields, a name such as "imagenet" or "torchvision:resnet50", or the
+            preprocessing object of another library. None hands arrays in as they are, channels last: any size, any
+            number of channels, any range.
+        labels: one name a class.
+        output: key, index or function that selects the logits of a network with several outputs.
+        input_shape: `(h, w, c)` of an input, for a network that declares none and is asked for its layers before the
+            first image.
+        head: "softmax", "sigmoid" or "none" where it cannot be read from the network.
+        name: what the model is called in results.
+
+    Returns:
+        A `Model`.
+
+    Raises:
+        InputError: for an object of no known framework, and for labels of another number than the classes.
+    """
+    request = Request(preprocess=preprocess, labels=labels, output=output, head=head)
+    return assemble(net, request, name=name or type(net).__name__, input_shape=input_shape)
+
+
+def assemble(
+    net: Any,
+    request: Request,
+    *,
+    preprocess: Preprocess | None = None,
+    labels: Labels | None = None,
+    name: str = "",
+    source: str = "",
+    input_shape: Sequence[int] | None = None,
+) -> Model:
+    """Return the `Model` of a network, with what the request overrides.
+
+    Args:
+        net: a live network.
+        request: what the caller asked for.
+        preprocess: what the network is known to expect.
+        labels: the names its classes are known by.
+        name: what the model is called in results.
+        source: where the weights come from.
+        input_shape: `(h, w, c)` of an input.
+
+    Returns:
+        A `Model`.
+
+    Raises:
+        InputError: for an object of no known framework, and for labels of another number than the classes.
+    """
+    shape = _checked_shape(input_shape)
+    expected = merged(preprocess, request.preprocess, net, shape)
+    network = adapter(net, request, expected, shape)
+    if request.labels is not None:
+        labels = labels_of(request.labels)
+        classes = None if request.output is not None else declared_classes(net)
+        if classes is not None and classes != len(labels) and not (classes == 1 and len(labels) == 2):
+            raise wrong_labels(len(labels), classes)
+    return Model(network, expected, labels, name=name, source=source, channels=(shape or declared_input(net))[-1])
+
+
+def merged(known: Preprocess | None, given: Any, net: Any, shape: tuple[int, int, int] | None = None) -> Any:
+    """Return the preprocess of a network: the known one, what was given, or the known one with the given fields.
+
+    Args:
+        known: what the network is known to expect, or None.
+        given: None, a `Preprocess`, a mapping of some of its fields, a name, or another library's object.
+        net: the network, which may declare its input size and channels.
+        shape: `(h, w, c)` where it is known from elsewhere.
+
+    Returns:
+        A `Preprocess`, or None where nothing is known.
+    """
+    if given is None:
+        return known
+    h, w, c = shape or declared_input(net)
+    size = (h, w) if h and w else None
+    if isinstance(given, Mapping) and "input_size" not in given:
+        fields = dict(given)
+        base = fields.pop("base", None)
+        if base is not None:
+            known = Preprocess.of(base, size or (known.sides if known else None))
+        if known is not None:
+            return known.updated(**fields)
+        defaults: dict[str, Any] = {} if size is None else {"size": size}
+        if c and "channels" not in fields and not any(_count(fields.get(k)) > 1 for k in ("mean", "std")):
+            defaults["channels"] = c
+        return Preprocess.of(defaults | fields)
+    return Preprocess.of(given, size or (known.sides if known is not None else None))
+
+
+def adapter(net: Any, request: Request, preprocess: Preprocess | None, shape: tuple[int, int, int] | None) -> Any:
+    """Return the adapter for a live network.
+
+    Args:
+        net: a torch module, a Keras model, or an object that already is a classifier.
+        request: `output` and `head`.
+        preprocess: scaling and size, or None for arrays as they are.
+        shape: `(h, w, c)` of an input without preprocessing, or None.
+
+    Returns:
+        A `Classifier`.
+
+    Raises:
+        InputError: for an object of no known framework.
+    """
+    scaling = None if preprocess is None else preprocess.scaling()
+    size = shape if preprocess is None else (*preprocess.sides, preprocess.channels)
+    keras, torch = sys.modules.get("keras"), sys.modules.get("torch")
+    if keras is not None and hasattr(keras, "Model") and isinstance(net, keras.Model):
+        from ..adapters.keras.adapter import KerasClassifier
+
+        return KerasClassifier(net, scaling, request.output, size, request.head)
+    if torch is not None and isinstance(net, torch.nn.Module):
+        from ..adapters.torch.adapter import TorchClassifier
+
+        return TorchClassifier(net, scaling, request.output, size, request.head)
+    if isinstance(net, Classifier):
+        return net
+    raise InputError(
+        explain_error(
+            "wrap() takes a torch.nn.Module or a Keras 3 model.",
+            f"{type(net).__module__}.{type(net).__qualname__}",
+            _not_a_network(net),
+        )
+    )
+
+
+def _not_a_network(net: Any) -> str:
+    """Return advice by what was given instead of a network."""
+    kind = type(net).__name__
+    if hasattr(net, "items") and hasattr(net, "keys"):
+        return (
+            "This is a state dict, weights without a network: build the network, call net.load_state_dict(…), and wrap "
+            "it; or load('torchvision:NAME', weights=FILE)."
+        )
+    if isinstance(net, type):
+        return f"This is a class: wrap an instance, {net.__name__}(…)."
+    if kind == "ExportedProgram":
+        return "Wrap program.module(), or load the .pt2 file."
+    if "tensorflow" in type(net).__module__:
+        return "Load a SavedModel folder with shisen.load(FOLDER)."
+    return "Load the model with its framework first, or pass a file name to shisen.load()."
+
+
+def _checked_shape(shape: Sequence[int] | None) -> tuple[int, int, int] | None:
+    """Return `(h, w, c)`."""
+    if shape is None:
+        return None
+    sides = tuple(int(s) for s in shape)
+    if len(sides) == 2:
+        sides = (*sides, 3)
+    if len(sides) != 3 or min(sides) < 1:
+        raise InputError(
+            explain_error("input_shape must be (h, w, c), in pixels.", repr(shape), "Write input_shape=(28, 28, 1).")
+        )
+    return sides[0], sides[1], sides[2]
+
+
+def _count(value: Any) -> int:
+    return len(value) if hasattr(value, "__len__") else 1
+
+
+def to_device(net: Any, device: str) -> Any:
+    """Move a torch module that shisen has made to a device; "" means a GPU if there is one."""
+    import torch
+
+    try:
+        return net.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    except (RuntimeError, AssertionError) as problem:
+        raise ModelError(
+            explain_error("The device must exist on this machine.", f"{device!r} ({problem})", "Try device='cpu'.")
+        ) from problem
+
+
+def installed(package: str) -> bool:
+    """Tell whether a package can be imported, without importing it."""
+    return package in sys.modules or importlib.util.find_spec(package) is not None
