@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -10,6 +10,8 @@ from typing import Any
 
 from . import attribution as _fill_registry  # noqa: F401
 from . import registry
+from ._core.i18n import Message
+from ._core.progress import Progress, silent
 from ._core.writers import write
 from .adapters.wrappers import Passes, Shared, Watched
 from .errors import InputError, ModelError, ShisenError, explain_error
@@ -129,7 +131,7 @@ def compare(
     fit: str | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
     share: bool = True,
-    progress: Callable[[str], None] | None = None,
+    progress: Progress = silent,
 ) -> Comparison:
     """Explain one image by several methods and for several targets, side by side.
 
@@ -144,7 +146,7 @@ def compare(
         layer, score, size, fit: as in `explain`.
         options: method → its options.
         share: False runs every method on its own, so that the times compare.
-        progress: called with each method's name when it is done.
+        progress: called as `progress(done, total, words)` after every method.
 
     Returns:
         A `Comparison`. A method that does not suit the network becomes a `Failure` in its cells.
@@ -172,7 +174,7 @@ def compare(
     in_hand = shown.around(Shared(watched.model, batch, objectives)) if share else watched
     cells: list[list[Explanation | Failure]] = [[] for _ in objectives]
     timings: dict[str, Timing] = {}
-    for spec in specs:
+    for number, spec in enumerate(specs, 1):
         before, start = passes.total, perf_counter()
         for row, objective in enumerate(objectives):
             at = (layer or in_hand.default_layer) if spec.layered else None
@@ -182,8 +184,7 @@ def compare(
             except (ShisenError, RuntimeError) as problem:
                 cells[row].append(Failure(spec.name, str(problem)))
         timings[spec.name] = Timing(perf_counter() - start, passes.total - before)
-        if progress is not None:
-            progress(spec.name)
+        progress(number, len(specs), Message("Comparing methods: {method}", method=spec.name))
     if not any(cell for row in cells for cell in row):
         why = next(c.error for c in cells[0] if isinstance(c, Failure))
         raise ModelError(f"None of the methods suits this network. {why}")

@@ -169,7 +169,7 @@ def test_progress_is_told_and_may_stop(model: shisen.Model) -> None:
     filters(model.batched(2), "two", range(4), size=16, steps=3, progress=lambda d, t, _: told.append((d, t)))
     assert told == [(i, 6) for i in range(1, 7)]
 
-    def stop(done: int, total: int, mean: float) -> None:
+    def stop(done: int, total: int, words: str) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

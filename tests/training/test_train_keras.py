@@ -66,7 +66,7 @@ def test_it_learns_continues_after_a_stop_and_can_be_loaded(
     class Stop(Exception):
         pass
 
-    def stop_after(words: str, done: int, total: int) -> None:
+    def stop_after(done: int, total: int, words: str) -> None:
         if words == "Training" and done == 2:
             raise Stop
 
@@ -78,7 +78,7 @@ def test_it_learns_continues_after_a_stop_and_can_be_loaded(
         tune(images, tmp_path / "stopped", progress=stop_after)
     assert not (tmp_path / "stopped" / "shisen.json").exists()
     again: list[int] = []
-    run = tune(images, tmp_path / "stopped", progress=lambda w, d, t: again.append(d) if w == "Training" else None)
+    run = tune(images, tmp_path / "stopped", progress=lambda d, t, w: again.append(d) if w == "Training" else None)
     assert again == [3]
     assert run.history == whole.history
     for one, other in zip(weights(tmp_path / "whole"), weights(tmp_path / "stopped"), strict=True):
@@ -135,8 +135,8 @@ def test_the_body_of_lite0_ends_before_its_last_seven_blocks() -> None:
 
 
 def test_a_network_without_a_linear_classifier_is_refused(images: Path, tmp_path: Path, monkeypatch: Any) -> None:
-    images = keras.Input((24, 24, 3))
-    net = keras.Model(images, keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3)(images)))
+    x = keras.Input((24, 24, 3))
+    net = keras.Model(x, keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3)(x)))
     made = shisen.wrap(net, preprocess=shisen.Preprocess(24))
     monkeypatch.setattr("shisen.training.run._load", lambda name, framework, device: made)
     with pytest.raises(ModelError, match="dense layer"):

@@ -105,7 +105,7 @@ def test_the_same_seed_gives_the_same_weights_also_after_a_stop(images: Path, tm
     class Stop(Exception):
         pass
 
-    def stop_after(words: str, done: int, total: int) -> None:
+    def stop_after(done: int, total: int, words: str) -> None:
         if words == "Training" and done == 2:
             raise Stop
 
@@ -114,7 +114,7 @@ def test_the_same_seed_gives_the_same_weights_also_after_a_stop(images: Path, tm
         tune(images, tmp_path / "stopped", progress=stop_after)
     assert not (tmp_path / "stopped" / "shisen.json").exists()
     again: list[int] = []
-    tune(images, tmp_path / "stopped", progress=lambda w, d, t: again.append(d) if w == "Training" else None)
+    tune(images, tmp_path / "stopped", progress=lambda d, t, w: again.append(d) if w == "Training" else None)
     assert again == [3, 4]
     for name in ("weights.safetensors", "shisen.json", "confusion.json"):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "stopped" / name).read_bytes()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._core.i18n import N_
+from .._core.progress import Progress, silent
 from ..errors import InputError, ShisenError, ShisenWarning, explain_error, of_kind, require, unknown
 from ..training.data import Dataset, read_dataset
 from .candidates import Candidate, describe
@@ -27,8 +28,6 @@ from .words import LANGUAGES
 
 if TYPE_CHECKING:
     from ..models.model import Model
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def audit(
     versus: Model | None = None,
     method: str = "",
     lang: str = "en",
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> Audit:
     """Audit a classifier on a folder of labeled images: mistakes, what it used, shortcuts proven by intervention.
 
@@ -85,7 +84,7 @@ def audit(
         method: a registered name for the maps, or "auto" for the one recommended for the model if there is a
             recommendation; by default gradient times activation, from the pass that predicts.
         lang: "en" or "ja", the language of the report.
-        progress: called with `(words, done, total)`.
+        progress: called as `progress(done, total, words)`.
 
     Returns:
         An `Audit`; it has written `index.html`, `findings.json` and `images.parquet`.
@@ -100,24 +99,23 @@ def audit(
             __import__(package)
         except ImportError as problem:
             raise require({"sklearn": "scikit-learn"}.get(package, package), "audit", "audit()") from problem
-    told: Progress = progress or (lambda words, done, total: None)
     data = read_dataset(folder, labels)
     target = Path(out)
     chosen = _method(model, method)
-    walked = _walked(model, data, target, (told, chosen))
-    told(N_("Looking for what goes with a class"), 0, 1)
+    walked = _walked(model, data, target, (progress, chosen))
+    progress(0, 1, N_("Looking for what goes with a class"))
     suspects = proposed(walked)
-    told(N_("Looking for what goes with a class"), 1, 1)
-    found = proven(model, walked, suspects, told)
+    progress(1, 1, N_("Looking for what goes with a class"))
+    found = proven(model, walked, suspects, progress)
     matrix, _ = confusion_of(model, walked)
     other = None
     if versus is not None:
-        second = _walked(versus, data, target, (told, _method(versus, method)))
+        second = _walked(versus, data, target, (progress, _method(versus, method)))
         known = _for_other(suspects, model, versus)
         numbers = {other.label: one.label for one, other in known}
         theirs = [
             replace(f, candidate=replace(f.candidate, label=numbers[f.candidate.label]))
-            for f in proven(versus, second, [other for _, other in known], told)
+            for f in proven(versus, second, [other for _, other in known], progress)
         ]
         other = compared(versus.name, (model, versus), (walked, second), theirs)
     from .report import write_report
@@ -185,11 +183,11 @@ def _for_other(suspects: list[Candidate], model: Model, versus: Model) -> list[t
 def _walked(model: Model, data: Dataset, out: Path, how: tuple[Progress, str]) -> Scan:
     from .. import __version__
 
-    told, method = how
+    progress, method = how
     key = key_of(model, data.items, f"{__version__}/{CANVAS}/{PART}/{method}/{','.join(PROPERTIES)}")
     rows = Rows(out / "work" / key, PART)
     true = _targets(model, data)
-    walk(model, data.items, true, rows, told, method=method)
+    walk(model, data.items, true, rows, progress, method=method)
     read = rows.read(["logits", "properties", "error"])
     good = np.asarray([not e for e in read["error"]])
     if not good.any():

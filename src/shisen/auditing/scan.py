@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from .._core.i18n import N_
 from .._core.prefetch import prefetched
+from .._core.progress import Progress
 from ..errors import ModelError, ShisenError
 from ..targets import ClassObjective, TopKObjective, class_logits, to_numpy
 from .evidence import maps_by
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 PART = 32
 CANVAS = 112
 """Side of the small copy in which common patches are looked for."""
-
-Progress = Callable[[str, int, int], None]
 
 
 class _Heard:
@@ -84,7 +83,7 @@ def walk(
         items: the images.
         targets: their class numbers; −1 for none.
         rows: where the parts go.
-        progress: told about images done.
+        progress: called after every part.
         method: a registered name for other maps than gradient times activation.
     """
     layer = _layer(model)
@@ -97,7 +96,7 @@ def walk(
         read = [next(stream) for _ in own]
         rows.write(part, _part(model, (layer, method), (items, targets, own), read))
         done += len(own)
-        progress(N_("Looking at images"), done, len(items))
+        progress(done, len(items), N_("Looking at images"))
 
 
 def _layer(model: Model) -> str | None:

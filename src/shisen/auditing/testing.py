@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._core.i18n import N_
+from .._core.progress import Progress
 from .candidates import Candidate, candidates, describe
 from .confusion import Confusion, confusion
 from .findings import Finding, findings
@@ -28,8 +29,6 @@ SAMPLED = 200
 
 ENOUGH = 40
 """Least number of images of other classes on which what is used is measured without another class's."""
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -107,7 +106,7 @@ def _canvases(walked: Scan, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8
     return np.stack([np.frombuffer(c, np.uint8).reshape(CANVAS, CANVAS, 3) for c in raw])
 
 
-def proven(model: Model, walked: Scan, suspects: Sequence[Candidate], told: Progress) -> list[Finding]:
+def proven(model: Model, walked: Scan, suspects: Sequence[Candidate], progress: Progress) -> list[Finding]:
     """Intervene on each candidate, and judge them together; effects are kept as they come in.
 
     Where several classes carry something the model uses, each holds its own images back from turning to another
@@ -120,7 +119,7 @@ def proven(model: Model, walked: Scan, suspects: Sequence[Candidate], told: Prog
     pairs: list[tuple[Candidate, Effect | None]] = []
     for number, candidate in enumerate(suspects):
         pairs.append((candidate, _effect(model, candidate, folder, walked.rows.folder)))
-        told(N_("Intervening"), number + 1, len(suspects))
+        progress(number + 1, len(suspects), N_("Intervening"))
     used = [f.candidate for f in findings(pairs) if f.used]
     for number, (candidate, effect) in enumerate(pairs):
         held = affected(used, candidate.label, walked.usable)

@@ -46,7 +46,7 @@ def audit(folder: str, out: Path, truth: str | None, versus: str | None, fail_on
             out,
             labels=truth,
             versus=other,
-            progress=lambda words, done, total: bar(done, total, words),
+            progress=bar,
             **how,
         )
     fraction = result.confusion.accuracy

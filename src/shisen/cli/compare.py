@@ -46,14 +46,8 @@ def compare(
     (source,) = images_of([image])[:1]
     model = load_model(choice)
     names = suiting(model) if methods == "all" else names_of(methods)
-    done: list[str] = []
     with quiet_warnings(), Bar() as bar:
-
-        def step(name: str) -> None:
-            done.append(name)
-            bar(len(done), len(names), "Comparing", name)
-
-        found = run(model, source, names, targets, layer=layer, score=score, share=not alone, progress=step)
+        found = run(model, source, names, targets, layer=layer, score=score, share=not alone, progress=bar)
         written = found.save(out, **drawing)
     table(
         f"{found.model}: {' | '.join(found.targets)}",

@@ -54,7 +54,6 @@ def filters(layer: str | None, out: Path, **choice: Any) -> None:
     model = load_model(choice)
     where = layer or model.default_layer
     wanted = numbers_of(own["channels"]) or _first(model, where, own["grid"] ** 2)
-    words = f"Optimizing {len(wanted)} images for {where}"
     with quiet_warnings(), Bar() as bar:
         made = verb(
             model,
@@ -64,7 +63,7 @@ def filters(layer: str | None, out: Path, **choice: Any) -> None:
             size=own["image_size"],
             steps=own["n_steps"],
             seed=own["seed"],
-            progress=lambda done, total, mean: bar(done, total, words, f"(objective {mean:.3g})"),
+            progress=bar,
         )
     examples = None
     if photos:

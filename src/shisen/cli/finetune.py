@@ -59,7 +59,7 @@ def finetune(train: str, val: str | None, backbone: str, epochs: int, out: Path,
             backbone,
             epochs,
             out=out,
-            progress=lambda words, done, total: bar(done, total, words),
+            progress=bar,
             **choice,
         )
     table(

@@ -22,18 +22,18 @@ class Bar:
         self.bar.start()
         return self
 
-    def __call__(self, done: int, total: int, words: str, more: str = "") -> None:
-        """Say how far work is.
+    def __call__(self, done: int, total: int, words: str) -> None:
+        """Say how far work is; see `Progress`.
 
         Args:
             done: steps done.
-            total: of how many.
-            words: what is being done.
-            more: what changes from step to step, such as the value of an objective.
+            total: of how many; 0 if that is not known.
+            words: what is being done; of a `Message`, only the template names the line.
         """
-        if words not in self.tasks:
-            self.tasks[words] = self.bar.add_task(words, total=total)
-        self.bar.update(self.tasks[words], completed=done, total=total, description=f"{words} {more}".strip())
+        line = getattr(words, "template", words)
+        if line not in self.tasks:
+            self.tasks[line] = self.bar.add_task(words, total=total or None)
+        self.bar.update(self.tasks[line], completed=done, total=total or None, description=words)
 
     def __exit__(self, *problem: object) -> None:
         self.bar.stop()

@@ -10,10 +10,11 @@ import numpy as np
 
 from .. import attribution as _fill_methods  # noqa: F401
 from .._core.image_ops import blur
+from .._core.progress import Progress, silent
 from ..models.model import Model
 from ..registry import METHODS, suiting
 from .attribution_cache import input_shape
-from .runner import Progress, evaluate
+from .runner import evaluate
 from .statistics import Interval, bootstrap
 
 ALIKE = 0.5
@@ -57,7 +58,7 @@ def check_sanity(
     *,
     n_images: int | None = 8,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> list[Verdict]:
     """Explain images with the model and with copies whose weights are shuffled, and compare the maps.
 
@@ -67,7 +68,7 @@ def check_sanity(
         methods: names; every method of one pass if None.
         n_images: number of images.
         seed: of every draw.
-        progress: called after every group of images.
+        progress: called as `progress(done, total, words)` after every group of images.
 
     Returns:
         One verdict a method; the edge detector, which asks no network, is checked too and must fail.

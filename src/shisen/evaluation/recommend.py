@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from .._core.i18n import N_, Message
+from .._core.progress import Progress, silent
 from ..errors import InputError, explain_error
 from ..models.model import Model
 from ..registry import Method
 from .attribution_cache import probe
 from .cache import digest, write_whole
 from .candidates import candidates
-from .runner import Progress, evaluate, sampled
+from .runner import evaluate, sampled
 from .scores import Row, Scores
 from .settings import Setting
 from .statistics import Difference
@@ -72,7 +73,7 @@ def recommend(
     seed: int = 0,
     save: bool = True,
     out: str | Path | None = None,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> Recommendation:
     """Find the method, layer and variant whose maps this model's own answers bear out best.
 
@@ -89,7 +90,7 @@ def recommend(
         seed: of every draw.
         save: keep the recommendation for `explain(..., method="auto")`.
         out: also write it to this file.
-        progress: called after every round.
+        progress: called as `progress(done, total, words)` after every round.
 
     Returns:
         A `Recommendation`.
@@ -111,10 +112,8 @@ def recommend(
     for first in range(0, len(choosing), BLOCK):
         search.look(alive, choosing[first : first + BLOCK])
         spent = monotonic() - start
-        if progress is not None:
-            progress(
-                min(len(choosing), first + BLOCK), len(choosing), Message("Choosing among {n} settings", n=len(alive))
-            )
+        words = Message("Choosing among {n} settings", n=len(alive))
+        progress(min(len(choosing), first + BLOCK), len(choosing), words)
         if spent > budget * FOR_CHOOSING:
             break
         if len(alive) > 2:  # the default stays, so that differences are paired on as many images as possible
@@ -126,8 +125,7 @@ def recommend(
     confirmed: list[Scores] = []
     for first in range(0, len(confirming), BLOCK):
         confirmed.append(_evaluated(model, confirming[first : first + BLOCK], finalists, seed))
-        if progress is not None:
-            progress(min(len(confirming), first + BLOCK), len(confirming), N_("Confirming"))
+        progress(min(len(confirming), first + BLOCK), len(confirming), N_("Confirming"))
         if monotonic() - start > budget and first + BLOCK >= min(len(confirming), 2 * BLOCK):
             break
     scores = joined(confirmed, tried[0].name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from .. import registry
 from .._core.baselines import network_zero
 from .._core.i18n import N_
 from .._core.prefetch import prefetched
+from .._core.progress import Progress, silent
 from ..errors import InputError, ShisenError, explain_error
 from ..models.model import Model
 from ..naming import label, resolve
@@ -30,9 +31,6 @@ from .examples import small_image, small_map
 from .sample import Outcome, Sample, normalized
 from .scores import Example, Row, Scores
 from .settings import Setting, setting_of
-
-Progress = Callable[[int, int, str], None]
-"""Called with images done, images in all, and what is going on."""
 
 KEPT_FOR_COLLAGES = 64
 
@@ -52,7 +50,7 @@ def evaluate(
     regions: Mapping[str, Any] | None = None,
     reference: str | None = None,
     control_maps: Sequence[str] = tuple(CONTROL_MAPS),
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> Scores:
     """Measure explanations of a person's own model on their own images, with intervals and floors.
 
@@ -70,7 +68,7 @@ def evaluate(
         regions: file name → boxes or mask (see `annotations.read_regions`); for metrics that compare with a region.
         reference: name of the setting that the others are compared with; the first if None.
         floors: maps that know nothing, evaluated beside the methods.
-        progress: called after every group of images.
+        progress: called as `progress(done, total, words)` after every group of images.
 
     Returns:
         `Scores`. Images that cannot be read are listed in `failures` and lose nothing else.
@@ -87,8 +85,7 @@ def evaluate(
     total = len(sources)
     for done, group in run.groups(sources, target, failures):
         rows += run.rows(group, examples)
-        if progress is not None:
-            progress(done, total, N_("Evaluating"))
+        progress(done, total, N_("Evaluating"))
     if run.collage_metrics:
         rows += run.collage_rows(progress)
     if not examples:
@@ -311,7 +308,7 @@ class _Run:
 
     # ---- the grid game
 
-    def collage_rows(self, progress: Progress | None) -> list[Row]:
+    def collage_rows(self, progress: Progress) -> list[Row]:
         """Play on collages of the images that were recognized with confidence."""
         rows: list[Row] = []
         shape = next((one.image.shape for one, _ in self.for_collages), None)
@@ -324,8 +321,7 @@ class _Run:
         )
         for done, collage in enumerate(made):
             rows += self._collage(collage, [pool[i][0] for i in collage.members])
-            if progress is not None:
-                progress(done + 1, len(made), N_("Playing the grid game"))
+            progress(done + 1, len(made), N_("Playing the grid game"))
         return rows
 
     def _collage(self, collage: grid.Collage, members: Sequence[Shown]) -> list[Row]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from .._core.i18n import N_
+from .._core.progress import Progress, silent
 from ..errors import InputError, explain_error
 from ..models.model import Model
 from ..targets import MixedObjective, neuron, to_numpy
@@ -87,7 +89,7 @@ def crops(
     photos: Sequence[Any],
     *,
     top: int = 4,
-    progress: Callable[[int], None] | None = None,
+    progress: Progress = silent,
 ) -> Examples:
     """Find in a folder what excites each channel most.
 
@@ -100,7 +102,7 @@ def crops(
         channels: their numbers.
         photos: what the model can read.
         top: crops a channel, from different photos.
-        progress: called with the number of photos seen.
+        progress: called as `progress(done, total, words)` after every photo.
 
     Returns:
         `Examples`.
@@ -129,8 +131,7 @@ def crops(
         best = own.argmax(axis=0)
         values[i] = own[best, np.arange(len(wanted))]
         places[i] = np.stack(np.unravel_index(best, maps.shape[:2]), axis=1)
-        if progress is not None:
-            progress(i + 1)
+        progress(i + 1, len(photos), N_("Computing activations"))
     order = np.argsort(-values, axis=0, kind="stable")[: min(top, len(photos))]
     asked: dict[int, list[int]] = {}
     for photo_index, j in ((int(order[k, j]), j) for j in range(len(wanted)) for k in range(len(order))):

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .._core.i18n import Message
 from .._core.image_ops import one_thread
+from .._core.progress import Progress, silent
 from ..errors import InputError, ShisenError, explain_error, unknown
 from ..targets import to_numpy
 from ..types import Classifier
@@ -19,8 +21,6 @@ from .parameters import Parameters
 from .transforms import RandomTransform
 
 Map = npt.NDArray[np.float32]
-Progress = Callable[[int, int, float], None]
-"""Called after every step of a batch with the steps done, the steps in all and the mean objective; it may raise."""
 
 TOGETHER = 16  # images in a batch: on two cores larger ones leave the cache and take longer an image
 
@@ -83,7 +83,7 @@ def filters(
     size: int = 128,
     steps: int | None = None,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: Progress = silent,
     diversity: float = 0.0,
 ) -> FilterGrid:
     """Make the images that channels of a layer like best, many channels at once.
@@ -102,7 +102,7 @@ def filters(
         size: side of the images, in pixels.
         steps: how many; the recipe's own if left out.
         seed: of the start and of the transforms; the same for every channel.
-        progress: called after every step.
+        progress: called as `progress(done, total, words)` after every step.
         diversity: weight of a penalty for images of one channel that look alike.
 
     Returns:
@@ -134,17 +134,16 @@ def filters(
     total, done = own.steps * len(batches), 0
     parts = []
 
-    def told(_: int, mean: float) -> None:
+    def stepped(mean: float) -> None:
         nonlocal done
         done += 1
-        if progress is not None:
-            progress(done, total, mean)
+        progress(done, total, Message("Optimization steps (objective {mean:.3g})", mean=mean))
 
     for batch in batches:
         objective = diagonal([wanted[i] for i in batch], diversity)
         optimize = _article if own.kind == "levels" else _modern
         start = _Start(seed, _repeats(wanted, batch), size)
-        raw, history = optimize(_Objective(model, layer, objective), own, start, told)
+        raw, history = optimize(_Objective(model, layer, objective), own, start, stepped)
         parts.append((raw, history))
     images = np.concatenate([p for p, _ in parts])
     history = np.concatenate([h for _, h in parts], axis=1)
@@ -189,21 +188,21 @@ class _Start:
         return np.concatenate([once[r] for r in self.repeats])
 
 
-def _article(hill: _Objective, recipe: Recipe, start: _Start, told: Callable[[int, float], None]) -> tuple[Map, Map]:
+def _article(hill: _Objective, recipe: Recipe, start: _Start, stepped: Callable[[float], None]) -> tuple[Map, Map]:
     shape = (1, start.size, start.size, 3)
     levels = start.drawn(lambda rng: (rng.random(shape) * 20.0 + 128.0).astype(np.float32))
     history = []
-    for step in range(recipe.steps):
+    for _ in range(recipe.steps):
         scores, gradient = hill.gradient(levels / np.float32(255))
         # the article adds 1e-5 to the length; for networks that take small numbers that would stop the climb
         length = np.sqrt(np.mean(np.square(gradient), axis=(1, 2, 3), keepdims=True))
         levels = levels + np.float32(recipe.rate) * gradient / np.maximum(length, np.float32(1e-30))
         history.append(scores)
-        told(step, float(scores.mean()))
+        stepped(float(scores.mean()))
     return levels / np.float32(255), np.stack(history)
 
 
-def _modern(hill: _Objective, recipe: Recipe, start: _Start, told: Callable[[int, float], None]) -> tuple[Map, Map]:
+def _modern(hill: _Objective, recipe: Recipe, start: _Start, stepped: Callable[[float], None]) -> tuple[Map, Map]:
     parameters = Parameters(recipe.kind, start.size)
     p = start.drawn(parameters.start)
     rng = start.generator(1 << 20)  # the transforms are drawn for one image and shared
@@ -221,7 +220,7 @@ def _modern(hill: _Objective, recipe: Recipe, start: _Start, told: Callable[[int
         with one_thread(p):
             p = adam.step(p, parameters.pull(p, planes, back if moved is None else moved.adjoint(back)))
         history.append(scores)
-        told(step, float(scores.mean()))
+        stepped(float(scores.mean()))
     return parameters.planes(p, start.size).transpose(0, 2, 3, 1), np.stack(history)
 
 

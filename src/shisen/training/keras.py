@@ -17,9 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from .._core.i18n import N_
+from .._core.progress import Progress
 from ..errors import ModelError, explain_error
 from .cache import Cache, replace_file
-from .settings import TRAINED_SHARE, Epoch, Part, Progress, Settings, figures, rate_at, stale
+from .settings import TRAINED_SHARE, Epoch, Part, Settings, figures, rate_at, stale
 
 if TYPE_CHECKING:
     from ..models.model import Model
@@ -105,7 +106,7 @@ class KerasTrainer:
             if stale(state.history, settings.patience):
                 break
             state.close_epoch(self._one_epoch(learn, settings, epoch, steps), self._measured(check))
-            progress(N_("Training"), epoch, settings.epochs)
+            progress(epoch, settings.epochs, N_("Training"))
         tail.set_weights(state.best)
         return [Epoch(int(row[0]), *row[1:]) for row in state.history]
 

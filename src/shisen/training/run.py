@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._core.prefetch import prefetched
+from .._core.progress import Progress, silent
 from ..errors import InputError, ModelError, ShisenWarning, explain_error, require, unknown
 from .cache import Cache, replace_file
 from .data import DataReport, Dataset, Item, look, read_dataset
-from .settings import Epoch, Part, Progress, Settings, Trainer
+from .settings import Epoch, Part, Settings, Trainer
 from .store import Store
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def finetune(
     seed: int = 0,
     size: int | None = None,
     cache: str | Path | None = None,
-    progress: Progress | None = None,
+    progress: Progress = silent,
     **settings: Any,
 ) -> Run:
     """Fine-tune a backbone on labeled images: a linear head on the frozen body first, then the last blocks.
@@ -80,7 +81,7 @@ def finetune(
         size: side of the input in pixels; None for the backbone's own.
         cache: a folder where the frozen body's activations of every image stay, for further runs on the same images;
             for one run at a time.
-        progress: called with `(words, done, total)`.
+        progress: called as `progress(done, total, words)`.
         **settings: further fields of `shisen.training.settings.Settings`.
 
     Returns:
@@ -103,8 +104,7 @@ def finetune(
     check = None if check is None else _readable(check, report)
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
-    told = progress or (lambda words, done, total: None)
-    return _train(folder, (learn, check), (framework, backbone, device, size, cache), wanted, (report, told))
+    return _train(folder, (learn, check), (framework, backbone, device, size, cache), wanted, (report, progress))
 
 
 def _need(framework: str) -> None:
@@ -127,7 +127,7 @@ def _train(
     settings: Settings,
     around: tuple[DataReport, Progress],
 ) -> Run:
-    (learn, check), (framework, backbone, device, size, keep), (report, told) = data, choice, around
+    (learn, check), (framework, backbone, device, size, keep), (report, progress) = data, choice, around
     model = _stretched(_load(backbone, framework, device), size)
     trainer = _trainer(framework, model, learn, settings)
     made: list[Part | None] = [None, None]
@@ -140,10 +140,10 @@ def _train(
         if keep is not None:  # the body's own weights are part of the name
             body = _digest(trainer.frozen(), (asdict(model.preprocess), trainer.shape))  # type: ignore[arg-type]
             store = Store(Path(keep) / f"{body}.bin", trainer.shape)
-        _fill(cache, store, trainer, _Views(model, part.items, views), told)
+        _fill(cache, store, trainer, _Views(model, part.items, views), progress)
         made[i] = Part(cache, part.indices(learn.labels))
     identity = _key(learn, backbone, (framework, "" if check is None else _key(check, backbone, "")))
-    history = trainer.train(made, settings, folder / "cache" / identity, told)
+    history = trainer.train(made, settings, folder / "cache" / identity, progress)
     counts = np.zeros((0, 0), np.int64)
     accuracy = float("nan")
     if made[1] is not None:
@@ -206,12 +206,12 @@ class _Views:
             yield np.stack(batch)
 
 
-def _fill(cache: Cache, store: Store | None, trainer: Trainer, views: _Views, told: Progress) -> None:
+def _fill(cache: Cache, store: Store | None, trainer: Trainer, views: _Views, progress: Progress) -> None:
     """Fill the cache from where it ends: from the store where it has an image, else through the body."""
     words = "Reading images"
     if store is None:
         for images in views.batches(range(cache.done, views.total)):
-            told(words, cache.write(trainer.body(images)), views.total)
+            progress(cache.write(trainer.body(images)), views.total, words)
         return
     names = views.names()
     missing = list({name: row for row, name in reversed(list(enumerate(names))) if name not in store}.values())[::-1]
@@ -219,10 +219,10 @@ def _fill(cache: Cache, store: Store | None, trainer: Trainer, views: _Views, to
     for images in views.batches(missing):
         values = trainer.body(images)
         store.write([next(new) for _ in values], values)
-        told(words, views.total - sum(name not in store for name in names), views.total)
+        progress(views.total - sum(name not in store for name in names), views.total, words)
     for start in range(cache.done, views.total, 256):
         cache.write(store.take(names[start : start + 256]))
-    told(words, views.total, views.total)
+    progress(views.total, views.total, words)
 
 
 def _digest(state: Iterable[tuple[str, Any]], rest: Any) -> str:

@@ -16,8 +16,9 @@ import torch
 from torch.nn import functional as F
 
 from .._core.i18n import N_
+from .._core.progress import Progress
 from .cache import Cache, replace_file
-from .settings import Epoch, Part, Progress, Settings, figures, rate_at, stale
+from .settings import Epoch, Part, Settings, figures, rate_at, stale
 from .split import Split, split
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ def train(
         data: images to learn from, and images to validate on or None.
         settings: how.
         checkpoint: file for the state after each epoch.
-        progress: told about epochs done.
+        progress: called after every epoch.
 
     Returns:
         The figures of every epoch.
@@ -195,7 +196,7 @@ def train(
             break
         learned = _one_epoch(parts, optimizer, learn, settings, (epoch, steps, total))
         _close_epoch(parts, optimizer, state, (learned, check), checkpoint)
-        progress(N_("Training"), epoch, settings.epochs)
+        progress(epoch, settings.epochs, N_("Training"))
     parts.tail.load_state_dict(state["best"])
     parts.net.eval()
     return [Epoch(*row) for row in state["history"]]

@@ -40,7 +40,7 @@ def build(b: Build) -> None:
         def work(step: Any) -> Any:
             far: list[Any] = [0, 0, say("starting", lang)]
 
-            def told(words: str, done: int, total: int) -> None:
+            def told(done: int, total: int, words: str) -> None:
                 far[:] = [done, total, words]
                 step(*far)
 

@@ -105,10 +105,10 @@ def build(b: Build) -> None:
             done, made = 0, []
             folder = b.exports.folder()
 
-            def named(method: str) -> None:
+            def named(_: int, __: int, words: str) -> None:
                 nonlocal done
                 done += 1
-                step(done, len(methods) * len(pairs), method)
+                step(done, len(methods) * len(pairs), words)
 
             for i, (network, one) in enumerate(pairs):
                 watching = watched(network, lambda *_: step(done, len(methods) * len(pairs), say("in_work", lang)))

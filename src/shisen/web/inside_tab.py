@@ -140,19 +140,16 @@ def patterns(b: Build) -> None:
     def made(request: Any, chosen: Chosen, layer: str, which: str, recipe: str, lang: str) -> Iterator[list[Any]]:
         numbers = read_channels(which, lang) or b.session.inside(chosen, layer)[layer].order("strength")[:4].tolist()
 
-        def told(step: Any) -> Any:
-            return lambda done, total, _: step(done, total, say("climbing", lang))
-
         def work(step: Any) -> Any:
             model = b.session.model
             try:
-                found = filters(model, layer, numbers, recipe=recipe, progress=told(step))
+                found = filters(model, layer, numbers, recipe=recipe, progress=step)
             except InputError:  # a network that takes its own size alone
                 if model.preprocess is None:
                     raise
                 side = model.preprocess.size
                 size = side if isinstance(side, int) else max(side)
-                found = filters(model, layer, numbers, recipe=recipe, size=size, progress=told(step))
+                found = filters(model, layer, numbers, recipe=recipe, size=size, progress=step)
             return found.grid(per_row=min(8, len(numbers)))
 
         yield [note(say("starting", lang)), gr.skip()]

@@ -16,13 +16,11 @@ from time import monotonic
 from typing import Any
 from uuid import uuid4
 
+from .._core.progress import Progress
 from .words import Said
 
 EVERY = 0.2
 """Seconds between two times that a visitor is told how far work is."""
-
-Step = Callable[[int, int, str], None]
-"""Called with steps done, steps in all, and what is going on."""
 
 
 class Stopped(Exception):  # not a ShisenError: nothing on the way may take it for a failure of its own
@@ -50,7 +48,7 @@ class Jobs:
     def __len__(self) -> int:
         return len(self._stops)
 
-    def run(self, who: str, work: Callable[[Step], Any], busy: str = "") -> Iterator[Far | tuple[Any]]:
+    def run(self, who: str, work: Callable[[Progress], Any], busy: str = "") -> Iterator[Far | tuple[Any]]:
         """Yield how far the work is, at last a tuple with its result; nothing more if it was canceled.
 
         Args:

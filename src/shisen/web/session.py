@@ -18,6 +18,7 @@ from PIL import Image, ImageOps
 
 from .. import api
 from .._core.i18n import translator
+from .._core.progress import Progress
 from ..adapters.wrappers import Watched
 from ..errors import ShisenError
 from ..inspect.activations import ActivationGrids, activations
@@ -28,7 +29,6 @@ from ..types import Frame, InputImage, Layer
 from ..viz.overlay import displayable
 from ..viz.scale import reduce_channels
 from .image_store import ImageStore, open_upload
-from .jobs import Step
 from .lru_cache import LRUCache
 from .method_choices import offered
 from .request import Ask, Start
@@ -141,7 +141,7 @@ class Session:
             self._images.put(key, found)
         return found
 
-    def explain(self, chosen: Chosen, ask: Ask, step: Step | None = None) -> Seen:
+    def explain(self, chosen: Chosen, ask: Ask, step: Progress | None = None) -> Seen:
         """Answer a question about an image; the network works only for questions not asked lately.
 
         Args:
@@ -236,7 +236,7 @@ class _Turn:
         self.lock = threading.Lock()
 
 
-def watched(model: Model, step: Step | None) -> Model:
+def watched(model: Model, step: Progress | None) -> Model:
     """Return the model with every pass told as `step(images sent through it, 0, "")`, which may raise to stop."""
     if step is None:
         return model

@@ -91,7 +91,6 @@ WORDS: dict[str, str] = {
     "recipe": N_("Recipe"),
     "go_filters": N_("Generate images"),
     "filters": N_("Feature visualization"),
-    "climbing": N_("Optimization steps"),
     "attention_help": N_(
         "Attention maps of every head of every layer for the image chosen under Explain: one head chosen "
         "with sliders, and all heads below it."
