@@ -18,13 +18,14 @@ import numpy as np
 from cases import PREVALENCES, Planted, draw_for
 from make import carriers
 from PIL import Image
-from plants import KINDS, PLANTS, title
+from plants import KINDS, PATCHES, PLANTS, title
 from scores import f1, precision, put
 
+from shisen.auditing.artefacts.base import Evidence
 from shisen.auditing.candidates import candidates
 from shisen.auditing.findings import Finding, findings
 from shisen.auditing.properties import measured
-from shisen.auditing.scan import CANVAS
+from shisen.auditing.scanned import CANVAS
 
 
 def facts(image: Image.Image) -> tuple[Any, list[float]]:
@@ -68,20 +69,20 @@ class Images:
 
     def listed(self, canvases: Any, properties: Any) -> list[Finding]:
         """Return what goes with a class."""
-        found = candidates(canvases, np.arange(len(canvases)), self.labels, properties)
+        found = candidates(Evidence(self.labels, canvases, np.arange(len(canvases)), properties))
         return [f for f in findings([(c, None) for c in found]) if f.in_data]
 
 
 def row(one: Planted, own: list[Finding], rows: set[int], masks: dict[int, Any]) -> dict[str, Any]:
     """Return whether one of the findings about a class names what was planted there, and how well."""
-    best, kinds = (0.0, 0.0), KINDS.get(one.plant, ("patch",))
+    best, kinds = (0.0, 0.0), KINDS.get(one.plant, PATCHES)
     for finding in own:
         c = finding.candidate
         if c.kind not in kinds:
             continue
         fraction = f1({str(i) for i in c.members}, {str(i) for i in rows})
-        if c.patch is not None and one.plant not in KINDS:
-            meets = [(c.patch.mask_in(i), masks[i]) for i in c.members if i in masks]
+        if c.kind in PATCHES and one.plant not in KINDS:
+            meets = [(c.artefact.mask_in(i), masks[i]) for i in c.members if i in masks]
             place = float(np.mean([(a & b).sum() / max((a | b).sum(), 1) for a, b in meets])) if meets else 0.0
             fraction = fraction if place > 0.05 else 0.0
         if fraction >= 0.2:

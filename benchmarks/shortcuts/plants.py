@@ -212,6 +212,7 @@ PLANTS: dict[str, Callable[[Draw], Plant]] = {
     "jpeg": jpeg,
     "background": background,
 }
+PATCHES = ("fixed_patch", "moving_patch", "text_overlay")
 KINDS = {
     "tint": ("cast", "green_cast", "warmth", "greenness", "saturation"),
     "blur": ("sharpness",),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from cases import Planted, Sample
 from PIL import Image
-from plants import KINDS, title
+from plants import KINDS, PATCHES, title
 
 USED, UNUSED = 0.10, 0.02
 
@@ -32,14 +32,14 @@ def precision(ranked: list[str], carried: set[str]) -> float:
     return total / max(len(carried), 1)
 
 
-def overlap(patch: Any, ranked: dict[str, int], masks: Path) -> float:
-    """Return the mean intersection over union of the patch with the planted masks of the images that carry it."""
-    side, found = patch.mask.shape[0], []
+def overlap(artefact: Any, ranked: dict[str, int], masks: Path) -> float:
+    """Return the mean intersection over union of a patch with the planted masks of the images that carry it."""
+    found = []
     for name, row in ranked.items():
         if (masks / name).is_file():
-            mask = Image.open(masks / name).convert("L").resize((side, side), Image.Resampling.BOX)
+            mine = artefact.mask_in(row)
+            mask = Image.open(masks / name).convert("L").resize(mine.shape[::-1], Image.Resampling.BOX)
             truth = np.asarray(mask) >= 128
-            mine = patch.mask_in(row)
             found.append((mine & truth).sum() / max((mine | truth).sum(), 1))
     return float(np.mean(found)) if found else 0.0
 
@@ -57,10 +57,11 @@ def planted_row(planted: Planted, true: float, facts: tuple[Any, set[str], Path]
     for finding in own:
         ranked = [result.names[i] for i in finding.candidate.members]
         fraction = f1(set(ranked), carried)
-        kinds = KINDS.get(planted.plant, ("patch",))
+        kinds = KINDS.get(planted.plant, PATCHES)
         rows = dict(zip(ranked, finding.candidate.members, strict=True))
-        place = overlap(finding.candidate.patch, rows, masks) if finding.candidate.patch is not None else 0.0
-        if finding.candidate.kind in kinds and fraction >= 0.2 and (place > 0.05 or "patch" not in kinds):
+        artefact = finding.candidate.artefact
+        place = overlap(artefact, rows, masks) if finding.candidate.kind in PATCHES else 0.0
+        if finding.candidate.kind in kinds and fraction >= 0.2 and (place > 0.05 or kinds is not PATCHES):
             fits.append((finding, ranked, place))
     named = max(fits, key=lambda fit: (fit[0].used, f1(set(fit[1]), carried)), default=None)
     used = [f for f in own if f.used]
@@ -83,7 +84,7 @@ def planted_row(planted: Planted, true: float, facts: tuple[Any, set[str], Path]
 
 def _said(finding: Any) -> str:
     effect = "" if finding.effect is None else f" {100 * finding.effect.effect:+.0f}"
-    sign = {1: "+", -1: "-"}.get(finding.candidate.direction, "")
+    sign = {1: "+", -1: "-"}.get(finding.candidate.artefact.direction, "")
     return f"{finding.candidate.kind}{sign}{' used' if finding.used else ''}{effect}"
 
 

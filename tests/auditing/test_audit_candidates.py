@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from shisen.auditing.candidates import Candidate, property_candidates
+from shisen.auditing.artefacts.base import Candidate
+from shisen.auditing.artefacts.property import property_candidates
 from shisen.auditing.properties import PROPERTIES
 
 EACH = 50
@@ -21,7 +22,7 @@ def table(draw: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 
 def named(found: list[Candidate], kind: str, direction: int) -> list[Candidate]:
-    return [c for c in found if (c.kind, c.direction) == (kind, direction)]
+    return [c for c in found if (c.kind, c.artefact.direction) == (kind, direction)]
 
 
 @pytest.mark.parametrize(("kind", "direction"), [("sharpness", -1), ("sharpness", 1), ("cast", 1), ("compression", 1)])

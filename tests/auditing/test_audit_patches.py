@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from shisen.auditing.compositing import filled, pasted, removed
-from shisen.auditing.patches import Patch, at_own_size, common_patches
+from shisen.auditing.patch_search import Patch, at_own_size, common_patches
 
 SIDE = 64
 
@@ -96,8 +96,8 @@ def test_a_patch_is_taken_as_sharp_as_the_images_are() -> None:
     small = np.stack([np.asarray(Image.fromarray(f).resize((SIDE, SIDE), Image.Resampling.BOX)) for f in fine])
     coarse = np.zeros((SIDE, SIDE), np.float32)
     coarse[50:58, 4:14] = 0.5
-    patch = Patch(1, small[:20].mean(0).astype(np.float32), coarse, tuple(range(20)), 20, 9.0)
-    template, alpha = at_own_size(fine, (20, 20), patch)
+    patch = Patch(small[:20].mean(0).astype(np.float32), coarse, tuple(range(20)), 20, 9.0)
+    template, alpha = at_own_size(fine, patch.mask, members=20, rest=20)
     strokes = np.zeros((192, 192), bool)
     strokes[150:174, 12:42] = stamp
     assert (alpha[strokes] > 0.85).all()

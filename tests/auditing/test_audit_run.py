@@ -31,7 +31,9 @@ def test_a_used_stamp_is_proven_and_an_unused_one_is_only_in_the_data(tmp_path: 
     for cheats in (True, False):
         result = shisen.audit(toy.model(cheats), images, tmp_path / f"out{cheats}")
         patches = [
-            f for f in result.findings if f.candidate.kind == "patch" and f.candidate.patch.mask[85:95, 20:30].any()
+            f
+            for f in result.findings
+            if f.candidate.kind == "fixed_patch" and f.candidate.artefact.mask[85:95, 20:30].any()
         ]
         assert patches, "the stamp is in the data whether it is used or not"
         assert patches[0].in_data
@@ -53,7 +55,7 @@ def test_a_used_stamp_is_proven_and_an_unused_one_is_only_in_the_data(tmp_path: 
 def test_what_is_used_is_measured_where_no_other_class_s_stamp_resists(tmp_path: Path) -> None:
     images = toy.folder(tmp_path / "images", each=80, planted=0.25, rival=0.5)
     result = shisen.audit(toy.model(True), images, tmp_path / "out")
-    stamps = {f.candidate.label: f for f in result.findings if f.candidate.kind == "patch" and f.used}
+    stamps = {f.candidate.label: f for f in result.findings if f.candidate.kind == "fixed_patch" and f.used}
     assert set(stamps) == {0, 1}
     magenta = stamps[1].effect
     assert magenta.tested == 40  # the green stamp wins over the magenta one: half of the cold images could not turn
@@ -65,7 +67,7 @@ def test_what_is_used_is_measured_where_no_other_class_s_stamp_resists(tmp_path:
 
 def test_clean_images_give_no_used_patch(tmp_path: Path) -> None:
     result = shisen.audit(toy.model(True), toy.folder(tmp_path / "p", planted=0.0), tmp_path / "out")
-    assert not [f for f in result.findings if f.used and f.candidate.kind == "patch"]
+    assert not [f for f in result.findings if f.used and f.candidate.kind == "fixed_patch"]
 
 
 def test_the_record_agrees_with_the_findings(tmp_path: Path) -> None:
@@ -129,8 +131,8 @@ def test_the_maps_are_those_of_the_method(tmp_path: Path) -> None:
         shisen.audit(model, images, tmp_path / "out", method="no such method")
 
 
-def test_two_models_are_put_side_by_side_on_the_same_suspects(tmp_path: Path) -> None:
-    from shisen.auditing.versus import suspect
+def test_two_models_are_put_side_by_side_on_the_same_candidates(tmp_path: Path) -> None:
+    from shisen.auditing.versus import identity
 
     images = toy.folder(tmp_path / "images")
     honest = toy.model(False)
@@ -138,11 +140,11 @@ def test_two_models_are_put_side_by_side_on_the_same_suspects(tmp_path: Path) ->
     result = shisen.audit(toy.model(True), images, tmp_path / "out", versus=honest)
     assert result.other is not None
     assert result.other.name == "honest"
-    theirs = {suspect(f.candidate): f for f in result.other.findings}
+    theirs = {identity(f.candidate): f for f in result.other.findings}
     stamp = result.findings[0]
     assert stamp.used
-    assert not theirs[suspect(stamp.candidate)].used
-    assert not any(f.used for f in result.other.findings if f.candidate.kind == "patch")
+    assert not theirs[identity(stamp.candidate)].used
+    assert not any(f.used for f in result.other.findings if f.candidate.kind == "fixed_patch")
     truth = [name.split("/")[0] for name in result.names]
     for rows in (result.other.only_first, result.other.only_other):
         assert all(truth[i] in ("cold", "warm") for i in rows)

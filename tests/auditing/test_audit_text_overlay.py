@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from shisen.auditing.text_overlay import written
+from shisen.auditing.artefacts.text_overlay import written
 
 SIDE, MEMBERS, OTHERS = 150, 24, 24
 INK = (255, 160, 30)

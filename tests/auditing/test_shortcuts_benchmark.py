@@ -112,21 +112,21 @@ def test_an_artefact_is_listed_if_kind_images_and_place_are_named(bench: Any) ->
     one = SimpleNamespace(plant="box", prevalence=0.25)
 
     def finding(kind: str, members: tuple[int, ...], mask: Any) -> Any:
-        patch = SimpleNamespace(mask_in=lambda _: mask) if kind == "patch" else None
-        return SimpleNamespace(candidate=SimpleNamespace(kind=kind, members=members, patch=patch))
+        artefact = SimpleNamespace(mask_in=lambda _: mask)
+        return SimpleNamespace(candidate=SimpleNamespace(kind=kind, members=members, artefact=artefact))
 
     masks = dict.fromkeys(range(4), place)
     said = [
         bench.listed.row(one, [finding(*f)], set(masks), masks)["listed"]
         for f in (
-            ("patch", (0, 1, 2, 9), place),
-            ("patch", (0, 1, 2, 9), elsewhere),
-            ("patch", (7, 8, 9), place),
+            ("fixed_patch", (0, 1, 2, 9), place),
+            ("fixed_patch", (0, 1, 2, 9), elsewhere),
+            ("fixed_patch", (7, 8, 9), place),
             ("cast", (0, 1, 2, 3), place),
         )
     ]
     assert said == [True, False, False, False]
-    assert bench.listed.row(one, [finding("patch", (0, 9, 1), place)], set(masks), masks)["ap"] == pytest.approx(
+    assert bench.listed.row(one, [finding("fixed_patch", (0, 9, 1), place)], set(masks), masks)["ap"] == pytest.approx(
         (1 + 2 / 3) / 4
     )
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from .matched_filter import box_mean
-from .moving_patch import SOLID
 
 Floats = npt.NDArray[np.float32]
+SOLID = 0.35  # least opacity of a pixel of a patch
+FAINT = 0.1  # the same on its rim
 
 
 def filled(alpha: Floats) -> Floats:
@@ -25,6 +28,20 @@ def filled(alpha: Floats) -> Floats:
     return np.where(closed, np.maximum(alpha, level), alpha).astype(np.float32)
 
 
+def with_rim(alpha: Floats, raw: npt.NDArray[np.floating[Any]], chance: float) -> Floats:
+    """Return the opacity with that of the pixels around the patch, which the thing may cover in part.
+
+    Args:
+        alpha: opacity of the patch, 0 elsewhere.
+        raw: estimated opacity everywhere.
+        chance: what chance alone makes of an opacity of 0; less is left out.
+    """
+    from scipy import ndimage
+
+    rim = ndimage.binary_dilation(alpha > 0, np.ones((3, 3))) & (alpha == 0) & (raw >= max(FAINT, chance))
+    return np.asarray(np.where(rim, raw, alpha), dtype=np.float32)
+
+
 def pasted(pixels: npt.NDArray[np.uint8], template: Floats, alpha: Floats) -> npt.NDArray[np.uint8]:
     """Return an image with the patch put on it, at the place and size it has relative to the image.
 
@@ -38,7 +55,7 @@ def pasted(pixels: npt.NDArray[np.uint8], template: Floats, alpha: Floats) -> np
 
 def extended(template: Floats, alpha: Floats) -> Floats:
     """Return a template whose colors go on beyond the patch, so that enlarging it blends nothing else in."""
-    return _spread_out(template, alpha >= SOLID)
+    return _extrapolated(template, alpha >= SOLID)
 
 
 def blended(pixels: npt.NDArray[np.uint8], template: Floats, alpha: Floats) -> npt.NDArray[np.uint8]:
@@ -67,13 +84,13 @@ def removed(pixels: npt.NDArray[np.uint8], mask: npt.NDArray[np.bool_]) -> npt.N
     around = max(np.ptp(ys), np.ptp(xs)) + 3  # nothing further away comes in
     rows = slice(max(0, ys.min() - around), ys.max() + around + 1)
     columns = slice(max(0, xs.min() - around), xs.max() + around + 1)
-    inner = _spread_out(pixels[rows, columns].astype(np.float32), ~hole[rows, columns])
+    inner = _extrapolated(pixels[rows, columns].astype(np.float32), ~hole[rows, columns])
     whole = pixels.copy()
     whole[rows, columns] = np.rint(np.clip(inner, 0, 255)).astype(np.uint8)
     return whole
 
 
-def _spread_out(values: npt.NDArray[np.float32], known: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+def _extrapolated(values: npt.NDArray[np.float32], known: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
     """Fill the unknown pixels from the known ones, by means over ever larger neighborhoods."""
     filled, have = values.copy(), known.copy()
     width = 3

@@ -63,7 +63,7 @@ def grid_of(model: Model, methods: Sequence[str], images: Any, targets: Sequence
 
 
 def background(pixels: npt.NDArray[np.uint8]) -> Floats:
-    """Return how much each place belongs to the background, in [0, 1], `(h, w)`.
+    """Return how much each position belongs to the background, in [0, 1], `(h, w)`.
 
     Colors are grouped; a group is background as far as it touches the border more than its size alone would have it:
     the fraction of the border it covers over the square root of the fraction of the image it covers ("boundary

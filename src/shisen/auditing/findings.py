@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .candidates import Candidate
+from .artefacts.base import Candidate
 from .interventions import Effect
 from .statistics import benjamini_hochberg
 
 LEVEL = 0.05
-LEAST_PATCH, LEAST_PROPERTY = 0.05, 0.07
-"""Least fraction of other images whose prediction must turn, for a patch and for a global property: color and detail
-are part of what scenes are, so a model may be moved by them a little without a shortcut."""
 HIGH = 0.20
 
 
@@ -42,8 +39,7 @@ def findings(pairs: Sequence[tuple[Candidate, Effect | None]]) -> list[Finding]:
     """Judge all candidates together, and put the most serious first.
 
     Used: the adjusted p-value, that of doing more than the control, is at most 0.05; the whole interval of the effect
-    is above zero; the effect is at least 5 points for a patch, 7 for a global property, and half of that beyond the
-    control.
+    is above zero; the effect is at least the kind's `least_effect`, and half of that beyond the control.
     """
     data = benjamini_hochberg([c.p for c, _ in pairs])
     tested = [e.p for _, e in pairs if e is not None]
@@ -51,7 +47,7 @@ def findings(pairs: Sequence[tuple[Candidate, Effect | None]]) -> list[Finding]:
     found = []
     for (candidate, effect), q_data in zip(pairs, data, strict=True):
         q_used = 1.0 if effect is None else float(next(adjusted))
-        used = effect is not None and q_used <= LEVEL and _large(candidate, effect)
+        used = effect is not None and q_used <= LEVEL and _large(effect, candidate.artefact.least_effect)
         in_data = bool(q_data <= LEVEL)
         if not (in_data or used):
             continue
@@ -63,7 +59,7 @@ def findings(pairs: Sequence[tuple[Candidate, Effect | None]]) -> list[Finding]:
         key=lambda f: (
             rank[f.severity],
             -(f.effect.effect if f.effect and f.used else 0.0),
-            f.candidate.kind != "patch",
+            f.candidate.artefact.direction != 0,
             f.q_data,
             f.candidate.label,
             f.candidate.kind,
@@ -72,6 +68,5 @@ def findings(pairs: Sequence[tuple[Candidate, Effect | None]]) -> list[Finding]:
     return found
 
 
-def _large(candidate: Candidate, effect: Effect) -> bool:
-    least = LEAST_PATCH if candidate.patch is not None else LEAST_PROPERTY
+def _large(effect: Effect, least: float) -> bool:
     return effect.low > 0 and effect.effect >= least and effect.after - effect.control >= least / 2

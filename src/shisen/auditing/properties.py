@@ -208,9 +208,9 @@ def _unblocked(values: npt.NDArray[np.float32], by: float) -> npt.NDArray[np.flo
     """
     lines = np.arange(8, len(values) - 2, 8)
     smooth = values.copy()
-    for k, place in enumerate((-1, 0), start=1):
+    for k, offset in enumerate((-1, 0), start=1):
         way = values[lines - 2] + (values[lines + 1] - values[lines - 2]) * (k / 3)
-        smooth[lines + place] += by * (way - values[lines + place])
+        smooth[lines + offset] += by * (way - values[lines + offset])
     return smooth
 
 

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..targets import to_numpy
+from .artefacts.base import Images, box_of
 from .findings import Finding
-from .interventions import alteration, overlay
 from .parts import write_bytes
-from .properties import PROPERTIES
 from .report_sections import class_pages, mistakes, pairs, percent
+from .scanned import map_layer
+from .testing import images_of
 from .thumbnails import opened, thumbnail
-from .versus import suspect
-from .words import LANGUAGES, place_of
+from .versus import identity
+from .words import LANGUAGES
 
 if TYPE_CHECKING:
     from ..models.model import Model
     from .confusion import Confusion, Share
-    from .run import Audit
-    from .testing import Scan
+    from .record import Audit
+    from .scanned import Scan
 
 CARDS, GLANCE = 12, 3
 NAMES = {"grad_cam": "Grad-CAM", "layer_cam": "LayerCAM", "guided_backprop": "Guided backprop"}
@@ -30,32 +31,39 @@ NAMES = {"grad_cam": "Grad-CAM", "layer_cam": "LayerCAM", "guided_backprop": "Gu
 
 def write_report(
     result: Audit,
-    models: tuple[Model, Model | None],
-    walked: Scan,
-    facts: tuple[dict[str, Any], int],
-    where: tuple[Path, str],
+    model: Model,
+    scan: Scan,
+    *,
+    record: Mapping[str, Any],
+    considered: int,
+    path: Path,
+    lang: str,
 ) -> tuple[dict[str, Any], ...]:
     """Write the report, and return its cards, one a finding.
 
     Args:
         result: what was found.
-        models: the model, and the one compared with.
-        walked: what is known of every image.
-        facts: the record, and how many candidates were tested.
-        where: file and language.
+        model: the audited network.
+        scan: what is kept of every image.
+        record: as in findings.json.
+        considered: how many candidates were tested.
+        path: the file.
+        lang: its language.
+
+    Returns:
+        What the report shows of the first findings: headline, severity, sentences, images before and after.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    path, lang = where
     words = LANGUAGES[lang]
-    model = models[0]
-    room = Environment(loader=PackageLoader("shisen", "audit"), autoescape=True, undefined=StrictUndefined)
+    templates = Environment(loader=PackageLoader("shisen", "auditing"), autoescape=True, undefined=StrictUndefined)
     used = [f for f in result.findings if f.used]
     worst = result.worst()
-    maps = words["maps_chosen" if facts[0]["method"] else "maps_usual"]
+    maps = words["maps_chosen" if record["method"] else "maps_usual"]
     count = len(used) if worst in ("high", "medium") else len(result.findings)
-    cards = tuple(_card(model, walked, (f, result.labels), words) for f in result.findings[:CARDS])
-    page = room.get_template("report.html.j2").render(
+    images = images_of(model, scan)
+    cards = tuple(_card(images, scan, f, result.labels, words) for f in result.findings[:CARDS])
+    page = templates.get_template("report.html.j2").render(
         w=words,
         lang=lang,
         worst=worst,
@@ -65,26 +73,20 @@ def write_report(
         idle=sum(f.used for f in result.findings[:CARDS]),
         names=NAMES,
         hardest=_hardest(result.confusion),
-        glance=[{**c, "place": i} for i, c in enumerate(cards[:GLANCE]) if c["pairs"]],
+        glance=[{**c, "index": i} for i, c in enumerate(cards[:GLANCE]) if c["pairs"]],
         more=[_brief(result.labels, f, words) for f in result.findings[CARDS:]],
         confusion=_matrix(result.confusion),
-        other=None if result.other is None else _beside(model, walked, result, words),
-        mistakes=mistakes(model, walked, result.confusion),
-        pairs=pairs(model, walked, result.confusion),
-        classes=class_pages(model, walked, result.confusion),
+        other=None if result.other is None else _beside(model, scan, result, words),
+        mistakes=mistakes(model, scan, result.confusion),
+        pairs=pairs(model, scan, result.confusion),
+        classes=class_pages(model, scan, result.confusion),
         unreadable=result.unreadable,
-        record=facts[0],
-        considered=facts[1],
-        how=words["how"].format(maps=maps.format(layer=_layer(model), method=facts[0]["method"])),
+        record=record,
+        considered=considered,
+        how=words["how"].format(maps=maps.format(layer=map_layer(model) or "–", method=record["method"])),
     )
     write_bytes(path, page.encode())
     return cards
-
-
-def _layer(model: Model) -> str:
-    from .scan import _layer as layer
-
-    return layer(model) or "–"
 
 
 def _fraction(fraction: Share) -> dict[str, Any]:
@@ -95,15 +97,8 @@ def _fraction(fraction: Share) -> dict[str, Any]:
 
 def what(finding: Finding, words: Any) -> str:
     """Return what was found, in words."""
-    c = finding.candidate
-    if c.patch is None:
-        return str(words[f"{c.kind}{'+' if c.direction > 0 else '-'}"])
-    if c.patch.offsets:
-        return str(words["wandering"])
-    ys, xs = np.nonzero(c.patch.mask)
-    side = float(c.patch.mask.shape[0])
-    box = (xs.min() / side, ys.min() / side, (xs.max() + 1) / side, (ys.max() + 1) / side)
-    return str(words["patch"].format(where=words[place_of(box)]))
+    key, fills = finding.candidate.artefact.words()
+    return str(words[key].format(**{name: words[value] for name, value in fills.items()}))
 
 
 def _headline(labels: Sequence[str], finding: Finding, words: Any) -> str:
@@ -119,7 +114,7 @@ def _status(finding: Finding, words: Any) -> str:
 
 
 def _signed(value: float) -> str:
-    """Return a share as points with their sign, and none at zero."""
+    """Return a fraction as points with their sign, and none at zero."""
     return f"{100 * value:+.0f}" if abs(value) >= 0.005 else "0"
 
 
@@ -132,9 +127,8 @@ def _lines(finding: Finding, label: str, words: Any) -> list[str]:
     points = {k: _signed(getattr(e, k)) for k in ("effect", "low", "high")}
     fractions = {k: percent(getattr(e, k)) for k in ("before", "after", "control")}
     put_on = words["put_on" if finding.used else "put_on_idle"].format(n=e.tested, label=label, **points, **fractions)
-    control = words["control_property" if c.patch is None else "control_patch"].format(**fractions)
-    measured = c.patch is not None or PROPERTIES[c.kind].opposite  # else the control is the image as it is
-    lines.append(f"{put_on} {control}" if measured and (finding.used or e.control > e.before) else put_on)
+    control = words[c.artefact.control_words].format(**fractions)
+    lines.append(f"{put_on} {control}" if e.controlled and (finding.used or e.control > e.before) else put_on)
     if e.undone_tested:
         kept, undone = percent(e.kept), percent(e.undone)
         taken = words["taken_off_same" if kept == undone else "taken_off"]
@@ -142,11 +136,10 @@ def _lines(finding: Finding, label: str, words: Any) -> list[str]:
     return lines
 
 
-def _card(model: Model, walked: Scan, what_for: tuple[Finding, Sequence[str]], words: Any) -> dict[str, Any]:
-    finding, labels = what_for
+def _card(images: Images, scan: Scan, finding: Finding, labels: Sequence[str], words: Any) -> dict[str, Any]:
     c, e = finding.candidate, finding.effect
     label = labels[c.label]
-    own = [i for i in c.members if walked.true[i] == c.label] or list(c.members)
+    own = [i for i in c.members if scan.true[i] == c.label] or list(c.members)
     return {
         "headline": _headline(labels, finding, words),
         "severity": finding.severity,
@@ -158,24 +151,21 @@ def _card(model: Model, walked: Scan, what_for: tuple[Finding, Sequence[str]], w
             _status(finding, words),
         ],
         "lines": _lines(finding, label, words),
-        "members": [thumbnail(_marked(model, walked, i, finding)) for i in own[:5]],
-        "pairs": _pairs(model, walked, finding) if finding.used else [],
+        "members": [thumbnail(_marked(images, i, finding)) for i in own[:5]],
+        "pairs": _pairs(images, finding) if finding.used else [],
     }
 
 
-def _marked(model: Model, walked: Scan, row: int, finding: Finding) -> Any:
+def _marked(images: Images, row: int, finding: Finding) -> Any:
     """Return an image with a frame around the patch."""
     from PIL import Image, ImageDraw
 
-    pixels = opened(model, walked.paths[row])
-    patch = finding.candidate.patch
-    if patch is None:
+    pixels = images.read(row)
+    mask = finding.candidate.artefact.mask_in(row)
+    if mask is None or not mask.any():
         return pixels
-    mask = patch.mask_in(row)
-    ys, xs = np.nonzero(mask if mask.any() else patch.mask)
-    side = patch.mask.shape[0]
+    box = box_of(mask)
     image = Image.fromarray(pixels).resize((264, round(264 * pixels.shape[0] / pixels.shape[1])))
-    box = (xs.min() / side, ys.min() / side, (xs.max() + 1) / side, (ys.max() + 1) / side)
     if box[2] - box[0] > 0.95 and box[3] - box[1] > 0.95:
         return pixels  # a frame would hide what lies at the edges
     size = (image.width, image.height) * 2
@@ -185,21 +175,21 @@ def _marked(model: Model, walked: Scan, row: int, finding: Finding) -> Any:
     return np.asarray(image)
 
 
-def _pairs(model: Model, walked: Scan, finding: Finding) -> list[dict[str, Any]]:
+def _pairs(images: Images, finding: Finding) -> list[dict[str, Any]]:
     """Return examples before and after, with what the model says to each."""
     if finding.effect is None:
         return []
-    overlaid = overlay(model, finding.candidate, walked.paths, walked.usable)
-    alter, found = alteration(finding.candidate, finding.effect.strength, overlaid), []
+    alter = finding.candidate.artefact.intervention(finding.candidate, images).apply
     if alter is None:
         return []
+    model, found = images.model, []
     from ..types import InputImage
 
     for row in finding.effect.examples:
-        pixels = opened(model, walked.paths[row])
+        pixels = images.read(row)
         altered = alter(pixels, row)
-        images = np.stack([model.prepare(InputImage(p, "array"))[0] for p in (pixels, altered)])
-        said = model.predictions(to_numpy(model.activations(images)), 1)
+        both = np.stack([model.prepare(InputImage(p, "array"))[0] for p in (pixels, altered)])
+        said = model.predictions(to_numpy(model.activations(both)), 1)
         found.append(
             {
                 "before": thumbnail(pixels), "after": thumbnail(altered),
@@ -232,12 +222,12 @@ def _matrix(matrix: Confusion) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _beside(model: Model, walked: Scan, result: Audit, words: Any) -> dict[str, Any]:
-    """Return a second model beside the first: accuracies, suspects and images that only one of them gets right."""
+def _beside(model: Model, scan: Scan, result: Audit, words: Any) -> dict[str, Any]:
+    """Return a second model beside the first: accuracies, candidates and images that only one of them gets right."""
     other = result.other
     assert other is not None
-    theirs = {suspect(f.candidate): f for f in other.findings}
-    ours = {suspect(f.candidate): f for f in result.findings}
+    theirs = {identity(f.candidate): f for f in other.findings}
+    ours = {identity(f.candidate): f for f in result.findings}
     table = []
     for which in [*ours, *(k for k in theirs if k not in ours)]:
         one = ours.get(which) or theirs[which]
@@ -248,16 +238,16 @@ def _beside(model: Model, walked: Scan, result: Audit, words: Any) -> dict[str, 
         **_matrix(other.confusion),
         "name": other.name,
         "p": "< 0.001" if other.p < 0.001 else f"= {other.p:.3f}",
-        "suspects": table[:CARDS],
+        "candidates": table[:CARDS],
         "only": [
-            {"who": who, "n": len(rows), "images": [_named(model, walked, i) for i in rows[:6]]}
+            {"who": who, "n": len(rows), "images": [_named(model, scan, i) for i in rows[:6]]}
             for who, rows in ((model.name, other.only_first), (other.name, other.only_other))
         ],
     }  # fmt: skip
 
 
-def _named(model: Model, walked: Scan, row: int) -> dict[str, str]:
-    return {"image": thumbnail(opened(model, walked.paths[row])), "name": walked.names[row]}
+def _named(model: Model, scan: Scan, row: int) -> dict[str, str]:
+    return {"image": thumbnail(opened(model, scan.paths[row])), "name": scan.names[row]}
 
 
 def _verdict(finding: Finding | None, words: Any) -> dict[str, Any]:

@@ -8,8 +8,7 @@ import numpy as np
 
 from .clusters import clusters, mean_map
 from .evidence import grid_of, reliance
-from .scan import CANVAS
-from .testing import Scan, chances_of, label_of, sample
+from .scanned import CANVAS, Scan, label_of, probabilities_of, sample
 from .thumbnails import heat, opened, thumbnail
 
 if TYPE_CHECKING:
@@ -22,38 +21,38 @@ GRID = ("grad_cam", "layer_cam", "guided_backprop")
 GRIDDED = 4
 
 
-def mistakes(model: Model, walked: Scan, matrix: Confusion) -> list[dict[str, str]]:
+def mistakes(model: Model, scan: Scan, matrix: Confusion) -> list[dict[str, str]]:
     rows = list(matrix.mistakes[:SHOWN])
-    chance = chances_of(model, walked.logits[rows]) if rows else np.zeros((0, 1))
+    probabilities = probabilities_of(model, scan.logits[rows]) if rows else np.zeros((0, 1))
     return [
         {
-            "image": thumbnail(opened(model, walked.paths[row])),
-            "name": walked.names[row],
-            "true": label_of(model, int(walked.true[row])),
-            "said": label_of(model, int(chance[i].argmax())),
-            "probability": percent(float(chance[i].max())),
+            "image": thumbnail(opened(model, scan.paths[row])),
+            "name": scan.names[row],
+            "true": label_of(model, int(scan.true[row])),
+            "said": label_of(model, int(probabilities[i].argmax())),
+            "probability": percent(float(probabilities[i].max())),
         }
         for i, row in enumerate(rows)
     ]
 
 
-def pairs(model: Model, walked: Scan, matrix: Confusion) -> list[dict[str, Any]]:
-    """Return the images behind the most frequent confusions, the surest mistakes first."""
-    chance = chances_of(model, walked.logits)
-    said = chance.argmax(1)
+def pairs(model: Model, scan: Scan, matrix: Confusion) -> list[dict[str, Any]]:
+    """Return the images of the most frequent confusions, the surest mistakes first."""
+    probabilities = probabilities_of(model, scan.logits)
+    said = probabilities.argmax(1)
     found = []
     for n, true, taken in matrix.largest[:PAIRS]:
         own = [
             i for i in matrix.mistakes
-            if label_of(model, int(walked.true[i])) == true and label_of(model, int(said[i])) == taken
+            if label_of(model, int(scan.true[i])) == true and label_of(model, int(said[i])) == taken
         ]  # fmt: skip
-        place = f"pair-{matrix.labels.index(true)}-{matrix.labels.index(taken)}"
+        anchor = f"pair-{matrix.labels.index(true)}-{matrix.labels.index(taken)}"
         images = [
-            {"image": thumbnail(opened(model, walked.paths[i])), "name": walked.names[i],
-             "probability": percent(float(chance[i].max()))}
+            {"image": thumbnail(opened(model, scan.paths[i])), "name": scan.names[i],
+             "probability": percent(float(probabilities[i].max()))}
             for i in own[:EACH]
         ]  # fmt: skip
-        found.append({"id": place, "n": n, "true": true, "taken": taken, "images": images})
+        found.append({"id": anchor, "n": n, "true": true, "taken": taken, "images": images})
     return found
 
 
@@ -62,19 +61,19 @@ def percent(value: float) -> str:
     return f"{100 * value:.1f} %" if 0 < value < 0.01 else f"{100 * value:.0f} %"
 
 
-def class_pages(model: Model, walked: Scan, matrix: Confusion) -> list[dict[str, Any]]:
+def class_pages(model: Model, scan: Scan, matrix: Confusion) -> list[dict[str, Any]]:
     """Return the page of every class: mean map, samples with maps, groups by what the model used."""
     pages = []
-    rows_of = sample(walked.usable)
-    for label in np.unique(walked.usable[walked.usable >= 0])[:CLASSES]:
-        rows = [int(i) for i in rows_of if walked.usable[i] == label]
-        read = walked.rows.read(["map", "map_true", "map_shape", "features", "canvas"], rows)
+    rows_of = sample(scan.usable)
+    for label in np.unique(scan.usable[scan.usable >= 0])[:CLASSES]:
+        rows = [int(i) for i in rows_of if scan.usable[i] == label]
+        read = scan.rows.read(["map", "map_true", "map_shape", "features", "canvas"], rows)
         shape = read["map_shape"][0]
         same = [j for j, s in enumerate(read["map_shape"]) if s == shape and s]
         name = label_of(model, int(label))
-        page: dict[str, Any] = {"label": name, "n": int((walked.usable == label).sum()), "mean": "", "groups": []}
-        page["background"], page["grid"] = None, _grid(model, walked, rows, int(label))
-        page["place"] = matrix.labels.index(name)
+        page: dict[str, Any] = {"label": name, "n": int((scan.usable == label).sum()), "mean": "", "groups": []}
+        page["background"], page["grid"] = None, _grid(model, scan, rows, int(label))
+        page["index"] = matrix.labels.index(name)
         if same:
             page["mean"] = heat(mean_map([read["map_true"][j] for j in same], shape))
             page["background"] = _background(read, same)
@@ -82,13 +81,13 @@ def class_pages(model: Model, walked: Scan, matrix: Confusion) -> list[dict[str,
             maps = np.asarray([read["map"][j] for j in same], np.float32)
             groups = [[rows[same[j]] for j in g] for g in clusters(features, np.maximum(maps, 0))]
             page["groups"] = [
-                {"n": len(g), "images": [thumbnail(opened(model, walked.paths[i]), 88) for i in g[:6]]}
+                {"n": len(g), "images": [thumbnail(opened(model, scan.paths[i]), 88) for i in g[:6]]}
                 for g in groups[:4]
             ]
         page["samples"] = []
         for j in np.linspace(0, len(rows) - 1, min(len(rows), SHOWN)).astype(int):
-            pixels = opened(model, walked.paths[rows[j]])
-            said = label_of(model, int(walked.logits[rows[j]].argmax()))
+            pixels = opened(model, scan.paths[rows[j]])
+            said = label_of(model, int(scan.logits[rows[j]].argmax()))
             shown = (
                 heat(np.asarray(read["map"][j], np.float32).reshape(read["map_shape"][j]), pixels)
                 if read["map_shape"][j] and model.preprocess is not None and model.preprocess.fit == "stretch"
@@ -96,18 +95,18 @@ def class_pages(model: Model, walked: Scan, matrix: Confusion) -> list[dict[str,
             )
             page["samples"].append(
                 {"image": thumbnail(pixels), "map": shown, "said": said, "right": said == name,
-                 "name": walked.names[rows[j]]}
+                 "name": scan.names[rows[j]]}
             )  # fmt: skip
         pages.append(page)
     return pages
 
 
-def _grid(model: Model, walked: Scan, rows: list[int], label: int) -> dict[str, Any] | None:
+def _grid(model: Model, scan: Scan, rows: list[int], label: int) -> dict[str, Any] | None:
     """Return images × methods for one class: maps for the class itself, whatever the model says."""
     if model.preprocess is None or model.preprocess.fit != "stretch":  # a map of a crop does not fit the image
         return None
     chosen = [rows[i] for i in np.linspace(0, len(rows) - 1, min(len(rows), GRIDDED)).astype(int)]
-    images = [model.read(walked.paths[i]) for i in chosen]
+    images = [model.read(scan.paths[i]) for i in chosen]
     xs = [model.prepare(p)[0] for p in images]
     if any(x.shape != xs[0].shape for x in xs):
         return None

@@ -14,23 +14,22 @@ import numpy.typing as npt
 from .._core.i18n import N_
 from .._core.prefetch import prefetched
 from .._core.progress import Progress
-from ..errors import ModelError, ShisenError
+from ..errors import ShisenError
 from ..targets import ClassObjective, TopKObjective, class_logits, to_numpy
 from .evidence import maps_by
 from .parts import Rows
 from .properties import measured
+from .scanned import CANVAS, map_layer
 
 if TYPE_CHECKING:
     from ..models.model import Model
     from ..training.data import Item
 
 PART = 32
-CANVAS = 112
-"""Side of the small copy in which common patches are looked for."""
 
 
-class _Heard:
-    """The top class's objective, which remembers the logits it was asked about."""
+class _Recorded:
+    """The top class's objective, which records the logits it was evaluated at."""
 
     name = "top class"
 
@@ -44,7 +43,7 @@ class _Heard:
     def value(self, y: Any) -> Any:
         return self.objective.value(y)
 
-    def take(self, rows: Any) -> _Heard:
+    def take(self, rows: Any) -> _Recorded:
         return self
 
 
@@ -67,7 +66,7 @@ def key_of(model: Model, items: Sequence[Item], version: str) -> str:
     return digest.hexdigest()[:16]
 
 
-def walk(
+def scan_images(
     model: Model,
     items: Sequence[Item],
     targets: npt.NDArray[np.int64],
@@ -83,27 +82,20 @@ def walk(
         items: the images.
         targets: their class numbers; −1 for none.
         rows: where the parts go.
-        progress: called after every part.
+        progress: called as `progress(done, total, words)`.
         method: a registered name for other maps than gradient times activation.
     """
-    layer = _layer(model)
+    layer = map_layer(model)
     missing = [p for p in range((len(items) + PART - 1) // PART) if not rows.has(p)]
-    places = [i for p in missing for i in range(p * PART, min((p + 1) * PART, len(items)))]
-    done = len(items) - len(places)
-    stream = prefetched(lambda i: _read(model, items[i]), places, depth=2 * PART)
+    todo = [i for p in missing for i in range(p * PART, min((p + 1) * PART, len(items)))]
+    done = len(items) - len(todo)
+    stream = prefetched(lambda i: _read(model, items[i]), todo, depth=2 * PART)
     for part in missing:
-        own = range(part * PART, min((part + 1) * PART, len(items)))
-        read = [next(stream) for _ in own]
-        rows.write(part, _part(model, (layer, method), (items, targets, own), read))
-        done += len(own)
-        progress(done, len(items), N_("Looking at images"))
-
-
-def _layer(model: Model) -> str | None:
-    try:
-        return model.default_layer
-    except ModelError:
-        return None
+        own = slice(part * PART, (part + 1) * PART)
+        read = [next(stream) for _ in items[own]]
+        rows.write(part, _part(model, items[own], targets[own], read, layer=layer, method=method))
+        done += len(read)
+        progress(done, len(items, N_("Looking at images")))
 
 
 def _read(model: Model, item: Item) -> dict[str, Any]:
@@ -130,22 +122,27 @@ def _read(model: Model, item: Item) -> dict[str, Any]:
 
 
 def _part(
-    model: Model, how: tuple[str | None, str], what: tuple[Any, Any, range], read: list[dict[str, Any]]
+    model: Model,
+    items: Sequence[Item],
+    targets: npt.NDArray[np.int64],
+    read: list[dict[str, Any]],
+    *,
+    layer: str | None,
+    method: str,
 ) -> dict[str, Any]:
-    (layer, method), (items, targets, own) = how, what
+    """Return the columns of a part."""
     kept = ("canvas", "properties", "box", "height", "width", "sha256", "error")
     columns: dict[str, list[Any]] = {k: [r[k] for r in read] for k in kept}
-    columns["name"] = [items[i].name for i in own]
-    columns["path"] = [items[i].path for i in own]
-    columns["label"] = [items[i].label for i in own]
-    columns["target"] = [int(targets[i]) for i in own]
-    for name in ("logits", "map", "map_true", "features"):
-        columns[name] = [[] for _ in own]
-    columns["map_shape"] = [[] for _ in own]
+    columns["name"] = [item.name for item in items]
+    columns["path"] = [item.path for item in items]
+    columns["label"] = [item.label for item in items]
+    columns["target"] = targets.tolist()
+    for name in ("logits", "map", "map_true", "features", "map_shape"):
+        columns[name] = [[] for _ in items]
     good = [j for j, r in enumerate(read) if r["image"] is not None]
     for shape in sorted({read[j]["image"].shape for j in good}):
         same = [j for j in good if read[j]["image"].shape == shape]
-        images, wanted = np.stack([read[j]["image"] for j in same]), [int(targets[own[j]]) for j in same]
+        images, wanted = np.stack([read[j]["image"] for j in same]), targets[same].tolist()
         answers = look(model, layer, images, wanted)
         if method:
             _replace_maps(model, method, images, wanted, answers)
@@ -183,10 +180,10 @@ def look(model: Model, layer: str | None, images: Any, targets: Sequence[int]) -
     for start in range(0, len(images), model.batch_size):
         part = images[start : start + model.batch_size]
         own = list(targets[start : start + model.batch_size])
-        top = _Heard(TopKObjective(head=model.head))
+        top = _Recorded(TopKObjective(head=model.head))
         true = ClassObjective("true class", ((1.0, tuple(max(t, 0) for t in own)),), head=model.head)
-        values, (gradient, slope_true) = model.gradients(part, [top, true], wrt=layer)
-        a, g, h = to_numpy(values), to_numpy(gradient), to_numpy(slope_true)
+        values, (gradient, gradient_true) = model.gradients(part, [top, true], wrt=layer)
+        a, g, h = to_numpy(values), to_numpy(gradient), to_numpy(gradient_true)
         logits = to_numpy(class_logits(top.logits[0], model.head)).astype(np.float32)
         used = (a * g).mean((1, 2)).astype(np.float16)
         for i in range(len(part)):

@@ -88,3 +88,8 @@ def bootstrap_mean(values: npt.NDArray[np.float64], seed: int = 0, draws: int = 
     draw = np.random.default_rng(seed)
     means = [float(v[draw.integers(0, len(v), len(v))].mean()) for _ in range(draws)]
     return float(np.quantile(means, 0.025)), float(np.quantile(means, 0.975))
+
+
+def spread(rows: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.int64]:
+    """Return at most `most` rows, evenly from all of them."""
+    return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).astype(int)]

@@ -180,19 +180,3 @@ JAPANESE: Mapping[str, str] = {
 }  # fmt: skip
 
 LANGUAGES: Mapping[str, Mapping[str, str]] = {"en": ENGLISH, "ja": JAPANESE}
-
-
-def place_of(box: tuple[float, float, float, float]) -> str:
-    """Return the key of the words for where a box (left, top, right, bottom; in fractions of the image) lies."""
-    left, top, right, bottom = box
-    if right - left > 0.8 and bottom - top > 0.8:
-        return "around"
-    x, y = (left + right) / 2, (top + bottom) / 2
-    column = 0 if x < 0.38 else 2 if x > 0.62 else 1
-    row = 0 if y < 0.38 else 2 if y > 0.62 else 1
-    names = (
-        ("top_left", "top_middle", "top_right"),
-        ("left", "center", "right"),
-        ("bottom_left", "bottom_middle", "bottom_right"),
-    )
-    return names[row][column]

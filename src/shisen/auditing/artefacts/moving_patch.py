@@ -1,22 +1,25 @@
-"""Patches that wander: the same look at another place in each image of a class.
+"""A patch that moves: the same look at another position in each image of a class.
 
 Images are reduced to cells, windows of 4 × 4 cells are described by their colors. The windows of a class that stand
 out (rare color, unlike what surrounds them) are sought everywhere in the other images; a window that comes back in
-many images of the class and not elsewhere is a wandering patch. The images are
-then laid over each other at the places found, and the overlay is taken apart as for patches that keep their place.
+many images of the class and not elsewhere is a moving patch. The images are then laid over each other at the positions
+found, and the overlay is taken apart as for patches that keep their position.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from .matched_filter import NOISE, apart
-from .statistics import log_enrichment
+from ..compositing import SOLID, filled, with_rim
+from ..matched_filter import NOISE, apart
+from ..statistics import log_enrichment, spread
+from .base import Candidate, Evidence, Images, Intervention, box_of, searched_candidate
+from .fixed_patch import FixedPatch, overlaid
 
 Floats = npt.NDArray[np.float32]
 CELLS = (3, 5)  # sides of a cell, in pixels of the canvas
@@ -24,15 +27,13 @@ WIDE = 4  # cells a window has on a side
 SEEDS = 6  # windows that stand out, for each image
 LOOKED = 40, 120  # images of the class and of the others that are compared
 MARGIN = 8  # pixels around a window that may belong to the patch
-SOLID = 0.35  # least opacity of a pixel of a patch
-FAINT = 0.1  # the same on its rim
 NEARER = 2.0  # how much nearer members must be to each other's window than images of other classes
 LEVEL = 0.01  # of the association with the class; what is proposed by chance, the intervention refutes
 
 
 @dataclass(frozen=True)
 class Roaming:
-    """A look that wanders.
+    """A look that moves.
 
     Attributes:
         template: `(s, s, 3)` in levels of 255.
@@ -51,14 +52,95 @@ class Roaming:
     p: float
 
 
+@dataclass(frozen=True, eq=False)
+class MovingPatch:
+    """A patch at changing positions.
+
+    Attributes:
+        template: `(K, K, 3)` in levels of 255, at one of its positions.
+        alpha: `(K, K)` opacity in [0, 1].
+        offsets: how far down and to the right of that position each member has it.
+    """
+
+    template: Floats
+    alpha: Floats
+    offsets: Mapping[int, tuple[int, int]]
+    kind: str = "moving_patch"
+    direction: int = 0
+    least_effect: ClassVar[float] = FixedPatch.least_effect
+    control_words: ClassVar[str] = FixedPatch.control_words
+
+    def at(self, row: int) -> tuple[Floats, Floats]:
+        """Return template and opacity where an image has it, or where one of the members has it."""
+        every = tuple(self.offsets.values())
+        offset = self.offsets.get(row, every[(7 * row + 3) % len(every)])
+        return moved(self.template, offset), moved(self.alpha, offset)
+
+    def mask_in(self, row: int) -> npt.NDArray[np.bool_]:
+        """Where an image has it."""
+        return np.asarray(self.at(row)[1] >= SOLID)
+
+    def describe(self) -> dict[str, Any]:
+        """Return plain values."""
+        mask = self.alpha >= SOLID
+        return {
+            "box": [float(v) for v in box_of(mask)],
+            "area": float(mask.mean()),
+            "template": int(self.template[mask].sum()),
+        }
+
+    def words(self) -> tuple[str, Mapping[str, str]]:
+        """Return the key of its name in words."""
+        return "wandering", {}
+
+    @classmethod
+    def propose(cls, evidence: Evidence, label: int, found: Sequence[Candidate]) -> list[Candidate]:
+        """Return the candidates so far, and the patch of the class that moves, if there is one."""
+        known = [
+            (filled(c.artefact.alpha) >= SOLID, {int(i) for i in np.flatnonzero(np.isin(evidence.sampled, c.members))})
+            for c in found
+            if isinstance(c.artefact, FixedPatch)
+        ]
+        one = roaming(evidence.canvases, evidence.labels[evidence.sampled], label, known)
+        if one is None:
+            return list(found)
+        rows = [int(evidence.sampled[i]) for i in one.rows]
+        return [*found, searched_candidate(evidence, label, cls.laid_out(one, evidence.canvases.shape[1], rows), rows)]
+
+    @classmethod
+    def laid_out(cls, one: Roaming, side: int, rows: Sequence[int]) -> MovingPatch:
+        """Return the patch on a canvas: at its first position that is wholly inside, else at the nearest that is."""
+        size = one.alpha.shape[0]
+        inside = [c for c in one.corners if min(c) >= 0 and max(c) + size <= side]
+        y, x = inside[0] if inside else (min(max(v, 0), side - size) for v in one.corners[0])
+        template, alpha = np.zeros((side, side, 3), np.float32), np.zeros((side, side), np.float32)
+        template[y : y + size, x : x + size], alpha[y : y + size, x : x + size] = one.template, one.alpha
+        return cls(template, alpha, {r: (a - y, b - x) for r, (a, b) in zip(rows, one.corners, strict=True)})
+
+    def intervention(self, candidate: Candidate, images: Images) -> Intervention:
+        """Return how to put the patch where one of its members has it."""
+        return overlaid(self.at, self.mask_in, candidate, images, moves=True)
+
+
+def moved(values: Floats, offset: tuple[int, int]) -> Floats:
+    """Return an array moved down and to the right; what leaves it is gone, what enters is zero."""
+    out = np.zeros_like(values)
+    (dy, dx), (h, w) = offset, values.shape[:2]
+    if abs(dy) < h and abs(dx) < w:
+        out[max(dy, 0) : h + min(dy, 0), max(dx, 0) : w + min(dx, 0)] = values[
+            max(-dy, 0) : h + min(-dy, 0), max(-dx, 0) : w + min(-dx, 0)
+        ]
+    return out
+
+
 Known = tuple[npt.NDArray[np.bool_], set[int]]
-"""Where a patch that keeps its place lies, `(K, K)`, and the images that carry it."""
+"""Where a patch that keeps its position lies, `(K, K)`, and the images that have it."""
 
 
 def roaming(
     canvases: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], label: int, known: list[Known]
 ) -> Roaming | None:
-    """Return the look that comes back at changing places in a class most surprisingly, or None.
+    """Return the look that comes back at changing positions in a class most surprisingly, or None.
 
     Args:
         canvases: `(n, K, K, 3)`.
@@ -66,8 +148,8 @@ def roaming(
         label: the class.
         known: patches that have been found already; they are not found again.
     """
-    inside = _spread(np.flatnonzero(labels == label), LOOKED[0])
-    outside = _spread(np.flatnonzero(labels != label), LOOKED[1])
+    inside = spread(np.flatnonzero(labels == label), LOOKED[0])
+    outside = spread(np.flatnonzero(labels != label), LOOKED[1])
     if len(inside) < 6 or len(outside) < 12:
         return None
     rows = np.concatenate([inside, outside])
@@ -89,12 +171,12 @@ def roaming(
     if best is None:
         return None
     _, cell, chosen, corners = best
-    group = (rows[chosen], corners[chosen], cell * WIDE)
-    return _taken_apart(canvases, labels == label, group, _chance(chosen, own))
+    p = _chance(chosen, own)
+    return _taken_apart(canvases, labels == label, rows[chosen], corners[chosen], side=cell * WIDE, p=p)
 
 
 def _held(rows: npt.NDArray[np.int64], middles: npt.NDArray[np.int64], known: list[Known]) -> bool:
-    """Return whether most windows lie on a patch that keeps its place, in images that carry it."""
+    """Return whether most windows lie on a patch that keeps its position, in images that have it."""
     on = [[int(r) in members and bool(mask[y, x]) for r, (y, x) in zip(rows, middles, strict=True)]
           for mask, members in known]  # fmt: skip
     return any(np.mean(one) > 0.4 for one in on)
@@ -103,10 +185,6 @@ def _held(rows: npt.NDArray[np.int64], middles: npt.NDArray[np.int64], known: li
 def _chance(chosen: npt.NDArray[np.bool_], own: npt.NDArray[np.bool_]) -> float:
     counts = np.array([(chosen & own).sum()]), np.array([chosen.sum()])
     return float(np.exp(log_enrichment(counts[0], int(own.sum()), counts[1], len(own))[0]))
-
-
-def _spread(rows: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.int64]:
-    return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).astype(int)]
 
 
 def _windows(canvases: npt.NDArray[np.uint8], cell: int) -> tuple[Floats, int]:
@@ -172,39 +250,32 @@ def _crops(canvases: npt.NDArray[np.uint8], corners: npt.NDArray[np.int64], side
     return out
 
 
-def with_rim(alpha: Floats, raw: npt.NDArray[np.floating[Any]], chance: float) -> Floats:
-    """Return the opacity with that of the pixels around the patch, which the thing may cover in part.
-
-    Args:
-        alpha: opacity of the patch, 0 elsewhere.
-        raw: estimated opacity everywhere.
-        chance: what chance alone makes of an opacity of 0; less is left out.
-    """
-    from scipy import ndimage
-
-    rim = ndimage.binary_dilation(alpha > 0, np.ones((3, 3))) & (alpha == 0) & (raw >= max(FAINT, chance))
-    return np.asarray(np.where(rim, raw, alpha), dtype=np.float32)
-
-
-def _taken_apart(canvases: npt.NDArray[np.uint8], own: Any, group: tuple[Any, Any, int], p: float) -> Roaming | None:
+def _taken_apart(
+    canvases: npt.NDArray[np.uint8],
+    own: npt.NDArray[np.bool_],
+    rows: npt.NDArray[np.int64],
+    corners: npt.NDArray[np.int64],
+    *,
+    side: int,
+    p: float,
+) -> Roaming | None:
     """Lay the images over each other, align them, and separate overlay from background."""
     from scipy import ndimage
 
-    rows, corners, side = group
     corners, wide = corners - MARGIN, side + 2 * MARGIN
     for _ in range(3):
         crops = _crops(canvases[rows], corners, wide)
         mean = np.median(crops, 0)
         for i in range(len(rows)):
             shifts = [(dy, dx) for dy in range(-3, 4) for dx in range(-3, 4)]
-            moved = np.stack([_crops(canvases[rows[i]][None], (corners[i] + s)[None], wide)[0] for s in shifts])
+            shifted = np.stack([_crops(canvases[rows[i]][None], (corners[i] + s)[None], wide)[0] for s in shifts])
             middle = slice(MARGIN - 3, -MARGIN + 3)
-            error = np.mean(np.square(moved - mean)[:, middle, middle], (1, 2, 3))
+            error = np.mean(np.square(shifted - mean)[:, middle, middle], (1, 2, 3))
             corners[i] = corners[i] + np.asarray(shifts[int(np.argmin(error))])
     crops = _crops(canvases[rows], corners, wide)
     natural = canvases[:: max(1, len(canvases) // 200)].astype(np.float32).std(0).mean() + NOISE
-    spread = np.median(np.abs(crops - np.median(crops, 0)), 0).mean(-1) * 1.4826
-    raw = np.clip(1.0 - spread / natural, 0, 1).astype(np.float32)
+    deviation = np.median(np.abs(crops - np.median(crops, 0)), 0).mean(-1) * 1.4826
+    raw = np.clip(1.0 - deviation / natural, 0, 1).astype(np.float32)
     center = slice(wide // 2 - 2, wide // 2 + 2)
     pieces, _ = ndimage.label(raw >= max(SOLID, 0.6 * float(raw[center, center].mean())))
     middle_piece = pieces[MARGIN:-MARGIN, MARGIN:-MARGIN]

@@ -1,13 +1,13 @@
-"""Common patches: parts that many images of a class share at one place, and images of other classes do not.
+"""Search for common patches: what many images of a class have at one position, and images of other classes do not.
 
-Objectives. Windows of the fine detail (image minus its local mean) are compared between images at the same place; two
+Seeds. Windows of the fine detail (image minus its local mean) are compared between images at the same place; two
 images that carry the same thing correlate there, others do not. The surprise of an image and a window is
 
     s = k · log((k/n) / ((o + 1)/(m + 1)))
 
 for k among n images of the class and o among m others that correlate with it.
 
-Groups. Who carries what the group has in common is found by a matched filter, see `matching`.
+Groups. Who carries what the group has in common is found by a matched filter, see `matched_filter`.
 
 Overlay. Over the group, an overlay x = α·t + (1 − α)·b lowers the spread of each pixel to (1 − α) times the spread it
 has elsewhere; so α = 1 − sd(group)/sd(others), and t follows from the means. The patch is where α is high, connected
@@ -17,17 +17,14 @@ color is that of the pixels next to it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from .compositing import filled
+from .compositing import SOLID, with_rim
 from .matched_filter import NOISE, apart, box_mean, detail, gathered, likeness, matched
-from .moving_patch import SOLID, roaming, with_rim
-from .statistics import log_enrichment
+from .statistics import log_enrichment, spread
 
 Floats = npt.NDArray[np.float32]
 Window = tuple[int, int, int, int]
@@ -42,46 +39,40 @@ TRIED = 8  # groups, for each patch wanted
 
 
 @dataclass(frozen=True)
+class Background:
+    """How the images of other classes vary: `(h, w)` standard deviation and `(h, w, 3)` mean of each pixel."""
+
+    deviation: Floats
+    mean: Floats
+
+    @classmethod
+    def of(cls, images: Floats) -> Background:
+        """Return that of images `(n, h, w, 3)`."""
+        return cls(images.std(0).mean(-1) + 4.0, images.mean(0))
+
+
+@dataclass(frozen=True)
 class Patch:
     """A common patch of a class.
 
     Attributes:
-        label: class number.
         template: `(K, K, 3)` in levels of 255.
         alpha: `(K, K)` opacity in [0, 1], below `SOLID` on the rim, 0 outside of the patch.
         members: rows of the canvases that carry it, in any class, likeliest first.
         inside: how many members are of the class.
         score: how far the members stand apart, in standard deviations.
-        offsets: for a patch that wanders, how far down and to the right of the template's place each member has it.
     """
 
-    label: int
     template: Floats
     alpha: Floats
     members: tuple[int, ...]
     inside: int
-    score: float
-    offsets: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    score: float = 0.0
 
     @property
     def mask(self) -> npt.NDArray[np.bool_]:
         """Where the patch is."""
         return np.asarray(self.alpha >= SOLID)
-
-    def at(self, row: int) -> tuple[Floats, Floats]:
-        """Return template and opacity where an image has the patch, or where it is put for one that has none.
-
-        A patch that wanders is put where one of its members has it.
-        """
-        if not self.offsets:
-            return self.template, self.alpha
-        places = tuple(self.offsets.values())
-        offset = self.offsets.get(row, places[(7 * row + 3) % len(places)])
-        return moved(self.template, offset), moved(self.alpha, offset)
-
-    def mask_in(self, row: int) -> npt.NDArray[np.bool_]:
-        """Where an image has the patch."""
-        return np.asarray(self.at(row)[1] >= SOLID)
 
 
 def common_patches(
@@ -95,18 +86,17 @@ def common_patches(
         label: the class.
         most: how many.
     """
-    inside = _spread(np.flatnonzero(labels == label), LARGEST)
-    outside = _spread(np.flatnonzero(labels != label), OTHERS)
+    inside = spread(np.flatnonzero(labels == label), LARGEST)
+    outside = spread(np.flatnonzero(labels != label), OTHERS)
     if len(inside) < 4 or len(outside) < 4:
         return []
     fine = detail(canvases[np.concatenate([inside, outside])])
-    values = canvases[outside].astype(np.float32)
-    background = values.std(0).mean(-1) + 4.0, values.mean(0)
+    background = Background.of(canvases[outside].astype(np.float32))
     found: list[Patch] = []
     for score, window, group in _groups(fine, len(inside), TRIED * most)[: 3 * most]:
-        patch = _grown(canvases, labels, label, (inside[list(group)], window, score), background)
+        patch = _grown(canvases, labels == label, inside[list(group)], window, background)
         if patch is not None and not any(_same(patch, other) for other in found):
-            found.append(patch)
+            found.append(replace(patch, score=score))
             if len(found) == most:
                 break
     return found
@@ -149,11 +139,6 @@ def _alike(a: set[int], b: set[int]) -> bool:
     return len(a & b) > 0.5 * len(a | b)
 
 
-def _spread(rows: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.int64]:
-    """Return at most so many rows, evenly from the whole."""
-    return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).astype(int)]
-
-
 def _seeds(fine: Floats, n: int) -> list[tuple[float, int, Window, tuple[int, ...]]]:
     """Return `(surprise, image, window, group)` for the best image of every window."""
     found = []
@@ -184,53 +169,52 @@ def _places(length: int, side: int) -> list[int]:
 
 def _grown(
     canvases: npt.NDArray[np.uint8],
-    labels: npt.NDArray[np.int64],
-    label: int,
-    seed: tuple[npt.NDArray[np.int64], Window, float],
-    background: tuple[Floats, Floats],
+    own: npt.NDArray[np.bool_],
+    members: npt.NDArray[np.int64],
+    window: Window,
+    background: Background,
 ) -> Patch | None:
-    """Return the patch that a group of images shares around a window: opacity, template, and all who carry it."""
-    members, window, score = seed
-    own = labels == label
+    """Return the patch that a group of images has around a window: opacity, template, and all who carry it."""
     for _ in range(2):
         if len(members) < 3:
             return None
-        made = _overlay(canvases, np.flatnonzero(own), members, (window, background))
+        made = _overlay(canvases, np.flatnonzero(own), members, window, background)
         if made is None:
             return None
         template, alpha = made
-        carried, scores = _carriers(canvases, own, members, made, background)
+        carried, scores = _affected(canvases, own, members, made, background)
         members = np.flatnonzero(carried & own)
     count, n, m = len(members), int(own.sum()), int((~own).sum())
     if count < 3 or count / n <= 1.5 * (int(carried.sum()) - count) / m:
         return None
     ranked = np.argsort(-scores, kind="stable")
-    return Patch(label, template, alpha, tuple(int(i) for i in ranked if carried[i]), count, score)
+    return Patch(template, alpha, tuple(int(i) for i in ranked if carried[i]), count)
 
 
 def _overlay(
     canvases: npt.NDArray[np.uint8],
     own: npt.NDArray[np.int64],
     members: npt.NDArray[np.int64],
-    around: tuple[Window, tuple[Floats, Floats]],
+    where: Window,
+    background: Background,
 ) -> tuple[Floats, Floats] | None:
     """Return `(template, alpha)` of what the members share, connected with the window; None if there is too little."""
     from scipy import ndimage, stats
 
-    (y, x, high, wide), (natural, usual) = around
+    (y, x, high, wide), natural, usual = where, background.deviation, background.mean
     window = np.zeros(natural.shape, bool)
     window[y : y + high, x : x + wide] = True
-    group = canvases[_spread(members, LARGEST)].astype(np.float32)
+    group = canvases[spread(members, LARGEST)].astype(np.float32)
     small = np.sqrt(len(group) / (len(group) - 1))
     # the fewer images, the lower a spread that chance alone gives
     chance = 1.0 - float(np.sqrt(stats.chi2.ppf(0.01, len(group) - 1) / (len(group) - 1)))
     least = max(SOLID, chance)
-    spread = natural
+    deviation = natural
     rest = np.setdiff1d(own, members)
     if len(rest) >= 8:  # what all images of the class have in common is no patch of the group
-        own_spread = canvases[_spread(rest, LARGEST)].astype(np.float32).std(0).mean(-1) + 4.0
-        spread = np.minimum(natural, own_spread)
-    raw = np.clip(1.0 - small * group.std(0).mean(-1) / spread, 0.0, 1.0)
+        own_deviation = canvases[spread(rest, LARGEST)].astype(np.float32).std(0).mean(-1) + 4.0
+        deviation = np.minimum(natural, own_deviation)
+    raw = np.clip(1.0 - small * group.std(0).mean(-1) / deviation, 0.0, 1.0)
     solid = (raw >= least) & (box_mean((raw >= least)[None].astype(np.float32), 3)[0] >= 2.9 / 9)
     pieces, _ = ndimage.label(ndimage.binary_dilation(solid, np.ones((3, 3))), np.ones((3, 3)))
     keep = np.unique(pieces[window & solid])
@@ -247,10 +231,14 @@ def _overlay(
     return template, alpha
 
 
-def _carriers(
-    canvases: npt.NDArray[np.uint8], own: Any, members: npt.NDArray[np.int64], made: Any, background: Any
-) -> Any:
-    """Return which images, of any class, carry the patch, by its colors or by its fine detail, and how clearly.
+def _affected(
+    canvases: npt.NDArray[np.uint8],
+    own: npt.NDArray[np.bool_],
+    members: npt.NDArray[np.int64],
+    made: tuple[Floats, Floats],
+    background: Background,
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
+    """Return which images, of any class, have the patch, by its colors or by its fine detail, and how clearly.
 
     By color: how much likelier an image is with the patch on it, Σ (x − μ)²/2σ² − (x − e)²/2s² + log σ/s with
     e = α·t + (1 − α)·μ and s² = ((1 − α)σ)² + noise². Opaque things are told apart better that way, thin or varying
@@ -258,7 +246,7 @@ def _carriers(
     """
     from scipy import ndimage
 
-    (template, alpha), (natural, usual) = made, background
+    (template, alpha), natural, usual = made, background.deviation, background.mean
     where = alpha >= SOLID
     a, sd, mean = alpha[where][:, None], natural[where][:, None], usual[where]
     expected, left = a * template[where] + (1 - a) * mean, np.sqrt(np.square((1 - a) * sd) + NOISE**2)
@@ -280,52 +268,28 @@ def _carriers(
     return (by_color, color) if told[0] < told[1] else (by_detail, look)
 
 
-def wandering_patch(
-    canvases: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], label: int, known: Sequence[Patch]
-) -> Patch | None:
-    """Return the most surprising patch of a class that changes its place, or None; `known` keep theirs."""
-    found = roaming(canvases, labels, label, [(filled(p.alpha) >= SOLID, set(p.members)) for p in known])
-    if found is None:
-        return None
-    side, size = canvases.shape[1], found.alpha.shape[0]
-    # the template lies at its first place that is wholly inside, else at the nearest place that is
-    inside = [c for c in found.corners if min(c) >= 0 and max(c) + size <= side]
-    y, x = inside[0] if inside else (min(max(v, 0), side - size) for v in found.corners[0])
-    template, alpha = np.zeros((side, side, 3), np.float32), np.zeros((side, side), np.float32)
-    template[y : y + size, x : x + size], alpha[y : y + size, x : x + size] = found.template, found.alpha
-    offsets = {r: (a - y, b - x) for r, (a, b) in zip(found.rows, found.corners, strict=True)}
-    return Patch(label, template, alpha, found.rows, found.inside, -float(np.log(found.p)), offsets)
-
-
-def moved(values: Floats, offset: tuple[int, int]) -> Floats:
-    """Return an array moved down and to the right; what leaves it is gone, what enters is zero."""
-    out = np.zeros_like(values)
-    (dy, dx), (h, w) = offset, values.shape[:2]
-    if abs(dy) < h and abs(dx) < w:
-        out[max(dy, 0) : h + min(dy, 0), max(dx, 0) : w + min(dx, 0)] = values[
-            max(-dy, 0) : h + min(-dy, 0), max(-dx, 0) : w + min(-dx, 0)
-        ]
-    return out
-
-
-def at_own_size(canvases: npt.NDArray[np.uint8], groups: tuple[int, int], patch: Patch) -> tuple[Floats, Floats] | None:
-    """Return template and opacity of a patch that keeps its place, taken from finer images; None if it is not seen.
+def at_own_size(
+    canvases: npt.NDArray[np.uint8], mask: npt.NDArray[np.bool_], *, members: int, rest: int
+) -> tuple[Floats, Floats] | None:
+    """Return template and opacity of a patch that keeps its position, taken from finer images; None if it is not seen.
 
     Args:
         canvases: `(n, h, w, 3)`: images of the class that carry it, others of the class, images of other classes.
-        groups: how many the first and the second are.
-        patch: as found on small copies.
+        mask: `(K, K)`, where the patch was found on small copies.
+        members: how many images carry it.
+        rest: how many other images of the class there are.
+
+    Returns:
+        Template `(h, w, 3)` in levels of 255, and opacity `(h, w)` in [0, 1].
     """
-    first, second = groups
     high, wide = canvases.shape[1:3]
-    ys, xs = np.nonzero(patch.mask)
-    scale = np.array([high, wide]) / patch.mask.shape
+    ys, xs = np.nonzero(mask)
+    scale = np.array([high, wide]) / mask.shape
     top, left = (np.array([ys.min(), xs.min()]) * scale).astype(int)
     below, right = np.ceil((np.array([ys.max(), xs.max()]) + 1) * scale).astype(int)
-    others = canvases[first + second :].astype(np.float32)
-    background = others.std(0).mean(-1) + 4.0, others.mean(0)
-    own, members = np.arange(first + second), np.arange(first)
-    made = _overlay(canvases, own, members, ((int(top), int(left), int(below - top), int(right - left)), background))
+    others = canvases[members + rest :].astype(np.float32)
+    window = (int(top), int(left), int(below - top), int(right - left))
+    made = _overlay(canvases, np.arange(members + rest), np.arange(members), window, Background.of(others))
     if made is None:
         return None
     near = np.zeros((high, wide), bool)

@@ -1,0 +1,33 @@
+"""Kinds of artefacts, one file each: it proposes candidates, puts them on images, takes them off and names them."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+
+from .base import Artefact
+from .fixed_patch import FixedPatch
+from .moving_patch import MovingPatch
+from .property import GlobalProperty
+from .text_overlay import TextOverlay
+
+GROUP = "shisen.artefacts"
+"""Entry points of other packages: each names a class that follows `Artefact`."""
+
+REGISTERED: list[type[Artefact]] = [FixedPatch, MovingPatch, TextOverlay, GlobalProperty]
+_loaded: set[str] = set()
+
+
+def register(kind: type[Artefact]) -> type[Artefact]:
+    """Add a kind of artefact; it proposes after those that are there. Usable as a decorator."""
+    if kind not in REGISTERED:
+        REGISTERED.append(kind)
+    return kind
+
+
+def kinds() -> tuple[type[Artefact], ...]:
+    """Return all kinds, those of other packages included, in the order in which they propose."""
+    for point in entry_points(group=GROUP):
+        if point.value not in _loaded:
+            _loaded.add(point.value)
+            register(point.load())
+    return tuple(REGISTERED)

@@ -1,0 +1,207 @@
+"""What every kind of artefact is: it proposes candidates, is put on images and taken off, and is described."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from ..statistics import enrichment
+
+if TYPE_CHECKING:
+    from ...models.model import Model
+
+Pixels8 = npt.NDArray[np.uint8]
+Labels = npt.NDArray[np.int64]
+Alter = Callable[[Pixels8, int], Pixels8]
+"""From the pixels of an image and its row to altered pixels."""
+
+SEARCHED = 200.0
+"""Windows and groups among which a common patch was chosen: its p-value is multiplied by this."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What candidates are proposed from.
+
+    Attributes:
+        labels: `(n,)` class number of every row, −1 for none.
+        canvases: `(m, K, K, 3)` small copies of the images in `sampled`.
+        sampled: `(m,)` their rows.
+        properties: `(n, properties)`.
+        read: from a row to the pixels `(h, w, 3)` of the image; None where only the small copies are there.
+    """
+
+    labels: Labels
+    canvases: npt.NDArray[np.uint8]
+    sampled: npt.NDArray[np.int64]
+    properties: npt.NDArray[np.float64]
+    read: Callable[[int], Pixels8] | None = None
+
+
+@dataclass(frozen=True)
+class Images:
+    """What interventions are made on.
+
+    Attributes:
+        model: the audited network.
+        paths: files.
+        labels: `(n,)` class numbers, −1 for images that are left out.
+        probabilities: `(n, classes)` of the images as they are.
+        controls: `(m, K, K, 3)` small copies of images to fill control patches from.
+        control_rows: `(m,)` their rows.
+    """
+
+    model: Model
+    paths: Sequence[str]
+    labels: Labels
+    probabilities: npt.NDArray[np.float64]
+    controls: npt.NDArray[np.uint8]
+    control_rows: npt.NDArray[np.int64]
+
+    def read(self, row: int) -> Pixels8:
+        """Return the pixels `(h, w, 3)` of an image."""
+        pixels: Pixels8 = self.model.read(self.paths[row]).pixels
+        return pixels
+
+
+@dataclass(frozen=True)
+class Intervention:
+    """How images are given an artefact, and how it is taken off.
+
+    Attributes:
+        apply: gives an image the artefact; None where that cannot be done.
+        remove: takes it off an image that has it; None where that cannot be done.
+        control: gives an image a matched control; None for the image as it is.
+        strength: how strongly a property is put on, as its `alter` takes it.
+        reduce: whether images far larger than the network's input may be reduced first.
+    """
+
+    apply: Alter | None = None
+    remove: Alter | None = None
+    control: Alter | None = None
+    strength: float = 0.0
+    reduce: bool = False
+
+
+class Artefact(Protocol):
+    """One artefact of a kind; the class itself proposes candidates.
+
+    Attributes:
+        kind: name of the kind, or of the property.
+        direction: +1 for more, −1 for less of a property; 0 for what is there or not.
+        least_effect: fraction of other images whose prediction must turn for it to count as used.
+        control_words: key of the words for its control.
+    """
+
+    least_effect: ClassVar[float]
+    control_words: ClassVar[str]
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def direction(self) -> int: ...
+
+    @classmethod
+    def propose(cls, evidence: Evidence, label: int, found: Sequence[Candidate]) -> list[Candidate]:
+        """Return the candidates of a class: those `found` by earlier kinds, and those of this kind.
+
+        One that this kind describes better is put in the place of the one that was found.
+        """
+        ...
+
+    def intervention(self, candidate: Candidate, images: Images) -> Intervention:
+        """Return how to put it on images and take it off them."""
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """Return plain values for the record and for the names of cached work."""
+        ...
+
+    def words(self) -> tuple[str, Mapping[str, str]]:
+        """Return the key of its name in words, and the keys of the words that are filled in."""
+        ...
+
+    def mask_in(self, row: int) -> npt.NDArray[np.bool_] | None:
+        """Return where an image has it, `(K, K)`; None for the whole image."""
+        ...
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An artefact that goes with a class, before it is known whether the model uses it.
+
+    Attributes:
+        artefact: what it is.
+        label: class number.
+        members: rows of the images of any class that have it, those that have most of it first.
+        inside: how many of them are of the class.
+        p: of its association with the label, corrected for the search.
+    """
+
+    artefact: Artefact
+    label: int
+    members: tuple[int, ...]
+    inside: int
+    p: float
+
+    @property
+    def kind(self) -> str:
+        """Name of the artefact's kind."""
+        return self.artefact.kind
+
+    def describe(self) -> dict[str, Any]:
+        """Return the candidate as plain values, for the record and for the names of cached work."""
+        return {
+            "kind": self.kind,
+            "label": self.label,
+            "members": list(self.members),
+            "inside": self.inside,
+            "p": self.p,
+            **self.artefact.describe(),
+        }
+
+
+def searched_candidate(evidence: Evidence, label: int, artefact: Artefact, members: Sequence[int]) -> Candidate:
+    """Return the candidate of a patch that was found among the small copies.
+
+    Args:
+        evidence: what it was found in.
+        label: class number.
+        artefact: the patch.
+        members: rows of the images that carry it, likeliest first.
+
+    Returns:
+        A candidate whose p-value is corrected for the windows and groups that were searched.
+    """
+    inside = int((evidence.labels[list(members)] == label).sum())
+    group = int((evidence.labels[evidence.sampled] == label).sum())
+    p = min(1.0, SEARCHED * enrichment(inside, group, len(members), len(evidence.sampled)))
+    return Candidate(artefact, label, tuple(members), inside, p)
+
+
+def box_of(mask: npt.NDArray[np.bool_]) -> tuple[float, float, float, float]:
+    """Return left, top, right and bottom of a mask `(K, K)`, in fractions of the image."""
+    ys, xs = np.nonzero(mask)
+    high, wide = mask.shape
+    return xs.min() / wide, ys.min() / high, (xs.max() + 1) / wide, (ys.max() + 1) / high
+
+
+def position_of(box: tuple[float, float, float, float]) -> str:
+    """Return the key of the words for where a box (left, top, right, bottom; in fractions of the image) lies."""
+    left, top, right, bottom = box
+    if right - left > 0.8 and bottom - top > 0.8:
+        return "around"
+    x, y = (left + right) / 2, (top + bottom) / 2
+    column = 0 if x < 0.38 else 2 if x > 0.62 else 1
+    row = 0 if y < 0.38 else 2 if y > 0.62 else 1
+    names = (
+        ("top_left", "top_middle", "top_right"),
+        ("left", "center", "right"),
+        ("bottom_left", "bottom_middle", "bottom_right"),
+    )
+    return names[row][column]
