@@ -46,13 +46,15 @@ def test_boundary_connectivity_grows_with_the_root_of_the_area() -> None:
     assert degree[20, 30] == pytest.approx((1 - touching) / 0.75**0.5, abs=0.04)
 
 
-def test_clusters_go_by_features_and_half_as_much_by_maps() -> None:
+def test_maps_alone_make_no_clusters() -> None:
     draw = np.random.default_rng(0)
-    n, group = 60, np.repeat([0, 1], 30)
-    features = np.eye(2)[group] + draw.normal(0, 0.02, (n, 2))
-    angle = draw.uniform(0, np.pi / 2, n)  # at ten times the weight, gaps in it would tear the groups apart
-    maps = np.stack([np.cos(angle), np.sin(angle)], 1)
+    features = draw.normal(0, 1, (60, 6))
+    maps = np.eye(2)[np.repeat([0, 1], 30)]  # at ten times the weight, they would decide
     found = clusters(features.astype(np.float32), maps.astype(np.float32))
+    assert sorted(found) != [tuple(range(30)), tuple(range(30, 60))]
+    features = np.eye(6)[np.repeat([0, 1], 30)] + draw.normal(0, 0.05, (60, 6))
+    maps = draw.normal(0, 1, (60, 6))
+    found = clusters(features.astype(np.float32), np.abs(maps).astype(np.float32))
     assert sorted(found) == [tuple(range(30)), tuple(range(30, 60))]
 
 
