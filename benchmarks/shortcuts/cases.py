@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 import numpy as np
+from lot import ALL
 from plants import PLANTS, Plant
 
 LABELS = ("buildings", "forest", "glacier", "mountain", "sea", "street")
@@ -30,7 +31,7 @@ class Planted:
 
     def make(self) -> Plant:
         """Return the artefact with its words, colors and place."""
-        return PLANTS[self.plant](draw_for(self.seed))
+        return ALL[self.plant](draw_for(self.seed))
 
 
 @dataclass(frozen=True)
