@@ -95,7 +95,7 @@ def scan_images(
         read = [next(stream) for _ in items[own]]
         rows.write(part, _part(model, items[own], targets[own], read, layer=layer, method=method))
         done += len(read)
-        progress(done, len(items, N_("Looking at images")))
+        progress(done, len(items), N_("Looking at images"))
 
 
 def _read(model: Model, item: Item) -> dict[str, Any]:

@@ -74,7 +74,7 @@ def tested(model: Model, scan: Scan, proposals: Sequence[Candidate], progress: P
     pairs: list[tuple[Candidate, Effect | None]] = []
     for number, candidate in enumerate(proposals):
         pairs.append((candidate, _effect(candidate, images, scan.rows.folder)))
-        progress(number + 1, len(proposals, N_("Intervening")))
+        progress(number + 1, len(proposals), N_("Intervening"))
     used = [f.candidate for f in findings(pairs) if f.used]
     for number, (candidate, effect) in enumerate(pairs):
         held = affected(used, candidate.label, scan.usable)
