@@ -29,11 +29,12 @@ from PIL import Image
 
 import shisen
 from shisen import registry
+from shisen._core.io import write_file
 from shisen._core.prefetch import prefetched
 from shisen.api import explain_each, saved_each
 from shisen.explaining import Ready, explain_batch, resolve_objective
 from shisen.models.sources import find_images
-from shisen.viz.files import save_image, to_json, write_atomically
+from shisen.viz.files import save_image, to_json
 
 PORTION = 50
 
@@ -96,7 +97,7 @@ def stages(model: Any, photos: list[str], out: Path, suffix: str) -> dict[str, f
             drawn, file = timed("colored and blended", one.overlay), out / f"{i}{suffix}"
             timed("coded and written", save_image, drawn, file)
             words = timed("JSON", lambda one=one: to_json(one.manifest({})).encode())
-            timed("JSON written", write_atomically, file.with_suffix(".json"), words)
+            timed("JSON written", write_file, file.with_suffix(".json"), words)
     return spent
 
 

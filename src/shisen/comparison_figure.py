@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ._core.io import write_file
 from ._core.writers import writer
 from .results import Failure
 from .viz.colormap import is_diverging
 from .viz.figure import ColorBar, Panel, grid_figure, save_figure
-from .viz.files import to_json, write_atomically
+from .viz.files import to_json
 from .viz.overlay import displayable
 
 if TYPE_CHECKING:
@@ -83,5 +84,5 @@ def write_figure(found: Comparison, path: Path, **drawing: Any) -> Path:
         "failures": found.failures,
         "panels": [cell.manifest() for row in found.cells for cell in row if not isinstance(cell, Failure)],
     }
-    write_atomically(file.with_suffix(".json"), (to_json(record) + "\n").encode())
+    write_file(file.with_suffix(".json"), (to_json(record) + "\n"))
     return file

@@ -120,7 +120,7 @@ def test_the_maps_are_those_of_the_method(tmp_path: Path) -> None:
         assert (f"(method {method})" in page) == bool(method)
         folders = {p.parent for p in (tmp_path / "out" / "work").glob("*/part-*.parquet")}
         new = next(iter(folders - set(found)))  # other maps are other work
-        found[new] = pq.read_table(new / "part-000000.parquet", columns=["name", "map", "map_shape", "logits"])
+        found[new] = pq.read_table(new / "part-000000000.parquet", columns=["name", "map", "map_shape", "logits"])
     rows = list(found.values())[1].to_pydict()
     file = images / rows["name"][0]
     image = model.prepare(model.read(str(file)))[0][None]

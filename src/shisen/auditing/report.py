@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._core.io import write_file
 from ..targets import to_numpy
 from .artefacts.base import Images, box_of
 from .findings import Finding
-from .parts import write_bytes
 from .report_sections import class_pages, mistakes, pairs, percent
 from .scanned import map_layer
 from .testing import images_of
@@ -85,7 +85,7 @@ def write_report(
         considered=considered,
         how=words["how"].format(maps=maps.format(layer=map_layer(model) or "–", method=record["method"])),
     )
-    write_bytes(path, page.encode())
+    write_file(path, page)
     return cards
 
 

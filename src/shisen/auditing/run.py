@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from .._core.io import write_file
 from .._core.i18n import N_
 from .._core.progress import Progress, silent
 from ..errors import InputError, ShisenError, ShisenWarning, explain_error, of_kind, require, unknown
 from ..training.data import Dataset, read_dataset
 from .artefacts.base import Candidate
-from .parts import Rows, write_bytes
+from .parts import Rows
 from .properties import PROPERTIES
 from .record import Audit, record_of, write_images
 from .scan import PART, key_of, scan_images
@@ -93,7 +94,7 @@ def audit(
         other=other,
     )
     record = {**record_of(result, model, str(folder), scan), "method": chosen}
-    write_bytes(target / "findings.json", json.dumps(record, ensure_ascii=False, indent=1).encode())
+    write_file(target / "findings.json", json.dumps(record, ensure_ascii=False, indent=1))
     write_images(target / "images.parquet", model, scan, found)
     cards = write_report(
         result, model, scan, record=record, considered=len(proposals), path=target / "index.html", lang=lang

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from .._core.io import write_file
 from .._core.i18n import N_
 from .._core.progress import Progress
 from .artefacts.base import Candidate, Evidence, Images
 from .candidates import candidates
 from .findings import Finding, findings
 from .interventions import Effect, intervene
-from .parts import write_bytes
 from .scanned import Scan, canvases_of, probabilities_of, sample
 
 if TYPE_CHECKING:
@@ -107,6 +107,6 @@ def _effect(candidate: Candidate, images: Images, kept: Path) -> Effect | None:
     file = kept / "effects" / f"{digest.hexdigest()[:16]}.json"
     if not file.is_file():
         effect = intervene(candidate, images)
-        write_bytes(file, json.dumps(None if effect is None else asdict(effect)).encode())
+        write_file(file, json.dumps(None if effect is None else asdict(effect)))
     found = json.loads(file.read_text())
     return None if found is None else Effect(**{**found, "examples": tuple(found["examples"])})

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import threading
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from .._core.io import write_file
 
 
 def digest(*parts: Any) -> str:
@@ -25,18 +25,6 @@ def digest(*parts: Any) -> str:
         total.update(part if isinstance(part, bytes) else str(part).encode())
         total.update(b"\0")
     return total.hexdigest()
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.part")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 class MapStore:
@@ -66,7 +54,7 @@ class MapStore:
 
         buffer = io.BytesIO()
         np.savez(buffer, values=values)
-        write_whole(self._folder / f"{key}.npz", buffer.getvalue())
+        write_file(self._folder / f"{key}.npz", buffer.getvalue())
 
 
 class RowStore:

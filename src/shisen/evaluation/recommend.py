@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 
 from .._core.i18n import N_, Message
+from .._core.io import write_file
 from .._core.progress import Progress, silent
 from ..errors import InputError, explain_error
 from ..models.model import Model
 from ..registry import Method
 from .attribution_cache import probe
-from .cache import digest, write_whole
+from .cache import digest
 from .candidates import candidates
 from .runner import evaluate, sampled
 from .scores import Row, Scores
@@ -231,9 +232,9 @@ def _finished(
     )
     text = json.dumps(to_dict(found, model), ensure_ascii=False, indent=1).encode("utf-8")
     if save:
-        write_whole(saved_at(model), text)
+        write_file(saved_at(model), text)
     if out is not None:
-        write_whole(Path(out), text)
+        write_file(Path(out), text)
     return found
 
 

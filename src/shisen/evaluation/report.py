@@ -9,10 +9,10 @@ import numpy as np
 
 from .._core.html import data_uri, render
 from .._core.i18n import N_, translator
+from .._core.io import write_file
 from .._core.writers import writer
 from ..registry import METHODS
 from ..viz.overlay import overlay
-from .cache import write_whole
 from .metrics import METRICS
 from .score_text import arrow, table
 from .scores import Example, Scores
@@ -41,7 +41,7 @@ def write_report(scores: Scores, path: str | Path, *, lang: str = "en") -> Path:
         MissingDependency: without jinja2.
     """
     page = render("shisen.evaluation", "report.html", lang, extra="evaluate", **content(scores, lang))
-    write_whole(Path(path), page.encode("utf-8"))
+    write_file(Path(path), page)
     return Path(path)
 
 

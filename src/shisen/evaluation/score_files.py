@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._core.io import write_file
 from .._core.writers import FOLDER, writer
 from ..errors import require
-from .cache import write_whole
 from .report import write_report
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def write_csv(scores: Scores, path: Path) -> Path:
     table = csv.DictWriter(stream, list(dict.fromkeys(k for row in rows for k in row)), restval="")
     table.writeheader()
     table.writerows(rows)
-    write_whole(path, stream.getvalue().encode("utf-8"))
+    write_file(path, stream.getvalue())
     return path
 
 
@@ -43,7 +43,7 @@ def write_json(scores: Scores, path: Path) -> Path:
         "failures": [{"image": s, "error": e} for s, e in scores.failures],
     }
     text = json.dumps(_plain(content), ensure_ascii=False, indent=1, default=str)
-    write_whole(path, text.encode("utf-8"))
+    write_file(path, text)
     return path
 
 
@@ -62,7 +62,7 @@ def write_parquet(scores: Scores, path: Path) -> Path:
     rows = [{"image": r.source, "method": r.method, "metric": r.metric, "value": r.value} for r in scores.rows]
     buffer = io.BytesIO()
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), buffer)
-    write_whole(path, buffer.getvalue())
+    write_file(path, buffer.getvalue())
     return path
 
 

@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from .._core.io import write_file
 from .._core.writers import writer
 from ..errors import unknown
 from ..viz.colormap import table
-from ..viz.files import save_image, write_atomically
+from ..viz.files import save_image
 from ..viz.overlay import displayable
 from .attention_maps_words import WORDS
 from .page import data_address, render
@@ -84,7 +85,7 @@ def write(heads: Heads | WindowHeads, path: Path, lang: str = "en") -> Path:
         InputError: for another language.
         MissingDependency: without jinja2.
     """
-    write_atomically(path, page(heads, lang).encode())
+    write_file(path, page(heads, lang))
     return path
 
 

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from .._core.io import write_file
 from ..errors import require
 from ..viz.colormap import table
-from ..viz.files import write_atomically
 from ..viz.overlay import displayable
 from .contact_sheet import colored, levels, shrunk
 
@@ -76,7 +76,7 @@ def write(grids: ActivationGrids, path: Path, scale: str = "channel") -> Path:
         saturated=sum(int(layer.saturated.sum()) for layer in grids.maps.values()),
         scale=scale,
     )
-    write_atomically(path, html.encode())
+    write_file(path, html)
     return path
 
 

@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from .._core.io import write_file
 from ..naming import label
 from ..targets import to_numpy
-from ..viz.files import save_image, write_atomically
+from ..viz.files import save_image
 from .examples import Examples
 from .filters import FilterGrid
 from .page import render
@@ -72,12 +73,12 @@ def site(items: Sequence[tuple[FilterGrid, Examples | None]], folder: str | Path
             before = units[i - 1].address if i else ""
             after = units[i + 1].address if i + 1 < len(units) else ""
             page = render("unit.html", layer=made.layer, home=f"{name}.html", unit=unit, before=before, after=after)
-            write_atomically(root / unit.address, page.encode())
+            write_file(root / unit.address, page)
         page = render("layer.html", layer=made.layer, recipe=made.recipe, units=units)
-        write_atomically(root / f"{name}.html", page.encode())
+        write_file(root / f"{name}.html", page)
         layers.append({"path": made.layer, "address": f"{name}.html", "units": units})
     title = getattr(items[0][0].model, "name", "") if items else ""
-    write_atomically(root / "index.html", render("index.html", title=title, layers=layers).encode())
+    write_file(root / "index.html", render("index.html", title=title, layers=layers))
     return root / "index.html"
 
 

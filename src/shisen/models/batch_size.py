@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from .._core.io import write_file
 from ..targets import to_numpy
 from ..types import Classifier
 from .model import Model
@@ -106,11 +107,5 @@ def _known() -> dict[str, int]:
 def _keep(known: dict[str, int]) -> None:
     """Write what is known; a folder that cannot be written to only costs the next measurement."""
     file = _file()
-    part = file.with_name(f".{file.name}.{os.getpid()}.part")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(known, indent=1), encoding="utf-8")
-        os.replace(part, file)
-    except OSError:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
+    with suppress(OSError):
+        write_file(file, json.dumps(known, indent=1))

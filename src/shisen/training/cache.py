@@ -1,13 +1,14 @@
-"""The frozen body's activations of the images of a run, in a file; and files that are written whole or not at all."""
+"""The frozen body's activations of the images of a run, in a file."""
 
 from __future__ import annotations
 
 import math
-import os
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+
+from .._core.io import write_file
 
 
 class Cache:
@@ -33,16 +34,9 @@ class Cache:
         self.rows[self.done : self.done + len(values)] = values
         self.rows.flush()
         self.done += len(values)
-        replace_file(self.mark, str(self.done).encode())
+        write_file(self.mark, str(self.done))
         return self.done
 
     def take(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """Return rows."""
         return np.asarray(self.rows[rows], dtype=np.float32)
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(content)
-    os.replace(partial, path)

@@ -17,9 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from .._core.i18n import N_
+from .._core.io import write_file
 from .._core.progress import Progress
 from ..errors import ModelError, explain_error
-from .cache import Cache, replace_file
+from .cache import Cache
 from .settings import TRAINED_SHARE, Epoch, Part, Settings, figures, rate_at, stale
 
 if TYPE_CHECKING:
@@ -146,10 +147,8 @@ class KerasTrainer:
 
     def save(self, folder: Path) -> None:
         """Write the whole network."""
-        partial = folder / f".partial-{self.weights}"
         with _keras_words():
-            self._whole.save(partial)
-        partial.replace(folder / self.weights)
+            write_file(folder / self.weights, self._whole.save)
 
 
 @contextmanager
@@ -224,7 +223,7 @@ class _State:
         arrays |= {f"{part}s": np.asarray(len(some)) for part, some in self.kept.items()}
         buffer = io.BytesIO()
         np.savez(buffer, **arrays)
-        replace_file(self.file, buffer.getvalue())
+        write_file(self.file, buffer.getvalue())
 
 
 def _last_dense(net: Any) -> Any:

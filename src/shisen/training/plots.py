@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .._core.io import write_file
+
 if TYPE_CHECKING:
     from .settings import Epoch
 
@@ -55,9 +57,7 @@ def confusion_figure(counts: Sequence[Sequence[int]], labels: Sequence[str], pat
 def _save(figure: Any, path: Path) -> None:
     import io
 
-    from .cache import replace_file
-
     buffer = io.BytesIO()
     # no version or date inside: equal figures are equal files
     figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
-    replace_file(path, buffer.getvalue())
+    write_file(path, buffer.getvalue())

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._core.io import write_file
 from .._core.prefetch import prefetched
 from .._core.progress import Progress, silent
 from ..errors import InputError, ModelError, ShisenWarning, explain_error, require, unknown
-from .cache import Cache, replace_file
+from .cache import Cache
 from .data import DataReport, Dataset, Item, look, read_dataset
 from .settings import Epoch, Part, Settings, Trainer
 from .store import Store
@@ -270,7 +271,7 @@ def _write(
     history_figure(run.history, folder / "history.png")
     if run.confusion:
         shown = {"labels": list(run.labels), "accuracy": run.accuracy, "counts": [list(row) for row in run.confusion]}
-        replace_file(folder / "confusion.json", _json(shown))
+        write_file(folder / "confusion.json", _json(shown))
         confusion_figure(run.confusion, run.labels, folder / "confusion.png")
     record = {
         "format": FORMAT,
@@ -283,7 +284,7 @@ def _write(
         "data": {**asdict(run.data), "sources": [None if d is None else d.root for d in data]},
         "sha256": {trainer.weights: hashlib.sha256((folder / trainer.weights).read_bytes()).hexdigest()},
     }
-    replace_file(folder / "shisen.json", _json(record))
+    write_file(folder / "shisen.json", _json(record))
 
 
 def _json(value: Any) -> bytes:

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from .._core.io import write_file
+
 
 class Store:
     """Rows of 16-bit floats by name, in a file that only grows; for one run at a time.
@@ -30,7 +32,7 @@ class Store:
         names = names[: path.stat().st_size // self.bytes]
         with path.open("r+b") as rows:
             rows.truncate(len(names) * self.bytes)
-        self.index.write_text("".join(f"{name}\n" for name in names))
+        write_file(self.index, "".join(f"{name}\n" for name in names))
         self.places = {name: i for i, name in enumerate(names)}
 
     def __contains__(self, name: str) -> bool:

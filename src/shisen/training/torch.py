@@ -16,8 +16,9 @@ import torch
 from torch.nn import functional as F
 
 from .._core.i18n import N_
+from .._core.io import write_file
 from .._core.progress import Progress
-from .cache import Cache, replace_file
+from .cache import Cache
 from .settings import Epoch, Part, Settings, figures, rate_at, stale
 from .split import Split, split
 
@@ -82,7 +83,7 @@ class TorchTrainer:
         from safetensors.torch import save
 
         state = {k: v.detach().cpu().contiguous() for k, v in self.net.state_dict().items()}
-        replace_file(folder / self.weights, save(state))
+        write_file(folder / self.weights, save(state))
 
 
 def _laid_out(x: Any) -> Any:
@@ -262,7 +263,7 @@ def _close_epoch(
         state["best"] = {k: v.clone() for k, v in parts.tail.state_dict().items()}
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    replace_file(checkpoint, buffer.getvalue())
+    write_file(checkpoint, buffer.getvalue())
 
 
 __all__ = ["TorchTrainer", "train"]

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from .._core.io import write_file
 from ..errors import InputError, explain_error
 from .legend import number
 from .overlay import displayable
@@ -294,8 +295,6 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> Path:
 
     import matplotlib
 
-    from .files import write_atomically
-
     target = Path(path)
     kind = target.suffix.lower().removeprefix(".")
     if kind not in FORMATS:
@@ -311,5 +310,5 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> Path:
     settings = {"svg.fonttype": "path", "pdf.fonttype": 42, "svg.hashsalt": "shisen", "savefig.bbox": None}
     with matplotlib.rc_context({**settings, "savefig.dpi": "figure", "savefig.facecolor": "auto"}):
         figure.savefig(buffer, format=kind, metadata=stamp)
-    write_atomically(target, buffer.getvalue())
+    write_file(target, buffer.getvalue())
     return target

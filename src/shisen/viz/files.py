@@ -10,7 +10,6 @@ import json
 import math
 import os
 import platform
-import secrets
 import sys
 from collections.abc import Iterable, Mapping, Set
 from functools import lru_cache
@@ -23,6 +22,7 @@ import numpy.typing as npt
 import PIL
 from PIL import Image
 
+from .._core.io import write_file
 from ..errors import InputError, explain_error
 from ..types import Attribution, InputImage, Prediction
 from . import png
@@ -151,9 +151,6 @@ def save_image(
 ) -> Path:
     """Write an image and its manifest, both whole or not at all.
 
-    Each file is written under another name beside its place and then moved there, so a reader never finds half a
-    file. Folders that are missing are created.
-
     Args:
         image: what to write; an array is stored as it is under `.npy` and must be uint8 otherwise.
         path: ends in .png, .jpg, .jpeg, .webp or .npy.
@@ -179,22 +176,10 @@ def save_image(
                 f"Try {target.stem + '.png'!r}.",
             )
         )
-    write_atomically(target, content)
+    write_file(target, content)
     if record is not None:
-        write_atomically(target.with_suffix(".json"), to_json(record).encode())
+        write_file(target.with_suffix(".json"), to_json(record))
     return target
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    waiting = path.with_name(f".{path.name[:80]}.{secrets.token_hex(6)}.part")
-    try:
-        with open(waiting, "xb") as file:
-            file.write(content)
-        os.replace(waiting, path)
-    finally:
-        waiting.unlink(missing_ok=True)
 
 
 def _npy(values: Any) -> bytes:
