@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from .._core.io import write_file
 from .._core.i18n import N_
+from .._core.io import write_file
 from .._core.progress import Progress, silent
 from ..errors import InputError, ShisenError, ShisenWarning, explain_error, of_kind, require, unknown
 from ..training.data import Dataset, read_dataset

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from .._core.io import write_file
 from .._core.i18n import N_
+from .._core.io import write_file
 from .._core.progress import Progress
 from .artefacts.base import Candidate, Evidence, Images
 from .candidates import candidates
