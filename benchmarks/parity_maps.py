@@ -25,8 +25,8 @@ FEW: dict[str, dict[str, Any]] = {
     "score_cam": {"max_channels": 96},
     "occlusion": {"window": 56, "stride": 28},
     "rise": {"n_samples": 48},
-    "lime": {"n_samples": 48, "pieces": "7x7"},
-    "kernel_shap": {"n_samples": 48, "pieces": "7x7"},
+    "lime": {"n_samples": 48, "segments": "7x7"},
+    "kernel_shap": {"n_samples": 48, "segments": "7x7"},
 }
 
 

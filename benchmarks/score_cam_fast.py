@@ -92,14 +92,14 @@ def main() -> None:
             given.out.write_text(json.dumps(rows, indent=1), encoding="utf-8")
     print(
         f"\n{len(rows)} photos\n{'':16s} median r  tenth r  least r  largest error  insertion lost  masks  "
-        "foretold/bound"
+        "leave-one-out correlation/bound"
     )
     for way in ["exact", *given.ways]:
         r = np.asarray([row[way]["r"] for row in rows])
         lost = np.mean([row["exact"]["insertion"] - row[way]["insertion"] for row in rows])
         off = np.median([row[way]["off"] for row in rows])
         masks = np.median([row[way]["masks"] for row in rows])
-        told = np.median([row[way].get("foretold", row[way].get("bound", np.nan)) for row in rows])
+        told = np.median([row[way].get("leave_one_out_correlation", row[way].get("bound", np.nan)) for row in rows])
         print(
             f"{way:16s} {np.median(r):8.4f} {np.quantile(r, 0.1):8.4f} {r.min():8.4f} {off:14.4f} {lost:15.4f} "
             f"{masks:6.0f} {told:8.3f}"

@@ -3,75 +3,144 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, get_args, get_origin, get_type_hints
 
-from .errors import InputError, unknown
+from .errors import InputError, explain_error, unknown
 from .types import Array, Classifier, Maps
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+ARGUMENTS: Mapping[str, str] = MappingProxyType(
+    {
+        "model": "the network.",
+        "images": "`(n, h, w, c)`, pixels in [0, 1].",
+        "objective": 'the score to explain; "the top class" is the one of the unaltered image.',
+        "layer": "the point A is taken from; a sequence of points gives their fused map.",
+        "baseline": 'what a removed pixel becomes: a pixel value, "black", "gray", "mean", "network_zero", "blur" or '
+        '"inpaint".',
+        "seed": "random seed.",
+    }
+)
+"""What the arguments that all methods share mean. A method's docstring describes only its own, under `Options:`."""
 
 
 @dataclass(frozen=True)
-class Method:
-    """A registered attribution method: its function and what it claims about itself.
+class Registered:
+    """A function known by its name, with keyword-only options.
 
     Attributes:
         name: the name people type.
-        function: `function(model, images, objective, *, layer=..., **options)` -> array or `Maps`.
-        family: "gradient", "cam", "perturbation" or "attention".
-        unit: of the raw values, with {score} for the score's own unit.
-        signed: whether negative values carry meaning.
-        shows: "evidence" or "sensitivity", see `Attribution.shows`.
-        complete: whether the values sum to a difference of scores.
-        linear: whether values scale linearly with the score.
-        passes: number of network passes, in words ("1", "n", "channels").
-        single: whether the first and only gradient call sees the unaltered images, so that the class
-            can be chosen from the same forward.
-        class_specific: False if the map does not depend on the target.
-        needs: "gradients", "activations", "relu" (a network made of ReLUs) or "attention" (a transformer).
+        function: what it runs.
+        family: the group it belongs to.
+        unit: of the values it returns.
         paper: reference.
-        caution: what a reader of the map must know, such as a sanity check it fails; "" if nothing.
     """
 
     name: str
-    function: Callable[..., Array | Maps]
+    function: Callable[..., Any]
     family: str
     unit: str
-    signed: bool
-    shows: str
-    complete: bool
-    linear: bool
-    passes: str
-    single: bool
-    class_specific: bool
-    needs: str
     paper: str
-    caution: str = ""
 
     @property
     def summary(self) -> str:
         """First sentence of the docstring."""
         return inspect.cleandoc(self.function.__doc__ or "").split("\n")[0]
 
-    @property
+    @cached_property
     def options(self) -> Mapping[str, inspect.Parameter]:
         """The keyword-only options of the function, without the layer."""
         parameters = inspect.signature(self.function).parameters.values()
         return {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "layer"}
+
+    @cached_property
+    def choices(self) -> Mapping[str, tuple[Any, ...]]:
+        """The values of every option that takes one of a few: its annotation is a `Literal`."""
+        hints = get_type_hints(inspect.unwrap(self.function))
+        return {name: get_args(hints[name]) for name in self.options if get_origin(hints.get(name)) is Literal}
+
+    def check(self, options: Mapping[str, Any]) -> None:
+        """Raise if an option is unknown, or has a value that is none of its choices.
+
+        Args:
+            options: name → value.
+
+        Raises:
+            UnknownName: for an unknown option.
+            InputError: for a value that is not among the option's choices.
+        """
+        for name, value in options.items():
+            if name not in self.options:
+                raise unknown(f"option of {self.name!r}", name, self.options)
+            known = self.choices.get(name)
+            if known is not None and value not in known:
+                words = ", ".join(map(repr, known))
+                raise InputError(
+                    explain_error(f"{name} must be one of {words}.", repr(value), f"{known[0]!r} is the default.")
+                )
+
+
+@dataclass(frozen=True)
+class Method(Registered):
+    """A registered attribution method: its function and what it claims about itself.
+
+    `function(model, images, objective, *, layer=..., **options)` returns an array or `Maps`; the unit has {score} for
+    the score's own unit; the family is a key of `FAMILIES`.
+
+    Attributes:
+        signed: whether negative values carry meaning.
+        shows: "evidence" or "sensitivity", see `Attribution.shows`.
+        complete: whether the values sum to a difference of scores.
+        linear: whether values scale linearly with the score.
+        passes: number of forward passes an image: a number, or an expression of the options, of `channels`, `positions`
+            and `windows`, and of `affine`, which says that the network is affine downstream of the layer.
+        single: whether the first and only gradient call sees the unaltered images, so that the class
+            can be chosen from the same forward.
+        class_specific: False if the map does not depend on the target.
+        needs: "gradients", "activations", "relu" (a network made of ReLUs) or "attention" (a transformer).
+        caution: what a reader of the map must know, such as a sanity check it fails; "" if nothing.
+    """
+
+    signed: bool = True
+    shows: str = "evidence"
+    complete: bool = False
+    linear: bool = False
+    passes: str = "1"
+    single: bool = False
+    class_specific: bool = True
+    needs: str = "gradients"
+    caution: str = ""
 
     @property
     def layered(self) -> bool:
         """Whether the method works at a layer."""
         return "layer" in inspect.signature(self.function).parameters
 
-    def check(self, options: Mapping[str, Any]) -> None:
-        """Raise if an option is not one of the method's."""
-        for name in options:
-            if name not in self.options:
-                raise unknown(f"option of {self.name!r}", name, self.options)
-
     def __call__(self, model: Classifier, images: Array, objective: Any, *, layer: Any = None, **options: Any) -> Maps:
-        """Run the method and return `Maps`, whatever the function itself returns."""
+        """Run the method and return `Maps`, whatever the function itself returns.
+
+        Args:
+            model: the network.
+            images: `(n, h, w, c)`, pixels in [0, 1].
+            objective: the score to explain.
+            layer: for methods that work at one; None for the default layer.
+            options: of the method.
+
+        Returns:
+            raw values, `(n, h', w')` or `(n, h', w', c)`, and the method's notes.
+
+        Raises:
+            UnknownName: for an unknown option.
+            InputError: for a value that an option does not take, or a layer where the method has none.
+        """
         self.check(options)
         if self.layered:
             options["layer"] = model.default_layer if layer is None else layer
@@ -83,57 +152,107 @@ class Method:
         return result if isinstance(result, Maps) else Maps(result)
 
 
+class Claims(TypedDict, total=False):
+    """What a method may claim; see `Method`."""
+
+    unit: str
+    signed: bool
+    shows: str
+    complete: bool
+    linear: bool
+    passes: str
+    single: bool
+    class_specific: bool
+    needs: str
+    caution: str
+
+
+FAMILIES: Mapping[str, Claims] = MappingProxyType(
+    {
+        "gradient": Claims(unit="{score} per unit of pixel value", shows="sensitivity", linear=True, single=True),
+        "cam": Claims(unit="{score} per spatial position", signed=False, linear=True, single=True),
+        "perturbation": Claims(unit="{score}", linear=True, needs="activations"),
+        "attention": Claims(unit="{score}", signed=False, linear=True, single=True, needs="attention"),
+    }
+)
+"""Family → what its methods claim unless they say otherwise."""
+
 METHODS: dict[str, Method] = {}
+"""Filled by importing `shisen.attribution`, and by every other module that decorates functions with `method`."""
 
 
-def method(
-    *,
-    family: str,
-    unit: str,
-    passes: str,
-    paper: str,
-    signed: bool = True,
-    shows: str = "evidence",
-    complete: bool = False,
-    linear: bool = False,
-    single: bool = False,
-    class_specific: bool = True,
-    needs: str = "gradients",
-    caution: str = "",
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Register a function under its own name with its claims; see `Method`."""
+def method(*, family: str, paper: str, **claims: Unpack[Claims]) -> Callable[[Function], Function]:
+    """Register a function under its own name with its claims.
 
-    def add(function: Callable[..., Any]) -> Callable[..., Any]:
-        METHODS[function.__name__] = Method(
-            function.__name__,
-            function,
-            family,
-            unit,
-            signed,
-            shows,
-            complete,
-            linear,
-            passes,
-            single,
-            class_specific,
-            needs,
-            paper,
-            caution,
-        )
+    The function's docstring describes its own options under `Options:`; what all methods share is put before them.
+
+    Args:
+        family: a key of `FAMILIES`, which holds what is claimed by default.
+        paper: reference.
+        claims: what differs from the family's; see `Method`.
+
+    Returns:
+        a decorator that returns the function itself.
+
+    Raises:
+        UnknownName: for an unknown family.
+    """
+    if family not in FAMILIES:
+        raise unknown("family of methods", family, FAMILIES)
+
+    def add(function: Function) -> Function:
+        complete_docstring(function, ARGUMENTS)
+        name = function.__name__
+        METHODS[name] = Method(name=name, function=function, family=family, paper=paper, **FAMILIES[family] | claims)
         return function
 
     return add
 
 
-def get(name: str | Method) -> Method:
-    """Return the method of this name, or raise with the nearest names; a `Method` is returned as it is."""
-    if isinstance(name, Method):
-        return name
+def complete_docstring(function: Callable[..., Any], shared: Mapping[str, str]) -> None:
+    """Write what is shared about a function's arguments into its docstring, before what it says itself.
+
+    Args:
+        function: its docstring may have a section `Options:`, which becomes the section `Args:`.
+        shared: argument → description, for those that the section does not describe.
+    """
+    prose, *sections = re.split(r"\n\n(?=[A-Z]\w+:\n)", inspect.cleandoc(function.__doc__ or ""))
+    options = next((section for section in sections if section.startswith("Options:")), "Options:")
+    described = {entry.split(":")[0].strip(): entry for entry in re.split(r"\n(?=    \w)", options)[1:]}
+    lines = [
+        described.get(name) or f"    {name}: {shared[name]}"
+        for name in inspect.signature(function).parameters
+        if name in described or name in shared
+    ]
+    others = [section for section in sections if section is not options]
+    function.__doc__ = "\n\n".join([prose, "\n".join(["Args:", *lines]), *others])
+
+
+def find(name: str, known: Mapping[str, Any], kind: str) -> Any:
+    """Return what is registered under a name; case, hyphens and spaces do not matter.
+
+    Args:
+        name: what a person typed.
+        known: the registry.
+        kind: what it holds, for the message and the command that lists them.
+
+    Returns:
+        the `Registered` function of this name.
+
+    Raises:
+        UnknownName: with the nearest names.
+    """
     key = str(name).lower().replace("-", "_").replace("++", "_pp").replace(" ", "_")
     key = {"gradcam": "grad_cam", "gradcam_pp": "grad_cam_pp", "scorecam": "score_cam"}.get(key, key)
-    if key not in METHODS:
-        raise unknown("method", name, METHODS, "See `shisen methods`.")
-    return METHODS[key]
+    if key not in known:
+        raise unknown(kind, name, known, f"See `shisen {kind}s`.")
+    return known[key]
+
+
+def get(name: str | Method) -> Method:
+    """Return the method of this name, or raise with the nearest names; a `Method` is returned as it is."""
+    found: Method = name if isinstance(name, Method) else find(name, METHODS, "method")
+    return found
 
 
 def suiting(model: Classifier) -> list[str]:

@@ -94,4 +94,4 @@ def test_one_position_of_recipro_cam_by_hand(model: TorchClassifier) -> None:
     # behind relu1: linear and ReLU; place (1, 1) alone gives relu(40 − 15) = 25, (1, 0) gives 31 − 6
     np.testing.assert_allclose(run(model, "recipro_cam", "relu1"), [[0, 4], [25, 25]])
     notes = METHODS["recipro_cam"](model, nets.ORACLE_INPUT, ClassObjective("0", ((1.0, (0,)),)), layer="relu1").notes
-    assert "bends" in notes["run"]
+    assert "non-linear" in notes["run"]

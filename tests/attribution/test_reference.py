@@ -139,7 +139,7 @@ def test_methods_over_pieces(name: str) -> None:
         twin = [perturbations.lime(pixels, one, K, pieces, 60) for one in x]
     else:  # 2⁸ = 256 choices fit into n, so the regression must give the definition's values
         twin = [perturbations.shapley(pixels, one, K, pieces) for one in x]
-    found = ask(name, TorchClassifier(net), x, n_samples=60 if name == "lime" else 300, pieces="2x4")
+    found = ask(name, TorchClassifier(net), x, n_samples=60 if name == "lime" else 300, segments="2x4")
     same(found.values, np.stack([perturbations.painted(values, pieces) for values in twin]))
 
 
@@ -147,7 +147,7 @@ def test_drawn_choices_come_near_the_shapley_values() -> None:
     net, x = nets.Toy(bent=True), nets.images(1)
     pieces = cut(x[0], "3x3", 10.0)
     want = perturbations.painted(perturbations.shapley(nets.Pixels(net), x[0], K, pieces), pieces)
-    found = ask("kernel_shap", TorchClassifier(net), x, n_samples=400, pieces="3x3")  # of 512
+    found = ask("kernel_shap", TorchClassifier(net), x, n_samples=400, segments="3x3")  # of 512
     same(found.values[0], want, fraction=0.02)
 
 

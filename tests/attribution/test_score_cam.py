@@ -55,7 +55,7 @@ def test_without_tolerance_and_with_enough_passes_the_map_is_exact() -> None:
     want = to_numpy(ask(model, x).values)
     none, enough = ask(model, x, tolerance=0.0), ask(model, x, max_evals=8)
     assert none.notes["bound"] == [0.0] * len(x)
-    assert enough.notes["foretold"] == [1.0] * len(x)
+    assert enough.notes["leave_one_out_correlation"] == [1.0] * len(x)
     for found in (none, enough):
         np.testing.assert_allclose(to_numpy(found.values), want, rtol=1e-5, atol=1e-7)
 
@@ -128,10 +128,10 @@ def test_distances_and_kriging_are_the_textbooks() -> None:
     y = np.sin(points[asked].sum(axis=1) * 3)
     found = score_cam_sampling._kriged(cov[np.ix_(asked, asked)], cov[:, asked], 0.01, y)
     np.testing.assert_allclose(found, textbook(cov, asked, y, 0.01), rtol=1e-8)
-    _, foretold = score_cam_sampling._left_out(cov[np.ix_(asked, asked)], 0.01, y)
+    _, predicted = score_cam_sampling._left_out(cov[np.ix_(asked, asked)], 0.01, y)
     for i in range(4):
         rest = np.delete(np.arange(4), i)
-        assert foretold[i] == pytest.approx(textbook(cov, asked[rest], y[rest], 0.01)[asked[i]])
+        assert predicted[i] == pytest.approx(textbook(cov, asked[rest], y[rest], 0.01)[asked[i]])
 
 
 def test_the_masks_asked_leave_the_least_expected_error() -> None:
@@ -144,10 +144,10 @@ def test_the_masks_asked_leave_the_least_expected_error() -> None:
             after = cov - cov[:, asked] @ np.linalg.solve(cov[np.ix_(asked, asked)], cov[asked])
             left[k] = np.trace(sums.T @ after @ sums)
         chosen.append(min(left, key=lambda k: left[k]))
-    assert score_cam_sampling._telling(cov, sums, 5).tolist() == chosen
+    assert score_cam_sampling._most_informative(cov, sums, 5).tolist() == chosen
 
 
-def test_smooth_scores_are_foretold_and_noise_is_not() -> None:
+def test_smooth_scores_are_predicted_and_noise_is_not() -> None:
     rng = np.random.default_rng(0)
     masks = rng.random((300, 2, 3)).astype(np.float32)
     sums = np.abs(rng.normal(size=(300, 16)))

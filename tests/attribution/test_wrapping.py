@@ -89,14 +89,14 @@ def test_a_map_is_widened_no_further_than_keeps_the_answer(model: TorchClassifie
 
     for keep in (0.5, 0.97, 1.0):
         found = get(augmented("grad_cam", flip=False, keep=keep))(model, x, objective)
-        for row, power in enumerate(found.notes["widened by power"]):
+        for row, power in enumerate(found.notes["widened_by_power"]):
             fractions = [kept(row, p) for p in WIDER]
             enough = [p for p, s in zip(WIDER, fractions, strict=True) if s >= keep * chance[row]]
             assert power == (enough[0] if enough else WIDER[int(np.argmax(fractions))])
             np.testing.assert_allclose(to_numpy(found.values)[row], plain[row] ** power, rtol=1e-5)
     with pytest.raises(InputError, match="keep needs a class"):
         get(augmented("gradient", keep=0.9))(model, x, FunctionObjective(lambda y: y))
-    with pytest.raises(InputError, match="maps of places"):
+    with pytest.raises(InputError, match="color channels"):
         get(augmented("gradient", keep=0.9))(model, x, objective)
     with pytest.raises(InputError, match="fraction"):
         augmented("gradient", keep=2.0)
@@ -169,7 +169,7 @@ def test_max_pools_and_normalization_over_features_are_bends() -> None:
 def test_cam_refuses_networks_it_does_not_suit(model: TorchClassifier) -> None:
     with pytest.raises(ModelError, match=r"mean pool.*grad_cam"):
         maps("cam", model, nets.images(), layer="act1")
-    with pytest.raises(ModelError, match="bends"):
+    with pytest.raises(ModelError, match="non-linear"):
         maps("cam", TorchClassifier(nets.Toy(bent=True)), nets.images(), layer="act2")
 
 
@@ -177,7 +177,7 @@ def test_a_probability_has_no_closed_form_and_says_so(model: TorchClassifier) ->
     objective = ClassObjective("class 2", ((1.0, (2,)),), "probability")
     found = METHODS["ablation_cam"](model, nets.images(), objective, layer="act2")
     assert "not linear" in found.notes["run"]
-    assert "only what lies behind" in found.notes["run"]
+    assert "only the layers downstream" in found.notes["run"]
     assert METHODS["ablation_cam"](model, nets.images(), SEED, layer="act2").notes["run"] == "closed form"
 
 
@@ -192,7 +192,7 @@ def test_a_probability_has_no_closed_form_and_says_so(model: TorchClassifier) ->
         ("occlusion", {"window": 40}, "window 40"),
         ("occlusion", {"window": 3, "stride": 4}, "stride 4"),
         ("rise", {"p": 1.0}, "p 1.0"),
-        ("lime", {"pieces": "7"}, "7x7"),
+        ("lime", {"segments": "7"}, "7x7"),
         ("kernel_shap", {"n_samples": 2}, "at least 4"),
         ("guided_grad_cam", {"cam": "gradient"}, "class activation map"),
         ("full_grad", {"variant": "other"}, "'paper'"),
@@ -214,6 +214,6 @@ def test_superpixels_follow_the_image(model: TorchClassifier) -> None:
     pieces = cut(x[0], 12, 10.0)
     assert sorted(np.unique(pieces)) == list(range(pieces.max() + 1))
     assert not set(pieces[:, :21].ravel()) & set(pieces[:, 21:].ravel())
-    values = maps("lime", model, x, n_samples=40, pieces=12)[0]
+    values = maps("lime", model, x, n_samples=40, segments=12)[0]
     for piece in range(pieces.max() + 1):
         assert np.ptp(values[pieces == piece]) < 1e-6

@@ -25,8 +25,8 @@ LIGHT: dict[str, dict[str, Any]] = {
     "smooth_grad_cam_pp": {"n_samples": 3},
     "integrated_gradients": {"n_steps": 6},
     "rise": {"n_samples": 12},
-    "lime": {"n_samples": 12, "pieces": "3x3"},
-    "kernel_shap": {"n_samples": 12, "pieces": "3x3"},
+    "lime": {"n_samples": 12, "segments": "3x3"},
+    "kernel_shap": {"n_samples": 12, "segments": "3x3"},
 }
 ATTENTION = [name for name in METHODS if METHODS[name].family == "attention"]
 METHODS_HERE = [name for name in METHODS if name not in ATTENTION]

@@ -25,8 +25,8 @@ LIGHT: dict[str, dict[str, Any]] = {
     "smooth_grad_cam_pp": {"n_samples": 4},
     "integrated_gradients": {"n_steps": 64},
     "rise": {"n_samples": 20},
-    "lime": {"n_samples": 30, "pieces": "3x3"},
-    "kernel_shap": {"n_samples": 40, "pieces": "3x3"},
+    "lime": {"n_samples": 30, "segments": "3x3"},
+    "kernel_shap": {"n_samples": 40, "segments": "3x3"},
 }
 NAMES = [name for name, m in METHODS.items() if m.needs != "attention"]  # those: tests/attribution/test_attention.py
 LAYERS = [name for name in NAMES if METHODS[name].layered]

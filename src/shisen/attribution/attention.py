@@ -1,9 +1,9 @@
-"""Methods for transformers: from the attention of every layer and head to a map of places."""
+"""Methods for transformers: from the attention of every layer and head to a map of spatial positions."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from array_api_compat import array_namespace
@@ -12,15 +12,22 @@ from ..errors import ModelError, explain_error, of_kind
 from ..registry import method
 from ..targets import like, to_numpy
 from ..types import Array, Attention, Classifier, Maps, Objective
+from .cam import positive
 
-OTHERS = "Use grad_cam, hires_cam, layer_cam, integrated_gradients or rise: they suit any network."
+OTHERS = "Use grad_cam, hires_cam, layer_cam, integrated_gradients or rise, which suit any network."
 
 
-def ask(model: Classifier, images: Array, objective: Any = None, **options: Any) -> tuple[Attention, ...]:
+def attention_of(model: Classifier, images: Array, objective: Any = None, **options: Any) -> tuple[Attention, ...]:
     """Return the attention of every layer.
 
+    Args:
+        model: the network.
+        images: `(n, h, w, c)`, pixels in [0, 1].
+        objective: for gradients of the score with respect to attention.
+        options: of the adapter.
+
     Raises:
-        ModelError: for a network that cannot tell it, or has none.
+        ModelError: for a network without attention, or whose adapter does not know it.
     """
     attentions = getattr(model, "attentions", None)
     found: tuple[Attention, ...] = () if attentions is None else attentions(images, objective, **options)
@@ -31,7 +38,7 @@ def ask(model: Classifier, images: Array, objective: Any = None, **options: Any)
     return found
 
 
-def among_all_places(layers: Sequence[Attention]) -> list[Attention]:
+def global_attention(layers: Sequence[Attention]) -> list[Attention]:
     """Return the layers in which every token sees every other, all on one grid.
 
     Raises:
@@ -41,33 +48,33 @@ def among_all_places(layers: Sequence[Attention]) -> list[Attention]:
     same = [a for a in whole if a.values.shape[-1] == whole[-1].values.shape[-1]]
     if not same or len(same) < len([a for a in layers if a.values.shape[-2] > 1]):
         if any(a.windows > 1 for a in layers):
-            need = "attention among all places in every layer: what flows on is followed from the first to the last"
-            received = f"windows of {max(a.values.shape[-1] for a in layers if a.windows > 1)} places"
+            need = "attention among all positions in every layer, from the first to the last"
+            received = f"windows of {max(a.values.shape[-1] for a in layers if a.windows > 1)} positions"
             others = (
                 "Use legrad, which reads the last stage, or grad_cam, hires_cam and layer_cam, which suit any network."
             )
         else:
-            need = "attention among all places of the image in every layer"
+            need = "attention among all positions of the image in every layer"
             shapes = sorted({f"{a.values.shape[-2]} × {a.values.shape[-1]}" for a in layers})
             received, others = f"attention of {', '.join(shapes)} tokens", OTHERS
         raise of_kind(ModelError(explain_error(f"This method needs {need}.", received, others)), "model_attention")
     return same
 
 
-def of_the_last_stage(layers: Sequence[Attention]) -> list[Attention]:
+def last_stage(layers: Sequence[Attention]) -> list[Attention]:
     """Return the layers whose tokens lie on the last layer's grid, in windows or not.
 
     Raises:
-        ModelError: where places of the last layer's tokens are not known, or a layer without windows differs.
+        ModelError: where the positions of the last layer's tokens are unknown, or a layer without windows differs.
     """
     last = layers[-1]
     if not last.grid[0] or not any(a.windows > 1 or a.places is not None or a.grid != last.grid for a in layers):
-        return among_all_places(layers)
+        return global_attention(layers)
     return [a for a in layers if a.grid == last.grid and a.gradients is not None]
 
 
 def on_grid(rows: Array, layer: Attention) -> Array:
-    """Return what is told of every key as a map, `(n, …, h, w)`; keys of windows go where they lie in the image.
+    """Return one value per key as a map, `(n, …, h, w)`; keys of windows go where they lie in the image.
 
     Args:
         rows: `(n, …, keys)`; with windows the axis before the keys holds windows · heads, which become heads.
@@ -79,7 +86,7 @@ def on_grid(rows: Array, layer: Attention) -> Array:
         return xp.reshape(rows[..., layer.prefix : layer.prefix + h * w], (*rows.shape[:-1], h, w))
     where = np.asarray(layer.places).reshape(-1)
     known = np.flatnonzero(where >= 0)
-    order = np.empty(h * w, np.int64)  # every place lies in one window
+    order = np.empty(h * w, np.int64)  # every position lies in one window
     order[where[known]] = known
     apart = xp.reshape(rows, (rows.shape[0], layer.windows, -1, rows.shape[-1]))
     apart = xp.permute_dims(apart, (0, 2, 1, 3))
@@ -88,23 +95,23 @@ def on_grid(rows: Array, layer: Attention) -> Array:
     return xp.reshape(xp.take(flat, index, axis=-1), (*flat.shape[:2], h, w))
 
 
-def _looking(rows: Array, layer: Attention) -> Array:
-    """Return `(n, h, w)`: what the reading tokens take from each place; `rows` is `(n, queries, keys)`."""
+def _readout(rows: Array, layer: Attention) -> Array:
+    """Return `(n, h, w)`: what the tokens that are read out take from each position; `rows` is `(n, queries, keys)`."""
     xp = array_namespace(rows)
     h, w = layer.grid
     first = layer.prefix
-    # the answer is read from the class token, or from the mean of all places
-    row = rows[:, 0] if _class_token_reads(layer) else xp.mean(rows[:, first : first + h * w], axis=1)
+    # the logits are read from the class token, or from the mean of all positions
+    row = rows[:, 0] if _reads_class_token(layer) else xp.mean(rows[:, first : first + h * w], axis=1)
     return xp.reshape(row[:, first : first + h * w], (rows.shape[0], h, w))
 
 
-def _class_token_reads(last: Attention) -> bool:
-    """Whether the answer depends on what the class token takes in; some networks carry one and average the places."""
+def _reads_class_token(last: Attention) -> bool:
+    """Whether the logits depend on the class token; some networks carry one and average the positions."""
     if not last.prefix or last.gradients is None:
         return bool(last.prefix)
     h, w = last.grid
-    felt = np.abs(to_numpy(last.gradients)).sum(axis=(0, 1, 3))  # of each token that takes
-    return bool(felt[: last.prefix].sum() * h * w >= felt[last.prefix :].sum())
+    influence = np.abs(to_numpy(last.gradients)).sum(axis=(0, 1, 3))  # of each query
+    return bool(influence[: last.prefix].sum() * h * w >= influence[last.prefix :].sum())
 
 
 def _identity(like_this: Array) -> Array:
@@ -114,26 +121,26 @@ def _identity(like_this: Array) -> Array:
 @method(
     family="attention",
     unit="fraction of attention",
-    signed=False,
-    passes="1",
+    linear=False,
+    single=False,
     class_specific=False,
-    needs="attention",
     paper="Abnar, Zuidema: Quantifying Attention Flow in Transformers, 2020",
 )
-def attention_rollout(model: Classifier, images: Array, objective: Objective, *, heads: str = "mean") -> Array:
-    """Attention rollout: how much of each place reaches the class token through all layers.
+def attention_rollout(
+    model: Classifier, images: Array, objective: Objective, *, heads: Literal["mean", "max", "min"] = "mean"
+) -> Array:
+    """Attention rollout: how much of each position reaches the class token through all layers.
 
     Ā_l = (fuse_heads(A_l) + I) / 2, rows summing to 1; values = the class token's row of Ā_L · … · Ā_1
 
-    Args:
-        model: a network with attention among all places.
-        images: `(n, h, w, c)`, pixels in [0, 1].
-        objective: tells which tokens the answer is read from; the map is the same for every class.
+    Options:
+        model: a network with attention among all positions.
+        objective: used to find which tokens the logits are read from; the map is the same for every class.
         heads: "mean", "max" or "min" over the heads.
 
     Returns:
-        `(n, h', w')` on the grid of the tokens, ≥ 0; with the tokens that have no place, it sums to 1. Where the answer
-        is not read from a class token the mean over all places reads.
+        `(n, h', w')` on the grid of the tokens, ≥ 0; with the tokens that have no position, it sums to 1. Where the
+        logits are not read from a class token, the mean over all positions is taken.
 
     Raises:
         ModelError: for networks without attention, or with windows.
@@ -141,36 +148,24 @@ def attention_rollout(model: Classifier, images: Array, objective: Objective, *,
     Reference:
         Abnar, Zuidema 2020.
     """
-    layers = among_all_places(ask(model, images, objective))
+    layers = global_attention(attention_of(model, images, objective))
     xp = array_namespace(layers[0].values)
     fuse = {"mean": xp.mean, "max": xp.max, "min": xp.min}
-    if heads not in fuse:
-        raise ModelError(explain_error("heads must be mean, max or min.", repr(heads), "Use mean."))
     total = _identity(layers[0].values[:, 0])
     for layer in layers:
         mixed = fuse[heads](layer.values, axis=1) + _identity(layer.values[:, 0])
         total = xp.matmul(mixed / xp.sum(mixed, axis=-1, keepdims=True), total)
-    return _looking(total, layers[-1])
+    return _readout(total, layers[-1])
 
 
-@method(
-    family="attention",
-    unit="{score}",
-    signed=False,
-    passes="1",
-    single=True,
-    needs="attention",
-    paper="Chefer, Gur, Wolf: Generic Attention-model Explainability, 2021",
-)
+@method(family="attention", linear=False, paper="Chefer, Gur, Wolf: Generic Attention-model Explainability, 2021")
 def chefer(model: Classifier, images: Array, objective: Objective) -> Array:
     """Gradient-weighted rollout: relevance that flows along attention the class depends on.
 
     Ā_l = mean_heads relu(∂y/∂A_l · A_l); R ← R + Ā_l · R from R = I; values = the class token's row of R
 
-    Args:
-        model: a network with attention among all places.
-        images: `(n, h, w, c)`, pixels in [0, 1].
-        objective: the objective.
+    Options:
+        model: a network with attention among all positions.
 
     Returns:
         `(n, h', w')` on the grid of the tokens, ≥ 0; sums of products of scores, one factor a layer.
@@ -179,89 +174,75 @@ def chefer(model: Classifier, images: Array, objective: Objective) -> Array:
         ModelError: for networks without attention, or with windows.
 
     Reference:
-        Chefer, Gur, Wolf 2021 (self-attention rule). Where the answer is not read from a class token the mean over all
-        places reads, and the identity that R begins with is left out.
+        Chefer, Gur, Wolf 2021 (self-attention rule). Where the logits are not read from a class token, the mean
+        over all positions is taken, and the identity that R begins with is left out.
     """
-    layers = among_all_places(ask(model, images, objective))
+    layers = global_attention(attention_of(model, images, objective))
     xp = array_namespace(layers[0].values)
     total = start = _identity(layers[0].values[:, 0])
     for layer in layers:
-        total = total + xp.matmul(xp.mean(_positive(layer.values * layer.gradients), axis=1), total)
-    return _looking(total - start, layers[-1])
+        total = total + xp.matmul(xp.mean(positive(layer.values * layer.gradients), axis=1), total)
+    return _readout(total - start, layers[-1])
 
 
 @method(
     family="attention",
-    unit="{score}",
-    signed=False,
     passes="2",
-    linear=True,
-    needs="attention",
+    single=False,
     paper="Bousselham et al.: LeGrad, 2024",
 )
 def legrad(model: Classifier, images: Array, objective: Objective) -> Maps:
-    """LeGrad: how strongly each layer's own answer reacts to attention paid to each place, over all layers.
+    """LeGrad: how strongly each layer's own score reacts to attention paid to each position, over all layers.
 
-    values = mean_l mean_heads mean_queries relu(∂y_l/∂A_l), y_l read by the head from the tokens behind block l
+    values = mean_l mean_heads mean_queries relu(∂y_l/∂A_l), y_l read by the head from the tokens after block l
 
     Networks with stages (Swin, MaxViT): the layers of the last stage, whose maps the head can read; attention within
-    windows is put back where the windows lie.
+    windows is placed where the windows lie.
 
-    Args:
+    Options:
         model: a network with attention.
-        images: `(n, h, w, c)`, pixels in [0, 1].
         objective: the objective; the same for every layer.
 
     Returns:
         `(n, h', w')` on the grid of the tokens, ≥ 0, in units of the score.
 
     Raises:
-        ModelError: for networks without attention, or whose tokens' places cannot be found.
+        ModelError: for networks without attention, or whose tokens' positions are unknown.
 
     Reference:
         Bousselham, Boggust, Chaybouti, Strobelt, Kuehne 2024. The paper then scales the map to [0, 1]; drawing does.
     """
-    layers = of_the_last_stage(ask(model, images, objective, per_block=True))
+    layers = last_stage(attention_of(model, images, objective, per_block=True))
     xp = array_namespace(layers[0].values)
-    parts = [xp.mean(on_grid(xp.mean(_positive(a.gradients), axis=2), a), axis=1) for a in layers]
+    parts = [xp.mean(on_grid(xp.mean(positive(a.gradients), axis=2), a), axis=1) for a in layers]
     return Maps(xp.mean(xp.stack(parts), axis=0), {"layers": len(layers)})
 
 
 @method(
     family="attention",
-    unit="{score}",
-    passes="1",
-    linear=True,
-    single=True,
-    needs="attention",
+    signed=True,
     paper="Barkan et al.: Grad-SAM, 2021",
 )
 def attention_x_gradient(model: Classifier, images: Array, objective: Objective) -> Array:
-    """Attention times its gradient: the first-order fraction in the score of looking at each place.
+    """Attention times its gradient: the first-order contribution to the score of attending to each position.
 
     values = mean_l Σ_heads Σ_queries A_l · ∂y/∂A_l
 
-    Networks with stages (Swin, MaxViT): the layers of the last stage, put back where their windows lie.
+    Networks with stages (Swin, MaxViT): the layers of the last stage, placed where their windows lie.
 
-    Args:
+    Options:
         model: a network with attention.
-        images: `(n, h, w, c)`, pixels in [0, 1].
-        objective: the objective.
 
     Returns:
         `(n, h', w')` on the grid of the tokens, signed, in units of the score.
 
     Raises:
-        ModelError: for networks without attention, or whose tokens' places cannot be found.
+        ModelError: for networks without attention, or whose tokens' positions are unknown.
 
     Reference:
         Barkan et al. 2021, without their relu of the gradient, so that evidence against the class stays visible.
     """
-    layers = of_the_last_stage(ask(model, images, objective))
+    layers = last_stage(attention_of(model, images, objective))
     xp = array_namespace(layers[0].values)
     parts = [xp.sum(on_grid(xp.sum(a.values * a.gradients, axis=2), a), axis=1) for a in layers]
     return xp.mean(xp.stack(parts), axis=0)
-
-
-def _positive(values: Array) -> Array:
-    return array_namespace(values).maximum(values, array_namespace(values).zeros_like(values))

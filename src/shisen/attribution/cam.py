@@ -1,4 +1,4 @@
-"""Class activation maps that need one gradient at a layer, linear in it."""
+"""Class activation maps that need one gradient at a layer and are linear in it."""
 
 from __future__ import annotations
 
@@ -20,9 +20,7 @@ def positive(values: Array) -> Array:
 @method(
     family="cam",
     unit="{score}",
-    passes="1",
-    linear=True,
-    single=True,
+    signed=True,
     paper="Zhou, Khosla, Lapedriza, Oliva, Torralba: Learning Deep Features for Discriminative Localization, 2016",
 )
 @several_layers
@@ -31,17 +29,14 @@ def cam(model: Classifier, images: Array, objective: Objective, *, layer: str) -
 
     values = Σ_c w_c · A_c, w the weights of the linear layer; read off the gradient as w_c = Σ_hw g_c
 
-    Args:
-        model: the network.
-        images: `(n, h, w, c)`, pixels in [0, 1].
-        objective: the objective.
+    Options:
         layer: the point A is taken from, in front of the pool.
 
     Returns:
-        `(n, h', w')`, signed, in units of the score: the mean over places, plus the bias, is the score.
+        `(n, h', w')`, signed, in units of the score: the mean over positions, plus the bias, is the score.
 
     Raises:
-        ModelError: if what lies behind the layer is not a mean pool and a linear layer.
+        ModelError: if what lies downstream of the layer is not a mean pool and a linear layer.
 
     Reference:
         Zhou et al. 2016.
@@ -51,40 +46,27 @@ def cam(model: Classifier, images: Array, objective: Objective, *, layer: str) -
     mean = xp.mean(g, axis=(1, 2), keepdims=True)
     uneven = float(xp.max(xp.abs(g - mean))) > 1e-4 * float(xp.max(xp.abs(g)))
     if uneven or not is_affine(model, images, layer):
+        reason = "spatial positions have different weights" if uneven else "the network is non-linear"
         text = explain_error(
-            "CAM needs a mean pool and a linear layer behind the layer, and nothing else.",
-            f"layer {layer!r}, behind which {'places count differently' if uneven else 'the network bends'}",
-            "Use grad_cam, which equals CAM divided by the number of places where CAM is possible.",
+            "CAM needs a mean pool and a linear layer downstream of the layer, and nothing else.",
+            f"layer {layer!r}, downstream of which {reason}",
+            "Use grad_cam, which equals CAM divided by the number of positions where CAM is possible.",
         )
         raise of_kind(ModelError(text), "model_cam")
-    places = a.shape[1] * a.shape[2]
-    return xp.sum(mean * a, axis=-1) * places
+    positions = a.shape[1] * a.shape[2]
+    return xp.sum(mean * a, axis=-1) * positions
 
 
-@method(
-    family="cam",
-    unit="{score} per place",
-    signed=False,
-    passes="1",
-    linear=True,
-    single=True,
-    paper="Selvaraju et al.: Grad-CAM, 2017",
-)
+@method(family="cam", paper="Selvaraju et al.: Grad-CAM, 2017")
 @several_layers
 def grad_cam(model: Classifier, images: Array, objective: Objective, *, layer: str) -> Array:
     """Grad-CAM: channels weighted by their mean gradient, positive part.
 
     values = relu(Σ_c mean_hw(g)_c · A_c)
 
-    Args:
-        model: the network.
-        images: `(n, h, w, c)`, pixels in [0, 1].
-        objective: the objective.
-        layer: the point A is taken from; a sequence of points gives their fused map.
-
     Returns:
         `(n, h', w')` at the layer's resolution, ≥ 0, in units of the score. With a mean pool and a linear
-        layer behind it, this is CAM divided by the number of places.
+        layer downstream, this is the positive part of CAM divided by the number of positions.
 
     Reference:
         Selvaraju et al. 2017.
@@ -94,26 +76,12 @@ def grad_cam(model: Classifier, images: Array, objective: Objective, *, layer: s
     return positive(xp.sum(xp.mean(g, axis=(1, 2), keepdims=True) * a, axis=-1))
 
 
-@method(
-    family="cam",
-    unit="{score} per place",
-    signed=False,
-    passes="1",
-    linear=True,
-    single=True,
-    paper="Fu et al.: Axiom-based Grad-CAM, 2020",
-)
+@method(family="cam", paper="Fu et al.: Axiom-based Grad-CAM, 2020")
 @several_layers
 def xgrad_cam(model: Classifier, images: Array, objective: Objective, *, layer: str) -> Array:
     """XGrad-CAM: channels weighted by their gradient where they are active.
 
     values = relu(Σ_c w_c · A_c), w_c = Σ_hw (g · A)_c / Σ_hw A_c, 0 for a channel that sums to zero
-
-    Args:
-        model: the network.
-        images: `(n, h, w, c)`, pixels in [0, 1].
-        objective: the objective.
-        layer: the point A is taken from; a sequence of points gives their fused map.
 
     Returns:
         `(n, h', w')`, ≥ 0, in units of the score.
@@ -129,30 +97,16 @@ def xgrad_cam(model: Classifier, images: Array, objective: Objective, *, layer: 
     return positive(xp.sum(xp.where(empty, xp.zeros_like(weights), weights) * a, axis=-1))
 
 
-@method(
-    family="cam",
-    unit="{score} per place",
-    signed=False,
-    passes="1",
-    linear=True,
-    single=True,
-    paper="Draelos, Carin: Use HiResCAM instead of Grad-CAM, 2020",
-)
+@method(family="cam", paper="Draelos, Carin: Use HiResCAM instead of Grad-CAM, 2020")
 @several_layers
 def hires_cam(model: Classifier, images: Array, objective: Objective, *, layer: str) -> Array:
-    """HiResCAM: gradient times activation, place by place, positive part.
+    """HiResCAM: gradient times activation at each spatial position, positive part.
 
     values = relu(Σ_c g_c · A_c)
 
-    Args:
-        model: the network.
-        images: `(n, h, w, c)`, pixels in [0, 1].
-        objective: the objective.
-        layer: the point A is taken from; a sequence of points gives their fused map.
-
     Returns:
-        `(n, h', w')`, ≥ 0, in units of the score. Behind a network that is linear from the layer on, the sum
-        before the positive part is the score without its bias.
+        `(n, h', w')`, ≥ 0, in units of the score. If the network is affine downstream of the layer, the sum before the
+        positive part is the score without its bias.
 
     Reference:
         Draelos, Carin 2020.
@@ -161,26 +115,12 @@ def hires_cam(model: Classifier, images: Array, objective: Objective, *, layer: 
     return positive(array_namespace(a).sum(g * a, axis=-1))
 
 
-@method(
-    family="cam",
-    unit="{score} per place",
-    signed=False,
-    passes="1",
-    linear=True,
-    single=True,
-    paper="Jiang et al.: LayerCAM, 2021",
-)
+@method(family="cam", paper="Jiang et al.: LayerCAM, 2021")
 @several_layers
 def layer_cam(model: Classifier, images: Array, objective: Objective, *, layer: str) -> Array:
-    """LayerCAM: positive gradient times activation, place by place; made for early layers.
+    """LayerCAM: positive gradient times activation at each spatial position; made for early layers.
 
     values = relu(Σ_c relu(g_c) · A_c)
-
-    Args:
-        model: the network.
-        images: `(n, h, w, c)`, pixels in [0, 1].
-        objective: the objective.
-        layer: the point A is taken from; a sequence of points gives their fused map.
 
     Returns:
         `(n, h', w')`, ≥ 0, in units of the score.

@@ -1,4 +1,4 @@
-"""Maps along the main direction of a layer's channels."""
+"""Maps along the first principal direction of a layer's channels."""
 
 from __future__ import annotations
 
@@ -8,27 +8,28 @@ from ..registry import method
 from ..types import Array, Classifier, Objective
 from .multi_layer import several_layers
 
+CAUTION = "stays more than half alike when all weights are shuffled (docs/trust.md)"
+
 
 @method(
     family="cam",
     unit="activation",
-    passes="1",
+    signed=True,
+    linear=False,
+    single=False,
     class_specific=False,
     needs="activations",
     paper="Muhammad, Yeasin: Eigen-CAM, 2020",
-    caution="stays more than half alike when all weights are shuffled (docs/trust.md)",
+    caution=CAUTION,
 )
 @several_layers
 def eigen_cam(model: Classifier, images: Array, objective: Objective, *, layer: str) -> Array:
     """Eigen-CAM: activations along their main direction; the same map whatever the class.
 
-    values = A · v₁, v₁ the first right singular vector of A as a matrix (places, channels)
+    values = A · v₁, v₁ the first right singular vector of A as a matrix (positions, channels)
 
-    Args:
-        model: the network.
-        images: `(n, h, w, c)`, pixels in [0, 1].
+    Options:
         objective: not used: the map does not depend on the class.
-        layer: the point A is taken from; a sequence of points gives their fused map.
 
     Returns:
         `(n, h', w')`, signed so that Σ map · Σ_c A ≥ 0, in units of the activation.
@@ -41,24 +42,15 @@ def eigen_cam(model: Classifier, images: Array, objective: Objective, *, layer: 
 
 @method(
     family="cam",
-    unit="{score} per place",
-    passes="1",
-    linear=True,
-    single=True,
+    signed=True,
     paper="Muhammad, Yeasin: Eigen-CAM, 2020; with gradients as in widespread use",
-    caution="stays more than half alike when all weights are shuffled (docs/trust.md)",
+    caution=CAUTION,
 )
 @several_layers
 def eigen_grad_cam(model: Classifier, images: Array, objective: Objective, *, layer: str) -> Array:
     """Eigen-Grad-CAM: gradient times activation along its main direction.
 
-    values = M · v₁, M = g · A as a matrix (places, channels), v₁ its first right singular vector
-
-    Args:
-        model: the network.
-        images: `(n, h, w, c)`, pixels in [0, 1].
-        objective: the objective.
-        layer: the point A is taken from; a sequence of points gives their fused map.
+    values = M · v₁, M = g · A as a matrix (positions, channels), v₁ its first right singular vector
 
     Returns:
         `(n, h', w')`, signed so that Σ map · Σ_c M ≥ 0, in units of the score.

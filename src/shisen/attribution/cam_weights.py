@@ -1,30 +1,35 @@
-"""Grad-CAM++ and its noisy sister: channels weighted by higher powers of the gradient."""
+"""Grad-CAM++ and Smooth Grad-CAM++: channels weighted by higher powers of the gradient."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from array_api_compat import array_namespace
 
-from ..errors import InputError, explain_error
 from ..registry import method
-from ..types import Array, Classifier, Objective
+from ..types import Array, Classifier, Maps, Objective
 from .cam import positive
+from .downstream import AtLayer
 from .multi_layer import several_layers
-from .objective import on_device, resolved
+from .objective import on_device
 from .path_and_noise import Noise
 
 
 @method(
     family="cam",
     unit="weighted activation",
-    signed=False,
-    passes="1",
-    single=True,
+    linear=False,
     paper="Chattopadhay, Sarkar, Howlader, Balasubramanian: Grad-CAM++, 2018",
 )
 @several_layers
-def grad_cam_pp(model: Classifier, images: Array, objective: Objective, *, layer: str, variant: str = "paper") -> Array:
+def grad_cam_pp(
+    model: Classifier,
+    images: Array,
+    objective: Objective,
+    *,
+    layer: str,
+    variant: Literal["paper", "code"] = "paper",
+) -> Array:
     """Grad-CAM++: positive gradients, each weighted so that every instance of an object counts alike.
 
     values = relu(Σ_c w_c · A_c), w_c = Σ_hw α · relu(g),
@@ -33,12 +38,8 @@ def grad_cam_pp(model: Classifier, images: Array, objective: Objective, *, layer
     The short form of α is exact and needs no small constant that would swamp real gradients. The paper's
     factor exp(y), common to all channels of an image, is left out: it overflows and changes no proportion.
 
-    Args:
-        model: the network.
-        images: `(n, h, w, c)`, pixels in [0, 1].
-        objective: the objective.
-        layer: the point A is taken from; a sequence of points gives their fused map.
-        variant: "paper" as above; "code" divides α by its sum over the places of each channel where g > 0, as
+    Options:
+        variant: "paper" as above; "code" divides α by its sum over the positions of each channel where g > 0, as
             the authors' code does and the paper does not.
 
     Returns:
@@ -47,12 +48,9 @@ def grad_cam_pp(model: Classifier, images: Array, objective: Objective, *, layer
     Reference:
         Chattopadhay et al. 2018, equations 9 to 19.
     """
-    if variant not in ("paper", "code"):
-        raise InputError(explain_error("variant must be 'paper' or 'code'.", repr(variant), "Use 'paper'."))
     a, g = model.gradients(images, objective, wrt=layer)
     xp = array_namespace(a)
-    up = g > 0
-    alpha = _fraction(xp, 2.0 + g * xp.sum(a, axis=(1, 2), keepdims=True), up)
+    alpha = _reciprocal(xp, 2.0 + g * xp.sum(a, axis=(1, 2), keepdims=True), g > 0)
     if variant == "code":
         total = xp.sum(alpha, axis=(1, 2), keepdims=True)
         alpha = alpha / xp.where(total == 0, xp.ones_like(total), total)
@@ -60,17 +58,17 @@ def grad_cam_pp(model: Classifier, images: Array, objective: Objective, *, layer
     return positive(xp.sum(weights * a, axis=-1))
 
 
-def _fraction(xp: Any, below: Array, where: Array) -> Array:
-    """Return 1 / below at the places asked for, 0 elsewhere and where `below` is zero."""
-    where = where & (below != 0)
-    return xp.where(where, 1.0 / xp.where(where, below, xp.ones_like(below)), xp.zeros_like(below))
+def _reciprocal(xp: Any, values: Array, where: Array) -> Array:
+    """Return 1 / values where asked for, 0 elsewhere and where the value is zero."""
+    where = where & (values != 0)
+    return xp.where(where, 1.0 / xp.where(where, values, xp.ones_like(values)), xp.zeros_like(values))
 
 
 @method(
     family="cam",
     unit="weighted activation",
-    signed=False,
-    passes="n_samples + 1",
+    passes="1 if affine else n_samples + 1",
+    linear=False,
     paper="Omeiza, Speakman, Cintas, Weldemariam: Smooth Grad-CAM++, 2019",
 )
 @several_layers
@@ -83,39 +81,46 @@ def smooth_grad_cam_pp(
     n_samples: int = 25,
     noise_std: float = 0.1,
     seed: int = 0,
-) -> Array:
+) -> Maps:
     """Grad-CAM++ with its three powers of the gradient averaged over noisy copies of the image.
 
     values = relu(Σ_c w_c · A_c), w_c = Σ_hw α · relu(D₁), α = D₂ / (2 D₂ + S_c D₃), D_k = mean_i gᵢᵏ
 
-    Args:
-        model: the network.
-        images: `(n, h, w, c)`, pixels in [0, 1].
-        objective: the objective; "the top class" is the one of the unaltered image.
-        layer: the point A is taken from; a sequence of points gives their fused map.
+    Where the network is affine downstream of the layer and the score linear in the logits, the gradient at the layer
+    is the same for every image: no noisy copy is evaluated, and the map is that of grad_cam_pp.
+
+    Options:
         n_samples: number of noisy copies.
         noise_std: standard deviation of the noise, as a fraction of each image's range, max x − min x.
-        seed: of the noise, which is drawn for one image and shared across the batch.
+        seed: random seed of the noise, which is drawn for one image and shared across the batch.
 
     Returns:
-        `(n, h', w')`, ≥ 0. A and S are those of the unaltered image.
+        `(n, h', w')`, ≥ 0. A and S are those of the unaltered image. The note `run` says how many noisy copies were
+        evaluated, and why none was.
 
     Reference:
         Omeiza et al. 2019.
     """
-    objective = resolved(model, images, objective)
-    a = model.activations(images, layer)
+    found = AtLayer.of(model, images, objective, layer)
+    a = found.values
     xp = array_namespace(a)
+    if found.reason:
+        run = f"{n_samples} noisy copies, since {found.reason}"
+        noise = Noise(n_samples, noise_std, seed)
+        copies = noise.gradients(model, on_device(model, images), found.objective, layer)
+    else:
+        run = "no noisy copies, since the gradient at the layer does not depend on the image"
+        n_samples, copies = 1, iter([found.gradients[None, ...]])
     first: Any = 0.0
     second: Any = 0.0
     third: Any = 0.0
-    for g in Noise(n_samples, noise_std, seed).gradients(model, on_device(model, images), objective, layer):
+    for g in copies:
         first = first + xp.sum(g, axis=0) / n_samples
         second = second + xp.sum(g * g, axis=0) / n_samples
         third = third + xp.sum(g * g * g, axis=0) / n_samples
     # divided by D₂ above and below: gradients squared and cubed would leave the range of float32
-    up = second > 0
-    ratio = xp.where(up, third / xp.where(up, second, xp.ones_like(second)), xp.zeros_like(second))
-    alpha = _fraction(xp, 2.0 + ratio * xp.sum(a, axis=(1, 2), keepdims=True), up)
+    active = second > 0
+    ratio = xp.where(active, third / xp.where(active, second, xp.ones_like(second)), xp.zeros_like(second))
+    alpha = _reciprocal(xp, 2.0 + ratio * xp.sum(a, axis=(1, 2), keepdims=True), active)
     weights = xp.sum(alpha * positive(first), axis=(1, 2), keepdims=True)
-    return positive(xp.sum(weights * a, axis=-1))
+    return Maps(positive(xp.sum(weights * a, axis=-1)), {"run": run})

@@ -1,4 +1,4 @@
-"""When to stop drawing: how alike the maps of two halves of the draws are."""
+"""Early stopping of sampling, by the agreement between the maps of two halves of the samples."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import InputError, explain_error
 
-HALF = 16  # draws that go to one half, the next as many to the other
+HALF = 16  # consecutive samples that go to one half; the next 16 go to the other
 
 
 def checked_stop(stop: float | None) -> None:
@@ -18,27 +18,42 @@ def checked_stop(stop: float | None) -> None:
 
 
 def half_of(run: range) -> int:
-    """Return to which half a run of draws belongs, 0 or 1; runs do not reach over a multiple of `HALF`."""
+    """Return to which half a run of samples belongs, 0 or 1; runs do not cross a multiple of `HALF`."""
     return run.start // HALF % 2
 
 
-def due(run: range, n: int, first: int) -> bool:
-    """Tell whether to look at the halves after this run: with `first` draws or more, when both have as many."""
+def check_due(run: range, n_samples: int, first: int) -> bool:
+    """Return whether to compare the halves after this run.
+
+    Args:
+        run: numbers of the samples just evaluated.
+        n_samples: how many there may be in all.
+        first: samples before the first comparison.
+
+    Returns:
+        True where both halves have equally many samples, at least `first` in all, and after the last sample.
+    """
     both = run.stop % (2 * HALF) == 0 and run.stop >= first
-    return both or run.stop == n >= 2 * HALF
+    return both or run.stop == n_samples >= 2 * HALF
 
 
 def agreement(first: Any, second: Any) -> float:
-    """Return the correlation to be expected between two maps of all draws, from the maps of two halves.
+    """Return the correlation to be expected between two maps of all samples, from the maps of two halves.
 
-    2 r / (1 + r), r the Pearson correlation of the halves' maps over all their values; 0 where r is not positive,
-    or a half is constant.
+    2 r / (1 + r), r the Pearson correlation of the halves' maps over all their values.
+
+    Args:
+        first: map of one half, of any shape.
+        second: map of the other half, of the same shape.
+
+    Returns:
+        a correlation, 0 to 1; 0 where r is not positive, or a half is constant.
 
     Reference:
         Spearman 1910: Correlation calculated from faulty data; Brown 1910, in the same journal.
     """
     a, b = (np.asarray(x, np.float64).ravel() for x in (first, second))
     a, b = a - a.mean(), b - b.mean()
-    size = float(np.sqrt((a @ a) * (b @ b)))
-    r = float(a @ b) / size if size > 0 else 0.0
+    norms = float(np.sqrt((a @ a) * (b @ b)))
+    r = float(a @ b) / norms if norms > 0 else 0.0
     return 2.0 * r / (1.0 + r) if r > 0.0 else 0.0

@@ -1,18 +1,20 @@
-"""What lies behind a layer: whether it is affine, and what the network says about altered values there."""
+"""What lies downstream of a layer: whether it is affine, and the scores of altered values there."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
+import numpy.typing as npt
 from array_api_compat import array_namespace
 
-from ..adapters.wrappers import Wrapper
+from ..adapters.wrappers import Wrapper, downstream_batch
 from ..targets import like, to_numpy
 from ..types import Array, Classifier
-from .objective import is_linear
+from .objective import gradients_and_logits, is_linear, resolved_for
 
 _KNOWN: WeakKeyDictionary[Any, dict[Any, bool]] = WeakKeyDictionary()
 TOLERANCE = 1e-4
@@ -22,14 +24,17 @@ TOLERANCE = 1e-4
 def is_affine(model: Classifier, images: Array, layer: str) -> bool:
     """Tell whether the logits are an affine function of the value at a layer, for example pool and linear only.
 
-    Decided once per network and layer, on random values V, W of both signs, at the layer's own size and a
-    thousand times larger, where every bend shows. f(V) + f(−V) = 2 f(0) tells ReLU, ReLU6 and max pool,
-    f(V) + f(W) = f(V + W) + f(0) tells normalization and attention.
+    Decided once per network and layer, on random values V, W of both signs, at the layer's own magnitude and a
+    thousand times larger, where every non-linearity shows. f(V) + f(−V) = 2 f(0) fails for ReLU, ReLU6 and max pool,
+    f(V) + f(W) = f(V + W) + f(0) for normalization and attention.
 
     Args:
         model: the network, wrapped or not.
-        images: at least one image; the first one is used.
-        layer: the point asked about.
+        images: `(n, h, w, c)`, n ≥ 1; the first one is used.
+        layer: path of the point.
+
+    Returns:
+        True if the logits are affine in the values, within float32 rounding.
     """
     network: Any = model
     while isinstance(network, Wrapper):
@@ -47,9 +52,9 @@ def _measured(model: Classifier, image: Array, layer: str) -> bool:
     typical = float(np.abs(to_numpy(a)).mean()) or 1.0
     shape = tuple(a.shape[1:])
     trials = [np.zeros(shape)]
-    for size in (1.0, 1e3):
-        v, w = rng.standard_normal((2, *shape)) * size * typical
-        # one of the two the same at every place, so that no mean over places hides a bend
+    for magnitude in (1.0, 1e3):
+        v, w = rng.standard_normal((2, *shape)) * magnitude * typical
+        # one of the two is the same at every position, so that no mean over positions hides a non-linearity
         w = np.broadcast_to(w.mean(axis=(0, 1)) * np.sqrt(np.prod(shape[:-1])), shape) if w.ndim == 3 else w
         trials += [v, -v, w, -w, v + w]
     y = to_numpy(model.replaced(image, like(np.stack(trials).astype(np.float32), a), layer)).astype(np.float64)
@@ -58,36 +63,81 @@ def _measured(model: Classifier, image: Array, layer: str) -> bool:
     for first in (1, 6):
         v, minus_v, w, minus_w, both = y[first : first + 5] - zero
         change = max(float(np.abs(part).max()) for part in (v, w, both))
-        bend = max(float(np.abs(part).max()) for part in (v + minus_v, w + minus_w, v + w - both))
-        if not np.isfinite(change) or bend > TOLERANCE * change:
+        deviation = max(float(np.abs(part).max()) for part in (v + minus_v, w + minus_w, v + w - both))
+        if not np.isfinite(change) or deviation > TOLERANCE * change:
             return False
     return True
 
 
-def why_not_closed(model: Classifier, images: Array, layer: str, objective: Any, logits: Array) -> str:
-    """Return why the score at a layer has no closed form, "" if it has one: affine tail and linear score."""
-    if not is_linear(objective, logits):
-        return "the score is not linear in the logits"
-    return "" if is_affine(model, images, layer) else "the network bends behind the layer"
+@dataclass(frozen=True, eq=False)
+class AtLayer:
+    """A layer's values and gradients for a batch, and a way to score altered values there.
 
-
-def how_run(model: Classifier, images: Array, layer: str) -> str:
-    """Return how altered values are put through the network, for the notes."""
-    tells = getattr(model, "runs_tail_only", None)
-    if tells is None or tells(images, layer):
-        return "only what lies behind the layer was run"
-    return "whole forwards were run: the network does not take another number of images behind the layer"
-
-
-def scores(model: Classifier, image: Array, altered: Iterator[Array], layer: str, objective: Any) -> Array:
-    """Return the score of every altered value at a layer, `(k,)`, for one image.
-
-    Args:
+    Attributes:
         model: the network.
-        image: `(1, h, w, c)`.
-        altered: portions `(r, h', w', c')` of values, so that never all are in memory.
-        layer: the point they are put in at.
-        objective: the objective of this image.
+        images: `(n, h, w, c)`.
+        layer: path of the point.
+        values: `(n, h', w', c')`.
+        gradients: of the score, of the same shape.
+        logits: `(n, classes)`.
+        objective: the score explained, with "the top class" resolved.
+        reason: why the score is no affine function of the values; "" if it is one, so that closed forms hold.
     """
-    found = [objective.value(model.replaced(image, values, layer)) for values in altered]
-    return found[0] if len(found) == 1 else array_namespace(found[0]).concat(found, axis=0)
+
+    model: Classifier
+    images: Array
+    layer: str
+    values: Array
+    gradients: Array
+    logits: Array
+    objective: Any
+    reason: str
+
+    @classmethod
+    def of(cls, model: Classifier, images: Array, objective: Any, layer: str) -> AtLayer:
+        """Run one forward and backward pass.
+
+        Args:
+            model: the network.
+            images: `(n, h, w, c)`.
+            objective: the score to explain.
+            layer: path of the point.
+        """
+        values, gradients, logits = gradients_and_logits(model, images, objective, layer)
+        objective = resolved_for(objective, logits)
+        if not is_linear(objective, logits):
+            reason = "the score is not linear in the logits"
+        else:
+            reason = "" if is_affine(model, images, layer) else "the network is non-linear downstream of the layer"
+        return cls(model, images, layer, values, gradients, logits, objective, reason)
+
+    @property
+    def note(self) -> str:
+        """How altered values are put through the network."""
+        if not self.reason:
+            return "closed form"
+        runs_downstream = getattr(self.model, "runs_downstream_only", None)
+        if runs_downstream is None or runs_downstream(self.images, self.layer):
+            return f"only the layers downstream were run, since {self.reason}"
+        return f"whole forwards were run, since {self.reason}, and it does not take another batch size downstream"
+
+    def scores(
+        self, row: int, numbers: npt.NDArray[np.intp], masks: Callable[[npt.NDArray[np.intp]], npt.NDArray[Any]]
+    ) -> Array:
+        """Return the scores of one image with its values at the layer multiplied by masks.
+
+        Args:
+            row: number of the image in the batch.
+            numbers: `(k,)`, of the masks.
+            masks: from numbers to masks, `(r, h' or 1, w' or 1, c' or 1)`, so that never all are in memory.
+
+        Returns:
+            `(k,)`.
+        """
+        a, image = self.values[row, ...], self.images[row : row + 1]
+        objective, step = self.objective.take(np.asarray([row])), downstream_batch(a, self.model.batch_size)
+        found = []
+        for start in range(0, len(numbers), step):
+            mask = like(masks(numbers[start : start + step]).astype(np.float32), a)
+            found.append(objective.value(self.model.replaced(image, a[None, ...] * mask, self.layer)))
+        return found[0] if len(found) == 1 else array_namespace(a).concat(found, axis=0)

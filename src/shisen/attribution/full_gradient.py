@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from array_api_compat import array_namespace
 
 from .._core.image_ops import resize, spread
-from ..errors import InputError, ModelError, explain_error
+from ..errors import ModelError, explain_error
 from ..registry import method
 from ..types import Array, Classifier, Maps, Objective
-from .objective import resolved_for
+from .objective import gradients_and_logits, resolved_for
 
 CLIPPED = {"ReLU6": 6.0}
 """Activations that add a constant above a bound, and that bound."""
@@ -21,29 +21,28 @@ CLIPPED = {"ReLU6": 6.0}
 @method(
     family="gradient",
     unit="{score}",
-    passes="1",
+    shows="evidence",
     complete=True,
-    linear=True,
     paper="Srinivas, Fleuret: Full-Gradient Representation for Neural Network Visualization, 2019",
 )
-def full_grad(model: Classifier, images: Array, objective: Objective, *, variant: str = "complete") -> Maps:
+def full_grad(
+    model: Classifier, images: Array, objective: Objective, *, variant: Literal["complete", "paper"] = "complete"
+) -> Maps:
     """FullGrad: input times gradient, and bias times gradient of every layer.
 
     y(x) = Σ x · ∂y/∂x + Σ_l Σ b_l · ∂y/∂b_l, exact for networks of ReLUs; b_l with normalization folded in, and
     6 · [A ≥ 6] for a ReLU6
 
-    Args:
+    Options:
         model: the network; its adapter must know its biases (PyTorch).
-        images: `(n, h, w, c)`, pixels in [0, 1].
-        objective: the objective.
-        variant: "complete" adds all shares with their sign, each layer's spread over the pixels it covers, so that
-            the map sums to the score; "paper" adds up |shares|, each layer scaled to [0, 1] first, as the
+        variant: "complete" adds all terms with their sign, each layer's spread over the pixels it covers, so that
+            the map sums to the score; "paper" adds up their magnitudes, each layer scaled to [0, 1] first, as the
             authors do.
 
     Returns:
         `(n, h, w)`, signed, in units of the score ("paper": ≥ 0, without unit). Notes, one entry an image:
-        `without_place` is the fraction of layers behind the pool, `difference` is y − without_place, which the map
-        sums to, `gap` is what it misses of that: activations other than ReLU.
+        `non_spatial` is the sum of the terms of layers downstream of the pool, `difference` is y − non_spatial, which
+        the map sums to, `gap` is what it misses of that: activations other than ReLU.
 
     Raises:
         ModelError: for a network whose biases are not known.
@@ -51,35 +50,31 @@ def full_grad(model: Classifier, images: Array, objective: Objective, *, variant
     Reference:
         Srinivas, Fleuret 2019.
     """
-    if variant not in ("complete", "paper"):
-        raise InputError(explain_error("variant must be 'complete' or 'paper'.", repr(variant), "Use 'complete'."))
-    tells = getattr(model, "biases", None)
-    if tells is None:
+    biases_of = getattr(model, "biases", None)
+    if biases_of is None:
         raise ModelError(
             explain_error(
                 "FullGrad needs the biases of every layer.",
-                f"a {model.framework} network, whose adapter does not tell them",
+                f"a {model.framework} network, whose adapter does not know them",
                 "Use integrated_gradients, which is complete for any network.",
             )
         )
-    logits = model.activations(images)
-    objective = resolved_for(objective, logits)
-    known: Mapping[str, Any] = tells(images)
+    known: Mapping[str, Any] = biases_of(images)
     clipped = {layer.path: CLIPPED[layer.kind] for layer in model.layers if layer.kind in CLIPPED}
     points = ["input", *dict.fromkeys([*(p for p in known if p != "input"), *clipped])]
-    values, gradients = model.gradients(images, objective, wrt=points)
+    values, gradients, logits = gradients_and_logits(model, images, objective, points)
     xp = array_namespace(gradients[0])
     size = tuple(gradients[0].shape[1:3])
     total: Any = 0.0
-    placeless = xp.zeros_like(gradients[0][:, 0, 0, 0])
+    non_spatial = xp.zeros_like(gradients[0][:, 0, 0, 0])
     for point, a, g in zip(points, values, gradients, strict=True):
         added = _added(point, a, known, clipped)
         if g.ndim == 4:
             total = total + _as_map(g * added, size, variant)
         else:
-            placeless = placeless + xp.sum(xp.reshape(g * added, (g.shape[0], -1)), axis=-1)
-    difference = objective.value(logits) - placeless
-    notes = {"without_place": placeless}
+            non_spatial = non_spatial + xp.sum(xp.reshape(g * added, (g.shape[0], -1)), axis=-1)
+    difference = resolved_for(objective, logits).value(logits) - non_spatial
+    notes = {"non_spatial": non_spatial}
     if variant == "complete":
         notes |= {"difference": difference, "gap": difference - xp.sum(total, axis=(1, 2))}
     return Maps(total, notes)
@@ -96,12 +91,12 @@ def _added(point: str, a: Array, known: Mapping[str, Any], clipped: Mapping[str,
     return added
 
 
-def _as_map(fraction: Array, size: tuple[int, int], variant: str) -> Array:
-    xp = array_namespace(fraction)
+def _as_map(terms: Array, size: tuple[int, int], variant: str) -> Array:
+    xp = array_namespace(terms)
     if variant == "complete":
-        return spread(xp.sum(fraction, axis=-1), size)
-    fraction = xp.abs(fraction)
-    low = xp.min(fraction, axis=(1, 2, 3), keepdims=True)
-    span = xp.max(fraction, axis=(1, 2, 3), keepdims=True) - low
-    scaled = (fraction - low) / xp.where(span > 0, span, xp.ones_like(span))
+        return spread(xp.sum(terms, axis=-1), size)
+    terms = xp.abs(terms)
+    low = xp.min(terms, axis=(1, 2, 3), keepdims=True)
+    span = xp.max(terms, axis=(1, 2, 3), keepdims=True) - low
+    scaled = (terms - low) / xp.where(span > 0, span, xp.ones_like(span))
     return xp.sum(resize(scaled, size), axis=-1)

@@ -8,25 +8,14 @@ from ..registry import METHODS, get, method
 from ..targets import FunctionObjective
 from ..types import Array, Classifier, Maps, Objective
 
+CAUTION = "hardly changes when the weights are shuffled (docs/trust.md)"
 
-@method(
-    family="gradient",
-    unit="{score} per unit of pixel value",
-    shows="sensitivity",
-    passes="1",
-    linear=True,
-    single=True,
-    paper="Simonyan, Vedaldi, Zisserman: Deep Inside Convolutional Networks, 2013",
-)
+
+@method(family="gradient", paper="Simonyan, Vedaldi, Zisserman: Deep Inside Convolutional Networks, 2013")
 def gradient(model: Classifier, images: Array, objective: Objective) -> Array:
-    """Gradient of the score by every pixel value.
+    """Gradient of the score with respect to every pixel value.
 
     values = ∂y/∂x
-
-    Args:
-        model: the network.
-        images: `(n, h, w, c)`, pixels in [0, 1].
-        objective: the objective.
 
     Returns:
         `(n, h, w, c)`, signed, in units of the score per unit of pixel value.
@@ -38,23 +27,14 @@ def gradient(model: Classifier, images: Array, objective: Objective) -> Array:
     return model.gradients(images, objective)[1]
 
 
-@method(
-    family="gradient",
-    unit="{score}",
-    passes="1",
-    linear=True,
-    single=True,
-    paper="Shrikumar et al.: Not Just a Black Box, 2016",
-)
+@method(family="gradient", unit="{score}", shows="evidence", paper="Shrikumar et al.: Not Just a Black Box, 2016")
 def input_x_gradient(model: Classifier, images: Array, objective: Objective) -> Array:
-    """Gradient times pixel value: the first-order fraction of every pixel value in the score.
+    """Gradient times pixel value: the first-order contribution of every pixel value to the score.
 
     values = x · ∂y/∂x
 
-    Args:
-        model: the network.
+    Options:
         images: `(n, h, w, c)`, pixels in [0, 1]; black counts as absence.
-        objective: the objective.
 
     Returns:
         `(n, h, w, c)`, signed, in units of the score.
@@ -68,24 +48,17 @@ def input_x_gradient(model: Classifier, images: Array, objective: Objective) -> 
 
 @method(
     family="gradient",
-    unit="{score} per unit of pixel value",
-    shows="sensitivity",
-    passes="1",
-    linear=True,
-    single=True,
     needs="relu",
     paper="Springenberg, Dosovitskiy, Brox, Riedmiller: Striving for Simplicity, 2015",
-    caution="hardly changes when the weights are shuffled (docs/trust.md)",
+    caution=CAUTION,
 )
 def guided_backprop(model: Classifier, images: Array, objective: Objective, *, from_layer: str | None = None) -> Array:
-    """Gradient in which every ReLU passes back only what is positive, at places where it was active.
+    """Gradient in which every ReLU passes back only positive gradients, and only where it was active.
 
     At each ReLU: g ← relu(g) · [A > 0]; at a ReLU6 also · [A < 6].
 
-    Args:
+    Options:
         model: the network; its activations must be ReLUs.
-        images: `(n, h, w, c)`, pixels in [0, 1].
-        objective: the objective.
         from_layer: start from this layer's own values instead of the objective.
 
     Returns:
@@ -102,24 +75,17 @@ def guided_backprop(model: Classifier, images: Array, objective: Objective, *, f
 
 @method(
     family="gradient",
-    unit="{score} per unit of pixel value",
-    shows="sensitivity",
-    passes="1",
-    linear=True,
-    single=True,
     needs="relu",
     paper="Zeiler, Fergus: Visualizing and Understanding Convolutional Networks, 2014",
-    caution="hardly changes when the weights are shuffled (docs/trust.md)",
+    caution=CAUTION,
 )
 def deconvnet(model: Classifier, images: Array, objective: Objective, *, from_layer: str | None = None) -> Array:
-    """Gradient in which every ReLU passes back only what is positive, wherever it comes out.
+    """Gradient in which every ReLU passes back only positive gradients, active or not.
 
     At each ReLU and ReLU6: g ← relu(g).
 
-    Args:
+    Options:
         model: the network; its activations must be ReLUs.
-        images: `(n, h, w, c)`, pixels in [0, 1].
-        objective: the objective.
         from_layer: project this layer's own values back to the pixels, without choosing a class, as the paper
             does; "default" takes the model's default layer.
 
@@ -135,22 +101,23 @@ def deconvnet(model: Classifier, images: Array, objective: Objective, *, from_la
     return _projected(model.rewired("deconvnet"), images, objective, from_layer)
 
 
+def _identity(value: Array) -> Array:
+    return value
+
+
 def _projected(model: Classifier, images: Array, objective: Objective, layer: str | None) -> Array:
     if layer is None:
         return model.gradients(images, objective)[1]
     at = model.default_layer if layer == "default" else layer
-    return model.gradients(images, FunctionObjective(_itself, f"values of {at}"), at=at)[1]
-
-
-def _itself(value: Array) -> Array:
-    return value
+    return model.gradients(images, FunctionObjective(_identity, f"values of {at}"), at=at)[1]
 
 
 @method(
     family="gradient",
     unit="{score} squared per unit of pixel value",
-    shows="sensitivity",
     passes="2",
+    linear=False,
+    single=False,
     needs="relu",
     paper="Selvaraju et al.: Grad-CAM, 2017",
 )
@@ -161,10 +128,8 @@ def guided_grad_cam(
 
     values = guided backprop · upsampled map, pixel by pixel; neither is rescaled before the product.
 
-    Args:
+    Options:
         model: the network; its activations must be ReLUs.
-        images: `(n, h, w, c)`, pixels in [0, 1].
-        objective: the objective.
         layer: the point the map is taken from.
         cam: any method of the CAM family, with its default options.
 
@@ -180,10 +145,8 @@ def guided_grad_cam(
     """
     chosen = get(cam)
     if chosen.family != "cam":
-        maps = [name for name, m in METHODS.items() if m.family == "cam"]
-        raise InputError(
-            explain_error("cam must be a class activation map.", repr(cam), f"Use one of {', '.join(maps)}.")
-        )
+        known = ", ".join(name for name, m in METHODS.items() if m.family == "cam")
+        raise InputError(explain_error("cam must be a class activation map.", repr(cam), f"Use one of {known}."))
     found = chosen(model, images, objective, layer=layer)
     fine = model.rewired("guided").gradients(images, objective)[1]
     return Maps(fine * resize(found.values, fine.shape[1:3])[..., None], found.notes)

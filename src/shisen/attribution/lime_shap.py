@@ -1,8 +1,9 @@
-"""LIME and kernel SHAP: a linear model of the network around one image, over pieces of the image."""
+"""LIME and kernel SHAP: a linear model of the network around one image, over segments of the image."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
@@ -16,21 +17,18 @@ from ..registry import method
 from ..targets import to_numpy
 from ..types import Array, Classifier, Maps, Objective
 from .objective import on_device, resolved
-from .perturbation import seen_through
-from .superpixels import Pieces, cut, masks, paint
+from .perturbation import scores_under
+from .superpixels import cut, masks, paint
 
 Choices = npt.NDArray[np.float64]
-"""`(n, pieces)`, 1 where a piece is kept."""
+"""`(n, segments)`, 1 where a segment is kept."""
 
 Fit = Callable[[Choices, npt.NDArray[np.float64]], npt.NDArray[np.float64]]
 
 
 @method(
     family="perturbation",
-    unit="{score}",
     passes="n_samples",
-    linear=True,
-    needs="activations",
     paper="Ribeiro, Singh, Guestrin: Why Should I Trust You?, 2016",
 )
 def lime(
@@ -39,65 +37,57 @@ def lime(
     objective: Objective,
     *,
     n_samples: int = 1000,
-    pieces: int | str = 50,
-    width: float = 0.25,
+    segments: int | str = 50,
+    kernel_width: float = 0.25,
     ridge: float = 1.0,
     baseline: str | float = "mean",
     seed: int = 0,
 ) -> Maps:
-    """LIME: a weighted linear model of the score over superpixels left in or out.
+    """LIME: a weighted linear model of the score over superpixels kept or removed.
 
     min_β Σ_i k(z_i) (y_i − β₀ − β · z_i)² + ridge · |β|²,
-    k(z) = exp(−d² / width²), d = 1 − √(fraction of pieces kept), the cosine distance to the whole image
+    k(z) = exp(−d² / kernel_width²), d = 1 − √(fraction of segments kept), the cosine distance to the whole image
 
-    Args:
-        model: the network.
-        images: `(n, h, w, c)`, pixels in [0, 1].
-        objective: the objective; "the top class" is the one of the unaltered image.
-        n_samples: number of altered images, the unaltered one among them; each piece is kept with probability ½.
-        pieces: number of superpixels (scikit-image SLIC), or a grid such as "7x7".
-        width: of the kernel.
+    Options:
+        n_samples: number of altered images, the unaltered one among them; each segment is kept with probability ½.
+        segments: number of superpixels (scikit-image SLIC), or a grid such as "7x7".
+        kernel_width: of the kernel k.
         ridge: strength of the penalty.
-        baseline: what a missing piece becomes: a pixel value, "black", "gray", "mean", "network_zero", "blur" or
-            "inpaint".
-        seed: of the choices.
+        seed: random seed of the choices.
 
     Returns:
-        `(n, h, w)`, signed, in units of the score: each piece's coefficient, shared out evenly among its pixels.
-        Notes, one entry an image: `pieces`, and `fit`, the weighted R² of the linear model; little trust where it
-        is small.
+        `(n, h, w)`, signed, in units of the score: each segment's coefficient, distributed evenly over its
+        pixels. Notes, one entry an image: `segments`, their number, and `fit`, the weighted R² of the linear model;
+        do not trust the map where it is small.
 
     Reference:
-        Ribeiro, Singh, Guestrin 2016. All pieces enter the model; the authors' code then shows the strongest.
+        Ribeiro, Singh, Guestrin 2016. All segments enter the model; the authors' code then shows the strongest.
     """
-    notes: dict[str, list[Any]] = {"pieces": [], "fit": []}
+    notes: dict[str, list[Any]] = {"segments": [], "fit": []}
 
-    def choose(count: int) -> tuple[Choices, Fit]:
+    def choose(count: int) -> _Design:
         z = np.random.default_rng(seed).integers(0, 2, (n_samples, count)).astype(np.float64)
         z[0] = 1.0
-        weights = np.exp(-((1.0 - np.sqrt(z.mean(axis=1))) ** 2) / width**2)
+        weights = np.exp(-((1.0 - np.sqrt(z.mean(axis=1))) ** 2) / kernel_width**2)
 
         def fit(z: Choices, y: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
             beta, quality = weighted_ridge(z, y, weights, ridge)
-            notes["pieces"].append(count)
+            notes["segments"].append(count)
             notes["fit"].append(quality)
             return beta
 
-        return z, fit
+        return _Design(z, fit)
 
     if n_samples < 2:
         raise InputError(explain_error("n_samples must be at least 2.", n_samples, "Try 1000."))
-    values = _over_pieces(model, images, objective, (pieces, baseline), choose)
+    values = _over_segments(model, images, objective, choose, segments=segments, baseline=baseline)
     return Maps(values, notes)
 
 
 @method(
     family="perturbation",
-    unit="{score}",
     passes="n_samples",
     complete=True,
-    linear=True,
-    needs="activations",
     paper="Lundberg, Lee: A Unified Approach to Interpreting Model Predictions, 2017",
 )
 def kernel_shap(
@@ -106,7 +96,7 @@ def kernel_shap(
     objective: Objective,
     *,
     n_samples: int = 1000,
-    pieces: int | str = 50,
+    segments: int | str = 50,
     baseline: str | float = "mean",
     seed: int = 0,
 ) -> Maps:
@@ -114,81 +104,90 @@ def kernel_shap(
 
     min_φ Σ_z π(z) (y_z − y_∅ − φ · z)² with Σ φ = y(x) − y_∅, π(z) = (K − 1) / (C(K, s) s (K − s)), s = Σ z
 
-    All 2^K choices are asked if they fit into n_samples; otherwise choices are drawn by their weight, each with its
+    All 2^K choices are evaluated if n_samples allows; otherwise choices are drawn by their weight, each with its
     complement.
 
-    Args:
-        model: the network.
-        images: `(n, h, w, c)`, pixels in [0, 1].
-        objective: the objective; "the top class" is the one of the unaltered image.
+    Options:
         n_samples: number of altered images.
-        pieces: number K of superpixels (scikit-image SLIC), or a grid such as "7x7".
-        baseline: what a missing piece becomes: a pixel value, "black", "gray", "mean", "network_zero", "blur" or
-            "inpaint".
-        seed: of the choices.
+        segments: number K of superpixels (scikit-image SLIC), or a grid such as "7x7".
+        seed: random seed of the choices.
 
     Returns:
-        `(n, h, w)`, signed, in units of the score: each piece's Shapley value shared out evenly among its pixels;
-        the sum is y(x) − y(x with every piece replaced). Notes, one entry an image: `difference` (that), `gap` (what
-        rounding leaves of it) and `pieces`.
+        `(n, h, w)`, signed, in units of the score: each segment's Shapley value, distributed evenly over its pixels;
+        the sum is y(x) − y(x with every segment replaced). Notes, one entry an image: `difference` (that), `gap` (what
+        rounding leaves of it) and `segments`.
 
     Reference:
         Lundberg, Lee 2017.
     """
-    notes: dict[str, list[Any]] = {"difference": [], "gap": [], "pieces": []}
+    notes: dict[str, list[Any]] = {"difference": [], "gap": [], "segments": []}
 
-    def choose(count: int) -> tuple[Choices, Fit]:
+    def choose(count: int) -> _Design:
         z, weights = coalitions(count, n_samples, seed)
 
         def fit(z: Choices, y: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
             phi = shapley(z[2:], y[2:], weights, (y[0], y[1]))
             notes["difference"].append(float(y[1] - y[0]))
             notes["gap"].append(float(y[1] - y[0] - phi.sum()))
-            notes["pieces"].append(count)
+            notes["segments"].append(count)
             return phi
 
-        return np.concatenate([np.zeros((1, count)), np.ones((1, count)), z]), fit
+        return _Design(np.concatenate([np.zeros((1, count)), np.ones((1, count)), z]), fit)
 
     if n_samples < 4:
         raise InputError(explain_error("n_samples must be at least 4.", n_samples, "Try 1000."))
-    values = _over_pieces(model, images, objective, (pieces, baseline), choose)
+    values = _over_segments(model, images, objective, choose, segments=segments, baseline=baseline)
     return Maps(values, notes)
 
 
-def _over_pieces(
+@dataclass(frozen=True)
+class _Design:
+    """Which segments are kept in every altered image, and how the scores are turned into one value a segment."""
+
+    choices: Choices
+    fit: Fit
+
+
+def _over_segments(
     model: Classifier,
     images: Array,
     objective: Any,
-    how: tuple[int | str, str | float],
-    choose: Callable[[int], tuple[Choices, Fit]],
+    choose: Callable[[int], _Design],
+    *,
+    segments: int | str,
+    baseline: str | float,
 ) -> npt.NDArray[np.float32]:
-    """Cut each image, ask the network about the choices, fit, and paint; one image at a time."""
+    """Segment each image, score the choices of its segments, fit, and paint; one image at a time."""
     objective = resolved(model, images, objective)
     images = on_device(model, images)
+    zero, step = network_zero(model, images.shape[-1]), model.batch_size
     maps = []
     for i in range(images.shape[0]):
         one = images[i : i + 1, ...]
-        pieces = cut(to_numpy(one[0, ...]), how[0], 10.0)
-        z, fit = choose(int(pieces.max()) + 1)
-        eraser = Eraser(one, how[1], network_zero(model, one.shape[-1]))
-        answers = seen_through(
-            model, eraser, _portions(z, pieces, one, model.batch_size), objective.take(np.asarray([i]))
-        )
-        scores = [score[:, 0] for _, score in answers]
-        y = to_numpy(array_namespace(one).concat(scores, axis=0)).astype(np.float64)
-        maps.append(paint(fit(z, y), pieces))
+        found = cut(to_numpy(one[0, ...]), segments, 10.0)
+        design = choose(int(found.max()) + 1)
+        starts = range(0, len(design.choices), step)
+        kept = (masks(design.choices[start : start + step], found, one) for start in starts)
+        scored = scores_under(model, Eraser(one, baseline, zero), kept, objective.take(np.asarray([i])))
+        y = array_namespace(one).concat([score[:, 0] for _, score in scored], axis=0)
+        maps.append(paint(design.fit(design.choices, to_numpy(y).astype(np.float64)), found))
     return np.stack(maps)
-
-
-def _portions(z: Choices, pieces: Pieces, images: Array, batch_size: int) -> Iterator[Array]:
-    for start in range(0, len(z), batch_size):
-        yield masks(z[start : start + batch_size], pieces, images)
 
 
 def weighted_ridge(
     z: Choices, y: npt.NDArray[np.float64], weights: npt.NDArray[np.float64], ridge: float
 ) -> tuple[npt.NDArray[np.float64], float]:
-    """Return the coefficients and the weighted R² of a ridge regression whose intercept is not penalized."""
+    """Return the coefficients and the weighted R² of a ridge regression whose intercept is not penalized.
+
+    Args:
+        z: `(n, K)` choices.
+        y: `(n,)` scores.
+        weights: `(n,)`, positive.
+        ridge: strength of the penalty, ≥ 0.
+
+    Returns:
+        `(K,)`, and R² (1 where all scores are equal).
+    """
     fraction = weights / weights.sum()
     center, level = fraction @ z, float(fraction @ y)
     zc, yc = z - center, y - level
@@ -204,12 +203,15 @@ def _least(z: Choices, y: npt.NDArray[np.float64], weights: npt.NDArray[np.float
 
 
 def coalitions(count: int, n_samples: int, seed: int) -> tuple[Choices, npt.NDArray[np.float64]]:
-    """Return choices of pieces, neither none nor all, and the weight each has in kernel SHAP's regression.
+    """Return choices of segments, neither none nor all, and the weight each has in kernel SHAP's regression.
 
     Args:
-        count: number K of pieces.
-        n_samples: how many altered images may be asked for, none and all among them.
-        seed: of the draws.
+        count: number K of segments.
+        n_samples: budget of altered images, those with none and all of the segments among them.
+        seed: random seed of the draws.
+
+    Returns:
+        choices `(n, K)`, 1 for a segment that is kept, and weights `(n,)`.
     """
     sizes = np.arange(1, count)
     kernel = (count - 1) / (sizes * (count - sizes))  # of all choices of a size together
@@ -241,7 +243,10 @@ def shapley(
         z: `(n, K)` choices without none and all.
         y: `(n,)` scores.
         weights: `(n,)`.
-        ends: scores of nothing and of the whole image.
+        ends: scores of the baseline and of the whole image.
+
+    Returns:
+        `(K,)`, Shapley values.
     """
     empty, whole = ends
     if z.shape[1] == 1:

@@ -19,8 +19,8 @@ def several_layers(function: Callable[..., Any]) -> Callable[..., Any]:
 
     fused = mean over layers of map / max |map|, each resized to the largest of them
 
-    Maps of different layers have different units, so each counts as a fraction of its own largest value; a map
-    that is zero everywhere stays zero. One layer alone is left in its own unit.
+    Maps of different layers have different units, so each is divided by its own largest magnitude; a map
+    that is zero everywhere stays zero. One layer alone keeps its unit.
     """
 
     @wraps(function)
@@ -31,42 +31,42 @@ def several_layers(function: Callable[..., Any]) -> Callable[..., Any]:
         layers = list(layer)
         if not layers:
             raise InputError(explain_error("A list of layers must name at least one.", layer, "See model.layers."))
-        together = model if isinstance(model, Shared) else Together(model, images, objective, layers)
-        parts = [run(together, images, objective, layer=one, **options) for one in layers]
+        joint = model if isinstance(model, Shared) else JointGradients(model, images, objective, layers)
+        parts = [run(joint, images, objective, layer=one, **options) for one in layers]
         if len(parts) == 1:
             return parts[0]
         size = max((tuple(p.values.shape[1:3]) for p in parts), key=lambda s: s[0] * s[1])
         total: Any = 0.0
         for part in parts:
-            total = total + resize(fractions(part.values), size)
+            total = total + resize(normalized(part.values), size)
         notes = {f"{one}: {k}": v for one, part in zip(layers, parts, strict=True) for k, v in part.notes.items()}
         return Maps(total / len(parts), {**notes, "fused": "mean of maps, each a fraction of its largest value"})
 
     return run
 
 
-class Together(Wrapper):
-    """Answer for the gradients of several layers from one pass.
+class JointGradients(Wrapper):
+    """Compute the gradients at several layers in one pass.
 
     Args:
-        model: the classifier asked.
-        images: the images in hand; whatever else is sent passes through.
-        objective: the objective.
-        layers: where the gradients will be asked for, one after the other.
+        model: the network.
+        images: the batch; calls with other images go to the network.
+        objective: the score to explain.
+        layers: where the gradients will be requested, one after the other.
     """
 
     def __init__(self, model: Classifier, images: Array, objective: Any, layers: Sequence[str]) -> None:
         super().__init__(model)
-        self._images, self._seed, self._layers = images, objective, tuple(layers)
+        self._images, self._objective, self._layers = images, objective, tuple(layers)
         self._found: dict[str, tuple[Any, Any]] = {}
 
     def _like(self, model: Classifier) -> Classifier:
-        return Together(model, self._images, self._seed, self._layers)
+        return JointGradients(model, self._images, self._objective, self._layers)
 
     def gradients(
         self, images: Array, objective: Any, at: str = "logits", wrt: str | Sequence[str] = "input"
     ) -> tuple[Any, Any]:
-        if images is not self._images or objective is not self._seed or at != "logits" or wrt not in self._layers:
+        if images is not self._images or objective is not self._objective or at != "logits" or wrt not in self._layers:
             return self.model.gradients(images, objective, at, wrt)
         if not self._found:
             values, gradients = self.model.gradients(images, objective, at, self._layers)
@@ -74,7 +74,7 @@ class Together(Wrapper):
         return self._found[str(wrt)]
 
 
-def fractions(maps: Array) -> Array:
+def normalized(maps: Array) -> Array:
     """Return maps divided by their largest magnitude, image by image; zero stays zero."""
     xp = array_namespace(maps)
     top = xp.max(xp.abs(maps), axis=(1, 2), keepdims=True)

@@ -1,8 +1,9 @@
-"""The objective during one call: the classes it settles on, and the logits it was asked about."""
+"""The objective during one call: the class that it resolves to, and the logits of its forward pass."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 from array_api_compat import array_namespace
@@ -15,7 +16,7 @@ from ..types import Array, Classifier
 def resolved(model: Classifier, images: Array, objective: Any) -> Any:
     """Return the objective with "the top class" turned into the class it is for these unaltered images.
 
-    Methods that alter images ask about one class throughout, not about what each altered copy looks like.
+    Methods that alter images explain one class throughout, not the top class of each altered copy.
     """
     return objective.resolve(model.activations(images)) if hasattr(objective, "resolve") else objective
 
@@ -27,11 +28,13 @@ def resolved_for(objective: Any, logits: Array) -> Any:
     return objective.resolve(logits) if hasattr(objective, "resolve") else objective
 
 
-def gradients_and_logits(model: Classifier, images: Array, objective: Any, layer: str) -> tuple[Array, Array, Array]:
-    """Return the value at a layer, the gradient there, and the logits, from one forward."""
+def gradients_and_logits(
+    model: Classifier, images: Array, objective: Any, wrt: str | Sequence[str]
+) -> tuple[Any, Any, Array]:
+    """Return the value at one or several points, the gradient there, and the logits, from one forward pass."""
     recorder = Recorded(objective)
-    a, g = model.gradients(images, recorder, wrt=layer)
-    # a shared model has answered from memory without asking the objective, and knows the logits too
+    a, g = model.gradients(images, recorder, wrt=wrt)
+    # a shared model may answer from memory without evaluating the objective; it knows the logits too
     return a, g, recorder.whole if recorder.values else model.activations(images)
 
 

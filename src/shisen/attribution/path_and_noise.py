@@ -1,4 +1,4 @@
-"""Gradients averaged over copies of the image: noisy ones, or ones on the way from a baseline."""
+"""Gradients averaged over copies of the image: noisy ones, or ones on the path from a baseline."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,25 +17,27 @@ from ..errors import InputError, explain_error
 from ..registry import method
 from ..targets import like, to_numpy
 from ..types import Array, Classifier, Maps, Objective
-from .convergence import HALF, agreement, checked_stop, due, half_of
+from .convergence import HALF, agreement, check_due, checked_stop, half_of
 from .objective import on_device, resolved, resolved_for
 
 LEVELS = 2**16
-STATISTICS = ("mean", "square", "variance")
 
 
 def portions(
     model: Classifier, images: Array, count: int, *, name: str = "n_samples", pairs: bool = False, within: int = 0
 ) -> Iterator[range]:
-    """Yield the numbers 0 … count − 1 in runs of so many that the copies of the batch fit the model's chunk.
+    """Yield the numbers 0 … count − 1 in runs of so many that the copies of the batch fit the model's batch size.
 
     Args:
         model: the network.
         images: the batch, `(n, h, w, c)`.
         count: how many numbers.
         name: of the option that asked for so many, for the message.
-        pairs: never part 2i and 2i + 1, even if two do not fit.
-        within: no run reaches over a multiple of this; 0 for no such bound.
+        pairs: never separate 2i and 2i + 1, even if two do not fit.
+        within: no run crosses a multiple of this; 0 for no such bound.
+
+    Raises:
+        InputError: for a count below 1.
     """
     if count < 1:
         raise InputError(explain_error(f"{name} must be at least 1.", count, "More samples give less noisy maps."))
@@ -55,7 +57,7 @@ def portions(
 def quantiles() -> npt.NDArray[np.float32]:
     """Return `LEVELS` equally likely values of the standard normal distribution, in order, ±4.3 at the ends.
 
-    A draw from them takes a quarter of the time of an exact one, which a cheap network would notice.
+    A draw from them takes a quarter of the time of an exact one, which matters for a small network.
     """
     upper = [NormalDist().inv_cdf((k + 0.5) / LEVELS) for k in range(LEVELS // 2, LEVELS)]
     values = np.asarray(upper, np.float32)
@@ -70,8 +72,8 @@ class Noise:
         n_samples: number of draws.
         noise_std: standard deviation as a fraction of each image's own range, max − min.
         seed: of the generator.
-        pairs: whether every second draw is the one before it with the sign turned, which takes the odd part
-            of the noise out of the mean.
+        pairs: whether every second draw is the negated one before it, which cancels the odd part of the noise in the
+            mean.
     """
 
     n_samples: int = 50
@@ -111,10 +113,8 @@ class Noise:
 
 @method(
     family="gradient",
-    unit="{score} per unit of pixel value",
-    shows="sensitivity",
     passes="n_samples",
-    linear=True,
+    single=False,
     paper="Smilkov et al.: SmoothGrad, 2017",
 )
 def smooth_grad(
@@ -124,7 +124,7 @@ def smooth_grad(
     *,
     n_samples: int = 50,
     noise_std: float = 0.1,
-    statistic: str = "mean",
+    statistic: Literal["mean", "square", "variance"] = "mean",
     seed: int = 0,
     antithetic: bool = False,
     stop: float | None = None,
@@ -133,19 +133,16 @@ def smooth_grad(
 
     values = mean_i ∂y/∂x (x + ε_i), ε ~ N(0, (noise_std · (max x − min x))²)
 
-    Args:
-        model: the network.
-        images: `(n, h, w, c)`, pixels in [0, 1].
-        objective: the objective; "the top class" is the one of the unaltered image.
+    Options:
         n_samples: number of noisy copies; with `stop`, the most there may be.
         noise_std: standard deviation of the noise, as a fraction of each image's range, max x − min x.
         statistic: "mean"; "square", the mean of squared gradients (Hooker et al. 2019); "variance" over the
             copies (VarGrad, Adebayo et al. 2018). The last two are ≥ 0, in squared units.
-        seed: of the noise, which is drawn for one image and shared across the batch.
-        antithetic: draw noise in pairs of opposite sign, x + ε and x − ε: what is odd in ε drops out of the mean.
-        stop: None, or the correlation at which to stop, such as 0.95: that to be expected between these values and
-            others of as many copies, from those of two halves of the copies (Spearman–Brown: 2 r / (1 + r)). It is
-            looked at every 32 copies, for each image on its own.
+        seed: random seed of the noise, which is drawn for one image and shared across the batch.
+        antithetic: draw noise in pairs of opposite sign, x + ε and x − ε: what is odd in ε cancels in the mean.
+        stop: None, or the correlation at which to stop, such as 0.95: the one to be expected between these values and
+            those of as many other copies, estimated from two halves of the copies (Spearman–Brown: 2 r / (1 + r)). It
+            is checked every 32 copies, for each image separately.
 
     Returns:
         `(n, h, w, c)`, in units of the score per unit of pixel value, signed for "mean". With `stop` there are notes,
@@ -155,10 +152,6 @@ def smooth_grad(
     Reference:
         Smilkov, Thorat, Kim, Viégas, Wattenberg 2017. Copies may leave [0, 1], as in the paper's code.
     """
-    if statistic not in STATISTICS:
-        raise InputError(
-            explain_error(f"statistic must be one of {', '.join(STATISTICS)}.", repr(statistic), "Use 'mean'.")
-        )
     checked_stop(stop)
     objective = resolved(model, images, objective)
     images = on_device(model, images)
@@ -177,7 +170,7 @@ def smooth_grad(
 
 
 class Gradients:
-    """Sums of gradients and what is made of them: "mean", "square" or "variance", as in `smooth_grad`."""
+    """Running sums of gradients and their statistic: "mean", "square" or "variance", as in `smooth_grad`."""
 
     def __init__(self, statistic: str) -> None:
         self.statistic = statistic
@@ -187,7 +180,7 @@ class Gradients:
         self.center: Any = None  # squares are taken around the first gradient: their difference keeps its digits
 
     def add(self, gradients: Array) -> None:
-        """Take in gradients `(r, n, ...)`."""
+        """Add gradients `(r, n, ...)`."""
         xp = array_namespace(gradients)
         self.count += gradients.shape[0]
         if self.statistic == "variance":
@@ -236,7 +229,7 @@ def _until(
             halves[0].center = halves[1].center = gradients[0, ...]
         halves[half_of(run)].add(gradients)
         count = run.stop
-        if due(run, noise.n_samples, 2 * HALF):
+        if check_due(run, noise.n_samples, 2 * HALF):
             reached = agreement(*(to_numpy(half.values()) for half in halves))
             if reached >= stop:
                 break
@@ -246,22 +239,20 @@ def _until(
 @method(
     family="gradient",
     unit="{score}",
+    shows="evidence",
     passes="n_steps + 2",
     complete=True,
-    linear=True,
+    single=False,
     paper="Sundararajan, Taly, Yan: Axiomatic Attribution for Deep Networks, 2017",
 )
 def integrated_gradients(
     model: Classifier, images: Array, objective: Objective, *, n_steps: int = 50, baseline: str | float = "black"
 ) -> Maps:
-    """Gradient averaged on the straight way from a baseline, times the way: fractions of a difference of scores.
+    """Gradient averaged on the straight path from a baseline, times the path: sums to the difference of the scores.
 
     values = (x − b) · mean_i ∂y/∂x (b + a_i (x − b)), a_i = (i + ½) / n_steps
 
-    Args:
-        model: the network.
-        images: `(n, h, w, c)`, pixels in [0, 1].
-        objective: the objective; "the top class" is the one of the unaltered image.
+    Options:
         n_steps: number of points on the path; the midpoint rule's error falls with n_steps².
         baseline: what stands for absence: a pixel value, "black", "gray", "mean", "network_zero" or "blur".
 
@@ -277,13 +268,13 @@ def integrated_gradients(
     images = on_device(model, images)
     xp = array_namespace(images)
     base = baseline_pixels(images, baseline, network_zero(model, images.shape[-1]))
-    way = images - base
+    path = images - base
     total: Any = 0.0
     for run in portions(model, images, n_steps, name="n_steps"):
         fraction = like((np.asarray(run, dtype=np.float32) + 0.5) / n_steps, images)[:, None, None, None, None]
-        points = xp.reshape(base[None, ...] + fraction * way[None, ...], (-1, *images.shape[1:]))
+        points = xp.reshape(base[None, ...] + fraction * path[None, ...], (-1, *images.shape[1:]))
         gradients = model.gradients(points, objective)[1]
         total = total + xp.sum(xp.reshape(gradients, (len(run), *images.shape)), axis=0)
-    values = way * total / n_steps
+    values = path * total / n_steps
     difference = objective.value(logits) - objective.value(model.activations(base))
     return Maps(values, {"difference": difference, "gap": difference - xp.sum(values, axis=(1, 2, 3))})

@@ -1,4 +1,4 @@
-"""Methods that take parts of the image away and watch the score; they need no gradient."""
+"""Occlusion: parts of the image are removed, and the score is measured; no gradient is needed."""
 
 from __future__ import annotations
 
@@ -19,10 +19,17 @@ from .objective import on_device, resolved_for
 from .path_and_noise import portions
 
 
-def seen_through(
+def scores_under(
     model: Classifier, eraser: Eraser, masks: Iterator[Array], objective: Any
 ) -> Iterator[tuple[Array, Array]]:
-    """Yield every portion of masks `(r, h, w)` with the scores `(r, n)` of all images under them."""
+    """Yield every batch of masks `(r, h, w)` with the scores `(r, n)` of all images under them.
+
+    Args:
+        model: the network.
+        eraser: of the n images.
+        masks: `(r, h, w)` each, in [0, 1].
+        objective: the score.
+    """
     n = eraser.images.shape[0]
     for keep in masks:
         scores = objective.value(model.activations(eraser(keep)))
@@ -31,10 +38,7 @@ def seen_through(
 
 @method(
     family="perturbation",
-    unit="{score}",
     passes="windows + 1",
-    linear=True,
-    needs="activations",
     paper="Zeiler, Fergus: Visualizing and Understanding Convolutional Networks, 2014",
 )
 def occlusion(
@@ -46,23 +50,19 @@ def occlusion(
     stride: int | None = None,
     baseline: str | float = "gray",
 ) -> Array:
-    """Occlusion: how much of the score a square takes away that covers a place.
+    """Occlusion: how much the score falls when a square covers a pixel, averaged over the squares that cover it.
 
     values_p = mean over the windows that cover p of y(x) − y(x with the window replaced)
 
-    Args:
-        model: the network.
-        images: `(n, h, w, c)`, pixels in [0, 1].
-        objective: the objective; "the top class" is the one of the unaltered image.
+    Options:
         window: side of the square in pixels; by default a seventh of the shorter side.
-        stride: step between squares in pixels; by default half a window. At the far edges squares are cut off.
-        baseline: what is put there: a pixel value, "black", "gray", "mean", "network_zero", "blur" or "inpaint".
+        stride: step between squares in pixels; by default half a window. Squares are cropped at the far edges.
 
     Returns:
-        `(n, h, w)`, signed, in units of the score: positive where covering costs score.
+        `(n, h, w)`, signed, in units of the score: positive where the score falls.
 
     Reference:
-        Zeiler, Fergus 2014, who draw the remaining score; ours is what was lost.
+        Zeiler, Fergus 2014, who draw the remaining score; ours is the difference.
     """
     logits = model.activations(images)
     objective = resolved_for(objective, logits)
@@ -89,7 +89,7 @@ def occlusion(
             yield like(1.0 - rows[r][:, :, None] * columns[c][:, None, :], images)
 
     eraser = Eraser(images, baseline, network_zero(model, images.shape[-1]))
-    scores = [score for _, score in seen_through(model, eraser, masks(), objective)]
+    scores = [score for _, score in scores_under(model, eraser, masks(), objective)]
     lost = y[None, :] - (scores[0] if len(scores) == 1 else xp.concat(scores, axis=0))
     grid = xp.reshape(xp.permute_dims(lost, (1, 0)), (images.shape[0], len(rows), len(columns)))
     covered = rows.sum(axis=0)[:, None] * columns.sum(axis=0)[None, :]

@@ -1,4 +1,4 @@
-"""Grids of visible cells and the masks they make: drawn at random as RISE's paper does, or spread evenly."""
+"""RISE's masks: random grids of visible cells as in the paper, or balanced ones."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Grids:
 
     Args:
         size: `(h, w)` of the masks.
-        cells: cells along each side.
+        cells: number of cells along each side.
         p: probability of a one.
         n_samples: number of masks.
-        seed: of the generator.
+        seed: random seed.
 
     Attributes:
         pairs: whether masks 2i and 2i + 1 are complements, M and 1 − M.
@@ -46,7 +46,7 @@ class Grids:
         return grids, np.stack([rng.integers(0, side, self.n_samples) for side in self.sides])
 
     def masks(self, run: range, images: Array) -> Array:
-        """Return the masks with these numbers, `(r, h, w)` in [0, 1], in the images' kind of array."""
+        """Return the masks with these numbers, `(r, h, w)` in [0, 1], as the images' kind of array."""
         left, right = (self._cut(axis, run) for axis in (0, 1))
         grids = like(self.grids[run.start : run.stop], images)
         with one_thread(grids):
@@ -66,7 +66,7 @@ class Balanced(Grids):
     """Grids in which every cell is visible in a fraction p of the masks, and shifts that fill the cell evenly.
 
     With p = 1/2, masks come in pairs of complements, and the grids of a block are the rows of a Hadamard matrix, each
-    cell a column of its own with a sign of its own: over a block no two cells vary together (a foldover of a
+    cell a column of its own with a sign of its own: over a block no two cells are correlated (a foldover of a
     saturated two-level design). With another p, each cell is visible in as near p · 64 of 64 masks as can be, the
     remainder carried over, in an order of its own. Either way each mask alone has the distribution of the paper's
     cells one by one. Shifts follow an additive recurrence with a random start; complements share theirs.
@@ -89,35 +89,35 @@ class Balanced(Grids):
         super().__init__(size, cells, p, n_samples, seed)
 
     def _drawn(self, rng: np.random.Generator) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-        places, count = self.cells**2, self.n_samples // 2 if self.pairs else self.n_samples
+        positions, count = self.cells**2, self.n_samples // 2 if self.pairs else self.n_samples
         start = rng.random(2)
         fractions = (start[:, None] + np.asarray(WEYL)[:, None] * np.arange(count)) % 1.0
         shifts = np.floor(fractions * np.asarray(self.sides)[:, None]).astype(np.int64)
-        flat = _folded(rng, places, count) if self.pairs else _shared_out(rng, places, count, self.p)
+        flat = _hadamard_rows(rng, positions, count) if self.pairs else _balanced_rows(rng, positions, count, self.p)
         if self.pairs:
-            flat = np.stack([flat, ~flat], axis=1).reshape(self.n_samples, places)
+            flat = np.stack([flat, ~flat], axis=1).reshape(self.n_samples, positions)
             shifts = np.repeat(shifts, 2, axis=1)
         return flat.reshape(self.n_samples, self.cells, self.cells).astype(np.float32), shifts
 
 
-def _folded(rng: np.random.Generator, places: int, count: int) -> npt.NDArray[np.bool_]:
-    """Return rows of Hadamard matrices `(count, places)`, with columns, signs and rows chosen anew for each matrix."""
+def _hadamard_rows(rng: np.random.Generator, positions: int, count: int) -> npt.NDArray[np.bool_]:
+    """Return rows of Hadamard matrices `(count, positions)`, columns, signs and rows drawn for each matrix."""
     hadamard = np.ones((1, 1))
-    while len(hadamard) <= places:
+    while len(hadamard) <= positions:
         hadamard = np.block([[hadamard, hadamard], [hadamard, -hadamard]])
     order = len(hadamard)
     blocks = []
     for _ in range(-(-count // order)):
-        columns = 1 + rng.permutation(order - 1)[:places]  # the first column never changes
-        signs = rng.integers(0, 2, places) * 2 - 1
+        columns = 1 + rng.permutation(order - 1)[:positions]  # the first column never changes
+        signs = rng.integers(0, 2, positions) * 2 - 1
         blocks.append((hadamard[:, columns] * signs)[rng.permutation(order)] > 0)
     return np.concatenate(blocks)[:count]
 
 
-def _shared_out(rng: np.random.Generator, places: int, count: int, p: float) -> npt.NDArray[np.bool_]:
-    """Return `(count, places)`, true in ⌊p · count + u⌋ rows of each column, u uniform, block by block."""
-    visible = np.zeros((count, places), bool)
-    offset = rng.random(places)
+def _balanced_rows(rng: np.random.Generator, positions: int, count: int, p: float) -> npt.NDArray[np.bool_]:
+    """Return `(count, positions)`, true in ⌊p · count + u⌋ rows of each column, u uniform, block by block."""
+    visible = np.zeros((count, positions), bool)
+    offset = rng.random(positions)
     for start in range(0, count, BLOCK):
         stop = min(start + BLOCK, count)
         ones = np.floor(p * stop + offset) - np.floor(p * start + offset)

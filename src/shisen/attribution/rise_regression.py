@@ -1,4 +1,4 @@
-"""RISE's map by regression: the same expectation as the mean over masks, with less of their accidents in it."""
+"""RISE's map by regression: the same expectation as the mean over masks, with less sampling noise."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RATIOS = np.logspace(-5.0, 3.0, 33)  # of the variance that masks explain to the
 
 @dataclass
 class Moments:
-    """Sums over observations of features z `(k,)` and scores y: all that a linear regression needs.
+    """Sums over observations of features z `(k,)` and scores y: the sufficient statistics of a linear regression.
 
     Attributes:
         count: of observations.
@@ -45,14 +45,14 @@ class Moments:
 
 
 class Regression:
-    """Gathers scores under masks and solves for the map.
+    """Collects scores under masks and solves for the map.
 
     y_i = a + βᵀ z_i + noise, z the mask along the directions in which masks vary (`Directions`), with variance one and
     uncorrelated over all masks. So β = Cov(y, z) whatever the network does, and Cov(y, M) / p, the expectation of
-    RISE's map, is what β paints. The mean over masks estimates β by Σ y z / n; here the masks that came are allowed
-    for: β̂ = (Σ z zᵀ + Γ⁻¹ / t)⁻¹ Σ z y, less the means, with Γ the variances of the directions: every pixel is taken to
-    matter with the same variance before anything is seen. The ratio t of that variance to the noise's is the one
-    under which the scores are most likely (restricted maximum likelihood).
+    RISE's map, follows from β. The mean over masks estimates β by Σ y z / n; here the masks that were drawn are taken
+    into account: β̂ = (Σ z zᵀ + Γ⁻¹ / t)⁻¹ Σ z y, less the means, with Γ the variances of the directions, so that all
+    pixels have the same prior variance. The ratio t of that variance to the noise's is the one under which the scores
+    are most likely (restricted maximum likelihood).
 
     Of complements only half the difference of their scores is used: what the two have in common says nothing about
     Cov(y, M), because M and 1 − M are equally likely.
@@ -71,20 +71,20 @@ class Regression:
         self.moments = Moments(0, np.zeros((k, k)), np.zeros(k), np.zeros(k), 0.0, 0.0)
 
     def add(self, run: range, keep: Array, change: Array) -> None:
-        """Take in the scores `(r, 1)` of one image under masks with these numbers, whole pairs if they are such."""
+        """Add the scores `(r, 1)` of one image under masks with these numbers; pairs stay together."""
         y = to_numpy(change).astype(np.float64)[:, 0]
         with one_thread(y):
             z = self.directions.features(run)
             self.moments += Moments.of(z[::2], (y[::2] - y[1::2]) / 2.0) if self.plan.pairs else Moments.of(z, y)
 
     def merged(self, other: Regression) -> Regression:
-        """Return what holds the scores of both."""
+        """Return a regression with the scores of both."""
         both = Regression(self.plan)
         both.moments = self.moments + other.moments
         return both
 
     def solved(self) -> tuple[Values, Values]:
-        """Return the map `(1, h, w)` and its standard error `(1,)`, the root of the mean variance of its places."""
+        """Return the map `(1, h, w)` and its standard error `(1,)`, the root of its mean variance."""
         with one_thread(self.moments.gram):
             return self._solved(self.moments)
 

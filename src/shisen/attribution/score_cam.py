@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,16 +18,15 @@ from ..types import Array, Classifier, Maps, Objective
 from .cam import positive
 from .multi_layer import several_layers
 from .objective import as_score, on_device, resolved
-from .score_cam_sampling import bounded, estimated, limits, together
-
-VARIANTS = ("paper", "increase")
+from .score_cam_sampling import bounded, channel_sums, estimated, limits
 
 
 @method(
     family="cam",
     unit="probability · activation",
-    signed=False,
     passes="channels + 1",
+    linear=False,
+    single=False,
     needs="activations",
     paper="Wang et al.: Score-CAM, 2020",
 )
@@ -38,107 +37,98 @@ def score_cam(
     objective: Objective,
     *,
     layer: str,
-    variant: str = "paper",
+    variant: Literal["code", "increase"] = "code",
     max_channels: int | None = None,
     baseline: str | float = "black",
     tolerance: float | None = None,
     max_evals: int | None = None,
 ) -> Maps:
-    """Score-CAM: channels weighted by what the network says to the image seen through them.
+    """Score-CAM: channels weighted by the probability of the class for the image masked by them.
 
     values = relu(Σ_c w_c · A_c), w_c = p(b + (x − b) · H_c), H_c = (up(A_c) − min) / (max − min)
 
-    b is the baseline, and p the probability of the target whatever score was asked for; up() is bilinear. Channels
-    whose largest value equals their smallest say nothing and are skipped; channels that make the same mask are asked
-    once. Masks are made and applied one portion at a time, so memory grows with the model's chunk, not with the
-    channels.
+    b is the baseline, and p the probability of the target whatever score was asked for; up() is bilinear. Constant
+    channels make no mask and are skipped; channels that make the same mask are evaluated once. Masks are made and
+    applied one batch at a time, so memory grows with the batch size, not with the channels.
 
-    Args:
-        model: the network.
-        images: `(n, h, w, c)`, pixels in [0, 1].
-        objective: the objective; "the top class" is the one of the unaltered image.
-        layer: the point A is taken from; a sequence of points gives their fused map.
-        variant: "paper" as above, the authors' code; "increase" subtracts p(b), the image with nothing left.
-        max_channels: use only so many channels, those that vary most over the places (standard deviation).
+    Options:
+        variant: "code" as above, as the authors' code; "increase" subtracts p(b), the probability for the baseline.
+        max_channels: use only so many channels, those that vary most over the positions (standard deviation).
         baseline: what a masked pixel becomes: a pixel value, "black", "gray", "mean", "network_zero" or "blur"; black
-            multiplies the image by the mask.
-        tolerance: leave out masks as long as no place of the map can be further off than this fraction of the map's
-            largest value, whatever their scores are: a probability lies between 0 and 1. None asks all.
+            multiplies the image by the mask; the authors' code multiplies the normalized image: "network_zero".
+        tolerance: leave out masks as long as no position of the map can be off by more than this fraction of the map's
+            largest value, whatever their scores are: a probability lies between 0 and 1. None evaluates all masks.
         max_evals: budget of forward passes: only so many masks are evaluated, those that tell most about the map,
-            and the weights of the others are estimated from them by kriging. 64 is a good number. None asks all.
+            and the weights of the others are estimated from them by kriging; 64 is a good number. None evaluates all.
 
     Returns:
         `(n, h', w')`, ≥ 0, in units of probability times activation. The note `channels` counts those used, `masks`
         the forward passes they took. With `tolerance` the note `bound` is how far off the map is at most, as a fraction
-        of its largest value; with `max_evals` the note `foretold` is the correlation of the scores asked with what is
-        estimated of each from the others.
+        of its largest value; with `max_evals` the note `leave_one_out_correlation` compares the scores evaluated with
+        what is estimated for each from the others.
+
+    Raises:
+        InputError: for options that exclude each other or are out of range.
 
     Reference:
         Wang et al. 2020. No softmax over channels, which the paper's text has and the authors' code has not.
     """
-    if variant not in VARIANTS:
-        raise InputError(explain_error(f"variant must be one of {', '.join(VARIANTS)}.", repr(variant), "Use 'paper'."))
-    if max_channels is not None and max_channels < 1:
-        raise InputError(explain_error("max_channels must be at least 1.", max_channels, "Leave it out for all."))
-    _check(tolerance, max_evals)
+    _check(max_channels, tolerance, max_evals)
     objective = as_score(resolved(model, images, objective), "probability")
     a = model.activations(images, layer)
     images = on_device(model, images)
     xp = array_namespace(a)
     base = baseline_pixels(images, baseline, network_zero(model, images.shape[-1]))
     rows: list[Array] = []
-    notes: dict[str, list[float]] = {"channels": [], "masks": []}
+    notes: dict[str, list[float]] = {}
     empty = to_numpy(objective.value(model.activations(base))) if variant == "increase" else np.zeros(images.shape[0])
     for i in range(images.shape[0]):
-        channels = _worth_asking(a[i, ...], max_channels)
+        channels = _varying(a[i, ...], max_channels)
         own = to_numpy(a[i, ...])[..., channels]
         maps, which = _distinct(own)
         one = None if baseline in ("black", 0) else base[i, ...]
-        asking = _Asking(model, images[i, ...], one, objective.take(np.asarray([i])), maps, float(empty[i]))
+        masked = _MaskedScores(model, images[i, ...], one, objective.take(np.asarray([i])), maps, float(empty[i]))
+        kinds, more = _mask_weights(masked, (own, which), tolerance, max_evals)
         weights = np.zeros(a.shape[-1], np.float32)
-        kinds: npt.NDArray[np.floating]
-        if not len(maps):
-            kinds, more = (
-                np.zeros(0),
-                {"bound": 0.0} if tolerance is not None else {"foretold": 1.0} if max_evals else {},
-            )
-        elif tolerance is not None:
-            low, high = limits(asking.objective)
-            sums = together(own, which, len(maps))
-            kinds, bound = bounded(sums, asking, (low - empty[i], high - empty[i]), tolerance, model.batch_size)
-            more = {"bound": bound}
-        elif max_evals is not None:
-            kinds, foretold = estimated(maps, together(own, which, len(maps)), asking, max_evals)
-            more = {"foretold": foretold}
-        else:
-            kinds, more = asking(np.arange(len(maps))), {}
         weights[channels] = kinds[which]
         rows.append(like(weights, a))
-        for name, value in {"channels": channels.size, "masks": asking.count, **more}.items():
+        for name, value in {"channels": channels.size, "masks": masked.count, **more}.items():
             notes.setdefault(name, []).append(value)
     weighted = xp.stack(rows)[:, None, None, :] * a
     return Maps(positive(xp.sum(weighted, axis=-1)), notes)
 
 
-def _check(tolerance: float | None, max_evals: int | None) -> None:
+def _mask_weights(
+    masked: _MaskedScores, channels: tuple[npt.NDArray[np.float32], Any], tolerance: float | None, max_evals: int | None
+) -> tuple[npt.NDArray[np.floating], dict[str, float]]:
+    """Return the weight of every distinct mask, and what is noted about it."""
+    kinds = len(masked.maps)
+    name = "bound" if tolerance is not None else "leave_one_out_correlation" if max_evals is not None else ""
+    if not kinds or not name:
+        all_of_them = masked(np.arange(kinds)) if kinds else np.zeros(0)
+        return all_of_them, {name: 0.0 if name == "bound" else 1.0} if name else {}
+    sums = channel_sums(*channels, kinds)
+    if tolerance is not None:
+        low, high = (limit - masked.empty for limit in limits(masked.objective))
+        weights, noted = bounded(sums, masked, (low, high), tolerance, masked.model.batch_size)
+    else:
+        weights, noted = estimated(masked.maps, sums, masked, max_evals or kinds)
+    return weights, {name: noted}
+
+
+def _check(max_channels: int | None, tolerance: float | None, max_evals: int | None) -> None:
+    if max_channels is not None and max_channels < 1:
+        raise InputError(explain_error("max_channels must be at least 1.", max_channels, "Leave it out for all."))
+    received = f"tolerance {tolerance}, max_evals {max_evals}"
     if tolerance is not None and max_evals is not None:
-        raise InputError(
-            explain_error(
-                "tolerance and max_evals exclude each other.", f"{tolerance} and {max_evals}", "Give one of them."
-            )
-        )
+        raise InputError(explain_error("tolerance and max_evals exclude each other.", received, "Give one of them."))
     if (max_evals is not None and max_evals < 2) or (tolerance is not None and not 0.0 <= tolerance < 1.0):
-        raise InputError(
-            explain_error(
-                "max_evals must be at least 2, and tolerance at least 0 and below 1.",
-                f"max_evals {max_evals}, tolerance {tolerance}",
-                "Try max_evals=64 or tolerance=0.05.",
-            )
-        )
+        need = "max_evals must be at least 2, and tolerance at least 0 and below 1."
+        raise InputError(explain_error(need, received, "Try max_evals=64 or tolerance=0.05."))
 
 
-class _Asking:
-    """What the network says to one image seen through masks, and how many it was asked about."""
+class _MaskedScores:
+    """Scores of one image under masks, and how many were evaluated."""
 
     def __init__(
         self, model: Classifier, image: Array, base: Array | None, objective: Any, maps: Any, empty: float
@@ -148,7 +138,7 @@ class _Asking:
         self.count = 0
 
     def __call__(self, which: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
-        """Return the scores under the masks with these numbers, less that of the image with nothing left."""
+        """Return the scores under the masks with these numbers, less that of the baseline."""
         found = []
         some = like(self.maps[which], self.covered)
         for mask in _masks(some, tuple(self.covered.shape), self.model.batch_size):
@@ -158,7 +148,7 @@ class _Asking:
         return np.asarray(to_numpy(array_namespace(found[0]).concat(found, axis=0)) - np.float32(self.empty))
 
 
-def _worth_asking(a: Array, limit: int | None) -> npt.NDArray[np.int64]:
+def _varying(a: Array, limit: int | None) -> npt.NDArray[np.int64]:
     """Return the channels of `(h, w, c)` that are not constant, at most `limit`, those that vary most."""
     xp = array_namespace(a)
     varies = np.flatnonzero(to_numpy(xp.max(a, axis=(0, 1)) > xp.min(a, axis=(0, 1))))
@@ -171,7 +161,7 @@ def _worth_asking(a: Array, limit: int | None) -> npt.NDArray[np.int64]:
 def _distinct(maps: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.intp]]:
     """Return the maps `(r, h, w)` that differ by more than level and scale, and which of them each channel has.
 
-    Channels that answer at one place only, of which there are many, all make the same mask there.
+    Channels that are active at one position only, of which there are many, all make the same mask there.
     """
     h, w, c = maps.shape
     flat = maps.reshape(h * w, c).T
@@ -182,7 +172,7 @@ def _distinct(maps: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], n
 
 
 def _masks(maps: Array, size: tuple[int, ...], batch_size: int) -> Iterator[Array]:
-    """Yield maps `(r, h, w)` as masks `(r, H, W, c)` in [0, 1], in portions; `size` is that of an image."""
+    """Yield maps `(r, h, w)` as masks `(r, H, W, c)` in [0, 1], in batches; `size` is that of an image."""
     xp = array_namespace(maps)
     height, width, depth = size
     tall = like(bilinear(maps.shape[1], height), maps)

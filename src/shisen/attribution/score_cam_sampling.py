@@ -1,4 +1,4 @@
-"""Score-CAM's weights from fewer passes than masks: within a bound, or estimated from masks like them."""
+"""Score-CAM's weights from fewer forward passes than masks: within a bound, or estimated from similar masks."""
 
 from __future__ import annotations
 
@@ -18,8 +18,17 @@ LENGTHS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)  # of the kernel, in median distances 
 NOISES = (1e-4, 1e-2, 1e-1)  # of a score, in variances of the scores
 
 
-def together(a: npt.NDArray[np.float32], which: npt.NDArray[np.intp], kinds: int) -> Values:
-    """Return what each distinct mask's weight is multiplied by in the map: the sum of its channels, `(kinds, h·w)`."""
+def channel_sums(a: npt.NDArray[np.float32], which: npt.NDArray[np.intp], kinds: int) -> Values:
+    """Return what each distinct mask's weight is multiplied by in the map.
+
+    Args:
+        a: `(h, w, channels)`.
+        which: `(channels,)`, the mask of each channel.
+        kinds: number of distinct masks.
+
+    Returns:
+        `(kinds, h·w)`, sums of the channels of each mask.
+    """
     flat = a.reshape(-1, a.shape[-1]).T
     sums = np.zeros((kinds, flat.shape[1]))
     np.add.at(sums, which, flat.astype(np.float64))
@@ -27,7 +36,7 @@ def together(a: npt.NDArray[np.float32], which: npt.NDArray[np.intp], kinds: int
 
 
 def limits(objective: Any) -> tuple[float, float]:
-    """Return the least and the largest score that an objective of probabilities can give."""
+    """Return the least and the largest score that an objective of probabilities can have."""
     terms = getattr(objective, "terms", None)
     if not terms or getattr(objective, "score", "") != "probability" or objective.head not in ("softmax", "sigmoid"):
         raise InputError(
@@ -46,16 +55,16 @@ def bounded(
 ) -> tuple[Values, float]:
     """Return weights with which no position of Σ_k w_k · sums_k is off by more than a fraction of its largest value.
 
-    A mask that is not asked weighs the middle of the limits, so it is off by half their width at most, and the map
-    at place p by half · Σ_{k not asked} |sums_k(p)|. Masks are asked, those first that matter most where that bound is
-    largest, until the bound is at most tolerance times the largest value that the map has for certain.
+    A mask that is not evaluated weighs the middle of the limits, so it is off by half their width at most, and the map
+    at position p by half · Σ_{k not evaluated} |sums_k(p)|. Masks are evaluated, those first that matter most where
+    that bound is largest, until the bound is at most tolerance times the largest value that the map has for certain.
 
     Args:
-        sums: `(kinds, places)`, what each weight is multiplied by.
-        ask: gives the weights of masks.
+        sums: `(kinds, positions)`, what each weight is multiplied by.
+        ask: returns the weights of masks.
         limits: the least and the largest weight possible.
         tolerance: fraction of the map's largest value.
-        portion: how many masks are asked at a time.
+        portion: how many masks are evaluated at a time.
 
     Returns:
         weights `(kinds,)`, and the bound itself, as a fraction of the map's largest value.
@@ -63,7 +72,7 @@ def bounded(
     half = (limits[1] - limits[0]) / 2.0
     weights = np.full(len(sums), (limits[0] + limits[1]) / 2.0)
     open_ = np.abs(sums) * half
-    order = _by_worst_place(open_)
+    order = _by_worst_position(open_)
     done = 0
     while True:
         rest = order[done:]
@@ -76,8 +85,8 @@ def bounded(
         done += len(some)
 
 
-def _by_worst_place(fractions: Values) -> npt.NDArray[np.intp]:
-    """Return the order in which rows `(kinds, places)` are taken: the largest one at the place with most left."""
+def _by_worst_position(fractions: Values) -> npt.NDArray[np.intp]:
+    """Return the order in which rows `(kinds, positions)` are taken: the largest one at the position with most left."""
     left = fractions.sum(axis=0)
     free = fractions.copy()
     order = np.empty(len(fractions), np.intp)
@@ -91,19 +100,20 @@ def _by_worst_place(fractions: Values) -> npt.NDArray[np.intp]:
 def estimated(masks: npt.NDArray[np.float32], sums: Values, ask: Ask, max_evals: int) -> tuple[Values, float]:
     """Return all weights from those of `max_evals` masks, by kriging: nearby masks have similar scores.
 
-    The weight is taken for a random function of the mask, with a constant mean and Matérn-3/2 covariance. The masks
-    asked are those that together leave the least expected squared error of the map Σ_k w_k · sums_k, chosen one
-    by one; their own weights are used as they are. The length of the covariance is the one that best foretells
+    The weight is modelled as a random function of the mask, with a constant mean and Matérn-3/2 covariance. The masks
+    evaluated are those that together leave the least expected squared error of the map Σ_k w_k · sums_k, chosen one
+    by one; their own weights are used as they are. The length of the covariance is the one that best predicts
     each score from the others.
 
     Args:
         masks: `(kinds, h, w)`, each from 0 to 1.
-        sums: `(kinds, places)`, what each weight is multiplied by.
-        ask: gives the weights of masks.
+        sums: `(kinds, positions)`, what each weight is multiplied by.
+        ask: returns the weights of masks.
         max_evals: how many masks may be evaluated; all of them if there are no more.
 
     Returns:
-        weights `(kinds,)`, and the correlation of the scores with what was foretold of each from the others.
+        weights `(kinds,)`, and the leave-one-out correlation: of the scores with what is predicted for each from the
+        others.
 
     Reference:
         Rasmussen, Williams 2006: Gaussian Processes for Machine Learning, sections 2.7 and 5.4.2.
@@ -114,15 +124,15 @@ def estimated(masks: npt.NDArray[np.float32], sums: Values, ask: Ask, max_evals:
     points = masks.reshape(kinds, -1).astype(np.float64)
     distance = _distances(points, points)
     scale = float(np.median(distance[distance > 0], overwrite_input=True)) if kinds > 1 else 1.0
-    asked = _telling(_matern(distance / (2.0 * scale)), sums, max_evals)
-    y = ask(asked).astype(np.float64)
-    among, to_all = distance[np.ix_(asked, asked)] / scale, distance[:, asked] / scale
+    chosen = _most_informative(_matern(distance / (2.0 * scale)), sums, max_evals)
+    y = ask(chosen).astype(np.float64)
+    among, to_all = distance[np.ix_(chosen, chosen)] / scale, distance[:, chosen] / scale
     choices = [(_left_out(_matern(among / length), noise, y), length, noise) for length in LENGTHS for noise in NOISES]
-    (_, foretold), length, noise = min(choices, key=lambda choice: choice[0][0])
+    (_, predicted), length, noise = min(choices, key=lambda choice: choice[0][0])
     weights = _kriged(_matern(among / length), _matern(to_all / length), noise, y)
-    weights[asked] = y
-    known = y.std() > 0 and foretold.std() > 0
-    return weights, float(np.corrcoef(y, foretold)[0, 1]) if known else 0.0
+    weights[chosen] = y
+    known = y.std() > 0 and predicted.std() > 0
+    return weights, float(np.corrcoef(y, predicted)[0, 1]) if known else 0.0
 
 
 def _distances(a: Values, b: Values) -> Values:
@@ -136,7 +146,7 @@ def _matern(distance: Values) -> Values:
     return np.asarray((1.0 + d) * np.exp(-d))
 
 
-def _telling(covariance: Values, sums: Values, count: int) -> npt.NDArray[np.intp]:
+def _most_informative(covariance: Values, sums: Values, count: int) -> npt.NDArray[np.intp]:
     """Return `count` points that leave the least trace of sumsᵀ · Cov · sums, chosen one after the other."""
     kinds = len(covariance)
     variance = np.diag(covariance).copy()
@@ -157,7 +167,7 @@ def _telling(covariance: Values, sums: Values, count: int) -> npt.NDArray[np.int
 
 
 def _left_out(covariance: Values, noise: float, y: Values) -> tuple[float, Values]:
-    """Return the mean squared error of foretelling each score from the others, and what is foretold."""
+    """Return the mean squared error of predicting each score from the others, and the predictions."""
     inverse = np.linalg.inv(covariance + noise * np.eye(len(y)))
     ones = inverse.sum(axis=1)
     inverse -= np.outer(ones, ones) / ones.sum()  # the mean is estimated too

@@ -1,10 +1,10 @@
-"""Any method, averaged over flipped and scaled copies of the image, by another score, or with another extent."""
+"""Any method, averaged over flipped and rescaled copies of the image, for another score, or widened."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -31,30 +31,29 @@ def augmented(
     power: float = 1.0,
     keep: float = 0.0,
 ) -> Method:
-    """Return a method that averages the maps of flipped and scaled copies, each laid back on the image.
+    """Return a method that averages the maps of flipped and rescaled copies, each mapped back to the image.
 
     values = v · |v|^(power − 1), v = mean over copies t of t⁻¹(map of t(x))
 
-    A map averages what the network says whatever side the object looks to and however large it is; noise that
-    does not survive a flip cancels. It claims neither completeness nor a single pass.
+    What differs between a copy and its mirror image cancels. The method claims neither completeness nor a single pass.
 
     Args:
         method: a registered name, or a `Method`.
-        flip: whether each copy is also taken from left to right.
-        scales: factors of the image's size; other than 1 they need a network that takes any size.
-        score: explain a class by this score instead of the one asked for: "log_probability" leaves out what speaks
-            for every class alike, and shows what speaks for this one rather than the others. "" for the one asked for.
-        power: below 1 widens a map and above 1 narrows it; the order of its places stays.
-        keep: for classes: widen each map, by the first of the powers `WIDER` that does it, until the image seen
-            through it keeps this fraction of the class's probability, in [0, 1]; by the one that keeps most where none
-            does. 0 for as it is. It takes 7 passes more.
+        flip: whether each copy is also mirrored horizontally.
+        scales: factors of the image's size; other than 1 they need a network that accepts any size.
+        score: explain this score instead of the one requested, "" for that one; "log_probability" removes evidence that
+            is common to all classes.
+        power: below 1 widens a map and above 1 narrows it; the order of its positions stays.
+        keep: for classes: widen each map, by the first of the powers `WIDER` that does it, until the image masked
+            by it keeps this fraction of the class's probability, in [0, 1]; by the one that keeps most where none
+            does. 0 to leave the map as it is. It takes 7 forward passes more.
 
     Returns:
         A `Method`, which `explain` takes in place of a name.
 
     Raises:
         InputError: for no scale or one that is not positive, a power that is not, another score, a fraction outside of
-            [0, 1], a fraction of what is no class, or of a method that maps single pixel values.
+            [0, 1], a fraction where the target is not a class, or the method's maps have color channels.
     """
     chosen = get(method)
     if not power > 0:
@@ -84,16 +83,11 @@ def augmented(
         values = _widened(total / copies, power)
         if not keep:
             return Maps(values, notes)
-        widest, by = _until(model, images, as_score(objective, "probability"), (values, keep))
+        widest, by = _widened_until(model, images, as_score(objective, "probability"), values, keep)
         return Maps(widest, {**notes, "keep": keep, "widened_by_power": by})
 
-    return replace(chosen, name=f"augmented {chosen.name}", function=_like(run, chosen), complete=False, single=False)
-
-
-def _like(run: Any, chosen: Method) -> Any:
-    run.__doc__ = chosen.function.__doc__
-    run.__signature__ = inspect.signature(chosen.function)
-    return run
+    function = wraps(chosen.function)(run)
+    return replace(chosen, name=f"augmented {chosen.name}", function=function, complete=False, single=False)
 
 
 def _widened(maps: Array, power: float) -> Array:
@@ -101,17 +95,18 @@ def _widened(maps: Array, power: float) -> Array:
     return maps if power == 1.0 else xp.sign(maps) * xp.abs(maps) ** power
 
 
-def _until(model: Classifier, images: Array, objective: Any, asked: tuple[Array, float]) -> tuple[Array, list[float]]:
-    """Return maps widened until the images seen through them keep a fraction of the probability, and by which powers.
+def _widened_until(
+    model: Classifier, images: Array, objective: Any, maps: Array, keep: float
+) -> tuple[Array, list[float]]:
+    """Return maps widened until the images masked by them keep a fraction of the probability, and the powers.
 
     m ⊙ x + (1 − m) · gray with m the positive part of the enlarged map, min–max scaled.
     """
     if getattr(getattr(objective, "objectives", (objective,))[0], "score", "") != "probability":
         raise InputError(explain_error("keep needs a class.", "an objective without a probability", "Leave it out."))
     xp = array_namespace(images)
-    maps, keep = asked
     if maps.ndim != 3:
-        raise InputError(explain_error("keep needs maps of places.", "a map of pixel values", "Try grad_cam or rise."))
+        raise InputError(explain_error("keep needs maps without color channels.", "some with", "Try grad_cam or rise."))
     gray, size = baseline_pixels(images, "gray"), tuple(images.shape[1:3])
     least = keep * to_numpy(objective.value(model.activations(images)))
     best, kept = np.ones(len(least)), np.full(len(least), -np.inf)

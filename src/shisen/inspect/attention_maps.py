@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from .._core.writers import write
-from ..attribution.attention import among_all_places, ask, on_grid
+from ..attribution.attention import attention_of, global_attention, on_grid
 from ..errors import InputError, explain_error
 from ..models.model import Model
 from ..targets import to_numpy
@@ -230,7 +230,7 @@ def attention(model: Model, image: Any) -> Heads | WindowHeads:
     """
     opened = model.read(image)
     x, frame = model.prepare(opened)
-    found = ask(model, x[None])
+    found = attention_of(model, x[None])
     if any(layer.windows > 1 for layer in found) and all(layer.grid[0] for layer in found):
         return WindowHeads(
             opened,
@@ -241,7 +241,7 @@ def attention(model: Model, image: Any) -> Heads | WindowHeads:
             tuple(_cut(layer) for layer in found),
             model.name,
         )
-    layers = among_all_places(found)
+    layers = global_attention(found)
     values = [to_numpy(layer.values)[0].astype(np.float32) for layer in layers]
     if len({v.shape for v in values}) > 1:
         raise InputError(
