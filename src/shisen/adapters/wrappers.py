@@ -150,7 +150,7 @@ class Batched(Wrapper):
         if values.shape[0] <= self._size:
             return self.model.replaced(images, values, at)
         one, size = images.shape[0] == 1, self._size
-        tells = getattr(self.model, "runs_tail_only", None)
+        tells = getattr(self.model, "runs_downstream_only", None)
         if one and at != "input" and tells is not None and tells(images, at):
             size = downstream_batch(values[0, ...], size)
         parts = _parts(values.shape[0], size)
