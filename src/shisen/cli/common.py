@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .values import number_of, size_of
-
 if TYPE_CHECKING:
     from ..models.model import Model
 
@@ -27,22 +25,13 @@ def load_model(choice: dict[str, Any], images: int = 1) -> Model:
         images: about how many will be sent through it; for many the batch size is tuned.
     """
     from ..models.loading import load
-    from ..models.preprocess import Preprocess
+    from ..models.preprocess_names import OPTIONS, fields_of_options
 
-    size, fit, scale, batch_size = (choice.pop(k) for k in ("size", "fit", "scale", "batch_size"))
-    name, labels = choice.pop("model"), choice.pop("labels")
-    settings = {k: choice.pop(k) for k in ("framework", "weights", "device", "fast", "trust")}
-    preprocess = None
-    if scale is not None:
-        preprocess = Preprocess(
-            size=size_of(size or "224"), fit=fit or "stretch", range=(0.0, 255.0 * number_of(scale))
-        )
+    fields = fields_of_options({k: choice.pop(k) for k in OPTIONS if k in choice})
+    name, batch_size, top = choice.pop("model"), choice.pop("batch_size"), not choice.pop("no_top")
+    settings = {k: choice.pop(k) for k in ("framework", "weights", "labels", "device", "head", "fast", "trust")}
     with quiet_warnings():
-        model = load(name, labels=labels, preprocess=preprocess, **settings)
-        if preprocess is None and (size is not None or fit is not None):
-            from ..models.loading import with_geometry
-
-            model = with_geometry(model, None if size is None else size_of(size), fit)
+        model = load(name, preprocess=fields or None, top=top, **settings)
     if batch_size is not None:
         model = model.batched(batch_size)
     elif images > 1:

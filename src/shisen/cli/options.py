@@ -20,6 +20,9 @@ class Decorator(Protocol):
 DEFAULT_OUT = "shisen-out"
 """The folder that every command writes to by default; commands that write many files use a folder inside."""
 
+INTERPOLATIONS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
+HEAD_HELP = "How the output is read: one class of many, independent yes/no units, or numbers."
+
 MODEL_OPTIONS: tuple[Decorator, ...] = (
     click.option(
         "--model",
@@ -49,6 +52,23 @@ MODEL_OPTIONS: tuple[Decorator, ...] = (
         help="Resize mode: stretch, center-crop or pad.",
     ),
     click.option("--scale", default=None, help="Factor for pixel values in 0 to 255, such as 1/255."),
+    click.option("--range", "range_", default=None, help="Values of black and white before mean and std, such as 0,1."),
+    click.option("--mean", default=None, help="Subtracted from every channel: one number, or one per channel."),
+    click.option("--std", default=None, help="Divided by, after --mean: one number, or one per channel."),
+    click.option("--bgr", is_flag=True, help="Channel order blue, green, red."),
+    click.option("--interpolation", type=click.Choice(INTERPOLATIONS), default=None, help="How images are resized."),
+    click.option(
+        "--preprocess",
+        default=None,
+        help="Preprocessing by name: imagenet, clip, caffe, minus-one-to-one, … or that of a model, such as "
+        "torchvision:resnet50 or keras:VGG16.",
+    ),
+    click.option("--channels", "input_channels", type=click.IntRange(1), default=None, help="Channels of the input."),
+    click.option("--bands", default=None, help="Channels of the data that go in, in order, such as 3,2,1."),
+    click.option("--data-range", default=None, help="Values of black and white in the data, such as 0,4095."),
+    click.option("--rgb", default=None, help="Channels of the input that are drawn as red, green and blue."),
+    click.option("--head", type=click.Choice(["softmax", "sigmoid", "none"]), default=None, help=HEAD_HELP),
+    click.option("--no-top", is_flag=True, help="Leave out the classifier of a network of keras.applications."),
     click.option("--trust", is_flag=True, help="Allow model files that execute code when they are loaded."),
 )
 

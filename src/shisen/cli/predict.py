@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .common import finish, images_of, load_model, table
+from .common import finish, images_of, load_model, quiet_warnings, table
 from .options import json_option, model_options
 from .progress import progress
 
@@ -31,18 +31,19 @@ def predict(images: tuple[str, ...], top: int, as_json: bool, quick: bool, **cho
     model = load_model(choice, len(sources))
     failures: list[tuple[str, str]] = []
     done = 0
-    for source, answer in progress(predict_each(model, sources, top, quick=quick), len(sources), "Predicting"):
-        if isinstance(answer, str):
-            failures.append((source, answer))
-            continue
-        done += 1
-        if as_json:
-            click.echo(json.dumps({"image": source, "predictions": [vars(p) for p in answer]}, ensure_ascii=False))
-            continue
-        table(
-            source,
-            ["class", "label", "WordNet id", "probability", "logit"],
-            [[str(p.index), p.label, p.wordnet_id or "", f"{p.probability:.2%}", f"{p.logit:.3f}"] for p in answer],
-            numeric=["class", "probability", "logit"],
-        )
+    with quiet_warnings():
+        for source, answer in progress(predict_each(model, sources, top, quick=quick), len(sources), "Predicting"):
+            if isinstance(answer, str):
+                failures.append((source, answer))
+                continue
+            done += 1
+            if as_json:
+                click.echo(json.dumps({"image": source, "predictions": [vars(p) for p in answer]}, ensure_ascii=False))
+                continue
+            table(
+                source,
+                ["class", "label", "WordNet id", "probability", "logit"],
+                [[str(p.index), p.label, p.wordnet_id or "", f"{p.probability:.2%}", f"{p.logit:.3f}"] for p in answer],
+                numeric=["class", "probability", "logit"],
+            )
     return finish(failures, done)

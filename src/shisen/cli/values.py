@@ -4,30 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from fractions import Fraction
 from typing import Any
 
 import click
-
-
-def size_of(text: str) -> tuple[int, int]:
-    """Read "224" or "300x200" (height x width)."""
-    parts = text.lower().replace("×", "x").split("x")
-    try:
-        numbers = [int(p) for p in parts]
-    except ValueError:
-        numbers = []
-    if len(numbers) not in (1, 2) or min(numbers) < 1:
-        raise click.BadParameter(f"a size must be a number or HEIGHTxWIDTH; received {text!r}. Try 224 or 300x200.")
-    return numbers[0], numbers[-1]
-
-
-def number_of(text: str) -> float:
-    """Read a number or a fraction such as "1/255"."""
-    try:
-        return float(Fraction(text))
-    except (ValueError, ZeroDivisionError) as problem:
-        raise click.BadParameter(f"a scale must be a number or a fraction; received {text!r}. Try 1/255.") from problem
 
 
 def seconds_of(text: str) -> float:

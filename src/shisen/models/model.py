@@ -194,11 +194,16 @@ class Model(Wrapper):
 
         Raises:
             ImageError: for an image that cannot be read.
+            InputError: for a network whose output is not one number per class.
         """
         if isinstance(image, (list, tuple)):
             return [self.predict(one, top) for one in image]
         x, _ = self.prepare(self.read(image))
-        return self.predictions(self.activations(x[None]), top)[0]
+        logits = self.activations(x[None])
+        found = self.predictions(logits, top)[0]
+        if not found:
+            raise not_classes(tuple(logits.shape))
+        return found
 
 
 def assumption(size: tuple[int, int] | None, channels: int, values: str = "values 0 to 1") -> str:
@@ -215,6 +220,17 @@ def assumption(size: tuple[int, int] | None, channels: int, values: str = "value
         f"the preprocessing is not known; images go in {geometry}, {color}, {values}. If the network was trained "
         "otherwise, pass preprocess=shisen.Preprocess(size=…, mean=…, std=…) or preprocess='imagenet' (--size, --mean, "
         "--std, --range, --bgr, --preprocess)."
+    )
+
+
+def not_classes(shape: tuple[int, ...]) -> InputError:
+    """Return the error for predictions of a network whose output, of this shape, is not one number per class."""
+    return InputError(
+        explain_error(
+            "Predictions need an output of one number per class, (n, classes).",
+            f"an output of shape {shape}",
+            "Select a part with output=, or explain a number with target=shisen.output(i) or a score function.",
+        )
     )
 
 

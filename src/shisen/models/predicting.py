@@ -10,7 +10,7 @@ import numpy as np
 from .._core.prefetch import prefetched
 from ..errors import ShisenError
 from ..types import Prediction
-from .model import Model
+from .model import Model, not_classes
 
 
 def predict_each(
@@ -45,5 +45,13 @@ def _answer(model: Model, batch: list[tuple[str, Any]], top: int) -> Iterator[tu
     if _shape(batch[0]) is None:
         yield from batch
         return
-    found = model.predictions(model.activations(np.stack([image for _, image in batch])), top)
+    try:
+        logits = model.activations(np.stack([image for _, image in batch]))
+        found = model.predictions(logits, top)
+        problem = "" if all(found) else str(not_classes(tuple(logits.shape)))
+    except ShisenError as error:
+        found, problem = [], str(error)
+    if problem:
+        yield from ((source, problem) for source, _ in batch)
+        return
     yield from ((source, row) for (source, _), row in zip(batch, found, strict=True))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 from typing import Any
 
-from ..errors import unknown
+from ..errors import InputError, explain_error, unknown
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "imagenet": {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)},
@@ -26,6 +27,61 @@ RECIPES: Mapping[str, str] = {
     "hf": "shisen.models.hubs:transformers_preprocess",
     "keras": "shisen.models.keras_presets:application_preprocess",
 }
+
+OPTIONS = (
+    *("preprocess", "size", "fit", "scale", "range_", "mean", "std", "bgr", "interpolation"),
+    *("input_channels", "bands", "data_range", "rgb"),
+)
+"""Options of the command line that name fields of `Preprocess`."""
+
+
+def fields_of_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of `Preprocess` that options of the command line name.
+
+    Args:
+        options: text by option, as in `OPTIONS`; what is None or False is left out.
+
+    Returns:
+        Fields, and under "base" the name of a preprocessing that they change.
+
+    Raises:
+        InputError: for text that is not a number, or not as many numbers as the option needs.
+    """
+    fields: dict[str, Any] = {}
+    for name, text in options.items():
+        if text is None or text is False:
+            continue
+        if name == "preprocess":
+            fields["base"] = text
+        elif name == "bgr":
+            fields["channel_order"] = "bgr"
+        elif name in ("fit", "interpolation", "input_channels"):
+            fields[name.removeprefix("input_")] = text
+        elif name == "scale":
+            fields["range"] = (0.0, 255.0 * _numbers(name, text, (1,))[0])
+        elif name == "size":
+            sides = _numbers(name, str(text).lower().replace("×", "x").replace("x", ","), (1, 2))
+            fields["size"] = (int(sides[0]), int(sides[-1]))
+        else:
+            counts = {"range_": (2,), "data_range": (2,), "rgb": (3,)}.get(name, ())
+            numbers = _numbers(name, text, counts)
+            fields[name.removesuffix("_")] = tuple(map(int, numbers)) if name in ("bands", "rgb") else numbers
+    return fields
+
+
+def _numbers(name: str, text: Any, counts: tuple[int, ...]) -> tuple[float, ...]:
+    """Read comma-separated numbers or fractions."""
+    try:
+        numbers = tuple(float(Fraction(part.strip())) for part in str(text).split(","))
+    except (ValueError, ZeroDivisionError):
+        numbers = ()
+    if not numbers or (counts and len(numbers) not in counts):
+        wanted = " or ".join(map(str, counts)) + " " if counts else ""
+        examples = {"scale": "1/255", "size": "224 or 300x200"}.get(name, "0.5 or 0.485,0.456,0.406")
+        option = name.removesuffix("_").replace("_", "-")
+        expected = f"--{option} must be {wanted}comma-separated number{'' if counts == (1,) else 's'}."
+        raise InputError(explain_error(expected, repr(text), f"Try {examples}."))
+    return numbers
 
 
 def named(name: str) -> Any:

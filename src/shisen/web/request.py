@@ -11,6 +11,7 @@ from typing import Any
 from .. import attribution as _fill_registry  # noqa: F401
 from ..errors import ShisenError
 from ..models.model import Model
+from ..models.preprocess_names import OPTIONS, fields_of_options
 from ..naming import contrast, label, negative
 from ..registry import get
 
@@ -97,7 +98,8 @@ def command(model: Model, start: Start, ask: Ask, drawing: Drawing, image: str) 
     """Return the line to type for the same image."""
     words = ["shisen", "explain", image, "--model", start.model]
     for name, value in start.options.items():
-        words += [f"--{name}"] if value is True else [f"--{name}", str(value)]
+        option = "--" + name.removesuffix("_").removeprefix("input_").replace("_", "-")
+        words += [option] if value is True else [option, str(value)]
     words += ["--method", ask.method]
     if ask.a is not None:
         a = str(class_word(model, ask.a))
@@ -120,8 +122,13 @@ def command(model: Model, start: Start, ask: Ask, drawing: Drawing, image: str) 
 
 def python(model: Model, start: Start, ask: Ask, drawing: Drawing, image: str) -> str:
     """Return the Python lines for the same image."""
-    given = "".join(f", {k}={v!r}" for k, v in start.options.items() if k not in ("size", "fit", "scale", "batch_size"))
-    more = "".join(f", {k}={v!r}" for k, v in start.options.items() if k in ("size", "fit"))
+    given = "".join(f", {k}={v!r}" for k, v in start.options.items() if k not in (*OPTIONS, "batch_size", "no_top"))
+    fields = fields_of_options({k: v for k, v in start.options.items() if k in OPTIONS})
+    if fields:
+        given += f", preprocess={fields!r}"
+    if start.options.get("no_top"):
+        given += ", top=False"
+    more = ""
     if ask.a is not None:
         a = repr(class_word(model, ask.a))
         if ask.b is not None and ask.b != ask.a:
