@@ -1,7 +1,7 @@
-"""Segmentation, regression and detection heads, explained with an objective: a function of the network's output.
+"""Segmentation, regression and detection heads, explained through a score: a function of the network's output.
 
-An objective takes the output, `(rows, ...)` with any number of rows, and returns its cotangent, an array of the same
-shape: the gradient of the explained score with respect to the output.
+A score function takes the output, `(n, ...)`, and returns one number per row. It computes with the arrays of the
+network's framework, which differentiates it.
 
 python examples/other_heads.py
 """
@@ -71,26 +71,18 @@ def scene() -> np.ndarray[Any, Any]:
 
 
 def region_of(label: int) -> Any:
-    """Why do these pixels belong to this class? The mean logit of the class over the pixels predicted as the class."""
+    """Why are these pixels this class? The mean logit of the class over the pixels where it wins."""
 
-    def objective(logits: Any) -> Any:  # (rows, classes, h, w)
+    def mean_logit(logits: Any) -> Any:  # (n, classes, h, w)
         wins = (logits.argmax(dim=1) == label) & (logits[:, label] > 0.1)
-        cotangent = torch.zeros_like(logits)
-        cotangent[:, label] = wins / wins.sum(dim=(1, 2), keepdim=True).clamp(min=1)
-        return cotangent
+        return (logits[:, label] * wins).sum(dim=(1, 2)) / wins.sum(dim=(1, 2)).clamp(min=1)
 
-    return objective
+    return mean_logit
 
 
 def box_of(box: int, label: int) -> Any:
-    """Why does this box contain this class? One score of one box."""
-
-    def objective(scores: Any) -> Any:  # (rows, boxes, classes)
-        cotangent = torch.zeros_like(scores)
-        cotangent[:, box, label] = 1.0
-        return cotangent
-
-    return objective
+    """Why does this box hold this class? One score of one box."""
+    return lambda scores: scores[:, box, label]  # (n, boxes, classes)
 
 
 def explanations() -> dict[str, Any]:

@@ -20,6 +20,7 @@ RANKS = {
     "_core": 0,
     "targets": 1,
     "naming": 1,
+    "score_functions": 1,
     "registry": 1,
     "viz": 1,
     "adapters": 2,

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from shisen.errors import InputError, UnknownName
-from shisen.naming import contrast, log_probability, negative, resolve, top
+from shisen.naming import contrast, cotangent, log_probability, negative, output, per_image, resolve, top
+from shisen.score_functions import CotangentObjective
 from shisen.targets import (
     SCORES,
     ClassObjective,
-    FunctionObjective,
     LayerObjective,
     MixedObjective,
     TopKObjective,
@@ -118,12 +118,51 @@ def test_what_people_ask_for_gets_a_name() -> None:
     assert asked(None).name == "top class"
 
 
-def test_a_function_is_an_objective_and_its_shape_is_checked() -> None:
+def test_a_cotangent_has_the_shape_it_was_given_and_a_score_of_its_own() -> None:
     y = np.array([[1.0, 2.0, 3.0]])
-    objective = asked(lambda v: np.ones_like(v) * 2)
-    assert objective.value(y) == pytest.approx(12)
+    assert CotangentObjective(lambda v: np.ones_like(v) * 2).value(y) == pytest.approx(
+        12
+    )  # linear: Σ cotangent · value
+    squares = asked(cotangent(lambda v: 2 * v, value=lambda v: (v**2).sum(-1)))
+    assert squares.value(y) == pytest.approx(14)
+    np.testing.assert_array_equal(squares(y), 2 * y)
     with pytest.raises(InputError, match=r"\(1, 3\)"):
-        FunctionObjective(lambda v: v[0])(y)
+        CotangentObjective(lambda v: v[0])(y)
+    with pytest.raises(TypeError, match="value"):
+        cotangent(lambda v: v)  # a cotangent alone has no score
+
+
+def test_one_number_of_the_output() -> None:
+    y = np.arange(12.0).reshape(2, 2, 3)
+    np.testing.assert_array_equal(output(4).value(y), [4, 10])
+    np.testing.assert_array_equal(output(-1)(y), [[[0, 0, 0], [0, 0, 1]]] * 2)
+    assert asked(output(1)).name == "output 1"
+    with pytest.raises(InputError, match="between 0 and 5"):
+        output(6)(y)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (np.array([2, 0]), [2, 0]),
+        (np.array([1.0, 2.0]), [1, 2]),
+        (np.array(["cat", "dog"]), ["cat", "dog"]),
+        ((1, "dog"), [1, "dog"]),
+        (np.array(1), None),
+        (3, None),
+        (None, None),
+    ],
+)
+def test_labels_as_arrays_are_one_target_per_image(given: Any, expected: Any) -> None:
+    assert per_image(given) == expected
+
+
+def test_labels_that_are_no_indices_are_refused() -> None:
+    with pytest.raises(InputError, match=r"argmax\(-1\)"):
+        per_image(np.eye(3))
+    with pytest.raises(InputError, match="class indices"):
+        per_image(np.array([0.5, 1.0]))
+    assert asked(np.array(1)).terms == asked(np.int64(1)).terms == ((1.0, (1,)),)
 
 
 def test_nonsense_is_answered_with_what_is_possible() -> None:

@@ -2,8 +2,8 @@
 
     python examples/tasks/segmentation.py [FOLDER]
 
-The objective is the mean score of the class over the region, as a function from the scores `(n, classes, h, w)` to
-their cotangent. Every method accepts it.
+The target is a score function: the mean score of the class over the region, computed from the network's output
+`(n, classes, h, w)`. PyTorch differentiates it. Every method accepts it.
 """
 
 from __future__ import annotations
@@ -34,15 +34,12 @@ class Segmenter(nn.Module):
 
 
 def over_mask(label: int, mask: Any) -> Any:
-    """Return the objective: the mean score of class `label` over the positions where `mask` `(h, w)` is true."""
+    """Return the score: the mean of class `label` over the positions where `mask` `(h, w)` is true."""
 
-    def cotangent(scores: Any) -> Any:
-        wanted = torch.as_tensor(mask, device=scores.device)
-        objective = torch.zeros_like(scores)
-        objective[:, label] = wanted.to(scores.dtype) / wanted.sum()
-        return objective
+    def mean_over_mask(scores: Any) -> Any:
+        return scores[:, label, torch.as_tensor(mask)].mean(dim=-1)
 
-    return cotangent
+    return mean_over_mask
 
 
 def explain(net: Any, image: Any, label: int, mask: Any, method: str = "gradient") -> Any:

@@ -2,8 +2,7 @@
 
     python examples/tasks/similarity.py [FOLDER]
 
-The objective is the cosine similarity of an image's embedding with that of the other image:
-s(y) = y·e / (|y| |e|), with cotangent (e/|e| − s · y/|y|) / |y|.
+The target is a score function: the cosine similarity of an image's embedding with that of the other image.
 """
 
 from __future__ import annotations
@@ -37,16 +36,12 @@ class Embedder(nn.Module):
 
 
 def alike(other: Any) -> Any:
-    """Return the objective: cosine similarity with the embedding `other`, `(d,)`."""
+    """Return the score: cosine similarity with the embedding `other`, `(d,)`."""
 
-    def cotangent(y: Any) -> Any:
-        e = torch.as_tensor(other, device=y.device, dtype=y.dtype)
-        e = e / e.norm()
-        size = y.norm(dim=-1, keepdim=True)
-        unit = y / size
-        return (e - (unit @ e)[:, None] * unit) / size
+    def cosine_similarity(y: Any) -> Any:
+        return nn.functional.cosine_similarity(y, torch.as_tensor(other, device=y.device, dtype=y.dtype), dim=-1)
 
-    return cotangent
+    return cosine_similarity
 
 
 def explain(net: Any, image: Any, other: Any, method: str = "gradient") -> Any:

@@ -33,6 +33,7 @@ _HOME = {
     "channel": "targets",
     "compare": "comparison",
     "contrast": "naming",
+    "cotangent": "naming",
     "direction": "targets",
     "evaluate": "evaluation.runner",
     "explain": "api",
@@ -47,6 +48,7 @@ _HOME = {
     "neuron": "targets",
     "recommend": "evaluation.recommend",
     "serve": "web.server",
+    "output": "naming",
     "top": "naming",
     "wrap": "models.loading",
 }
@@ -72,6 +74,7 @@ __all__ = [
     "channel",
     "compare",
     "contrast",
+    "cotangent",
     "direction",
     "evaluate",
     "explain",
@@ -84,6 +87,7 @@ __all__ = [
     "metrics",
     "negative",
     "neuron",
+    "output",
     "recommend",
     "serve",
     "top",
@@ -105,7 +109,7 @@ if TYPE_CHECKING:
     from .models.loading import load, wrap
     from .models.model import Model
     from .models.preprocess import Preprocess
-    from .naming import contrast, log_probability, negative, top
+    from .naming import contrast, cotangent, log_probability, negative, output, top
     from .results import Explanation, Failure
     from .targets import channel, direction, neuron
     from .training.run import finetune

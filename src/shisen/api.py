@@ -9,6 +9,7 @@ from .comparison import Comparison, compare
 from .errors import InputError, ShisenWarning, explain_error
 from .explaining import explain_each, saved_each
 from .models.model import Model
+from .naming import per_image
 from .registry import METHODS
 from .results import Failure
 
@@ -34,12 +35,14 @@ def explain(
 
     Args:
         model: from `load` or `wrap`.
-        image: path, bytes, address, PIL image or array; or a list of such.
+        image: path, bytes, URL, PIL image or array; or a list of such.
         method: a name from `methods()`, or "auto" for what `recommend` has found for this model.
-        target: None for the top class, an index, a label, a WordNet id, `contrast(a, b)`, `negative(a)`, `top(k)` or
-            a function from the logits to their cotangent. A list gives one per image of a list, or several
-            explanations of one image.
-        layer: the point a CAM works at; None for the model's default.
+        target: None for the top class, an index, a label, a WordNet id, `contrast(a, b)`, `negative(a)`, `top(k)`,
+            `output(i)`, or a score function of the network's output, written in its framework, which differentiates
+            it. A list, an array or a tensor of labels gives one per image of a list, or several explanations of one
+            image.
+        layer: the point a CAM works at: a path, a list of paths, or the network's own layer object; None for the
+            model's default.
         score: "logit", "probability" or "log_probability".
         size: another input size than the recipe's, for this call.
         fit: "stretch", "crop" or "pad", for this call.
@@ -53,13 +56,13 @@ def explain(
         UnknownName: for an unknown method, option, layer or class.
         ImageError: for a single image that cannot be read.
     """
-    many_targets = isinstance(target, (list, tuple))
+    targets = per_image(target)
     if isinstance(image, (list, tuple)):
-        if many_targets and len(target) != len(image):
+        if targets is not None and len(targets) != len(image):
             raise InputError(
                 explain_error(
                     "A list of targets gives one target per image.",
-                    f"{len(target)} targets, {len(image)} images",
+                    f"{len(targets)} targets, {len(image)} images",
                     "Give one target for all, or as many as images.",
                 )
             )
@@ -73,7 +76,7 @@ def explain(
         return results
     opened = model.read(image)
     found = []
-    for one in target if many_targets else [target]:
+    for one in [target] if targets is None else targets:
         (result,) = explain_each(
             model,
             [opened],
@@ -87,7 +90,7 @@ def explain(
             **options,
         )
         found.append(result)
-    return found if many_targets else found[0]
+    return found[0] if targets is None else found
 
 
 __all__ = ["Comparison", "compare", "explain", "explain_each", "methods", "saved_each"]

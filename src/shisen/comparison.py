@@ -164,6 +164,7 @@ def compare(
     ready = Ready(0, opened, x, frame)
     passes = Passes()
     watched = shown.around(Watched(shown.model, passes))
+    layer = shown.layer_path(layer)
     objectives = [resolve_objective(shown, target, score) for target in targets]
     if any(isinstance(objective, TopKObjective) for objective in objectives):
         logits = shown.activations(x[None])

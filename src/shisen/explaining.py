@@ -18,7 +18,7 @@ from .adapters.wrappers import Recorded
 from .errors import ShisenError
 from .models.loading import with_geometry
 from .models.model import Model
-from .naming import resolve
+from .naming import per_image, resolve
 from .registry import Method
 from .results import Explanation, Failure
 from .targets import MixedObjective, TopKObjective, to_numpy
@@ -62,9 +62,8 @@ def explain_each(
     spec = registry.get(method)
     spec.check(options)
     shown = with_geometry(model, size, fit)
-    if spec.layered and layer is None:
-        layer = shown.default_layer
-    targets = list(target) if isinstance(target, (list, tuple)) else None
+    layer = shown.layer_path(layer) if layer is not None else shown.default_layer if spec.layered else None
+    targets = per_image(target)
     objectives = None if targets is None else [resolve_objective(shown, t, score) for t in targets]
     common = None if targets is not None else resolve_objective(shown, target, score)
 
@@ -144,7 +143,7 @@ def _batches(items: Iterable[Any], size: int) -> Iterator[list[Ready] | Failure 
 
 def resolve_objective(model: Model, target: Any, score: str) -> Any:
     """Turn what a person asks for into an objective, with the model's own labels."""
-    return resolve(target, find=model.find, names=model.labels, head=model.head, score=score)
+    return resolve(target, find=model.find, names=model.labels, head=model.head, score=score, framework=model.framework)
 
 
 def explain_batch(

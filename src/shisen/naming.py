@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from .errors import InputError, explain_error
-from .targets import ClassObjective, FunctionObjective, TopKObjective
+from .score_functions import CotangentObjective, ScoreFunction, ScoreObjective
+from .targets import ClassObjective, OutputObjective, TopKObjective, to_numpy
 
 
 @dataclass(frozen=True)
@@ -57,18 +60,77 @@ def log_probability(a: Any) -> Named:
     return Named(((1.0, a),), "{0}", "log_probability")
 
 
+def output(index: int) -> OutputObjective:
+    """Explain one number of the network's output as it is: of a regression, a map, or any other output.
+
+    Args:
+        index: which number, counted through all axes of the output of one image.
+    """
+    return OutputObjective(index)
+
+
+def cotangent(function: Callable[[Any], Any], *, value: ScoreFunction) -> CotangentObjective:
+    """Explain a score whose gradient you compute yourself.
+
+    A plain score function, `target=function`, needs no gradient: the framework differentiates it.
+
+    Args:
+        function: from the network's output, `(n, ...)`, to the gradient of the score by it, of the same shape.
+        value: from the output to the score of each row.
+    """
+    return CotangentObjective(function, getattr(value, "__name__", "own objective"), value)
+
+
+def per_image(target: Any) -> list[Any] | None:
+    """Return the targets of several images: of a list, a tuple, or a one-dimensional array or tensor of labels.
+
+    Args:
+        target: as in `explain`.
+
+    Returns:
+        One target per image; None for a single target.
+
+    Raises:
+        InputError: for an array of another shape, or of numbers that are not whole.
+    """
+    if isinstance(target, (list, tuple)):
+        return list(target)
+    if not hasattr(target, "shape") or not hasattr(target, "dtype") or len(target.shape) == 0:
+        return None
+    array = to_numpy(target)
+    if array.ndim != 1 or (array.dtype.kind == "f" and not (array == np.rint(array)).all()) or array.dtype.kind in "Oc":
+        raise InputError(
+            explain_error(
+                "Targets as an array must be class indices, one per image.",
+                f"{array.dtype} of shape {array.shape}",
+                "Take the indices of one-hot rows with argmax(-1).",
+            )
+        )
+    return [str(k) if array.dtype.kind in "US" else int(k) for k in array]
+
+
 def resolve(
-    target: Any, *, find: Callable[[Any], int], names: Sequence[str], head: str, score: str = "logit"
-) -> ClassObjective | TopKObjective | Any:
+    target: Any,
+    *,
+    find: Callable[[Any], int],
+    names: Sequence[str],
+    head: str,
+    score: str = "logit",
+    framework: str = "",
+) -> Any:
     """Turn what a person asks for into an objective.
 
     Args:
         target: None (the top class), an index, a label, a WordNet id, `top(k)`, `contrast(a, b)`, `negative(a)`,
-            `log_probability(a)`, an objective, or a function from the logits to their cotangent.
+            `log_probability(a)`, `output(i)`, an objective, or a score function of the network's output.
         find: from an index, label or id to the class index; raises for unknown ones.
         names: label of each class, may be empty.
         head: "softmax", "sigmoid" or "none".
         score: "logit", "probability" or "log_probability".
+        framework: of the network, in which a score function is differentiated.
+
+    Returns:
+        An `Objective`.
 
     Raises:
         InputError: for a target that is none of these.
@@ -82,16 +144,22 @@ def resolve(
         words = [label(k, names) for _, k in pairs]
         terms = tuple((weight, (k,)) for weight, k in pairs)
         return ClassObjective(target.name.format(*words) or " + ".join(words), terms, target.score or score, head)
+    if isinstance(target, (CotangentObjective, ScoreObjective)) and not target.framework:
+        return replace(target, framework=framework)
     if hasattr(target, "take") and hasattr(target, "value") and callable(target):
         return target
+    if hasattr(target, "shape") and hasattr(target, "item"):  # a label as an array without axes
+        target = per_image(target.reshape(1))
+        target = target[0] if target else target
     if isinstance(target, (int, str)) or hasattr(target, "__index__"):
         k = find(target)
         return ClassObjective(label(k, names), ((1.0, (k,)),), score, head)
     if callable(target):
-        return FunctionObjective(target, getattr(target, "__name__", "own objective"))
+        return ScoreObjective(target, getattr(target, "__name__", type(target).__name__), framework)
     raise InputError(
         explain_error(
-            "A target must be an index, a label, a WordNet id, contrast(a, b), negative(a), top(k) or a function.",
+            "A target must be an index, a label, a WordNet id, contrast(a, b), negative(a), top(k), "
+            "output(i) or a score function.",
             repr(target),
             "Leave it out to explain the top class.",
         )

@@ -6,6 +6,7 @@ is asked about. Linear scores have constant gradients; probabilities and log-pro
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,7 +16,7 @@ import numpy.typing as npt
 from array_api_compat import array_namespace, device
 
 from .errors import InputError, explain_error
-from .types import Array, CotangentFunction
+from .types import Array
 
 SCORES = ("logit", "probability", "log_probability")
 
@@ -210,29 +211,41 @@ class MixedObjective:
 
 
 @dataclass(frozen=True)
-class FunctionObjective:
-    """Any function from the value at a point to its cotangent; its score is Σ cotangent · value."""
+class OutputObjective:
+    """One number of the network's output, counted through all its axes, as the network returns it.
 
-    function: CotangentFunction
-    name: str = "own objective"
+    Attributes:
+        index: which number; negative ones count from the end.
+    """
 
-    def __call__(self, y: Array) -> Array:
-        cotangent = self.function(y)
-        if tuple(cotangent.shape) != tuple(y.shape):
+    index: int
+
+    @property
+    def name(self) -> str:
+        return f"output {self.index}"
+
+    def _hot(self, y: Array) -> Array:
+        count = math.prod(y.shape[1:])
+        if not -count <= self.index < count:
             raise InputError(
                 explain_error(
-                    f"A objective function must return an array of the shape it was given, {tuple(y.shape)}.",
-                    tuple(cotangent.shape),
-                    "Return zeros with weights where your score looks.",
+                    f"An output index must lie between 0 and {count - 1}.",
+                    self.index,
+                    f"The output has the shape {tuple(y.shape[1:])} per image.",
                 )
             )
-        return cotangent
+        hot = np.zeros((1, count), np.float32)
+        hot[0, self.index] = 1.0
+        return like(np.broadcast_to(hot, (y.shape[0], count)).reshape(tuple(y.shape)), y)
+
+    def __call__(self, y: Array) -> Array:
+        return self._hot(y)
 
     def value(self, y: Array) -> Array:
         xp = array_namespace(y)
-        return xp.sum(xp.reshape(self(y) * y, (y.shape[0], -1)), axis=-1)
+        return xp.sum(xp.reshape(self._hot(y) * y, (y.shape[0], -1)), axis=-1)
 
-    def take(self, rows: npt.NDArray[np.int64]) -> FunctionObjective:
+    def take(self, rows: npt.NDArray[np.int64]) -> OutputObjective:
         return self
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -14,9 +14,6 @@ Array = Any
 
 Pixels = npt.NDArray[np.float32]
 """`(n, h, w, 3)` pixels in [0, 1], or arrays as they are for networks without preprocessing."""
-
-CotangentFunction = Callable[[Array], Array]
-"""From the value at a point, `(n, ...)`, to its cotangent of the same shape."""
 
 
 @dataclass(frozen=True)

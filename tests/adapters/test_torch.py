@@ -14,7 +14,8 @@ from torch.nn import functional
 from shisen.adapters.torch.adapter import TorchClassifier
 from shisen.adapters.wrappers import Batched, Passes, Shared, Watched
 from shisen.errors import InputError, ModelError, ShisenWarning, UnknownName
-from shisen.targets import ClassObjective, FunctionObjective, LayerObjective, TopKObjective
+from shisen.score_functions import CotangentObjective
+from shisen.targets import ClassObjective, LayerObjective, TopKObjective
 from shisen.types import Classifier, Scaling
 
 
@@ -231,7 +232,7 @@ def test_the_users_model_is_left_as_it_was_after_an_exception(net: Small, where:
 
     handle = net.fc.register_forward_hook(lambda *_: broken(0)) if where == "network" else None
     with pytest.raises(RuntimeError, match="on purpose"):
-        model.gradients(images(), FunctionObjective(broken) if where == "objective" else one_hot(0), wrt="conv2")
+        model.gradients(images(), CotangentObjective(broken) if where == "objective" else one_hot(0), wrt="conv2")
     if handle:
         handle.remove()
     assert_same(before, snapshot(net))

@@ -14,7 +14,8 @@ from shisen.adapters.wrappers import Batched, Passes, Watched
 from shisen.attribution import score_cam_sampling
 from shisen.errors import InputError
 from shisen.registry import METHODS
-from shisen.targets import ClassObjective, FunctionObjective, MixedObjective, to_numpy
+from shisen.score_functions import CotangentObjective
+from shisen.targets import ClassObjective, MixedObjective, to_numpy
 
 from .. import nets
 
@@ -86,7 +87,7 @@ def test_what_makes_no_sense_is_refused(options: dict[str, Any]) -> None:
 
 
 def test_a_score_without_limits_has_no_bound() -> None:
-    own = FunctionObjective(lambda y: y * 0 + 1)
+    own = CotangentObjective(lambda y: y * 0 + 1)
     with pytest.raises(InputError, match="limits"):
         ask(TorchClassifier(nets.Toy()), nets.images(1), own, tolerance=0.1)
 

@@ -18,7 +18,8 @@ from shisen.attribution.downstream import is_affine
 from shisen.attribution.test_time_augmentation import WIDER, augmented
 from shisen.errors import InputError, ModelError, UnknownName
 from shisen.registry import METHODS, get
-from shisen.targets import ClassObjective, FunctionObjective, to_numpy
+from shisen.score_functions import CotangentObjective
+from shisen.targets import ClassObjective, to_numpy
 
 SEED = ClassObjective("class 2", ((1.0, (2,)),))
 
@@ -95,7 +96,7 @@ def test_a_map_is_widened_no_further_than_keeps_the_answer(model: TorchClassifie
             assert power == (enough[0] if enough else WIDER[int(np.argmax(fractions))])
             np.testing.assert_allclose(to_numpy(found.values)[row], plain[row] ** power, rtol=1e-5)
     with pytest.raises(InputError, match="keep needs a class"):
-        get(augmented("gradient", keep=0.9))(model, x, FunctionObjective(lambda y: y))
+        get(augmented("gradient", keep=0.9))(model, x, CotangentObjective(lambda y: y))
     with pytest.raises(InputError, match="color channels"):
         get(augmented("gradient", keep=0.9))(model, x, objective)
     with pytest.raises(InputError, match="fraction"):

@@ -79,7 +79,7 @@ def test_the_score_of_one_box_comes_from_around_its_cell(image: np.ndarray) -> N
 def test_a_number_is_the_sum_of_its_map(image: np.ndarray) -> None:
     example = task("regression")
     net = example.Regressor().eval()
-    found = example.explain(net, image, n_samples=200)
+    found = example.explain(net, image, n_steps=200)
     with torch.no_grad():
         rise = float(net(torch.tensor(image)[None].permute(0, 3, 1, 2)) - net(torch.zeros(1, 3, 16, 24)))
     assert float(found.values.sum()) == pytest.approx(rise, rel=2e-2, abs=1e-3)

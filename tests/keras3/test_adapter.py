@@ -14,7 +14,8 @@ from keras import layers
 from nets_keras import SIDES, Twin, flat, images, nested, own, published, published_image
 from shisen.adapters.keras.adapter import KerasClassifier
 from shisen.errors import InputError, ModelError, ShisenWarning, UnknownName
-from shisen.targets import ClassObjective, FunctionObjective, LayerObjective, TopKObjective, to_numpy
+from shisen.score_functions import CotangentObjective
+from shisen.targets import ClassObjective, LayerObjective, TopKObjective, to_numpy
 from shisen.types import Classifier, Scaling
 
 SEED = ClassObjective("class 1", ((1.0, (1,)),))
@@ -72,7 +73,7 @@ def test_several_seeds_come_from_one_forward_with_an_axis_in_front() -> None:
         asked.append(len(y))
         return TopKObjective()(y)
 
-    objectives = [SEED, FunctionObjective(recorded), ClassObjective("2 rather than 0", ((1.0, (2,)), (-1.0, (0,))))]
+    objectives = [SEED, CotangentObjective(recorded), ClassObjective("2 rather than 0", ((1.0, (2,)), (-1.0, (0,))))]
     value, gradients = model.gradients(x, objectives, wrt="conv2")
     assert asked == [2]
     np.testing.assert_allclose(to_numpy(value), v["conv2"], **CLOSE)
@@ -421,7 +422,7 @@ def test_the_model_is_as_it_was(make: Any) -> None:
         model.replaced(x, to_numpy(model.activations(x, layer)), layer)
         for problem in (KeyError("mine"), KeyboardInterrupt()):
             with pytest.raises(type(problem)):
-                model.rewired("deconvnet").gradients(x, FunctionObjective(_raiser(problem)))
+                model.rewired("deconvnet").gradients(x, CotangentObjective(_raiser(problem)))
 
 
 def _raiser(problem: BaseException) -> Any:

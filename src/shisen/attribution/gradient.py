@@ -5,7 +5,7 @@ from __future__ import annotations
 from .._core.image_ops import resize
 from ..errors import InputError, explain_error
 from ..registry import METHODS, get, method
-from ..targets import FunctionObjective
+from ..score_functions import CotangentObjective
 from ..types import Array, Classifier, Maps, Objective
 
 CAUTION = "hardly changes when the weights are shuffled (docs/trust.md)"
@@ -109,7 +109,7 @@ def _projected(model: Classifier, images: Array, objective: Objective, layer: st
     if layer is None:
         return model.gradients(images, objective)[1]
     at = model.default_layer if layer == "default" else layer
-    return model.gradients(images, FunctionObjective(_identity, f"values of {at}"), at=at)[1]
+    return model.gradients(images, CotangentObjective(_identity, f"values of {at}"), at=at)[1]
 
 
 @method(

@@ -17,7 +17,7 @@ from .._core.prefetch import prefetched
 from .._core.progress import Progress, silent
 from ..errors import InputError, ShisenError, explain_error
 from ..models.model import Model
-from ..naming import label, resolve
+from ..naming import label, per_image, resolve
 from ..targets import ClassObjective, TopKObjective, to_numpy
 from . import collages as grid
 from . import fill_registry
@@ -193,7 +193,7 @@ class _Run:
     ) -> Iterator[tuple[int, list[Shown]]]:
         """Yield (images seen so far, images of one shape with the network's answers)."""
         model = self.model
-        targets = list(target) if isinstance(target, (list, tuple)) else [target] * len(sources)
+        targets = per_image(target) or [target] * len(sources)
 
         def ready(item: tuple[int, Any]) -> Any:
             place, source = item
@@ -222,7 +222,7 @@ class _Run:
 
     def _shown(self, image: Any, x: Any, frame: Any, logits: Any, target: Any) -> Shown:
         model = self.model
-        objective = resolve(target, find=model.find, names=model.labels, head=model.head)
+        objective = resolve(target, find=model.find, names=model.labels, head=model.head, framework=model.framework)
         if isinstance(objective, TopKObjective):
             objective = objective.resolve(logits[None])
         if not isinstance(objective, ClassObjective) or len(objective.terms) != 1 or objective.terms[0][0] != 1.0:

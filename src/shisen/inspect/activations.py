@@ -242,7 +242,7 @@ def activations(model: Model, image: Any, layers: Any = None, *, size: Any = Non
     shown = with_geometry(model, size, None)
     opened = shown.read(image)
     x, frame = shown.prepare(opened)
-    paths = chosen(shown, layers)
+    paths = chosen(shown, shown.layer_path(layers))
     values = shown.activations(x[None], paths)
     maps = {p: LayerActivations(p, _as_map(to_numpy(v)[0], p)) for p, v in zip(paths, values, strict=True)}
     return ActivationGrids(opened, frame, x, maps, shown)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 Shape = tuple[int | None, int | None, int | None]
@@ -70,3 +71,14 @@ def declared_classes(net: Any) -> int | None:
         return int(shape[-1])
     known = getattr(getattr(net, "config", None), "num_labels", None) or getattr(net, "num_classes", None)
     return int(known) if isinstance(known, int) and known > 0 else None
+
+
+def own_layers(net: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield `(path, layer object)` of every module of a torch network, or layer of a Keras model, nested ones too."""
+    if hasattr(net, "named_modules"):
+        yield from net.named_modules()
+        return
+    for layer in getattr(net, "layers", ()):
+        yield prefix + layer.name, layer
+        if getattr(layer, "layers", None):
+            yield from own_layers(layer, f"{prefix}{layer.name}/")

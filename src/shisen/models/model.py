@@ -15,6 +15,7 @@ from ..targets import class_logits, probabilities, to_numpy
 from ..types import Array, Classifier, Frame, InputImage, Prediction
 from .channels import with_channels
 from .data_io import open_data
+from .declared import own_layers
 from .image_io import open_array, open_image
 from .labels import Labels
 from .preprocess import Preprocess
@@ -148,6 +149,33 @@ class Model(Wrapper):
         if not self._warned:
             self._warned = True
             warnings.warn(f"{self.name}: {text}", ShisenWarning, stacklevel=4)
+
+    def layer_path(self, layer: Any) -> Any:
+        """Return the path of a layer.
+
+        Args:
+            layer: a path, the network's own layer object (a torch module, a Keras layer), or a list of these.
+
+        Returns:
+            A path, or a list of paths.
+
+        Raises:
+            InputError: for an object that is no layer of this network.
+        """
+        if layer is None or isinstance(layer, str):
+            return layer
+        if isinstance(layer, (list, tuple)):
+            return [self.layer_path(one) for one in layer]
+        path = next((path for path, one in own_layers(getattr(self.network, "net", None)) if one is layer), None)
+        if path is None:
+            raise InputError(
+                explain_error(
+                    "A layer is a path, or a layer object of this very network.",
+                    f"{type(layer).__name__}, which is not part of it",
+                    "model.layers lists the paths; if the network was copied, take the layer from model.network.net.",
+                )
+            )
+        return path
 
     def find(self, target: Any) -> int:
         """Return the index of a class given by index, label or WordNet id."""
