@@ -71,7 +71,7 @@ def main() -> None:
     net = model.network.net
     for p in net.parameters():
         p.requires_grad_(False)
-    filters(model, asked.layer, [0], recipe=asked.recipe, steps=1)  # first calls plan their convolutions
+    filters(model, asked.layer, [0], recipe=asked.recipe, n_steps=1)  # first calls plan their convolutions
     parts = np.array_split(np.arange(asked.channels), asked.rounds)
     ours, theirs, together, alone = [], [], [], []
     for part in parts:

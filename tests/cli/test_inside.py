@@ -61,7 +61,8 @@ def test_one_channel_lies_over_the_image_and_ranked_and_html(desk: Path) -> None
         assert image.size == (50, 40)
     assert run("activations", "photos/p0.png", *MODEL, "-l", "1", "--ranked", "-t", "bee", "--out", "one") == 0
     assert (desk / "one" / "1_ranked.png").is_file()
-    assert run("activations", "photos", *MODEL, "--html", "--out", "pages") == 0
+    assert run("activations", "photos", *MODEL, "--html", "--lang", "ja", "--out", "pages") == 0
+    assert '<html lang="ja">' in (desk / "pages" / "p0" / "p0.html").read_text(encoding="utf-8")
     assert (desk / "pages" / "p0" / "p0.html").is_file()
     assert (desk / "pages" / "p1" / "p1.html").is_file()
 
@@ -78,6 +79,8 @@ def test_filters_with_examples_and_site(desk: Path) -> None:
         "photos",
         "--site",
         "site",
+        "--lang",
+        "ja",
         "--out",
         "f.png",
     )
@@ -86,7 +89,7 @@ def test_filters_with_examples_and_site(desk: Path) -> None:
     assert [f["channel"] for f in record["filters"]] == ["0", "1", "2", "3"]
     assert all(f["ratio"] is not None for f in record["filters"])
     assert (desk / "f_examples.png").is_file()
-    assert (desk / "site" / "index.html").is_file()
+    assert "の内部</h1>" in (desk / "site" / "index.html").read_text(encoding="utf-8")
 
 
 def test_classes_and_chosen_channels(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -116,12 +119,12 @@ def test_wrong_words_are_answered(
 def test_stopping_leaves_no_half_file(
     desk: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from shisen.inspect import feature_visualization
+    from shisen.inspect import optimizer
 
     def interrupted(self: object, *_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(feature_visualization.Adam, "step", interrupted)
+    monkeypatch.setattr(optimizer.Adam, "step", interrupted)
     assert run("filters", *MODEL, "--layer", "0", "--image-size", "16", "--out", "f.png") == 130
     assert not list(desk.glob("*.png"))
     assert "Interrupted" in capsys.readouterr().err

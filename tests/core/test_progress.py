@@ -26,7 +26,7 @@ def photos() -> list[Any]:
 
 WORK: dict[str, Callable[[Any], Any]] = {
     "compare": lambda step: shisen.compare(model(), photos()[0], ["gradient", "grad_cam", "rise"], progress=step),
-    "filters": lambda step: filters(model(), "conv2", [0, 1], size=16, steps=4, progress=step),
+    "filters": lambda step: filters(model(), "conv2", [0, 1], size=16, n_steps=4, progress=step),
     "examples": lambda step: crops(model(), "conv2", [0], photos(), progress=step),
     "evaluate": lambda step: shisen.evaluate(model(), photos(), ["grad_cam"], ["sparseness"], progress=step),
 }

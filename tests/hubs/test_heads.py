@@ -72,7 +72,7 @@ def test_the_page_holds_every_map_and_nothing_from_elsewhere(
     found = shisen.attention(model, image)
     page = found.save(tmp_path / "heads.html").read_text(encoding="utf-8")
     assert not re.search(r"(src|href)=[\"'](?!data:)", page)
-    sheets = json.loads(re.search(r"sheets = (\[.+?\]), words", page)[1])
+    sheets = json.loads(re.search(r"sheets = (\[.+?\]), text", page)[1])
     assert [(s["grid"], s["heads"], s["near"]) for s in sheets] == [([4, 6], 4, 24)] * 3
 
     def maps(layer: int, name: str) -> np.ndarray:
@@ -89,9 +89,9 @@ def test_a_page_too_large_holds_what_is_shown_first(
     model: shisen.Model, image: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("jinja2")
-    monkeypatch.setattr("shisen.inspect.attention_maps_page.MOST", 1000)
+    monkeypatch.setattr("shisen.inspect.attention_page.MOST", 1000)
     page = shisen.attention(model, image).save(tmp_path / "heads.html").read_text(encoding="utf-8")
-    assert "asks = false" in page
+    assert "selectable = false" in page
     assert '"own": ""' in page
 
 

@@ -171,12 +171,10 @@ def test_the_sheet_shows_what_each_place_receives(tmp_path: Any) -> None:
 
 def test_the_page_asks_from_any_place_within_its_window(tmp_path: Any) -> None:
     pytest.importorskip("jinja2")
-    from shisen.inspect.attention_maps_page import sheets_of
-
     model = shisen.wrap(swin(), preprocess=shisen.Preprocess((32, 64)), name="tiny swin")
     image = np.random.default_rng(0).integers(0, 255, (32, 64, 3), dtype=np.uint8)
     found = shisen.attention(model, image)
-    sheets = sheets_of(found)
+    sheets = found.slider_layers()
     assert [(s.grid, s.heads, s.first.shape, s.own.shape) for s in sheets[1:3]] == [
         ((8, 16), 2, (3, 128), (3, 128, 16)),
         ((4, 8), 4, (5, 32), (5, 32, 16)),
@@ -190,4 +188,4 @@ def test_the_page_asks_from_any_place_within_its_window(tmp_path: Any) -> None:
     np.testing.assert_allclose(sheet.own[:2, place], heads[:, query], atol=1e-6)
     np.testing.assert_allclose(sheet.own[2, place], heads[:, query].mean(0), atol=1e-6)
     np.testing.assert_array_equal(sheet.first[:2].reshape(2, 8, 16), found.maps[1])
-    assert "注意</title>" in found.save(tmp_path / "heads.html", lang="ja").read_text(encoding="utf-8")
+    assert "アテンションマップ</title>" in found.save(tmp_path / "heads.html", lang="ja").read_text(encoding="utf-8")

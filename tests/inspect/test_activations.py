@@ -12,8 +12,9 @@ from PIL import Image
 
 import shisen
 from shisen.errors import InputError, UnknownName
-from shisen.inspect.activations import LayerActivations, activations
+from shisen.inspect.activations import activations
 from shisen.inspect.contact_sheet import levels, shrunk
+from shisen.inspect.layer_activations import LayerActivations
 
 
 class Toy(torch.nn.Module):
@@ -56,7 +57,7 @@ def test_values_are_those_of_the_network_and_dead_and_saturated_channels_are_cou
     np.testing.assert_allclose(act.strength, [0.4, 0.0, 6.0, 0.6], atol=1e-6)
     assert act.order("strength").tolist() == [2, 3, 0, 1]
     assert not found["conv"].dead.any()  # before the ceiling and the floor the channel is −1, not nothing
-    assert "1 dead, 1 saturated" in act.words()
+    assert "1 dead, 1 saturated" in act.summary
 
 
 def test_a_single_position_is_never_called_saturated() -> None:
@@ -173,4 +174,4 @@ def test_the_page_stands_alone_and_escapes_names(model: shisen.Model, tmp_path: 
     assert "&lt;script&gt;" in text
     assert text.count('loading="lazy"') == 1
     assert not re.findall(r'(?:src|href)="(?!data:)', text)
-    assert "mean size 0.4|dead|saturated|mean size 0.6" in text
+    assert "mean magnitude 0.4|dead|saturated|mean magnitude 0.6" in text

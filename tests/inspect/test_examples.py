@@ -13,7 +13,7 @@ import shisen
 from shisen.errors import InputError
 from shisen.inspect.examples import crops, field
 from shisen.inspect.feature_visualization import filters
-from shisen.inspect.site import feeds, histogram, site
+from shisen.inspect.site import Contribution, contributions, histogram, site
 
 
 class Net(torch.nn.Module):
@@ -65,31 +65,31 @@ def test_the_field_holds_95_percent_of_the_gradient() -> None:
 
 
 def test_what_cannot_be_asked(model: shisen.Model) -> None:
-    with pytest.raises(InputError, match="channels and photos"):
+    with pytest.raises(InputError, match="Channels and photos"):
         crops(model, "conv", [0], [])
     with pytest.raises(InputError, match="between 0 and 1"):
         crops(model, "conv", [2], photos())
 
 
-def test_the_classes_a_channel_feeds_by_hand(model: shisen.Model) -> None:
-    made = filters(model, "conv", [0, 1], size=16, steps=3)
-    ((name, fall),) = feeds(made, 0)
-    assert name == "<b>fire</b>"
-    assert fall == pytest.approx(2 * made.final[0], rel=1e-4)
-    assert feeds(made, 1) == (("sea", pytest.approx(3 * made.final[1], rel=1e-4)),)
-    assert feeds(filters(model, "logits", [0], size=16, steps=1), 0) == ()
+def test_the_classes_a_channel_contributes_to_by_hand(model: shisen.Model) -> None:
+    made = filters(model, "conv", [0, 1], size=16, n_steps=3)
+    (one,) = contributions(made, 0)
+    assert one.label == "<b>fire</b>"
+    assert one.logit == pytest.approx(2 * made.final[0], rel=1e-4)
+    assert contributions(made, 1) == (Contribution("sea", pytest.approx(3 * made.final[1], rel=1e-4)),)
+    assert contributions(filters(model, "logits", [0], size=16, n_steps=1), 0) == ()
 
 
 def test_histogram() -> None:
-    bars, span = histogram(np.array([0.0, 0.0, 1.0]))
-    assert bars[0] == 1.0
-    assert bars[-1] == 0.5
-    assert sum(bars) == 1.5
-    assert span == (0.0, 1.0)
+    found = histogram(np.array([0.0, 0.0, 1.0]))
+    assert found.bars[0] == 1.0
+    assert found.bars[-1] == 0.5
+    assert sum(found.bars) == 1.5
+    assert (found.low, found.high) == (0.0, 1.0)
 
 
 def test_the_site_links_to_nothing_that_is_not_there(model: shisen.Model, tmp_path: Path) -> None:
-    made = filters(model, "conv", [0, 1], size=16, steps=3)
+    made = filters(model, "conv", [0, 1], size=16, n_steps=3)
     found = crops(model, "conv", [0, 1], photos(), top=2)
     index = site([(made.marked(np.array([2.0, 0.5])), found)], tmp_path / "site")
     pages = sorted(index.parent.glob("*.html"))
@@ -102,13 +102,13 @@ def test_the_site_links_to_nothing_that_is_not_there(model: shisen.Model, tmp_pa
     unit = (index.parent / "conv_0.html").read_text()
     assert "&lt;b&gt;fire" in unit
     assert unit.count("<rect") == 24
-    assert "2 × the highest" in unit
-    assert "did not fire" in (index.parent / "conv_1.html").read_text()
-    assert 'data-words="conv 1 sea"' in index.read_text()
+    assert "2 × the maximum" in unit
+    assert "was not activated" in (index.parent / "conv_1.html").read_text()
+    assert 'data-search="conv 1 sea"' in index.read_text()
 
 
 def test_filters_and_crops_side_by_side(model: shisen.Model, tmp_path: Path) -> None:
-    made = filters(model, "conv", [0, 1], size=16, steps=2)
+    made = filters(model, "conv", [0, 1], size=16, n_steps=2)
     found = crops(model, "conv", [0, 1], photos(), top=2)
     image = found.draw(made, side=32)
     assert image.width >= 3 * 32

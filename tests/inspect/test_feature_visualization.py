@@ -12,9 +12,11 @@ import torch
 
 import shisen
 from shisen.errors import InputError, UnknownName
-from shisen.inspect.feature_visualization import RECIPES, Adam, Recipe, deprocessed, filters
+from shisen.inspect.feature_visualization import filters
 from shisen.inspect.filters import FilterGrid
 from shisen.inspect.objectives import mixture, opposite
+from shisen.inspect.optimizer import Adam, deprocessed
+from shisen.inspect.recipes import RECIPES, Recipe
 from shisen.inspect.transforms import RandomTransform
 
 
@@ -43,7 +45,7 @@ def model() -> shisen.Model:
 
 @pytest.mark.parametrize("recipe", ["article", "modern", "strong", "maco"])
 def test_the_objective_rises_for_every_channel(model: shisen.Model, recipe: str) -> None:
-    made = filters(model, "two", range(5), recipe=recipe, size=32, steps=30)
+    made = filters(model, "two", range(5), recipe=recipe, size=32, n_steps=30)
     assert made.images.shape == (5, 32, 32, 3)
     assert made.objective.shape == (30, 5)
     assert (made.objective[-3:].mean(axis=0) > made.objective[:3].mean(axis=0)).all()
@@ -53,12 +55,12 @@ def test_the_objective_rises_for_every_channel(model: shisen.Model, recipe: str)
 
 @pytest.mark.parametrize("recipe", ["article", "modern", "maco"])
 def test_the_same_seed_makes_the_same_images_however_they_are_batched(model: shisen.Model, recipe: str) -> None:
-    one = filters(model, "two", range(4), recipe=recipe, size=16, steps=5)
-    again = filters(model.batched(3), "two", range(4), recipe=recipe, size=16, steps=5)
+    one = filters(model, "two", range(4), recipe=recipe, size=16, n_steps=5)
+    again = filters(model.batched(3), "two", range(4), recipe=recipe, size=16, n_steps=5)
     np.testing.assert_allclose(one.images, again.images, atol=2e-4)
-    alone = filters(model, "two", [2], recipe=recipe, size=16, steps=5)
+    alone = filters(model, "two", [2], recipe=recipe, size=16, n_steps=5)
     np.testing.assert_allclose(one.images[2], alone.images[0], atol=2e-4)
-    other = filters(model, "two", range(4), recipe=recipe, size=16, steps=5, seed=1)
+    other = filters(model, "two", range(4), recipe=recipe, size=16, n_steps=5, seed=1)
     assert np.abs(one.images - other.images).max() > 0.02
 
 
@@ -67,14 +69,14 @@ def test_the_last_steps_see_the_image_unmoved(model: shisen.Model, monkeypatch: 
     images = {}
     for name, recipe in {
         "none": plain,
-        "all": replace(plain, wobble=RandomTransform(), final_steps=1.0),
-        "some": replace(plain, wobble=RandomTransform(border=0.0), final_steps=1 / 4),
+        "all": replace(plain, transform=RandomTransform(), final_steps=1.0),
+        "some": replace(plain, transform=RandomTransform(border=0.0), final_steps=1 / 4),
     }.items():
         monkeypatch.setitem(RECIPES, "tried", recipe)
         made = filters(model, "two", range(3), recipe="tried", size=32)
         images[name] = made.images
     np.testing.assert_array_equal(images["none"], images["all"])
-    monkeypatch.setitem(RECIPES, "tried", replace(plain, wobble=RandomTransform(border=0.0), final_steps=1 / 4))
+    monkeypatch.setitem(RECIPES, "tried", replace(plain, transform=RandomTransform(border=0.0), final_steps=1 / 4))
     steps: list[bool] = []
     draw = RandomTransform.draw
     monkeypatch.setattr(RandomTransform, "draw", lambda *given: steps.append(True) or draw(*given))
@@ -111,7 +113,7 @@ def test_adams_first_step_is_the_rate_along_the_sign() -> None:
 
 
 def test_a_channel_that_never_answers_is_marked_and_not_shown_as_a_pattern(model: shisen.Model) -> None:
-    made = filters(model, "relu", [3, 4], size=32, steps=10)
+    made = filters(model, "relu", [3, 4], size=32, n_steps=10)
     assert made.fired.tolist() == [True, False]
     reds = [(np.asarray(made.grid())[:, half] == (200, 40, 40)).all(-1).sum() for half in (slice(0, 36), slice(37, 80))]
     assert reds[0] == 0
@@ -119,14 +121,14 @@ def test_a_channel_that_never_answers_is_marked_and_not_shown_as_a_pattern(model
 
 
 def test_classes_objectives_and_repeats(model: shisen.Model) -> None:
-    made = filters(model, "logits", [2, 0], size=16, steps=5)
-    assert [made.words(i) for i in (0, 1)] == ["cat", "ant"]
+    made = filters(model, "logits", [2, 0], size=16, n_steps=5)
+    assert [made.name(i) for i in (0, 1)] == ["cat", "ant"]
     logits = model.activations(made.images)
     np.testing.assert_allclose(made.final, [logits[0, 2], logits[1, 0]], atol=1e-5)
-    mixed = filters(model, "two", [1, opposite(1), mixture({0: 1, 2: -1})], size=16, steps=10)
+    mixed = filters(model, "two", [1, opposite(1), mixture({0: 1, 2: -1})], size=16, n_steps=10)
     value = np.asarray(model.activations(mixed.images, "two")).mean((1, 2))
     np.testing.assert_allclose(mixed.final, [value[0, 1], -value[1, 1], value[2, 0] - value[2, 2]], atol=1e-5)
-    twice = filters(model, "two", [1, 1], size=16, steps=2)
+    twice = filters(model, "two", [1, 1], size=16, n_steps=2)
     assert np.abs(twice.images[0] - twice.images[1]).max() > 0.01
 
 
@@ -134,7 +136,7 @@ def test_diversity_makes_images_of_one_channel_less_alike(model: shisen.Model) -
     from shisen.inspect.objectives import likeness
 
     def alike(weight: float) -> float:
-        made = filters(model, "two", [1] * 3, size=32, steps=20, diversity=weight)
+        made = filters(model, "two", [1] * 3, size=32, n_steps=20, diversity=weight)
         y = np.asarray(model.activations(made.images, "two"))
         return float(likeness(y, np.zeros(3))[0].mean())
 
@@ -142,7 +144,7 @@ def test_diversity_makes_images_of_one_channel_less_alike(model: shisen.Model) -
 
 
 def test_comparing_with_photographs_by_hand(model: shisen.Model) -> None:
-    made = filters(model, "two", range(5), size=16, steps=10)
+    made = filters(model, "two", range(5), size=16, n_steps=10)
     photos = np.random.default_rng(0).random((20, 24, 24, 3)).astype(np.float32)
     best = np.asarray(model.activations(photos, "two")).mean((1, 2)).max(axis=0)
     want = np.where(best > 0, made.final / np.where(best > 0, best, 1), np.where(made.final > 0, np.inf, 0))
@@ -151,12 +153,12 @@ def test_comparing_with_photographs_by_hand(model: shisen.Model) -> None:
     np.testing.assert_allclose(made.compare(list(photos)), ratio, rtol=1e-5)
     marked = made.marked(np.array([2, 0.5, 2, 2, 2]))
     assert marked.fired.tolist() == [True, False, True, True, True]
-    with pytest.raises(InputError, match="photographs"):
+    with pytest.raises(InputError, match="photos"):
         made.compare([])
 
 
 def test_saving_writes_the_grid_and_its_figures(model: shisen.Model, tmp_path: Path) -> None:
-    made: FilterGrid = filters(model, "two", range(3), size=16, steps=2)
+    made: FilterGrid = filters(model, "two", range(3), size=16, n_steps=2)
     made.save(tmp_path / "f.png", per_row=2)
     record = json.loads((tmp_path / "f.json").read_text())
     assert [f["channel"] for f in record["filters"]] == ["0", "1", "2"]
@@ -166,14 +168,14 @@ def test_saving_writes_the_grid_and_its_figures(model: shisen.Model, tmp_path: P
 
 def test_progress_is_told_and_may_stop(model: shisen.Model) -> None:
     told: list[tuple[int, int]] = []
-    filters(model.batched(2), "two", range(4), size=16, steps=3, progress=lambda d, t, _: told.append((d, t)))
+    filters(model.batched(2), "two", range(4), size=16, n_steps=3, progress=lambda d, t, _: told.append((d, t)))
     assert told == [(i, 6) for i in range(1, 7)]
 
     def stop(done: int, total: int, words: str) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        filters(model, "two", [0], size=16, steps=3, progress=stop)
+        filters(model, "two", [0], size=16, n_steps=3, progress=stop)
 
 
 def test_what_cannot_be_asked(model: shisen.Model) -> None:
@@ -181,7 +183,7 @@ def test_what_cannot_be_asked(model: shisen.Model) -> None:
         filters(model, "two", [0], recipe="modem")
     with pytest.raises(UnknownName, match="two"):
         filters(model, "tow", [0])
-    with pytest.raises(InputError, match="channel to ask"):
+    with pytest.raises(InputError, match="At least one channel"):
         filters(model, "two", [])
     with pytest.raises(InputError, match="between 0 and 4"):
-        filters(model, "two", [5], size=16, steps=1)
+        filters(model, "two", [5], size=16, n_steps=1)

@@ -15,7 +15,7 @@ from shisen.inspect.feature_visualization import filters
 def test_most_filters_excite_their_channel_three_times_as_much_as_any_photograph(shared: Path) -> None:
     model = shisen.load("efficientnet_lite0")
     photos = sorted((shared / "photos").glob("*.jpg"))
-    made = filters(model, "blocks.3.1", range(32), steps=48)
+    made = filters(model, "blocks.3.1", range(32), n_steps=48)
     ratio = made.compare(photos)
     assert (ratio >= 3).mean() >= 0.9
     assert made.fired.all()

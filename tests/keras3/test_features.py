@@ -55,10 +55,10 @@ def test_the_article_makes_the_same_images_as_torch(model: shisen.Model) -> None
 
 @pytest.mark.parametrize("recipe", ["modern", "maco"])
 def test_a_network_of_one_size_gets_images_of_that_size_alone(model: shisen.Model, recipe: str) -> None:
-    made = filters(model, "two", range(3), recipe=recipe, size=32, steps=30)
+    made = filters(model, "two", range(3), recipe=recipe, size=32, n_steps=30)
     assert (made.objective[-3:].mean(axis=0) > made.objective[:3].mean(axis=0)).all()
     with pytest.raises(shisen.ShisenError, match="size 48"):
-        filters(model, "two", range(3), recipe=recipe, size=48, steps=8)
+        filters(model, "two", range(3), recipe=recipe, size=48, n_steps=8)
 
 
 def test_activations_and_ranking(model: shisen.Model) -> None:

@@ -24,8 +24,7 @@ HOMES = {
     "Explanation": "shisen.viz.drawing",
     "Comparison": "shisen.comparison_figure",
     "Scores": "shisen.evaluation.score_files",
-    "Heads": "shisen.inspect.attention_maps_page",
-    "WindowHeads": "shisen.inspect.attention_maps_page",
+    **dict.fromkeys(("ActivationGrids", "Heads", "WindowHeads", "FilterGrid", "Examples"), "shisen.inspect.writers"),
 }
 """Class → module with its writers, for the results of this package."""
 

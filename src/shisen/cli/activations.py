@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from .common import finish, images_of, load_model, quiet_warnings, stem_of, wrote
-from .options import layer_option, model_options, out_option, target_option
+from .options import lang_option, layer_option, model_options, out_option, target_option
 from .progress import progress
 from .values import numbers_of, target_of
 
@@ -43,6 +43,7 @@ SCALINGS = ("channel", "layer", "article")
 @click.option("--ranked", is_flag=True, help="Draw the channels that support the target class, over the image.")
 @target_option("Target class for --ranked (the top class by default).")
 @click.option("--html", is_flag=True, help="Write one HTML page per image instead of image files.")
+@lang_option("page")
 @out_option("activations")
 def activations(images: tuple[str, ...], layer: tuple[str, ...], out: Path, **choice: Any) -> int:
     """Show the activation of every channel for IMAGES (files, folders, globs or URLs).
@@ -52,7 +53,9 @@ def activations(images: tuple[str, ...], layer: tuple[str, ...], out: Path, **ch
     from ..errors import ImageError
     from ..inspect.activations import activations as verb
 
-    drawing = {k: choice.pop(k) for k in ("scaling", "order", "per_row", "channels", "ranked", "target", "html")}
+    drawing = {
+        k: choice.pop(k) for k in ("scaling", "order", "per_row", "channels", "ranked", "target", "html", "lang")
+    }
     if choice["scale"] in SCALINGS:  # the word that comes to mind first, beside a factor for pixel values
         drawing["scaling"], choice["scale"] = choice["scale"], None
     drawing["channels"] = numbers_of(drawing["channels"])
@@ -75,7 +78,7 @@ def _written(grids: Any, folder: Path, stem: str, drawing: dict[str, Any]) -> li
     from ..viz.files import save_image
 
     if drawing["html"]:
-        return [grids.html(folder / f"{stem}.html", scale=drawing["scaling"])]
+        return [grids.html(folder / f"{stem}.html", scale=drawing["scaling"], lang=drawing["lang"])]
     if drawing["channels"]:
         return [
             save_image(grids.channel(path, c), folder / f"{path.replace('/', '.')}_{c}.png")

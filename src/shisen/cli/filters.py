@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from .common import images_of, load_model, quiet_warnings, wrote
-from .options import layer_option, model_options, out_option, seed_option
+from .options import lang_option, layer_option, model_options, out_option, seed_option
 from .progress import Bar
 from .values import numbers_of
 
@@ -40,6 +40,7 @@ from .values import numbers_of
 @seed_option
 @click.option("--examples", default=None, help="Folder of photos; crops that activate each channel most are added.")
 @click.option("--site", default=None, type=click.Path(path_type=Path), help="Folder for one page per channel.")
+@lang_option("pages")
 @out_option("filters.png", "Output file: .png, .jpg or .webp.")
 def filters(layer: str | None, out: Path, **choice: Any) -> None:
     """Visualize features: generate images that maximally activate the channels of a layer.
@@ -48,7 +49,7 @@ def filters(layer: str | None, out: Path, **choice: Any) -> None:
     """
     from ..inspect.feature_visualization import filters as verb
 
-    keys = ("grid", "channels", "recipe", "image_size", "n_steps", "seed", "examples", "site")
+    keys = ("grid", "channels", "recipe", "image_size", "n_steps", "seed", "examples", "site", "lang")
     own = {k: choice.pop(k) for k in keys}
     photos = images_of([own["examples"]]) if own["examples"] else []
     model = load_model(choice)
@@ -61,7 +62,7 @@ def filters(layer: str | None, out: Path, **choice: Any) -> None:
             wanted,
             recipe=own["recipe"],
             size=own["image_size"],
-            steps=own["n_steps"],
+            n_steps=own["n_steps"],
             seed=own["seed"],
             progress=bar,
         )
@@ -84,7 +85,7 @@ def filters(layer: str | None, out: Path, **choice: Any) -> None:
     if own["site"] is not None:
         from ..inspect.site import site
 
-        files.append(site([(made, examples)], own["site"]))
+        files.append(site([(made, examples)], own["site"], lang=own["lang"]))
     wrote(*files)
 
 

@@ -8,6 +8,8 @@ from typing import Any, Protocol, TypeVar
 
 import click
 
+from .._core.i18n import languages
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -143,7 +145,7 @@ def lang_option(what: str) -> Decorator:
     """Add `--lang`, for a page or a report."""
     return click.option(
         "--lang",
-        type=click.Choice(["en", "ja"]),
+        type=click.Choice(list(languages())),
         default="en",
         show_default=True,
         help=f"Language of the {what}.",

@@ -1,1 +1,1 @@
-"""What is inside a network: what its channels answer, and what images they would like."""
+"""What is inside a network: feature maps, attention maps, and images that maximally activate its channels."""

@@ -1,4 +1,4 @@
-"""From feature maps to small images: scaling, shrinking, marks for channels that say nothing."""
+"""Feature maps as small images: normalized, reduced, with marks for dead and saturated channels."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def shrunk(values: Map, side: int) -> Map:
 
 
 def colored(level: Bytes, dead: npt.NDArray[np.bool_], saturated: npt.NDArray[np.bool_], colormap: str) -> list[Bytes]:
-    """Return one color image a channel; a dead one is a gray cross, a saturated one a yellow stroke.
+    """Return one color image per channel; a dead one is a gray cross, a saturated one a yellow stroke.
 
     Args:
         level: `(h, w, c)` uint8.
@@ -86,7 +86,7 @@ def colored(level: Bytes, dead: npt.NDArray[np.bool_], saturated: npt.NDArray[np
 
 
 def marked(size: tuple[int, ...], dead: bool) -> Bytes:
-    """Return what stands for a channel without an image: a cross for a dead, a stroke for a saturated one."""
+    """Return the mark of a channel: a cross for a dead, a stroke for a saturated one."""
     ground, ink = DEAD if dead else SATURATED
     image = Image.new("RGB", (size[1], size[0]), ground)
     draw = ImageDraw.Draw(image)

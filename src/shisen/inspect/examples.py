@@ -1,4 +1,4 @@
-"""The real images that excite a channel most, cut to what the channel saw of them."""
+"""Maximally activating images: the photos that activate a channel most, cropped to the receptive field."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from PIL import Image
 
 from .._core.i18n import N_
 from .._core.progress import Progress, silent
+from .._core.writers import write
 from ..errors import InputError, explain_error
 from ..models.model import Model
 from ..targets import MixedObjective, neuron, to_numpy
-from ..viz.files import save_image
 from ..viz.legend import badge, number
 from ..viz.overlay import displayable
 from ..viz.sheet import tile
@@ -29,7 +29,7 @@ SMALLEST = 16  # pixels of a crop: below that nobody sees what it is
 
 @dataclass(frozen=True)
 class Crop:
-    """What a channel saw where it answered most.
+    """The receptive field of a channel's maximum in a photo.
 
     Attributes:
         source: the photo.
@@ -46,13 +46,13 @@ class Crop:
 
 @dataclass(frozen=True)
 class Examples:
-    """For every channel the crops that excite it most, and what it answered to all photos.
+    """The crops that activate each channel most, and its maximum activation in every photo.
 
     Attributes:
         layer: where the channels are.
         channels: their numbers.
-        crops: one tuple a channel, the strongest first.
-        values: `(photos, channels)`, the highest activation in each photo.
+        crops: one tuple per channel, the strongest first.
+        values: `(photos, channels)`, the maximum activation in each photo.
     """
 
     layer: str
@@ -61,25 +61,33 @@ class Examples:
     values: npt.NDArray[np.float32]
 
     def draw(self, made: FilterGrid, *, side: int = 96) -> Image.Image:
-        """Draw each filter image beside its crops, one row a channel.
+        """Draw each generated image beside its crops, one row per channel.
 
         Args:
-            made: the images of the same channels.
+            made: the generated images of the same channels.
             side: of every image, in pixels.
         """
         cells: list[npt.NDArray[Any]] = []
         across = 1 + max(len(row) for row in self.crops)
         for i, row in enumerate(self.crops):
-            cells.append(np.asarray(badge(_square(np.asarray(made.image(i)), side), made.words(i))))
+            cells.append(np.asarray(badge(_square(np.asarray(made.image(i)), side), made.name(i))))
             for crop in row:
                 cells.append(np.asarray(badge(_square(crop.pixels, side), number(crop.value))))
             cells += [np.full((side, side, 3), 255, np.uint8)] * (across - 1 - len(row))
         sheet = tile(cells, per_row=across, numbers=False, gap=3)
-        return titled(sheet, f"{self.layer}: made images, and the photos that excite the channel most", 12)
+        return titled(sheet, f"{self.layer}: generated images, and the photos that activate the channel most", 12)
 
     def save(self, path: str | Path, made: FilterGrid) -> Path:
-        """Write what `draw` draws."""
-        return save_image(self.draw(made), path)
+        """Write what `draw` draws.
+
+        Args:
+            path: of the image.
+            made: the generated images of the same channels.
+
+        Raises:
+            InputError: for an unknown suffix.
+        """
+        return write(self, path, made=made)
 
 
 def crops(
@@ -91,32 +99,31 @@ def crops(
     top: int = 4,
     progress: Progress = silent,
 ) -> Examples:
-    """Find in a folder what excites each channel most.
+    """Find the photos that activate each channel most.
 
-    The crop is the receptive field of the strongest position, measured as the middle 95 % of the size of the
-    position's gradient by the pixels, along each axis.
+    The crop is the receptive field of the position with the maximum activation, measured as the middle 95 % of the
+    magnitude of that position's gradient by the pixels, along each axis.
 
     Args:
         model: from `load` or `wrap`.
         layer: where the channels are.
         channels: their numbers.
         photos: what the model can read.
-        top: crops a channel, from different photos.
+        top: number of crops per channel, from different photos.
         progress: called as `progress(done, total, words)` after every photo.
 
     Returns:
-        `Examples`.
+        The `Examples`.
 
     Raises:
-        InputError: without photos or channels, or for a channel that there is not.
+        InputError: without photos or channels, or for a channel that does not exist.
     """
     wanted = tuple(int(c) for c in channels)
     if not wanted or not len(photos):
-        raise InputError(
-            explain_error("There must be channels and photos.", f"{len(wanted)}, {len(photos)}", "Give a folder.")
-        )
+        received = f"{len(wanted)} channels, {len(photos)} photos"
+        raise InputError(explain_error("Channels and photos are needed.", received, "Give a folder."))
     values = np.zeros((len(photos), len(wanted)), np.float32)
-    places = np.zeros((len(photos), len(wanted), 2), np.int64)
+    positions = np.zeros((len(photos), len(wanted), 2), np.int64)
     for i, photo in enumerate(photos):
         image, _ = model.prepare(model.read(photo))
         maps = to_numpy(model.activations(image[None], layer))[0]
@@ -130,17 +137,17 @@ def crops(
         own = maps[:, :, list(wanted)].reshape(-1, len(wanted))
         best = own.argmax(axis=0)
         values[i] = own[best, np.arange(len(wanted))]
-        places[i] = np.stack(np.unravel_index(best, maps.shape[:2]), axis=1)
+        positions[i] = np.stack(np.unravel_index(best, maps.shape[:2]), axis=1)
         progress(i + 1, len(photos), N_("Computing activations"))
     order = np.argsort(-values, axis=0, kind="stable")[: min(top, len(photos))]
-    asked: dict[int, list[int]] = {}
+    columns_of: dict[int, list[int]] = {}
     for photo_index, j in ((int(order[k, j]), j) for j in range(len(wanted)) for k in range(len(order))):
-        asked.setdefault(photo_index, []).append(j)
+        columns_of.setdefault(photo_index, []).append(j)
     found: dict[tuple[int, int], Crop] = {}
-    for i, columns in asked.items():  # every photo is read once more, all of its channels in one batch
+    for i, columns in columns_of.items():  # every photo is read once more, all of its channels in one batch
         opened = model.read(photos[i])
         image, _ = model.prepare(opened)
-        objectives = MixedObjective(tuple(neuron(wanted[j], *(int(p) for p in places[i, j])) for j in columns))
+        objectives = MixedObjective(tuple(neuron(wanted[j], *(int(p) for p in positions[i, j])) for j in columns))
         _, gradients = model.gradients(np.repeat(image[None], len(columns), axis=0), objectives, at=layer)
         for j, gradient in zip(columns, to_numpy(gradients), strict=True):
             t, left, b, right = box = field(gradient)
@@ -155,10 +162,10 @@ def field(gradient: npt.NDArray[np.float32]) -> tuple[int, int, int, int]:
     Args:
         gradient: `(h, w, c)`, gradient of one position by the input.
     """
-    size = np.abs(gradient).sum(axis=-1)
+    magnitude = np.abs(gradient).sum(axis=-1)
     edges = []
     for axis in (1, 0):
-        mass = np.cumsum(size.sum(axis=axis))
+        mass = np.cumsum(magnitude.sum(axis=axis))
         length = len(mass)
         if mass[-1] <= 0:
             edges.append((0, length))

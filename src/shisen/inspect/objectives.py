@@ -1,4 +1,4 @@
-"""What an image can be made to please: many channels at once, a whole layer, different images for one channel.
+"""Objectives of generated images: many channels at once, a whole layer, different images for one channel.
 
 Channels, neurons and directions are in `shisen.targets`; a class is a channel of "logits". All are objectives, so one
 backward pass serves them.
@@ -22,10 +22,10 @@ from ..types import Array
 
 @dataclass(frozen=True)
 class Diagonal:
-    """Image i is asked about channel i: the mean over places of that channel, one backward pass for all.
+    """Image i maximizes channel i: the mean over positions of that channel, one backward pass for all.
 
     Attributes:
-        channels: one an image; the same one several times asks for several images.
+        channels: one per image; a repeated one gives several images.
         diversity: weight of the penalty for images of one channel that look alike, see `likeness`.
     """
 
@@ -34,7 +34,7 @@ class Diagonal:
 
     @property
     def name(self) -> str:
-        return f"{len(self.channels)} channels, one an image"
+        return f"{len(self.channels)} channels, one per image"
 
     def _own(self, y: Array) -> npt.NDArray[np.int64]:
         count = y.shape[-1]
@@ -59,9 +59,9 @@ class Diagonal:
 
     def _hot(self, y: Array) -> Array:
         own = self._own(y)
-        places = int(np.prod(y.shape[1:-1])) if y.ndim > 2 else 1
+        positions = int(np.prod(y.shape[1:-1])) if y.ndim > 2 else 1
         hot = np.zeros((y.shape[0], y.shape[-1]), np.float32)
-        hot[np.arange(len(own)), own] = 1.0 / places
+        hot[np.arange(len(own)), own] = 1.0 / positions
         return like(hot.reshape(y.shape[0], *([1] * (y.ndim - 2)), y.shape[-1]), y)
 
     def take(self, rows: npt.NDArray[np.int64]) -> Diagonal:
@@ -73,7 +73,7 @@ def likeness(y: Array, groups: npt.NDArray[np.int64]) -> tuple[Array, Array]:
     """Return how alike the rows of a group are, and the gradient of the sum by `y`.
 
     For each row i the sum over the other rows j of its group of the cosine between G_i and G_j, where
-    G = Fᵀ F of the features F `(places, channels)`: which channels fire together, wherever.
+    G = Fᵀ F of the features F `(positions, channels)`: which channels are active together, at any position.
 
     Args:
         y: `(n, h, w, c)`.
@@ -103,7 +103,7 @@ def likeness(y: Array, groups: npt.NDArray[np.int64]) -> tuple[Array, Array]:
 
 @dataclass(frozen=True)
 class Excitement:
-    """Whatever a layer answers, more of it: ½ · mean of the squared activations (deep dream)."""
+    """The activations of a whole layer: ½ · mean of their squares (deep dream)."""
 
     name: str = "the whole layer, squared"
 
@@ -121,7 +121,7 @@ class Excitement:
 
 
 def mixture(weights: Mapping[int, float]) -> LayerObjective:
-    """Ask for sums and differences of channels: Σ_c weight_c · mean of channel c.
+    """Return the objective Σ_c weight_c · mean of channel c: sums and differences of channels.
 
     Args:
         weights: channel → weight, such as `{3: 1, 8: -1}` for channel 3 without channel 8.
@@ -130,7 +130,7 @@ def mixture(weights: Mapping[int, float]) -> LayerObjective:
 
 
 def opposite(channel: int) -> LayerObjective:
-    """Ask for the negative side of a channel: what it is driven down by. Only useful before a ReLU."""
+    """Return the objective that minimizes a channel. Only useful before a ReLU."""
     return LayerObjective(((channel, -1.0),))
 
 

@@ -1,7 +1,7 @@
 """What is optimized when an image is made: pixels, a spectrum, or the phases of one; each with its adjoint.
 
-Planes are `(n, 3, h, w)` here. A change of parametrization does not change what a channel likes, but which of the
-many images it likes is found: with a spectrum divided by frequency, large structures move as easily as small ones.
+Planes are `(n, 3, h, w)` here. A parametrization does not change which images activate a channel, but which of these
+is found: with a spectrum divided by frequency, large structures move as easily as small ones.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ COLORS /= np.linalg.norm(COLORS, axis=0).max()
 length 1: light, red–blue and green–purple vary independently. Figures: Olah, Mordvintsev and Schubert 2017,
 Feature Visualization, and the code published with it."""
 
-FALL = 1.25
-"""Steps in the spectrum are scaled by 1 / f^FALL. With 1 every octave moves as much; natural light falls with 1.4 (see
+DECAY = 1.25
+"""Steps in the spectrum are scaled by 1 / f^DECAY. With 1 every octave moves as much; natural light falls with 1.4 (see
 `natural_table`). Between them images reach the same objective with less fine hatching than with 1."""
 
 MEASURED = 128  # side of the crops whose spectrum is stored
@@ -75,7 +75,7 @@ def high(part: npt.NDArray[np.complex64], side: int) -> npt.NDArray[np.complex64
 
 
 def recolored(planes: Map) -> Map:
-    """Return red, green, blue of decorrelated planes: C · x at every place."""
+    """Return red, green, blue of decorrelated planes: C · x at every position."""
     return np.asarray(np.einsum("ij,njhw->nihw", COLORS, planes, optimize=True), np.float32)
 
 
@@ -170,5 +170,5 @@ class Parameters:
 
     @property
     def _filter(self) -> Map:
-        """Magnitude by frequency, 1 / f^FALL; the mean counts as one cycle."""
-        return np.asarray(np.maximum(frequencies(self.side), 1.0) ** -FALL, np.float32)
+        """Magnitude by frequency, 1 / f^DECAY; the mean counts as one cycle."""
+        return np.asarray(np.maximum(frequencies(self.side), 1.0) ** -DECAY, np.float32)

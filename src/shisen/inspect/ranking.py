@@ -1,25 +1,20 @@
-"""Which channels of a layer speak for a class, and where."""
+"""Which channels of a layer contribute to a class, and where."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from ..models.model import Model
 from ..naming import resolve
 from ..targets import TopKObjective, to_numpy
 from ..types import Frame, InputImage
-from ..viz.legend import badge, number
-from ..viz.overlay import overlay
-from ..viz.scale import place, unseen_as_nan
-from ..viz.sheet import tile
-from .contact_sheet import titled
-
-if TYPE_CHECKING:
-    from .activations import ActivationGrids
+from ..viz.legend import number
+from .activation_sheets import contributions
 
 
 @dataclass(frozen=True)
@@ -28,10 +23,10 @@ class Ranking:
 
     Attributes:
         path: the layer.
-        target: what was asked for, in words.
+        target: name of the target.
         maps: `(h, w, c)` gradient × activation, in units of the score.
-        image: what was shown.
-        frame: which part of it the network saw.
+        image: the image.
+        frame: the part of it that the network saw.
     """
 
     path: str
@@ -42,56 +37,60 @@ class Ranking:
 
     @property
     def contribution(self) -> npt.NDArray[np.float32]:
-        """Σ over places of gradient · activation, `(c,)`, in units of the score."""
+        """Sum over positions of gradient · activation, `(c,)`, in units of the score."""
         return np.asarray(self.maps.sum(axis=(0, 1)))
 
     @property
     def channels(self) -> npt.NDArray[np.int64]:
-        """The channel numbers, the one that speaks most for the target first."""
+        """The channel numbers, the largest contribution to the target first."""
         return np.argsort(-self.contribution, kind="stable")
 
-    def draw(self, count: int = 8, *, per_row: int = 4) -> Image.Image:
-        """Draw where the first channels speak for the target, over the image, on one common scale.
+    def draw(self, n_channels: int = 8, *, per_row: int = 4) -> Image.Image:
+        """Draw where the first channels support the target, over the image, on one common scale.
 
         Args:
-            count: how many channels.
-            per_row: images a row.
+            n_channels: number of channels.
+            per_row: images in a row.
         """
-        best = self.channels[:count]
-        top = float(np.maximum(self.maps[:, :, best], 0.0).max()) or 1.0
-        images = []
-        for c in best:
-            heat = place(np.maximum(self.maps[:, :, c], 0.0) / np.float32(top), self.frame)
-            drawn = overlay(self.image.pixels, unseen_as_nan(heat, self.frame))
-            drawn.thumbnail((320, 320))
-            images.append(np.asarray(badge(drawn, f"{c}: {self.contribution[c]:+.2f}")))
+        best = self.channels[:n_channels]
         total = number(float(self.contribution.sum()))
-        words = (
-            f"{self.path}: channels that speak for {self.target}\ngradient × activation; all channels together {total}"
+        return contributions(
+            self.maps[:, :, best],
+            [f"{c}: {self.contribution[c]:+.2f}" for c in best],
+            self.image,
+            self.frame,
+            title=f"{self.path}: channels that support {self.target}\n"
+            f"gradient × activation; sum over all channels {total}",
+            per_row=per_row,
         )
-        return titled(tile(images, per_row=per_row, numbers=False, gap=4), words)
 
 
-def rank(grids: ActivationGrids, target: Any, path: str) -> Ranking:
+def rank(
+    model: Model, pixels: npt.NDArray[np.float32], target: Any, path: str, image: InputImage, frame: Frame
+) -> Ranking:
     """Order channels by contribution_c = Σ_hw ∂score/∂A_c · A_c.
 
     Args:
-        grids: activations of one image.
+        model: the network.
+        pixels: `(h, w, c)`, its input.
         target: as in `shisen.explain`; None for the top class.
         path: the layer.
+        image: the image that the input was made from.
+        frame: the part of it that the network saw.
 
     Returns:
-        a `Ranking` in logits.
+        A `Ranking` in logits.
+
+    Raises:
+        UnknownName: for an unknown target or layer.
     """
-    model: Any = grids.model
-    grids[path]  # an unknown layer is answered in the usual words
     objective = resolve(target, find=model.find, names=model.labels, head=model.head, score="logit")
     name = str(objective.name)
     if isinstance(objective, TopKObjective):
-        logits = model.activations(grids.pixels[None])
+        logits = model.activations(pixels[None])
         objective = objective.resolve(logits)
         name = model.predictions(logits, 1)[0][0].label if objective.indices else name
-    values, gradients = model.gradients(grids.pixels[None], objective, wrt=path)
+    values, gradients = model.gradients(pixels[None], objective, wrt=path)
     product = to_numpy(values * gradients)[0].astype(np.float32)
     maps = product.reshape((1, 1, -1)) if product.ndim == 1 else product
-    return Ranking(path, name, maps, grids.image, grids.frame)
+    return Ranking(path, name, maps, image, frame)

@@ -1,6 +1,6 @@
-"""Small shifts, turns and changes of scale, each one linear resampling with its exact adjoint.
+"""Small shifts, rotations and changes of scale, each one linear resampling with its exact adjoint.
 
-An image that excites a channel only at one place and one size is noise to a reader; one that still does so
+An image that activates a channel only at one position and one size is noise to a reader; one that still does so
 when it is moved a little is a pattern.
 """
 
@@ -23,7 +23,7 @@ class Resampling:
     """out_j = Σ_k weight_jk · image[index_jk]; the same for every plane of every image.
 
     Attributes:
-        index: `(m, 4)` places in the flattened source.
+        index: `(m, 4)` positions in the flattened source.
         weight: `(m, 4)` bilinear weights; zero outside of the source.
         source: `(h, w)` before.
         target: `(h, w)` after; m = h · w.
@@ -69,25 +69,25 @@ class Resampling:
 
     @cached_property
     def _inverse(self) -> tuple[npt.NDArray[np.int64], Map]:
-        """For every place of the source, the outputs it went to and with which weight, `(most, h · w)` each.
+        """For every position of the source, the outputs it went to and with which weight, `(most, h · w)` each.
 
         Gathering from a table is many times faster than adding at indices, and always sums in the same order.
         """
-        place, weight = self.index.ravel(), self.weight.ravel()
+        position, weight = self.index.ravel(), self.weight.ravel()
         kept = np.flatnonzero(weight)
-        order = kept[np.argsort(place[kept], kind="stable")]
-        place = place[order]
-        count = np.bincount(place, minlength=self.source[0] * self.source[1])
-        slot = np.arange(len(place)) - np.repeat(np.cumsum(count) - count, count)
+        order = kept[np.argsort(position[kept], kind="stable")]
+        position = position[order]
+        count = np.bincount(position, minlength=self.source[0] * self.source[1])
+        slot = np.arange(len(position)) - np.repeat(np.cumsum(count) - count, count)
         rows = np.zeros((int(count.max(initial=1)), len(count)), np.int64)
         table = np.zeros(rows.shape, np.float32)
-        rows[slot, place] = order // 4
-        table[slot, place] = weight[order]
+        rows[slot, position] = order // 4
+        table[slot, position] = weight[order]
         return rows, table
 
 
 def resampling(matrix: Matrix, source: tuple[int, int], target: tuple[int, int]) -> Resampling:
-    """Return the bilinear resampling that takes output places from the input places of an affine map.
+    """Return the bilinear resampling that takes output positions from the input positions of an affine map.
 
     (row, column, 1) of the input, both measured from the center, = matrix · (row, column, 1) of the output.
 
@@ -129,7 +129,7 @@ def scale(factor: float) -> Matrix:
 
 
 def rotate(degrees: float) -> Matrix:
-    """Turn the image about its center, counter-clockwise."""
+    """Rotate the image about its center, counter-clockwise."""
     a = np.deg2rad(degrees)
     return np.array([[np.cos(a), np.sin(a), 0.0], [-np.sin(a), np.cos(a), 0.0], [0.0, 0.0, 1.0]])
 
@@ -141,17 +141,17 @@ def pad(size: tuple[int, int], border: int) -> Resampling:
 
 @dataclass(frozen=True)
 class RandomTransform:
-    """How much an image is moved, enlarged and turned before the network sees it, drawn anew each step.
+    """How much an image is shifted, scaled and rotated before the network sees it, drawn anew in each step.
 
     Attributes:
         shift: greatest shift, as a fraction of the side; uniform.
-        spread: greatest change of size, as a fraction: factors from 1 − spread to 1 + spread.
-        degrees: greatest turn; uniform.
+        scale: greatest change of size, as a fraction: factors from 1 − scale to 1 + scale.
+        degrees: greatest rotation; uniform.
         border: pixels of gray around the image, as a fraction of the side.
     """
 
     shift: float = 1 / 16
-    spread: float = 0.1
+    scale: float = 0.1
     degrees: float = 10.0
     border: float = 1 / 32
 
@@ -160,6 +160,6 @@ class RandomTransform:
         down, right, larger, turn = rng.uniform(-1, 1, 4)
         target = side + 2 * round(self.border * side)
         shift = self.shift * side
-        # output place → input place: undo the turn, then the scale, then the shift
-        matrix = jitter(down * shift, right * shift) @ scale(1 + self.spread * larger) @ rotate(self.degrees * turn)
+        # output position → input position: undo the rotation, then the scale, then the shift
+        matrix = jitter(down * shift, right * shift) @ scale(1 + self.scale * larger) @ rotate(self.degrees * turn)
         return resampling(matrix, (side, side), (target, target))

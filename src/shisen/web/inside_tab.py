@@ -7,8 +7,9 @@ from typing import Any
 
 from ..errors import InputError
 from ..inspect.attention_maps import attention
-from ..inspect.attention_maps_page import page as sliders
-from ..inspect.feature_visualization import RECIPES, filters
+from ..inspect.attention_page import page as sliders
+from ..inspect.feature_visualization import filters
+from ..inspect.recipes import RECIPES
 from .context import NETWORK, QUICK, Build, handed, handed_each, how_far, safely
 from .jobs import Far
 from .session import Chosen

@@ -107,7 +107,7 @@ def others(b: Build, file: Any, image: Any) -> None:
         grids = b.session.inside(_chosen(b, upload, image), at)
         written = b.exports.folder() / "activations.png"
         grids.grid(at, page=_count(n, grids.pages(at))).save(written)
-        return [str(written), {"layer": at, "pages": grids.pages(at), "words": grids[at].words()}]
+        return [str(written), {"layer": at, "pages": grids.pages(at), "summary": grids[at].summary}]
 
     def evaluate(methods: Any, metrics: Any, n: float, lang: str) -> list[Any]:
         scores = evaluated(

@@ -8,8 +8,8 @@ import torch
 
 import shisen
 from shisen.errors import InputError
+from shisen.inspect.deep_dream import dream, resized
 from shisen.inspect.objectives import Excitement
-from shisen.inspect.optimizer import dream, resized
 from shisen.targets import channel
 
 
@@ -24,16 +24,16 @@ def model() -> shisen.Model:
 
 def test_a_dream_excites_the_layer_and_can_be_dreamt_again(model: shisen.Model) -> None:
     photo = np.random.default_rng(0).integers(60, 200, (48, 48, 3), dtype=np.uint8)
-    image = np.asarray(dream(model, photo, "0", steps=5, octaves=2))
+    image = np.asarray(dream(model, photo, "0", n_steps=5, n_octaves=2))
     score = Excitement().value(np.asarray(model.activations(np.stack([photo, image]) / np.float32(255), "0")))
     assert score[1] > 1.1 * score[0]
-    assert (image == np.asarray(dream(model, photo, "0", steps=5, octaves=2))).all()
-    assert (image != np.asarray(dream(model, photo, "0", steps=5, octaves=2, seed=1))).any()
+    assert (image == np.asarray(dream(model, photo, "0", n_steps=5, n_octaves=2))).all()
+    assert (image != np.asarray(dream(model, photo, "0", n_steps=5, n_octaves=2, seed=1))).any()
 
 
 def test_another_objective(model: shisen.Model) -> None:
     photo = np.full((48, 48, 3), 128, np.uint8)
-    image = np.asarray(dream(model, photo, "0", objective=channel(2), steps=5, octaves=1))
+    image = np.asarray(dream(model, photo, "0", objective=channel(2), n_steps=5, n_octaves=1))
     before, after = channel(2).value(np.asarray(model.activations(np.stack([photo, image]) / np.float32(255), "0")))
     assert after > before
 
@@ -45,5 +45,5 @@ def test_resizing_keeps_flat_images_and_corners() -> None:
 
 
 def test_no_steps(model: shisen.Model) -> None:
-    with pytest.raises(InputError, match="a step"):
-        dream(model, np.zeros((8, 8, 3), np.uint8), "0", steps=0)
+    with pytest.raises(InputError, match="one step"):
+        dream(model, np.zeros((8, 8, 3), np.uint8), "0", n_steps=0)

@@ -1,0 +1,85 @@
+"""The files that activations, attention maps and generated images are kept in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .._core.io import write_file
+from .._core.writers import writer
+from ..viz.files import save_image
+from . import activation_page, attention_page
+
+if TYPE_CHECKING:
+    from .activations import ActivationGrids
+    from .attention_heads import Heads, WindowHeads
+    from .examples import Examples
+    from .filters import FilterGrid
+
+IMAGES = (".png", ".jpg", ".jpeg", ".webp")
+
+
+@writer("ActivationGrids", ".html")
+def write_activation_page(grids: ActivationGrids, path: Path, *, scale: str = "channel", lang: str = "en") -> Path:
+    """Write the page with every channel of every layer.
+
+    Args:
+        grids: the activations.
+        path: of the page.
+        scale: as in `ActivationGrids.grid`.
+        lang: code of the page's language.
+    """
+    html = activation_page.page(tuple(grids.maps.values()), grids.image, grids.model.name, scale=scale, lang=lang)
+    write_file(path, html)
+    return path
+
+
+@writer("Heads", *IMAGES)
+@writer("WindowHeads", *IMAGES)
+def write_attention_sheet(heads: Heads | WindowHeads, path: Path, *, lang: str = "en") -> Path:
+    """Write the sheet with every head, and its manifest beside it.
+
+    Args:
+        heads: the attention maps.
+        path: of the image.
+        lang: not used by an image.
+    """
+    return save_image(heads.sheet(), path, heads.manifest())
+
+
+@writer("Heads", ".html")
+@writer("WindowHeads", ".html")
+def write_attention_page(heads: Heads | WindowHeads, path: Path, *, lang: str = "en") -> Path:
+    """Write the page with sliders for the layer and the head.
+
+    Args:
+        heads: the attention maps.
+        path: of the page.
+        lang: code of the page's language.
+    """
+    write_file(path, attention_page.page(heads, lang))
+    return path
+
+
+@writer("FilterGrid", *IMAGES)
+def write_filters(made: FilterGrid, path: Path, *, per_row: int = 8) -> Path:
+    """Write the generated images as one sheet, and the facts about every image beside it.
+
+    Args:
+        made: the generated images.
+        path: of the sheet.
+        per_row: images in a row.
+    """
+    return save_image(made.grid(per_row=per_row), path, made.manifest())
+
+
+@writer("Examples", *IMAGES)
+def write_examples(found: Examples, path: Path, *, made: FilterGrid) -> Path:
+    """Write the generated images beside the crops that activate the same channels most.
+
+    Args:
+        found: the crops.
+        path: of the sheet.
+        made: the generated images of the same channels.
+    """
+    return save_image(found.draw(made), path)
