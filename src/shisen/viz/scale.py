@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from .._core.i18n import Message
 from ..errors import InputError, explain_error
 from ..types import Attribution, Frame
 
@@ -122,8 +123,8 @@ def place(values: npt.NDArray[np.generic], frame: Frame) -> Map:
     return placed
 
 
-def says_nothing(values: npt.NDArray[np.generic], shows: str = "evidence") -> str | None:
-    """Return in words why a map holds no evidence about place, or None if it does.
+def says_nothing(values: npt.NDArray[np.generic], shows: str = "evidence") -> Message | None:
+    """Return why a map holds no information about position, or None if it does.
 
     Args:
         values: `(h, w)` or `(h, w, c)`, raw.
@@ -133,23 +134,30 @@ def says_nothing(values: npt.NDArray[np.generic], shows: str = "evidence") -> st
         array = reduce_channels(values, shows)
     broken = int(np.count_nonzero(~np.isfinite(array)))
     if broken:
-        return (
-            f"{broken} of {array.size} values of the map are not finite, so they are drawn as no evidence. "
-            "Try float32 instead of half precision, or another layer."
+        return Message(
+            "{n} of {total} values of the map are not finite; they are drawn as no evidence. "
+            "Try float32 instead of half precision, or another layer.",
+            n=broken,
+            total=array.size,
         )
     low, high = float(array.min()), float(array.max())
     if low == high == 0.0:
-        return (
+        return Message(
             "The map is zero everywhere: it shows no evidence, not weak evidence. "
-            "Try another layer, another method, or look at what speaks against the target."
+            "Try another layer, another method, or the evidence against the target."
         )
     if high - low <= FLAT * max(abs(low), abs(high)):
-        size = "has a single cell" if array.size == 1 else f"has the same value everywhere ({high:.3g})"
-        return f"The map {size}, which says nothing about place. Try an earlier layer."
+        if array.size == 1:
+            return Message("The map has a single cell, which says nothing about position. Try an earlier layer.")
+        return Message(
+            "The map has the same value everywhere ({value:.3g}), which says nothing about position. "
+            "Try an earlier layer.",
+            value=high,
+        )
     if shows == "evidence" and high <= 0.0:
-        return (
-            "The map is nowhere positive: nothing speaks for the target. "
-            "A diverging color map such as 'coolwarm' shows what speaks against it."
+        return Message(
+            "The map is nowhere positive: there is no evidence for the target. "
+            "A diverging colormap such as 'coolwarm' shows the evidence against it."
         )
     return None
 
