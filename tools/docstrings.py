@@ -1,12 +1,12 @@
 """Check that public functions with two or more arguments document them.
 
-    python tests/docstrings.py [PACKAGE ...]    # print what is missing and exit with status 1 if there is anything
+    python tools/docstrings.py [PACKAGE ...]    # print what is missing and exit with status 1 if there is anything
 
 A function or method is checked if its name and those of its class and module do not start with an underscore and it has
 at least two arguments besides `self`. Its docstring needs `Args:` with an entry for every argument, `Returns:` (or
 `Yields:`) if it returns a value, unless the first line already says what it returns ("Return the ..."), as in Google's
-style guide, and `Raises:` if it contains a `raise`. Not checked are commands of the command line, whose options carry the
-help; methods that a documented protocol defines; and methods that a framework calls.
+style guide, and `Raises:` if it contains a `raise`. Not checked are commands of the command line, whose options carry
+the help; methods that a documented protocol defines; and methods that a framework calls.
 """
 
 from __future__ import annotations
@@ -75,7 +75,9 @@ def missing(function: Function) -> list[str]:
     found = sections(text)
     documented = found.get("Args", "")
     entries = {
-        name.strip("*` ") for line in re.findall(r"^ {4}(\S[^:]*):", documented, re.MULTILINE) for name in line.split(",")
+        name.strip("*` ")
+        for line in re.findall(r"^ {4}(\S[^:]*):", documented, re.MULTILINE)
+        for name in line.split(",")
     }
     lacks = [f"Args: {name}" for name in arguments(function) if name not in entries]
     lacks += [f"Args: there is no {name}" for name in sorted(entries - set(arguments(function)))]
