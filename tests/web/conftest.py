@@ -38,7 +38,7 @@ def served() -> Iterator[Any]:
 @pytest.fixture(scope="session")
 def session(served: Any) -> Any:
     """What the page asks of the library."""
-    return served.shisen_desk
+    return served.shisen_session
 
 
 @pytest.fixture(scope="session")

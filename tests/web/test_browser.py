@@ -41,7 +41,7 @@ def alt(window: Any, words: str) -> None:
 
 
 def test_the_first_sample_is_explained_as_the_page_opens(visit: Any) -> None:
-    alt(visit, "grad_cam for tiger cat")
+    alt(visit, "grad_cam map for tiger cat")
     assert "tiger cat" in visit.locator("#shisen-answer-0").inner_text()
     assert "head" in visit.locator("#shisen-why").inner_text()
 
@@ -57,14 +57,14 @@ def test_another_method_and_then_another_image(visit: Any) -> None:
     box.click()
     box.fill("layer_cam")
     box.press("Enter")
-    alt(visit, "layer_cam for tiger cat")
+    alt(visit, "layer_cam map for tiger cat")
     visit.locator("#shisen-next").click()
-    alt(visit, "layer_cam for espresso")
+    alt(visit, "layer_cam map for espresso")
 
 
 def test_drawing_differently_asks_the_network_nothing(visit: Any, session: Any) -> None:
     alt(visit, "tiger cat")
-    asked, old = session.asked, over(visit)
+    asked, old = session.computed, over(visit)
     for style in ("mask", "heatmap", "contour"):
         visit.locator("#shisen-style").get_by_text(style, exact=True).click()
         changed(visit, old)
@@ -77,7 +77,7 @@ def test_drawing_differently_asks_the_network_nothing(visit: Any, session: Any) 
     box.fill("coolwarm")
     box.press("Enter")
     visit.wait_for_function("() => document.querySelector('.shisen-over').src.includes('coolwarm')", timeout=WAIT)
-    assert session.asked == asked
+    assert session.computed == asked
     visit.locator("#shisen-answer-1").click()  # and the next map is drawn in the same way
     alt(visit, "Egyptian cat")
     assert "style=contour&colormap=coolwarm&alpha=0.8" in over(visit)
@@ -103,11 +103,10 @@ def test_a_drawing_that_made_room_for_others_is_asked_for_anew(visit: Any, sessi
 
 
 def test_the_value_under_the_pointer_is_the_maps_own(visit: Any, session: Any) -> None:
-    from shisen.web.request import Ask
-    from shisen.web.session import Chosen
+    from shisen.web.request import ExplainRequest, ImageChoice
 
     alt(visit, "tiger cat")
-    seen = session.explain(Chosen("cat.png"), Ask(layer="head")).whole
+    seen = session.explain(ImageChoice("cat.png"), ExplainRequest(layer="head")).whole
     left, top, right, bottom = seen.frame.box
     h, w = seen.image.size
     box = visit.locator(".shisen-frame").bounding_box()
@@ -203,14 +202,14 @@ PRESSED = """() => {
 
 def test_a_slow_method_says_how_far_it_is_and_can_be_canceled(visit: Any, session: Any) -> None:
     alt(visit, "tiger cat")
-    asked, old = session.asked, over(visit)
+    asked, old = session.computed, over(visit)
     box = visit.locator("#shisen-method input")
     box.click()
     box.fill("rise")
     box.press("Enter")
     visit.wait_for_function(PRESSED, timeout=WAIT)  # in one go: the button is drawn anew five times a second
     visit.wait_for_selector('#shisen-status:has-text("Canceled")', timeout=WAIT)
-    assert session.asked == asked
+    assert session.computed == asked
     assert over(visit) == old
 
 

@@ -210,10 +210,9 @@ def test_no_file_of_the_disk_can_be_had(served: Any, session: Any) -> None:
 
 
 def test_a_drawing_is_fetched_under_a_name_of_its_own_and_equals_what_is_drawn(served: Any, session: Any) -> None:
-    from shisen.web.request import Ask
-    from shisen.web.session import Chosen
+    from shisen.web.request import ExplainRequest, ImageChoice
 
-    one, other = (session.explain(Chosen("cat.png"), Ask(a=k)) for k in (282, 285))
+    one, other = (session.explain(ImageChoice("cat.png"), ExplainRequest(positive=k)) for k in (282, 285))
     assert one.token != other.token
     assert len(one.token) > 20
     for style in ("blend", "mask", "heatmap", "contour"):

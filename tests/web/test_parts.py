@@ -19,14 +19,14 @@ from shisen.errors import ImageError, InputError, ShisenError
 from shisen.registry import METHODS
 from shisen.web.image_store import MAX_BYTES, ImageStore, open_upload
 from shisen.web.inside_tab import read_channels
-from shisen.web.jobs import Exports, Far, Jobs
+from shisen.web.jobs import Exports, Jobs, Progress
 from shisen.web.lru_cache import LRUCache
 from shisen.web.method_choices import about, caution, offered
-from shisen.web.request import Ask, Drawing, Start
+from shisen.web.request import Drawing, ExplainRequest, ImageChoice, LoadRequest
 from shisen.web.routes import Drawings, drawing_address, rank_address
 from shisen.web.security import POLICY, Guard
 from shisen.web.server import check_host, credentials
-from shisen.web.session import Chosen, Session
+from shisen.web.session import Session
 from shisen.web.words import ERRORS, in_words
 
 
@@ -161,7 +161,7 @@ def test_work_says_how_far_it_is_and_gives_its_result() -> None:
         step(1, 2, "half")
         return "done"
 
-    assert list(Jobs().run("me", work, "busy")) == [Far(1, 2, "half"), ("done",)]
+    assert list(Jobs().run("me", work, "busy")) == [Progress(1, 2, "half"), ("done",)]
 
 
 def test_canceled_work_stops_at_its_next_step_and_yields_nothing_more() -> None:
@@ -176,7 +176,7 @@ def test_canceled_work_stops_at_its_next_step_and_yields_nothing_more() -> None:
         return "never"
 
     run = jobs.run("me", work, "busy")
-    assert next(run) == Far(0, 100, "x")
+    assert next(run) == Progress(0, 100, "x")
     with pytest.raises(InputError, match="busy"):
         next(jobs.run("me", work, "busy"))
     assert jobs.cancel("me")
@@ -282,12 +282,12 @@ def test_old_exports_make_room(tmp_path: Path) -> None:
 
 
 def test_a_question_becomes_what_explain_takes() -> None:
-    assert Ask().target is None
-    assert Ask(a=3).target == 3
-    assert [w for w, _ in Ask(a=3, b=5).target.terms] == [1.0, -1.0]
-    assert [w for w, _ in Ask(a=3, against=True).target.terms] == [-1.0]
-    assert Ask("gradient", layer="head").arguments["layer"] is None
-    assert Ask("grad_cam", layer="head").arguments["layer"] == "head"
+    assert ExplainRequest().target is None
+    assert ExplainRequest(positive=3).target == 3
+    assert [w for w, _ in ExplainRequest(positive=3, negative=5).target.terms] == [1.0, -1.0]
+    assert [w for w, _ in ExplainRequest(positive=3, negated=True).target.terms] == [-1.0]
+    assert ExplainRequest("gradient", layer="head").arguments["layer"] is None
+    assert ExplainRequest("grad_cam", layer="head").arguments["layer"] == "head"
 
 
 def test_the_command_refuses_an_open_address_before_it_loads_anything(capsys: pytest.CaptureFixture[str]) -> None:
@@ -305,7 +305,7 @@ def test_another_likely_class_of_a_quick_method_comes_the_short_way_and_is_asked
     body = (torch.nn.Conv2d(3, 6, 3), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
     net = torch.nn.Sequential(*body, torch.nn.Linear(6, 4)).eval()
     session = Session(
-        shisen.wrap(net, preprocess=shisen.Preprocess(size=(12, 12)), labels=list("wxyz")), store, Start("net")
+        shisen.wrap(net, preprocess=shisen.Preprocess(size=(12, 12)), labels=list("wxyz")), store, LoadRequest("net")
     )
 
     async def page(scope: Any, receive: Any, send: Any) -> None:
@@ -315,17 +315,17 @@ def test_another_likely_class_of_a_quick_method_comes_the_short_way_and_is_asked
         given = {"style": "blend", "colormap": "jet", "alpha": "0.4", **query}
         return Drawings(page, session).answer(f"/{address.split('?')[0]}", given)
 
-    chosen = Chosen("a.png")
-    seen = session.explain(chosen, Ask(layer="0"))
+    chosen = ImageChoice("a.png")
+    seen = session.explain(chosen, ExplainRequest(layer="0"))
     second = seen.whole.predictions[1].index
-    status, kind, body = fetched(rank_address(seen), place="1")
-    assert (status, kind, session.asked) == (200, "image/jpeg", 2)
-    other = session.explain(chosen, Ask(a=second, layer="0"))
-    assert session.asked == 2
+    status, kind, body = fetched(rank_address(seen), rank="1")
+    assert (status, kind, session.computed) == (200, "image/jpeg", 2)
+    other = session.explain(chosen, ExplainRequest(positive=second, layer="0"))
+    assert session.computed == 2
     assert other.whole.target.indices == (second,)
     assert body == fetched(drawing_address(other, Drawing()))[2]
-    for wrong in ({"place": "9"}, {"place": "x"}, {}, {"place": "1", "style": "no such"}):
+    for wrong in ({"rank": "9"}, {"rank": "x"}, {}, {"rank": "1", "style": "no such"}):
         assert fetched(rank_address(seen), **wrong)[0] == 400
-    slow = session.explain(chosen, Ask(method="occlusion"))
+    slow = session.explain(chosen, ExplainRequest(method="occlusion"))
     assert rank_address(slow) == ""
-    assert fetched(f"shisen/{slow.token}/rank", place="1")[0] == 404
+    assert fetched(f"shisen/{slow.token}/rank", rank="1")[0] == 404

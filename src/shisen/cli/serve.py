@@ -20,13 +20,13 @@ from .options import lang_option, model_options
 @click.option("--auth", default=None, metavar="USER:PASSWORD", help="Require this login.")
 def serve(folder: str | None, versus: str | None, lang: str, host: str, port: int, **choice: Any) -> None:
     """Start a local web page to explain, compare and evaluate without code. No data leaves this machine."""
-    from ..web.request import Start
+    from ..web.request import LoadRequest
     from ..web.server import check_host, credentials
     from ..web.server import serve as run
 
     auth = choice.pop("auth")
     check_host(host, credentials(auth))  # before the network is loaded
-    name = choice["model"]
     options = {k: v for k, v in choice.items() if k != "model" and v}
+    request = LoadRequest(choice["model"], options)
     other = load_model({**choice, "model": versus, "weights": None}) if versus else None
-    run(load_model(choice), folder, lang, host=host, port=port, auth=auth, options=Start(name, options), versus=other)
+    run(load_model(choice), folder, lang, host=host, port=port, auth=auth, options=request, versus=other)

@@ -1,4 +1,4 @@
-"""What the tabs share while the page is built: the desk, the texts, errors in words."""
+"""What the tabs share while the page is built: the session, the texts, errors in words."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import functools
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from html import escape
 from typing import Any
 
-from .._core.i18n import translator
 from ..errors import ShisenError
-from .jobs import Exports, Far, Jobs
+from .jobs import Exports, Jobs
 from .session import Session
 from .words import LANGUAGES, Said, Spoken, in_words, say
 
@@ -29,16 +27,18 @@ class Explaining:
     """What other tabs need to have the image explained anew.
 
     Attributes:
-        method, layer: the parts where they are chosen.
-        inputs, outputs: of the event.
-        asks: what else the event has.
+        method: the component where the method is chosen.
+        layer: the component where the layer is chosen.
+        inputs: of the event.
+        outputs: of the event.
+        event: function and settings of the event.
     """
 
     method: Any
     layer: Any
     inputs: list[Any]
     outputs: list[Any]
-    asks: dict[str, Any]
+    event: dict[str, Any]
 
 
 @dataclass
@@ -46,13 +46,13 @@ class Build:
     """The page while it is being built.
 
     Attributes:
-        desk: what it asks of the library.
+        session: what it asks of the library.
         spoken: its texts.
         exports: where files to take away are written.
         jobs: long work.
-        lang: the part that holds the language.
-        chosen: the part that holds the visitor's image.
-        tabs: the part that holds the tabs.
+        lang: the component that holds the language.
+        chosen: the component that holds the visitor's image.
+        tabs: the component that holds the tabs.
         explaining: how the image is explained anew.
     """
 
@@ -66,12 +66,17 @@ class Build:
     explaining: Explaining | None = None
 
     def part(self, kind: Callable[..., Any], says: dict[str, Any], **fixed: Any) -> Any:
-        """Make a part whose texts change with the language."""
+        """Make a component whose texts change with the language."""
         return self.spoken.add(kind(**self.spoken.texts(says), **fixed), **says)
 
 
-def safely(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Have what goes wrong shown in words, in the visitor's language where it is ours."""
+def safely(function: Callable[..., Any], **kinds: type) -> Callable[..., Any]:
+    """Show errors in words, in the visitor's language.
+
+    Args:
+        function: handles an event.
+        **kinds: parameters that gradio fills in with what it knows of the event or the visitor, by type.
+    """
 
     @functools.wraps(function)
     def call(*given: Any, **named: Any) -> Any:
@@ -80,12 +85,12 @@ def safely(function: Callable[..., Any]) -> Callable[..., Any]:
         except Exception as problem:
             raise shown(problem, given) from problem
 
+    call.__annotations__ = kinds
     return call
 
 
-def safely_each(function: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
-    """As `safely`, for work that yields how far it is in its first output, which is emptied if it fails."""
-
+def safely_each(function: Callable[..., Iterator[Any]], **kinds: type) -> Callable[..., Iterator[Any]]:
+    """As `safely`, for work that yields its status in the first output, which is emptied if the work fails."""
     import gradio as gr
 
     @functools.wraps(function)
@@ -99,19 +104,8 @@ def safely_each(function: Callable[..., Iterator[Any]]) -> Callable[..., Iterato
                 yield ["", *(gr.skip() for _ in last[1:])]
             raise shown(problem, given) from problem
 
+    call.__annotations__ = kinds
     return call
-
-
-def handed(function: Callable[..., Any], **kinds: type) -> Callable[..., Any]:
-    """As `safely`; parameters are filled in by the page with what it knows of the event or of the visitor."""
-    function.__annotations__ = kinds
-    return safely(function)
-
-
-def handed_each(function: Callable[..., Iterator[Any]], **kinds: type) -> Callable[..., Iterator[Any]]:
-    """As `handed`, for work that yields how far it is."""
-    function.__annotations__ = kinds
-    return safely_each(function)
 
 
 def shown(problem: Exception, given: tuple[Any, ...]) -> Any:
@@ -129,24 +123,6 @@ def shown(problem: Exception, given: tuple[Any, ...]) -> Any:
         log.exception("unexpected error on the page", exc_info=problem)
         text = say("unexpected", lang).format(kind=type(problem).__name__)
     return gr.Error(text, title=say("error", lang), duration=15, print_exception=False)
-
-
-def how_far(far: Far, lang: str, stop: str = "") -> str:
-    """Return how far work is, as a bar with words.
-
-    Args:
-        far: how far; a total of 0 if it is not known, then its words are all that is said.
-        lang: the visitor's language.
-        stop: name of the part that stops the work, for a button beside the bar; empty for none.
-    """
-    words = escape(translator(lang)(far.words))
-    text = words if not far.total else say("working", lang).format(words=words, done=far.done, total=far.total)
-    value = f'max="{far.total}" value="{far.done}" ' if far.total else ""
-    press = f'<button type="button" class="shisen-press" data-press="{stop}">{say("cancel", lang)}</button>'
-    return (
-        f'<div class="shisen-note" role="status">{text}{press if stop else ""}'
-        f'<progress style="width:100%" {value}aria-label="{text}"></progress></div>'
-    )
 
 
 def seconds(value: float) -> str:

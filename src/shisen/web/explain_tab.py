@@ -4,278 +4,335 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
+from .._core.progress import Progress
 from ..naming import label
 from ..registry import get as method_of
 from ..results import Explanation
-from .context import NETWORK, QUICK, Build, Explaining, handed, handed_each, how_far, safely, seconds
+from .context import NETWORK, QUICK, Build, Explaining, safely, safely_each, seconds
 from .image_store import open_upload
-from .jobs import Far
+from .jobs import Update
+from .long_work import LongWork, progress_line
 from .method_choices import about, caution
-from .request import COLORMAPS, SCORES, STYLES, Ask, Drawing, command, file_name, python
+from .request import (
+    COLORMAPS,
+    NO_CLASS,
+    SCORES,
+    STYLES,
+    ExplainRequest,
+    ImageChoice,
+    PageRequest,
+    command,
+    file_name,
+    python,
+)
 from .script import DRAW, LATER
-from .session import Chosen, Seen
+from .session import Explained
 from .view import both, note
 from .words import Said, choices, say
 
 TOP = 5
 THUMBS = 8
-NONE = -1
-PATIENCE, FEW = 0.7, 4  # seconds, and images sent through the network, until a visitor is told how far it is
+PATIENCE, FEW = 0.7, 4  # seconds, and images sent through the network, until a visitor is shown progress
 
 
-def build(b: Build) -> Any:
-    """Build the tab; return the event that shows the first image, to be run when the page is opened."""
-    import gradio as gr
+class ExplainTab:
+    """The tab: its layout, and what happens on each event.
 
-    with gr.Row(equal_height=False):
-        with gr.Column(scale=6, min_width=280):
-            with gr.Column(elem_classes="shisen-card"):
-                view = gr.HTML(elem_id="shisen-view")
-                with gr.Row(elem_classes="shisen-step"):
-                    back = b.part(gr.Button, {"value": "previous"}, size="sm", elem_id="shisen-previous")
-                    on = b.part(gr.Button, {"value": "next"}, size="sm", elem_id="shisen-next")
-                status = gr.HTML(elem_id="shisen-status")
-                summary = gr.HTML(elem_id="shisen-summary")
-                b.part(gr.Markdown, {"value": "answers"})
-                with gr.Row(elem_classes="shisen-answers"):
-                    answers = [gr.Button("–", elem_id=f"shisen-answer-{i}", size="sm") for i in range(TOP)]
-                with gr.Row():
-                    png = b.part(gr.Button, {"value": "png"}, variant="primary", elem_id="shisen-png")
-                    record = b.part(gr.Button, {"value": "json"}, elem_id="shisen-json")
-                redraw, stop = (
-                    gr.Button(k, elem_id=f"shisen-{k}", visible="hidden") for k in ("redraw", "stop-explain")
-                )
-                files = [gr.DownloadButton(k, elem_id=f"shisen-file-{k}", visible="hidden") for k in ("png", "json")]
-            with gr.Column(elem_classes="shisen-card"):
-                style = b.part(
-                    gr.Radio,
-                    {"label": "style", "choices": lambda lang: choices(STYLES, lang)},
-                    value="blend",
-                    elem_id="shisen-style",
-                )
-                with gr.Row():
-                    colormap = b.part(
-                        gr.Dropdown,
-                        {"label": "colormap"},
-                        choices=list(COLORMAPS),
-                        value="jet",
-                        min_width=120,
-                        elem_id="shisen-colormap",
-                    )
-                    alpha = b.part(
-                        gr.Slider,
-                        {"label": "alpha"},
-                        minimum=0,
-                        maximum=1,
-                        step=0.05,
-                        value=0.4,
-                        min_width=140,
-                        elem_id="shisen-strength",
-                    )
-        with gr.Column(scale=4, min_width=280):
-            with gr.Column(elem_classes="shisen-card"):
-                upload = b.part(gr.File, {"label": "upload"}, type="filepath", height=96, elem_id="shisen-upload")
-                names = b.session.store.names
-                store = b.part(gr.Dropdown, {"label": "images"}, choices=names[:2000], value=names[0])
-                thumbs = gr.Gallery(
-                    columns=4,
-                    rows=2,
-                    height=132 if len(names) <= 4 else 244,
-                    show_label=False,
-                    allow_preview=False,
-                    interactive=False,
-                    object_fit="cover",
-                    buttons=[],
-                    elem_id="shisen-shelf",
-                )
-            with gr.Column(elem_classes="shisen-card"):
-                method = b.part(
-                    gr.Dropdown,
-                    {"label": "method", "choices": b.session.offered},
-                    value="grad_cam",
-                    elem_id="shisen-method",
-                )
-                what = gr.HTML(elem_id="shisen-about")
-                layers = [point.path for point in b.session.model.layers if point.spatial]
-                default = b.session.default
-                layer = b.part(gr.Dropdown, {"label": "layer"}, choices=layers, value=default.path if default else None)
-                why = gr.HTML(elem_id="shisen-why")
+    Args:
+        b: the page; its `explaining` is set for other tabs.
+    """
 
-                def named(first: str) -> Any:
-                    every = [(label(k, b.session.model.labels), k) for k in range(b.session.classes)]
-                    return lambda lang: [(say(first, lang), NONE), *every]
+    def __init__(self, b: Build) -> None:
+        self.b, self.session = b, b.session
+        self.work = LongWork(b, "explain", replaces=True, line=self._line)
+        self._layout()
+        self.inputs = [
+            *(b.chosen, self.method, self.layer, self.positive, self.negative, self.negated, self.score),
+            *(self.style, self.colormap, self.alpha, b.lang),
+        ]
+        self.outputs = [
+            *(self.view, self.shell, self.lines, self.summary, self.about, self.why, self.layer),
+            *(self.ranked, *self.answers),
+        ]
+        self.of_class = [self.status, self.positive, self.negative, self.negated, *self.outputs]
+        self.of_image = [self.status, b.chosen, self.store, self.thumbs, *self.of_class[1:]]
+        self._connect()
 
-                with gr.Row():
-                    a = b.part(
-                        gr.Dropdown,
-                        {"label": "class_a", "choices": named("top_class")},
-                        value=NONE,
-                        min_width=140,
-                        elem_id="shisen-class",
-                    )
-                    other = b.part(
-                        gr.Dropdown,
-                        {"label": "class_b", "choices": named("nothing")},
-                        value=NONE,
-                        min_width=140,
-                        elem_id="shisen-other",
-                    )
-                against = b.part(gr.Checkbox, {"label": "against"}, value=False)
-                score = b.part(
-                    gr.Radio, {"label": "score", "choices": lambda lang: choices(SCORES, lang)}, value="logit"
-                )
-    with b.part(gr.Accordion, {"label": "again"}, open=False, elem_classes="shisen-card"):
-        line = b.part(gr.Code, {"label": "command"}, language="shell", lines=1, interactive=False, wrap_lines=True)
-        lines = b.part(gr.Code, {"label": "python"}, language="python", lines=1, interactive=False, wrap_lines=True)
+    # layout
 
-    ranked = gr.State([])
-    question = [b.chosen, method, layer, a, other, against, score]
-    drawing = [style, colormap, alpha]
-    inputs = [*question, *drawing, b.lang]
-    outputs = [view, line, lines, summary, what, why, layer, ranked, *answers]
+    def _layout(self) -> None:
+        import gradio as gr
 
-    def asked(method: str, layer: Any, a: Any, other: Any, against: bool, score: str) -> Ask:
-        return Ask(
-            method_of(method).name,
-            None if a in (None, NONE) else int(a),
-            None if other in (None, NONE) else int(other),
-            bool(against),
-            layer or None,
-            score,
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=6, min_width=280):
+                with gr.Column(elem_classes="shisen-card"):
+                    self._result_card()
+                with gr.Column(elem_classes="shisen-card"):
+                    self._drawing_card()
+            with gr.Column(scale=4, min_width=280):
+                with gr.Column(elem_classes="shisen-card"):
+                    self._images_card()
+                with gr.Column(elem_classes="shisen-card"):
+                    self._request_card()
+        with self.b.part(gr.Accordion, {"label": "again"}, open=False, elem_classes="shisen-card"):
+            fixed: dict[str, Any] = {"lines": 1, "interactive": False, "wrap_lines": True}
+            self.shell = self.b.part(gr.Code, {"label": "command"}, language="shell", **fixed)
+            self.lines = self.b.part(gr.Code, {"label": "python"}, language="python", **fixed)
+        self.ranked = gr.State([])
+
+    def _result_card(self) -> None:
+        import gradio as gr
+
+        b = self.b
+        self.view = gr.HTML(elem_id="shisen-view")
+        with gr.Row(elem_classes="shisen-step"):
+            self.back = b.part(gr.Button, {"value": "previous"}, size="sm", elem_id="shisen-previous")
+            self.on = b.part(gr.Button, {"value": "next"}, size="sm", elem_id="shisen-next")
+        self.status = gr.HTML(elem_id="shisen-status")
+        self.summary = gr.HTML(elem_id="shisen-summary")
+        b.part(gr.Markdown, {"value": "answers"})
+        with gr.Row(elem_classes="shisen-answers"):
+            self.answers = [gr.Button("–", elem_id=f"shisen-answer-{i}", size="sm") for i in range(TOP)]
+        with gr.Row():
+            self.png = b.part(gr.Button, {"value": "png"}, variant="primary", elem_id="shisen-png")
+            self.record = b.part(gr.Button, {"value": "json"}, elem_id="shisen-json")
+        self.redraw, self.stop = (
+            gr.Button(k, elem_id=f"shisen-{k}", visible="hidden") for k in ("redraw", "stop-explain")
+        )
+        self.files = [gr.DownloadButton(k, elem_id=f"shisen-file-{k}", visible="hidden") for k in ("png", "json")]
+
+    def _drawing_card(self) -> None:
+        import gradio as gr
+
+        part = self.b.part
+        styles = {"label": "style", "choices": lambda lang: choices(STYLES, lang)}
+        self.style = part(gr.Radio, styles, value="blend", elem_id="shisen-style")
+        with gr.Row():
+            maps = {"choices": list(COLORMAPS), "value": "jet", "min_width": 120}
+            self.colormap = part(gr.Dropdown, {"label": "colormap"}, elem_id="shisen-colormap", **maps)
+            strength = {"minimum": 0, "maximum": 1, "step": 0.05, "value": 0.4, "min_width": 140}
+            self.alpha = part(gr.Slider, {"label": "alpha"}, elem_id="shisen-strength", **strength)
+
+    def _images_card(self) -> None:
+        import gradio as gr
+
+        names = self.session.store.names
+        self.upload = self.b.part(gr.File, {"label": "upload"}, type="filepath", height=96, elem_id="shisen-upload")
+        self.store = self.b.part(gr.Dropdown, {"label": "images"}, choices=names[:2000], value=names[0])
+        self.thumbs = gr.Gallery(
+            columns=4,
+            rows=2,
+            height=132 if len(names) <= 4 else 244,
+            show_label=False,
+            allow_preview=False,
+            interactive=False,
+            object_fit="cover",
+            buttons=[],
+            elem_id="shisen-shelf",
         )
 
-    def written(chosen: Chosen, *given: Any) -> list[str]:
-        *asking, style, colormap, alpha, _ = given
-        at = (b.session.model, b.session.start, asked(*asking), Drawing(style, colormap, float(alpha)), chosen.name)
-        return [command(*at), python(*at)]
+    def _request_card(self) -> None:
+        import gradio as gr
 
-    def explained(request: Any, chosen: Chosen, *given: Any, first: Sequence[Any] = ()) -> Iterator[list[Any]]:
-        """Yield how far a slow method is, then every output; `first` are outputs that come before those."""
-        *asking, _, _, _, lang = given
-        ask = asked(*asking)
-        rest = [gr.skip()] * (len(first) + len(outputs))
-        told = perf_counter() + PATIENCE
-        for far in b.jobs.run(_who(request), lambda step: b.session.explain(chosen, ask, step)):
-            if not isinstance(far, Far):
-                yield ["", *first, *finished(far[0], ask, chosen, *given)]
-                return
-            if far.done > FEW and perf_counter() > told:
-                words = say("passes", lang).format(method=ask.method, n=far.done)
-                yield [how_far(Far(0, 0, words), lang, "shisen-stop-explain"), *rest]
-        yield [note(say("canceled", lang)), *rest]
+        part, session = self.b.part, self.session
+        offered = {"label": "method", "choices": session.offered}
+        self.method = part(gr.Dropdown, offered, value="grad_cam", elem_id="shisen-method")
+        self.about = gr.HTML(elem_id="shisen-about")
+        layers = [point.path for point in session.model.layers if point.spatial]
+        default = session.default.path if session.default else None
+        self.layer = part(gr.Dropdown, {"label": "layer"}, choices=layers, value=default)
+        self.why = gr.HTML(elem_id="shisen-why")
+        with gr.Row():
+            self.positive, self.negative = (
+                part(
+                    gr.Dropdown,
+                    {"label": says, "choices": self._classes(first)},
+                    value=NO_CLASS,
+                    min_width=140,
+                    elem_id=name,
+                )
+                for says, first, name in (
+                    ("class_a", "top_class", "shisen-class"),
+                    ("class_b", "nothing", "shisen-other"),
+                )
+            )
+        self.negated = part(gr.Checkbox, {"label": "against"}, value=False)
+        scores = {"label": "score", "choices": lambda lang: choices(SCORES, lang)}
+        self.score = part(gr.Radio, scores, value="logit")
 
-    def finished(found: Seen, ask: Ask, chosen: Chosen, *given: Any) -> list[Any]:
-        *_, style, colormap, alpha, lang = given
-        seen = found.whole
-        spec = method_of(ask.method)
-        return [
-            both(found, Drawing(style, colormap, float(alpha)), lang),
-            *written(chosen, *given),
-            note(said(seen, lang)) + note(b.session.warning(seen, lang), "warn"),
-            note(about(ask.method, lang), "quiet") + note(caution(ask.method, lang), "warn"),
-            note(b.session.where(lang) if spec.layered else say("no_layer", lang), "quiet"),
-            gr.update(interactive=spec.layered),
-            [p.index for p in seen.predictions],
-            *(_answer(seen, i, ask) for i in range(TOP)),
-        ]
+    def _classes(self, first: str) -> Callable[[str], list[tuple[str, int]]]:
+        every = [(label(k, self.session.model.labels), k) for k in range(self.session.classes)]
+        return lambda lang: [(say(first, lang), NO_CLASS), *every]
 
-    def of_rank(place: int) -> Any:
-        def ranked_explained(
-            request: Any, best: list[int], chosen: Chosen, method: str, layer: Any, *given: Any
-        ) -> Iterator[list[Any]]:
-            if place >= len(best):
+    # events
+
+    def _connect(self) -> None:
+        import gradio as gr
+
+        b, inputs = self.b, self.inputs
+        event = self._event(self.explain)
+        whole = [self.status, *self.outputs]
+        drawing = [self.style, self.colormap, self.alpha]
+        for part in (self.method, self.layer, self.positive, self.negative, self.negated, self.score):
+            part.input(inputs=inputs, outputs=whole, trigger_mode="always_last", **event)
+        for part in drawing:
+            part.input(None, drawing, None, js=DRAW, api_visibility="private")
+            part.input(
+                safely(self.reproduce),
+                inputs,
+                [self.shell, self.lines],
+                trigger_mode="always_last",
+                js=LATER,
+                **QUICK,
+            )
+        self.redraw.click(inputs=inputs, outputs=whole, trigger_mode="always_last", **event)
+        for i, button in enumerate(self.answers):
+            button.click(inputs=[self.ranked, *inputs], outputs=self.of_class, **self._event(self.explain_rank(i)))
+        self.back.click(inputs=inputs, outputs=self.of_image, **self._event(self.step(-1)))
+        self.on.click(inputs=inputs, outputs=self.of_image, **self._event(self.step(1)))
+        self.store.input(inputs=[self.store, *inputs], outputs=self.of_image, **self._event(self.pick))
+        self.thumbs.select(inputs=inputs, outputs=self.of_image, **self._event(self.select, event=gr.SelectData))
+        self.upload.upload(inputs=[self.upload, *inputs], outputs=self.of_image, **self._event(self.take_upload))
+        self.stop.click(safely(self.work.cancel, request=gr.Request), None, None, **QUICK)
+        for button, file, kind in ((self.png, self.files[0], "png"), (self.record, self.files[1], "json")):
+            press = f"() => document.querySelector('#shisen-file-{kind}').closest('a, button').click()"
+            saved = button.click(safely(self.download(kind)), inputs, file, **QUICK)
+            saved.success(None, None, None, js=press, api_visibility="private")
+        b.lang.input(inputs=inputs, outputs=whole, **event)
+        b.explaining = Explaining(self.method, self.layer, inputs, whole, event)
+
+    def _event(self, function: Callable[..., Iterator[list[Any]]], **kinds: type) -> dict[str, Any]:
+        """Return function and settings of an event that uses the network."""
+        import gradio as gr
+
+        return {"fn": safely_each(function, request=gr.Request, **kinds), "show_progress_on": self.view, **NETWORK}
+
+    @property
+    def opening(self) -> tuple[Callable[..., Any], list[Any], list[Any]]:
+        """The event that shows the first image, to be run when the page is opened: function, inputs, outputs."""
+        import gradio as gr
+
+        return safely_each(self.open, request=gr.Request), self.inputs, self.of_image
+
+    # what happens
+
+    def explain(self, request: Any, *given: Any) -> Iterator[list[Any]]:
+        """Explain what is chosen."""
+        return self._explained(request, PageRequest.of(given))
+
+    def explain_rank(self, rank: int) -> Callable[..., Iterator[list[Any]]]:
+        """Return what explains the class at a rank of the predictions, 0 the most probable."""
+
+        def explain(request: Any, ranked: list[int], *given: Any) -> Iterator[list[Any]]:
+            if rank >= len(ranked):
                 raise Said(say("no_upload", str(given[-1])))
-            _, _, _, score, *rest = given
-            k = best[place]
-            return explained(request, chosen, method, layer, k, NONE, False, score, *rest, first=(k, NONE, False))
+            page = PageRequest.of(given).about(positive=ranked[rank])
+            return self._explained(request, page, first=(ranked[rank], NO_CLASS, False))
 
-        return ranked_explained
+        return explain
 
-    def thumbnails(name: str) -> list[tuple[Any, str]]:
-        return [(b.session.thumbnail(n), n) for n in b.session.store.around(name, THUMBS)]
+    def open(self, request: Any, chosen: ImageChoice | None, *given: Any) -> Iterator[list[Any]]:
+        """Show the first image, or the one that the visitor had."""
+        return self._show(request, chosen or ImageChoice(self.session.store.names[0]), given)
 
-    def showing(request: Any, chosen: Chosen, method: str, layer: Any, *given: Any) -> Iterator[list[Any]]:
-        """A new image begins with its own top class."""
-        score, *rest = given[3:]
-        strip = gr.skip() if chosen.path else thumbnails(chosen.name)
-        first = (chosen, chosen.name if not chosen.path else None, strip, NONE, NONE, False)
-        return explained(request, chosen, method, layer, NONE, NONE, False, score, *rest, first=first)
+    def step(self, by: int) -> Callable[..., Iterator[list[Any]]]:
+        """Return what goes on to another image of the folder."""
 
-    def opened(request: Any, chosen: Chosen | None, *given: Any) -> Iterator[list[Any]]:
-        return showing(request, chosen or Chosen(b.session.store.names[0]), *given)
-
-    def stepped(by: int) -> Any:
-        def step(request: Any, chosen: Chosen, *given: Any) -> Iterator[list[Any]]:
-            return showing(request, Chosen(b.session.store.step(chosen.name if not chosen.path else None, by)), *given)
+        def step(request: Any, chosen: ImageChoice, *given: Any) -> Iterator[list[Any]]:
+            name = self.session.store.step(chosen.name if not chosen.path else None, by)
+            return self._show(request, ImageChoice(name), given)
 
         return step
 
-    def picked(request: Any, name: str, *given: Any) -> Iterator[list[Any]]:
-        b.session.store.path(name)
-        return showing(request, Chosen(name), *given[1:])
+    def pick(self, request: Any, name: str, *given: Any) -> Iterator[list[Any]]:
+        """Show an image of the folder."""
+        self.session.store.path(name)
+        return self._show(request, ImageChoice(name), given[1:])
 
-    def selected(request: Any, event: Any, chosen: Chosen, *given: Any) -> Iterator[list[Any]]:
+    def select(self, request: Any, event: Any, *given: Any) -> Iterator[list[Any]]:
+        """Show the image of a thumbnail."""
         name = event.value["caption"] if isinstance(event.value, dict) else str(event.value)
-        return picked(request, name, chosen, *given)
+        return self.pick(request, name, *given)
 
-    def uploaded(request: Any, file: str | None, *given: Any) -> Iterator[list[Any]]:
+    def take_upload(self, request: Any, file: str | None, *given: Any) -> Iterator[list[Any]]:
+        """Show an upload."""
         if file is None:
             raise Said(say("no_upload", str(given[-1])))
         open_upload(file, Path(file).name)
-        return showing(request, Chosen(Path(file).name, file), *given[1:])
+        return self._show(request, ImageChoice(Path(file).name, file), given[1:])
 
-    def taken(kind: str) -> Any:
-        def take(chosen: Chosen, *given: Any) -> str:
-            *asking, style, colormap, alpha, _ = given
-            ask = asked(*asking)
-            seen = b.session.explain(chosen, ask).whole
-            file = b.exports.folder() / file_name(chosen.name, ask.method)
-            seen.save(file, style=style, colormap=colormap, alpha=float(alpha))
-            return str(file.with_suffix(f".{kind}"))
+    def download(self, kind: str) -> Callable[..., str]:
+        """Return what writes a map with its record, and returns the path of the one with this suffix."""
 
-        return safely(take)
+        def save(*given: Any) -> str:
+            page = PageRequest.of(given)
+            seen = self.session.explain(page.image, page.explain).whole
+            file = self.b.exports.folder() / file_name(page.image.name, page.explain.method)
+            return str(seen.save(file, **vars(page.drawing)).with_suffix(f".{kind}"))
 
-    def stopped(request: Any) -> None:
-        b.jobs.cancel(_who(request))
+        return save
 
-    def asks(function: Callable[..., Iterator[list[Any]]], **kinds: type) -> dict[str, Any]:
-        """What an event has that asks the network."""
-        return {"fn": handed_each(function, request=gr.Request, **kinds), "show_progress_on": view, **NETWORK}
+    def reproduce(self, *given: Any) -> list[str]:
+        """Return the command and the Python lines for what is shown."""
+        return self._reproduced(PageRequest.of(given))
 
-    all_of_it = [status, *outputs]
-    again = [status, a, other, against, *outputs]
-    new = [status, b.chosen, store, thumbs, a, other, against, *outputs]
-    for part in (method, layer, a, other, against, score):
-        part.input(inputs=inputs, outputs=all_of_it, trigger_mode="always_last", **asks(explained))
-    for part in drawing:
-        part.input(None, drawing, None, js=DRAW, api_visibility="private")
-        part.input(safely(written), inputs, [line, lines], trigger_mode="always_last", js=LATER, **QUICK)
-    redraw.click(inputs=inputs, outputs=all_of_it, trigger_mode="always_last", **asks(explained))
-    for i, button in enumerate(answers):
-        button.click(inputs=[ranked, *inputs], outputs=again, **asks(of_rank(i)))
-    back.click(inputs=inputs, outputs=new, **asks(stepped(-1)))
-    on.click(inputs=inputs, outputs=new, **asks(stepped(1)))
-    store.input(inputs=[store, *inputs], outputs=new, **asks(picked))
-    thumbs.select(inputs=inputs, outputs=new, **asks(selected, event=gr.SelectData))
-    upload.upload(inputs=[upload, *inputs], outputs=new, **asks(uploaded))
-    stop.click(handed(stopped, request=gr.Request), None, None, **QUICK)
-    for button, file, kind in ((png, files[0], "png"), (record, files[1], "json")):
-        press = f"() => document.querySelector('#shisen-file-{kind}').closest('a, button').click()"
-        button.click(taken(kind), inputs, file, **QUICK).success(None, None, None, js=press, api_visibility="private")
-    b.lang.input(inputs=inputs, outputs=all_of_it, **asks(explained))
-    b.explaining = Explaining(method, layer, inputs, all_of_it, asks(explained))
-    return handed_each(opened, request=gr.Request), inputs, new
+    def _reproduced(self, page: PageRequest) -> list[str]:
+        at = (self.session.model, self.session.load, page.explain, page.drawing, page.image.name)
+        return [command(*at), python(*at)]
+
+    def _show(self, request: Any, chosen: ImageChoice, given: Sequence[Any]) -> Iterator[list[Any]]:
+        """Show another image; it begins with its own top class."""
+        import gradio as gr
+
+        around = [] if chosen.path else self.session.store.around(chosen.name, THUMBS)
+        strip = [(self.session.thumbnail(name), name) for name in around]
+        where = (None, gr.skip()) if chosen.path else (chosen.name, strip)
+        page = PageRequest.of([chosen, *given]).about()
+        return self._explained(request, page, first=(chosen, *where, NO_CLASS, NO_CLASS, False))
+
+    def _explained(self, request: Any, page: PageRequest, first: Sequence[Any] = ()) -> Iterator[list[Any]]:
+        """Yield how far a slow method is, then every output; `first` are outputs that come before those."""
+
+        def work(step: Progress) -> Explained:
+            return self.session.explain(
+                page.image, page.explain, lambda done, total, _: step(done, total, page.explain.method)
+            )
+
+        return self.work.run(
+            request,
+            work,
+            lambda found: ["", *first, *self._finished(page, found)],
+            page.lang,
+            1 + len(first) + len(self.outputs),
+        )
+
+    def _line(self, elapsed: float, progress: Update, lang: str) -> str:
+        if progress.done <= FEW or elapsed < PATIENCE:
+            return ""
+        words = say("passes", lang).format(method=progress.words, n=progress.done)
+        return progress_line(Update(0, 0, words), lang, "shisen-stop-explain")
+
+    def _finished(self, page: PageRequest, found: Explained) -> list[Any]:
+        import gradio as gr
+
+        seen, lang, method = found.whole, page.lang, page.explain.method
+        layered = method_of(method).layered
+        return [
+            both(found, page.drawing, lang),
+            *self._reproduced(page),
+            note(summary(seen, lang)) + note(self.session.warning(seen, lang), "warn"),
+            note(about(method, lang), "quiet") + note(caution(method, lang), "warn"),
+            note(self.session.where(lang) if layered else say("no_layer", lang), "quiet"),
+            gr.update(interactive=layered),
+            [p.index for p in seen.predictions],
+            *(_answer(seen, i, page.explain) for i in range(TOP)),
+        ]
 
 
-def _who(request: Any) -> str:
-    return f"explain {request.session_hash}"
-
-
-def said(seen: Explanation, lang: str) -> str:
-    """Say in one line what was explained, what the network answers, and how long it took."""
+def summary(seen: Explanation, lang: str) -> str:
+    """Say in one line what was explained, what the network predicts, and how long it took."""
     best = seen.predictions[0] if seen.predictions else None
     chance = say("chance", lang).format(label=best.label, p=best.probability) if best else ""
     return say("summary", lang).format(
@@ -283,11 +340,11 @@ def said(seen: Explanation, lang: str) -> str:
     )
 
 
-def _answer(seen: Explanation, place: int, ask: Ask) -> Any:
+def _answer(seen: Explanation, rank: int, request: ExplainRequest) -> Any:
     import gradio as gr
 
-    if place >= len(seen.predictions):
+    if rank >= len(seen.predictions):
         return gr.update(visible=False)
-    p = seen.predictions[place]
-    on = seen.target.indices[:1] == (p.index,) and not ask.against
+    p = seen.predictions[rank]
+    on = seen.target.indices[:1] == (p.index,) and not request.negated
     return gr.update(value=f"{p.label}  {p.strength}", visible=True, variant="primary" if on else "secondary")

@@ -31,7 +31,10 @@ class ImageStore:
         self.folder = Path(folder).expanduser()
         self.root = self.folder.resolve()
         if not self.root.is_dir():
-            raise ImageError(explain_error("--folder must be a folder.", repr(str(folder)), "Check the path."))
+            there = "is a file" if self.root.exists() else "does not exist"
+            raise ImageError(
+                explain_error("--folder must be a folder.", repr(str(folder)), f"{str(self.root)!r} {there}.")
+            )
         paths = (Path(p) for p in find_images(str(self.folder)))
         self.names = [p.relative_to(self.folder).as_posix() for p in paths if self._within(p)]
         if not self.names:
@@ -50,7 +53,7 @@ class ImageStore:
             ImageError: if the name is none of the folder's, whatever else it may lead to.
         """
         path = self.folder / name if isinstance(name, str) and name in self._known else None
-        if path is None or not self._within(path):  # looked at again: a link may have been put in its place
+        if path is None or not self._within(path):  # looked at again: a link may have replaced it
             text = explain_error(
                 "An image must be one of the folder that the page was started with.",
                 repr(str(name)[:80]),
@@ -61,13 +64,13 @@ class ImageStore:
 
     def step(self, name: Any, by: int) -> str:
         """Return the name of the next or the previous image, in a circle."""
-        place = self.names.index(name) if name in self._known else -1 if by > 0 else 0
-        return self.names[(place + by) % len(self.names)]
+        index = self.names.index(name) if name in self._known else -1 if by > 0 else 0
+        return self.names[(index + by) % len(self.names)]
 
     def around(self, name: Any, count: int) -> list[str]:
         """Return up to `count` names that stand around this one, for showing."""
-        place = self.names.index(name) if name in self._known else 0
-        start = max(0, min(place - count // 2, len(self.names) - count))
+        index = self.names.index(name) if name in self._known else 0
+        start = max(0, min(index - count // 2, len(self.names) - count))
         return self.names[start : start + count]
 
 

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
+from .._core.progress import Progress
 from ..errors import InputError
 from ..inspect.attention_maps import attention
 from ..inspect.attention_page import page as sliders
 from ..inspect.feature_visualization import filters
 from ..inspect.recipes import RECIPES
-from .context import NETWORK, QUICK, Build, handed, handed_each, how_far, safely
-from .jobs import Far
-from .session import Chosen
-from .view import framed, note
+from .context import NETWORK, Build, safely
+from .long_work import LongWork, Work
+from .request import ImageChoice
+from .view import framed
 from .words import Said, choices, say
 
 ORDERS = ("strength", "index")
 SCALES = ("channel", "layer")
 MOST = 64  # filters made at a time
-CARRIED = 10_000_000  # bytes of attention sent to the browser; beyond, nothing can be asked from a place
+CARRIED = 10_000_000  # bytes of attention sent to the browser; beyond, positions cannot be clicked
 
 
 def build(b: Build) -> None:
@@ -36,7 +37,7 @@ def build(b: Build) -> None:
 
 
 def layers_of(b: Build) -> tuple[list[str], str | None]:
-    """Return the layers with a place, and the one to begin with."""
+    """Return the layers with spatial positions, and the one to begin with."""
     points = [point.path for point in b.session.model.layers if point.spatial]
     return points, b.session.default.path if b.session.default else next(iter(points), None)
 
@@ -96,7 +97,7 @@ def channels(b: Build) -> None:
             b.part(gr.Markdown, {"value": "ranked"})
             speaking = image(b, "ranked", "shisen-ranked")
 
-    def looked(chosen: Chosen, layer: str, order: str, scale: str, sheet: float, lang: str) -> list[Any]:
+    def looked(chosen: ImageChoice, layer: str, order: str, scale: str, sheet: float, lang: str) -> list[Any]:
         grids = b.session.inside(chosen, layer)
         page = min(max(1, int(sheet or 1)), grids.pages(layer))
         label = f"{say('page', lang)} (1–{grids.pages(layer)})"
@@ -111,63 +112,44 @@ def channels(b: Build) -> None:
 
 
 def patterns(b: Build) -> None:
-    """Add the images that channels of a layer like best."""
+    """Add the images that maximally activate channels of a layer."""
     import gradio as gr
 
     points, _ = layers_of(b)
-    first = middle_of(points)
+    long = LongWork(b, "filters")
     with gr.Column(elem_classes="shisen-card"):
         b.part(gr.Markdown, {"value": "filters_help"})
         with gr.Row():
-            layer = b.part(
-                gr.Dropdown,
-                {"label": "layer"},
-                choices=points,
-                value=first,
-                min_width=200,
-                elem_id="shisen-filters-layer",
-            )
-            which = b.part(
-                gr.Textbox, {"label": "which_channels", "info": "which_help"}, value="", elem_id="shisen-which"
-            )
+            settings = {"choices": points, "value": middle_of(points), "min_width": 200}
+            layer = b.part(gr.Dropdown, {"label": "layer"}, elem_id="shisen-filters-layer", **settings)
+            texts = {"label": "which_channels", "info": "which_help"}
+            which = b.part(gr.Textbox, texts, value="", elem_id="shisen-which")
             recipe = b.part(gr.Dropdown, {"label": "recipe"}, choices=list(RECIPES), value="modern", min_width=120)
         with gr.Row():
-            go = b.part(gr.Button, {"value": "go_filters"}, variant="primary", elem_id="shisen-go-filters")
-            stop = b.part(gr.Button, {"value": "cancel"}, elem_id="shisen-stop-filters")
+            long.buttons()
         status = gr.HTML(elem_id="shisen-filters-status")
     with gr.Column(elem_classes="shisen-card"):
         grid = image(b, "filters", "shisen-filters")
 
-    def made(request: Any, chosen: Chosen, layer: str, which: str, recipe: str, lang: str) -> Iterator[list[Any]]:
+    def plan(_: str, chosen: ImageChoice, layer: str, which: str, recipe: str, lang: str) -> Work:
         numbers = read_channels(which, lang) or b.session.inside(chosen, layer)[layer].order("strength")[:4].tolist()
 
-        def work(step: Any) -> Any:
+        def work(step: Progress) -> Any:
             model = b.session.model
+            made = partial(filters, model, layer, numbers, recipe=recipe, progress=step)
             try:
-                found = filters(model, layer, numbers, recipe=recipe, progress=step)
-            except InputError:  # a network that takes its own size alone
+                found = made()
+            except InputError:  # a network of fixed input size
                 if model.preprocess is None:
                     raise
                 side = model.preprocess.size
-                size = side if isinstance(side, int) else max(side)
-                found = filters(model, layer, numbers, recipe=recipe, size=size, progress=step)
+                found = made(size=side if isinstance(side, int) else max(side))
             return found.grid(per_row=min(8, len(numbers)))
 
-        yield [note(say("starting", lang)), gr.skip()]
-        for far in b.jobs.run(f"filters {request.session_hash}", work, say("busy", lang)):
-            if isinstance(far, Far):
-                yield [how_far(far, lang), gr.skip()]
-                continue
-            yield ["", far[0]]
-            return
-        yield [note(say("canceled", lang)), gr.skip()]
-
-    def canceled(request: Any) -> None:
-        b.jobs.cancel(f"filters {request.session_hash}")
+        return work
 
     inputs = [b.chosen, layer, which, recipe, b.lang]
-    go.click(handed_each(made, request=gr.Request), inputs, [status, grid], show_progress_on=grid, **NETWORK)
-    stop.click(handed(canceled, request=gr.Request), None, None, **QUICK)
+    long.offer(inputs, [status, grid], plan, lambda made, *_: ["", made], show_progress_on=grid)
 
 
 def heads(b: Build) -> None:
@@ -185,7 +167,7 @@ def heads(b: Build) -> None:
         b.part(gr.Markdown, {"value": "attention"})
         sheet = image(b, "attention", "shisen-attention")
 
-    def looked(chosen: Chosen, lang: str) -> list[Any]:
+    def looked(chosen: ImageChoice, lang: str) -> list[Any]:
         found = attention(b.session.model, b.session.image(chosen))
         return [framed(sliders(found, lang, CARRIED), say("one_head", lang)), found.sheet()]
 

@@ -15,8 +15,7 @@ from ..naming import top
 from ..registry import get as method_of
 from ..viz.files import plain
 from .context import Build, safely
-from .request import SCORES, STYLES, Ask, Drawing, file_name
-from .session import Chosen
+from .request import SCORES, STYLES, Drawing, ExplainRequest, ImageChoice, file_name
 from .words import LANGUAGES
 
 
@@ -53,13 +52,13 @@ def build(b: Build) -> None:
         chosen = _chosen(b, upload, image)
         for word, known in ((score, SCORES), (style, STYLES)):
             if word not in known:
-                raise InputError(explain_error(f"One of {', '.join(known)} is needed.", repr(word), "Check it."))
+                raise unknown("option", word, known)
         if not 0.0 <= float(alpha) <= 1.0:
             raise InputError(explain_error("alpha must lie between 0 and 1.", alpha, "Try 0.4."))
         spec = method_of(method)
-        ask = Ask(spec.name, *_target(b, target), layer=layer or None, score=score)
+        request = ExplainRequest(spec.name, *_target(b, target), layer=layer or None, score=score)
         drawing = Drawing(style, colormap, float(alpha))
-        seen = b.session.explain(chosen, ask).whole
+        seen = b.session.explain(chosen, request).whole
         written = seen.save(b.exports.folder() / file_name(chosen.name, spec.name), **vars(drawing))
         return [str(written), plain(seen.manifest(vars(drawing)))]
 
@@ -148,8 +147,8 @@ def others(b: Build, file: Any, image: Any) -> None:
         )
 
 
-def _chosen(b: Build, upload: str | None, image: str) -> Chosen:
-    return Chosen(Path(upload).name, upload) if upload else Chosen(_named(b, image))
+def _chosen(b: Build, upload: str | None, image: str) -> ImageChoice:
+    return ImageChoice(Path(upload).name, upload) if upload else ImageChoice(_named(b, image))
 
 
 def _all(b: Build) -> list[str]:

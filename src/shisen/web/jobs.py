@@ -23,12 +23,12 @@ EVERY = 0.2
 """Seconds between two times that a visitor is told how far work is."""
 
 
-class Stopped(Exception):  # not a ShisenError: nothing on the way may take it for a failure of its own
+class Canceled(Exception):  # not a ShisenError: nothing on the way may take it for a failure of its own
     """Raised inside of work that a person has canceled."""
 
 
 @dataclass(frozen=True)
-class Far:
+class Update:
     """How far work is."""
 
     done: int
@@ -48,12 +48,12 @@ class Jobs:
     def __len__(self) -> int:
         return len(self._stops)
 
-    def run(self, who: str, work: Callable[[Progress], Any], busy: str = "") -> Iterator[Far | tuple[Any]]:
+    def run(self, who: str, work: Callable[[Progress], Any], busy: str = "") -> Iterator[Update | tuple[Any]]:
         """Yield how far the work is, at last a tuple with its result; nothing more if it was canceled.
 
         Args:
             who: the visitor.
-            work: called with a function to report steps to, which raises `Stopped` once it is canceled.
+            work: called with a function to report steps to, which raises `Canceled` once it is canceled.
             busy: what to say if the visitor's last work still runs; empty to cancel that one instead.
         """
         stop = threading.Event()
@@ -63,24 +63,24 @@ class Jobs:
                     raise Said(busy)
                 self._stops[who].set()
             self._stops[who] = stop
-        said: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        events: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
-        last: tuple[Far | None, float] = (None, -EVERY)
+        last: tuple[Update | None, float] = (None, -EVERY)
 
         def step(done: int, total: int, words: str) -> None:
             nonlocal last
             if stop.is_set():
-                raise Stopped
-            far, now = Far(done, total, words), monotonic()
-            if far != last[0] and now - last[1] >= EVERY:  # a quick network takes hundreds of steps a second
-                last = (far, now)
-                said.put(far)
+                raise Canceled
+            progress, now = Update(done, total, words), monotonic()
+            if progress != last[0] and now - last[1] >= EVERY:  # a quick network takes hundreds of steps a second
+                last = (progress, now)
+                events.put(progress)
 
         def whole() -> None:
             try:
-                said.put((work(step),))
+                events.put((work(step),))
             except BaseException as problem:  # handed over to the visitor's own thread
-                said.put(problem)
+                events.put(problem)
             finally:
                 with self._lock:
                     if self._stops.get(who) is stop:
@@ -91,8 +91,8 @@ class Jobs:
         thread.start()
         try:
             while True:
-                item = said.get()
-                if isinstance(item, Stopped):
+                item = events.get()
+                if isinstance(item, Canceled):
                     return
                 if isinstance(item, BaseException):
                     raise item

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import audit_tab, compare_tab, explain_tab, inside_tab, interface, trust_tab
+from . import audit_tab, inside_tab, interface, trust_tab
+from .compare_tab import CompareTab
 from .context import QUICK, Build
+from .explain_tab import ExplainTab
 from .jobs import Exports
 from .session import Session
 from .words import LANGUAGES, Spoken, say
 
 
 def page(session: Session, exports: Exports, lang: str = "en") -> Any:
-    """Build the page for a desk.
+    """Build the page for a session.
 
     Args:
-        desk: what the page asks.
+        session: the model, the images and recent results.
         exports: where files to take away are written.
         lang: "en" or "ja", to begin with.
 
@@ -39,9 +41,9 @@ def page(session: Session, exports: Exports, lang: str = "en") -> Any:
         b.chosen = gr.State(None)
         with gr.Tabs() as b.tabs:
             with b.part(gr.Tab, {"label": "tab_explain"}, id="explain"):
-                opening, inputs, outputs = explain_tab.build(b)
+                opening, inputs, outputs = ExplainTab(b).opening
             with b.part(gr.Tab, {"label": "tab_compare"}, id="compare"):
-                compare_tab.build(b)
+                CompareTab(b)
             with b.part(gr.Tab, {"label": "tab_inside"}, id="inside"):
                 inside_tab.build(b)
             with b.part(gr.Tab, {"label": "tab_trust"}, id="trust"):

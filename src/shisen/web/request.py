@@ -1,10 +1,10 @@
-"""What a person asks for on the page, and the command and the Python lines that ask for the same."""
+"""What a visitor requests on the page, and the command and the Python lines that ask for the same."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from ..registry import get
 
 SCORES = ("logit", "probability", "log_probability")
 STYLES = ("blend", "mask", "heatmap", "contour")
+NO_CLASS = -1
+"""Stands for no class in the page's lists of classes."""
 COLORMAPS = ("jet", "viridis", "inferno", "magma", "turbo", "gray", "coolwarm", "RdBu_r", "seismic")
 
 
@@ -30,37 +32,50 @@ class Drawing:
 
 
 @dataclass(frozen=True)
-class Ask:
-    """One question to the network.
+class ImageChoice:
+    """The image that a visitor looks at.
+
+    Attributes:
+        name: its name in the folder, or of the upload.
+        path: of an upload on the server; "" for an image of the folder.
+    """
+
+    name: str
+    path: str = ""
+
+
+@dataclass(frozen=True)
+class ExplainRequest:
+    """What is to be explained, and how.
 
     Attributes:
         method: registered name.
-        a: class spoken for; None for the top class.
-        b: class spoken against, or None.
-        against: ask what speaks against `a` instead.
-        layer: the point for methods that have one, None for the default.
+        positive: the class explained; None for the top class.
+        negative: the class it is contrasted with, or None.
+        negated: explain the evidence against the class instead.
+        layer: the layer for methods that have one, None for the default.
         score: one of `SCORES`.
     """
 
     method: str = "grad_cam"
-    a: int | None = None
-    b: int | None = None
-    against: bool = False
+    positive: int | None = None
+    negative: int | None = None
+    negated: bool = False
     layer: str | None = None
     score: str = "logit"
 
     @property
     def target(self) -> Any:
         """What `shisen.explain` takes as its target."""
-        if self.a is None:
+        if self.positive is None:
             return None
-        if self.b is not None and self.b != self.a:
-            return contrast(self.a, self.b)
-        return negative(self.a) if self.against else self.a
+        if self.negative is not None and self.negative != self.positive:
+            return contrast(self.positive, self.negative)
+        return negative(self.positive) if self.negated else self.positive
 
     @property
     def quick(self) -> bool:
-        """Whether the answer takes a pass or two through the network, whatever is asked about."""
+        """Whether a pass or two through the network suffice, for any class."""
         return get(self.method).passes.isdigit()
 
     @property
@@ -71,8 +86,38 @@ class Ask:
 
 
 @dataclass(frozen=True)
-class Start:
-    """How the model was asked for when the page was started.
+class PageRequest:
+    """What a visitor has chosen on the page.
+
+    Attributes:
+        image: the image.
+        explain: what is to be explained.
+        drawing: how the map is drawn.
+        lang: code of the page's language.
+    """
+
+    image: ImageChoice
+    explain: ExplainRequest
+    drawing: Drawing
+    lang: str
+
+    @classmethod
+    def of(cls, values: Sequence[Any]) -> PageRequest:
+        """Read the values of the page's components, in the order of the fields; −1 stands for no class."""
+        image, method, layer, positive, negative, negated, score, style, colormap, alpha, lang = values
+        a, b = (None if k in (None, NO_CLASS) else int(k) for k in (positive, negative))
+        explain = ExplainRequest(get(method).name, a, b, bool(negated), layer or None, score)
+        return cls(image, explain, Drawing(style, colormap, float(alpha)), str(lang))
+
+    def about(self, image: ImageChoice | None = None, positive: int | None = None) -> PageRequest:
+        """Return the same for another class, the top class if None, and for another image if there is one."""
+        explain = replace(self.explain, positive=positive, negative=None, negated=False)
+        return replace(self, image=image or self.image, explain=explain)
+
+
+@dataclass(frozen=True)
+class LoadRequest:
+    """How the model was loaded when the page was started.
 
     Attributes:
         model: name or file.
@@ -94,57 +139,57 @@ def class_word(model: Model, index: int) -> str | int:
     return word if clear and not odd else index
 
 
-def command(model: Model, start: Start, ask: Ask, drawing: Drawing, image: str) -> str:
+def command(model: Model, load: LoadRequest, request: ExplainRequest, drawing: Drawing, image: str) -> str:
     """Return the line to type for the same image."""
-    words = ["shisen", "explain", image, "--model", start.model]
-    for name, value in start.options.items():
+    words = ["shisen", "explain", image, "--model", load.model]
+    for name, value in load.options.items():
         option = "--" + name.removesuffix("_").removeprefix("input_").replace("_", "-")
         words += [option] if value is True else [option, str(value)]
-    words += ["--method", ask.method]
-    if ask.a is not None:
-        a = str(class_word(model, ask.a))
-        if ask.b is not None and ask.b != ask.a:
-            a = f"{a} / {class_word(model, ask.b)}"
-        elif ask.against:
+    words += ["--method", request.method]
+    if request.positive is not None:
+        a = str(class_word(model, request.positive))
+        if request.negative is not None and request.negative != request.positive:
+            a = f"{a} / {class_word(model, request.negative)}"
+        elif request.negated:
             a = f"not {a}"
         words += ["--target", a]
-    if ask.arguments["layer"] not in (None, model.default_layer):
-        words += ["--layer", str(ask.layer)]
-    if ask.score != "logit":
-        words += ["--score", ask.score]
+    if request.arguments["layer"] not in (None, model.default_layer):
+        words += ["--layer", str(request.layer)]
+    if request.score != "logit":
+        words += ["--score", request.score]
     standard = Drawing()
     for name in ("style", "colormap", "alpha"):
         if getattr(drawing, name) != getattr(standard, name):
             words += [f"--{name}", str(getattr(drawing, name))]
-    words += ["--out", file_name(image, ask.method)]
+    words += ["--out", file_name(image, request.method)]
     return shlex.join(words)
 
 
-def python(model: Model, start: Start, ask: Ask, drawing: Drawing, image: str) -> str:
+def python(model: Model, load: LoadRequest, request: ExplainRequest, drawing: Drawing, image: str) -> str:
     """Return the Python lines for the same image."""
-    given = "".join(f", {k}={v!r}" for k, v in start.options.items() if k not in (*OPTIONS, "batch_size", "no_top"))
-    fields = fields_of_options({k: v for k, v in start.options.items() if k in OPTIONS})
+    given = "".join(f", {k}={v!r}" for k, v in load.options.items() if k not in (*OPTIONS, "batch_size", "no_top"))
+    fields = fields_of_options({k: v for k, v in load.options.items() if k in OPTIONS})
     if fields:
         given += f", preprocess={fields!r}"
-    if start.options.get("no_top"):
+    if load.options.get("no_top"):
         given += ", top=False"
     more = ""
-    if ask.a is not None:
-        a = repr(class_word(model, ask.a))
-        if ask.b is not None and ask.b != ask.a:
-            a = f"shisen.contrast({a}, {class_word(model, ask.b)!r})"
-        elif ask.against:
+    if request.positive is not None:
+        a = repr(class_word(model, request.positive))
+        if request.negative is not None and request.negative != request.positive:
+            a = f"shisen.contrast({a}, {class_word(model, request.negative)!r})"
+        elif request.negated:
             a = f"shisen.negative({a})"
         more = f", target={a}{more}"
-    if ask.arguments["layer"] not in (None, model.default_layer):
-        more += f", layer={ask.layer!r}"
-    if ask.score != "logit":
-        more += f", score={ask.score!r}"
+    if request.arguments["layer"] not in (None, model.default_layer):
+        more += f", layer={request.layer!r}"
+    if request.score != "logit":
+        more += f", score={request.score!r}"
     drawn = f"style={drawing.style!r}, colormap={drawing.colormap!r}, alpha={drawing.alpha!r}"
     return (
-        f"import shisen\n\nmodel = shisen.load({start.model!r}{given})\n"
-        f"seen = shisen.explain(model, {image!r}, {ask.method!r}{more})\n"
-        f"seen.save({file_name(image, ask.method)!r}, {drawn})\n"
+        f"import shisen\n\nmodel = shisen.load({load.model!r}{given})\n"
+        f"seen = shisen.explain(model, {image!r}, {request.method!r}{more})\n"
+        f"seen.save({file_name(image, request.method)!r}, {drawn})\n"
     )
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from ..errors import ShisenError
 from ..viz.overlay import displayable
 from .request import Drawing
-from .session import Seen, Session
+from .session import Explained, Session
 
 PLACE = "/shisen/"
 KEPT = b"private, max-age=3600, immutable"
@@ -21,35 +21,35 @@ KEPT = b"private, max-age=3600, immutable"
 Scope = MutableMapping[str, Any]
 
 
-def image_address(seen: Seen) -> str:
+def image_address(seen: Explained) -> str:
     """Return where the browser finds the image without a map."""
     return f"{PLACE[1:]}{quote(seen.token)}/image"
 
 
-def drawing_address(seen: Seen, drawing: Drawing) -> str:
+def drawing_address(seen: Explained, drawing: Drawing) -> str:
     """Return where the browser finds the image with its map, drawn in this way."""
     return f"{PLACE[1:]}{quote(seen.token)}/map?{urlencode(vars(drawing))}"
 
 
-def rank_address(seen: Seen) -> str:
+def rank_address(seen: Explained) -> str:
     """Return where the browser finds the map of another likely class, drawn; empty where that takes long."""
-    return f"{PLACE[1:]}{quote(seen.token)}/rank" if seen.ask.quick else ""
+    return f"{PLACE[1:]}{quote(seen.token)}/rank" if seen.request.quick else ""
 
 
-def values_address(seen: Seen) -> str:
+def values_address(seen: Explained) -> str:
     """Return where the browser finds the values of the map."""
     return f"{PLACE[1:]}{quote(seen.token)}/values"
 
 
 class Drawings:
-    """Answer requests for what was explained, under a name that only its visitor was told.
+    """Answer requests for what was explained, under a token that only its visitor knows.
 
-    The name is 128 random bits, so a visitor can neither guess another's nor name a file. What made room for newer
-    answers is gone (404), and the page then asks for it anew.
+    The token is 128 random bits, so a visitor can neither guess another's nor name a file. What made room for newer
+    answers is gone (404), and the page then requests it again.
 
     Args:
         app: the page.
-        desk: what it has answered.
+        session: its results.
     """
 
     def __init__(self, app: Callable[..., Awaitable[None]], session: Session) -> None:
@@ -72,8 +72,9 @@ class Drawings:
     def answer(self, path: str, query: dict[str, str]) -> tuple[int, str, bytes]:
         """Return status, media type and body."""
         token, _, what = path.removeprefix(PLACE).partition("/")
-        seen = self.session.told(token)
-        if seen is None or what not in ("image", "map", "rank", "values") or (what == "rank" and not seen.ask.quick):
+        seen = self.session.find(token)
+        known = {"image", "map", "values"} | ({"rank"} if seen and seen.request.quick else set())
+        if seen is None or what not in known:
             return 404, "text/plain", b"Not here (any more).\n"
         if what == "values":
             return 200, "application/json", seen.values.encode()
@@ -81,7 +82,7 @@ class Drawings:
             return 200, "image/jpeg", jpeg(displayable(seen.shown.image.pixels))
         try:
             if what == "rank":
-                seen = self.session.of_rank(seen, int(query["place"]))
+                seen = self.session.of_rank(seen, int(query["rank"]))
             drawing = Drawing(query["style"], query["colormap"], float(query["alpha"]))
             return 200, "image/jpeg", jpeg(seen.shown.overlay(drawing.style, drawing.colormap, drawing.alpha))
         except (ShisenError, LookupError, ValueError) as problem:

@@ -71,12 +71,12 @@ SCRIPT = """
     if (press) document.querySelector(`#${press.dataset.press}`).click();
   });
   // a quick method's map of another class comes the short way, before all the words around it do
-  const shorter = (place) => {
+  const shorter = (rank) => {
     const view = document.querySelector('#shisen-view .shisen-view');
     if (!view || !view.dataset.rank) return;
     const over = view.querySelector('.shisen-over');
     const how = new URLSearchParams(over.getAttribute('src').split('?')[1]);
-    how.set('place', place);
+    how.set('rank', rank);
     const next = over.cloneNode();
     next.alt = '…';
     next.src = `${view.dataset.rank}?${how}`;

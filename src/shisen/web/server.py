@@ -6,14 +6,17 @@ import os
 import tempfile
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, explain_error, require
 from ..models.model import Model
 from .image_store import MAX_BYTES
-from .request import Start
+from .request import LoadRequest
 from .security import LOOPBACK, Guard
 from .words import LANGUAGES
+
+if TYPE_CHECKING:
+    from .session import Session
 
 
 def serve(
@@ -60,28 +63,35 @@ def serve(
     except ImportError:
         raise require("gradio", "web", "The page") from None
     from ..models.loading import load
-    from . import script, theme
     from .image_store import ImageStore, write_samples
     from .jobs import Exports
     from .page import page
-    from .routes import Drawings
     from .session import Session
 
     store = ImageStore(folder if folder is not None else write_samples(Path(work.name) / "samples"))
     network = model if isinstance(model, Model) else load(model)
     given = model if isinstance(model, str) else getattr(model, "source", "") or getattr(model, "name", "model")
-    start = options if isinstance(options, Start) else Start(str(given))
+    request = options if isinstance(options, LoadRequest) else LoadRequest(str(given))
     other = versus if versus is None or isinstance(versus, Model) else load(versus)
-    session = Session(network, store, start, other)
+    session = Session(network, store, request, other)
     made = page(session, Exports(Path(work.name) / "exports"), lang)
-    made.shisen_work, made.shisen_desk = work, session  # the folder goes when the page does
+    made.shisen_work, made.shisen_session = work, session  # the folder goes when the page does
+    _launch(made, session, host, port, pair, block)
+    return made
+
+
+def _launch(made: Any, session: Session, host: str, port: int, auth: tuple[str, str] | None, block: bool) -> None:
+    """Serve the page without anything that reaches beyond this server."""
     from starlette.middleware import Middleware
+
+    from . import script, theme
+    from .routes import Drawings
 
     local = host in LOOPBACK
     made.launch(
         server_name=host,
         server_port=port or free_port(host),
-        auth=pair,
+        auth=auth,
         share=False,
         max_file_size=MAX_BYTES,
         show_error=False,
@@ -98,7 +108,6 @@ def serve(
         head=script.SCRIPT,
         app_kwargs={"middleware": [Middleware(Guard, local=local), Middleware(Drawings, session=session)]},
     )
-    return made
 
 
 def free_port(host: str) -> int:

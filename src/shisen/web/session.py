@@ -8,7 +8,7 @@ import secrets
 import threading
 import weakref
 from collections.abc import Hashable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from ..viz.scale import reduce_channels
 from .image_store import ImageStore, open_upload
 from .lru_cache import LRUCache
 from .method_choices import offered
-from .request import Ask, Start
+from .request import ExplainRequest, ImageChoice, LoadRequest
 from .words import say
 
 THUMB = 144  # pixels a side of a small image
@@ -40,24 +40,11 @@ FINEST = 240  # values a side that the browser is given
 BUDGET = 256_000_000  # bytes of results kept
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """The image that a visitor looks at.
+class Explained:
+    """An explanation, its request, and the same at the size of the page, so that drawing it again is quick."""
 
-    Attributes:
-        name: what it is called, inside of the folder or as it was uploaded.
-        path: of an upload on the server; "" for an image of the folder.
-    """
-
-    name: str
-    path: str = ""
-
-
-class Seen:
-    """An explanation, what it answers, and the same at the size of the page, so that drawing it again is quick."""
-
-    def __init__(self, whole: Explanation, chosen: Chosen, ask: Ask) -> None:
-        self.whole, self.chosen, self.ask = whole, chosen, ask
+    def __init__(self, whole: Explanation, chosen: ImageChoice, request: ExplainRequest) -> None:
+        self.whole, self.chosen, self.request = whole, chosen, request
         self.token = secrets.token_urlsafe(16)
 
     @cached_property
@@ -77,7 +64,7 @@ class Seen:
 
     @cached_property
     def values(self) -> str:
-        """What the browser needs to name the raw value at a place of the image, as JSON.
+        """What the browser needs to name the raw value at a position of the image, as JSON.
 
         A map finer than `FINEST` a side is thinned out: every k-th value is given.
         """
@@ -102,23 +89,23 @@ class Seen:
 
 
 class Session:
-    """One network for all visitors, and what it answered lately.
+    """One model for all visitors, and its recent results.
 
     Args:
         model: shared by all; its adapter runs one pass at a time, so that long work lets short questions through.
-        shelf: the images of the folder.
-        start: how the model was asked for.
+        store: the images of the folder.
+        load: how the model was loaded.
         versus: another network to compare with, or None.
     """
 
-    def __init__(self, model: Model, store: ImageStore, start: Start, versus: Model | None = None) -> None:
-        self.model, self.store, self.start, self.versus = model, store, start, versus
-        self.asked = 0
-        self._asking: weakref.WeakValueDictionary[Hashable, _Turn] = weakref.WeakValueDictionary()
+    def __init__(self, model: Model, store: ImageStore, load: LoadRequest, versus: Model | None = None) -> None:
+        self.model, self.store, self.load, self.versus = model, store, load, versus
+        self.computed = 0
+        self._turns: weakref.WeakValueDictionary[Hashable, _Turn] = weakref.WeakValueDictionary()
         self._counting = threading.Lock()
         self._images: LRUCache[InputImage] = LRUCache(BUDGET // 2, lambda p: int(p.pixels.nbytes))
-        self._told: weakref.WeakValueDictionary[str, Seen] = weakref.WeakValueDictionary()
-        self._seen: LRUCache[Seen] = LRUCache(BUDGET, lambda s: s.bytes)
+        self._by_token: weakref.WeakValueDictionary[str, Explained] = weakref.WeakValueDictionary()
+        self._seen: LRUCache[Explained] = LRUCache(BUDGET, lambda s: s.bytes)
         self._small: LRUCache[Image.Image] = LRUCache(BUDGET // 16, lambda i: 3 * i.width * i.height)
         self._grids: LRUCache[ActivationGrids] = LRUCache(BUDGET // 4, _bytes_of_grids)
 
@@ -130,7 +117,7 @@ class Session:
         shapes = [layer.shape for layer in self.model.layers if len(layer.shape) == 1]
         return int(shapes[-1][0]) if shapes else 0
 
-    def image(self, chosen: Chosen) -> InputImage:
+    def image(self, chosen: ImageChoice) -> InputImage:
         """Return the image, decoded once."""
         path = Path(chosen.path) if chosen.path else self.store.path(chosen.name)
         facts = path.stat() if path.is_file() else None
@@ -141,47 +128,46 @@ class Session:
             self._images.put(key, found)
         return found
 
-    def explain(self, chosen: Chosen, ask: Ask, step: Progress | None = None) -> Seen:
-        """Answer a question about an image; the network works only for questions not asked lately.
+    def explain(self, chosen: ImageChoice, request: ExplainRequest, step: Progress | None = None) -> Explained:
+        """Explain an image; what was computed lately is not computed again.
 
         Args:
             chosen: the image.
-            ask: the question.
+            request: what is to be explained.
             step: called after every pass with the number of images sent through the network; may raise to stop.
         """
         image = self.image(chosen)
-        key: Hashable = (image.sha256, image.source, ask)
+        key: Hashable = (image.sha256, image.source, request)
         found = self._seen.get(key)
         if found is None:
-            with self._turn(key):  # another visitor may ask the same meanwhile
+            with self._turn(key):  # another visitor may request the same meanwhile
                 found = self._seen.get(key)
                 if found is None:
-                    whole = api.explain(watched(self.model, step), image, **ask.arguments)
-                    found = Seen(whole, chosen, ask)
+                    whole = api.explain(watched(self.model, step), image, **request.arguments)
+                    found = Explained(whole, chosen, request)
                     self._seen.put(key, found)
                     with self._counting:
-                        self.asked += 1
-                        self._told[found.token] = found
+                        self.computed += 1
+                        self._by_token[found.token] = found
         return found
 
     def _turn(self, key: Hashable) -> Any:
         with self._counting:
-            turn = self._asking.get(key)
+            turn = self._turns.get(key)
             if turn is None:
-                turn = self._asking[key] = _Turn()
+                turn = self._turns[key] = _Turn()
         return turn.lock
 
-    def of_rank(self, seen: Seen, place: int) -> Seen:
-        """Answer the same question about the class that the network ranks at a place, 0 the likeliest."""
-        return self.explain(
-            seen.chosen, replace(seen.ask, a=seen.whole.predictions[place].index, b=None, against=False)
-        )
+    def of_rank(self, seen: Explained, rank: int) -> Explained:
+        """Explain the class at a rank of the predictions in the same way; 0 is the most probable."""
+        k = seen.whole.predictions[rank].index
+        return self.explain(seen.chosen, replace(seen.request, positive=k, negative=None, negated=False))
 
-    def told(self, token: str) -> Seen | None:
-        """Return what was told to a visitor under this name, as long as it is kept."""
-        return self._told.get(token)
+    def find(self, token: str) -> Explained | None:
+        """Return the explanation that a visitor knows by this token, as long as it is kept."""
+        return self._by_token.get(token)
 
-    def inside(self, chosen: Chosen, layer: str) -> ActivationGrids:
+    def inside(self, chosen: ImageChoice, layer: str) -> ActivationGrids:
         """Return what the channels of a layer answer to an image."""
         image = self.image(chosen)
         key = (image.sha256, layer)
@@ -230,14 +216,14 @@ class Session:
 
 
 class _Turn:
-    """Held by the one who asks a question first, while others wait for the answer."""
+    """Held by the first visitor who makes a request, while others wait for its result."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
 
 
 def watched(model: Model, step: Progress | None) -> Model:
-    """Return the model with every pass told as `step(images sent through it, 0, "")`, which may raise to stop."""
+    """Return the model with every pass reported as `step(images sent through it, 0, "")`, which may raise to stop."""
     if step is None:
         return model
     sent = 0

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from html import escape
-from time import perf_counter
+from pathlib import Path
 from typing import Any
 
 from .._core.i18n import N_
+from .._core.progress import Progress
 from ..evaluation.metrics import METRICS
 from ..evaluation.recommend import Recommendation, recommend
 from ..evaluation.runner import evaluate
-from .context import NETWORK, QUICK, Build, handed, handed_each, how_far, safely, seconds
-from .jobs import Far
+from ..evaluation.scores import Scores
+from .context import QUICK, Build, safely, seconds
+from .long_work import LongWork, Work, stoppable
 from .method_choices import cautions
-from .session import watched
 from .view import framed, note
 from .words import Said, say
 
@@ -28,118 +28,98 @@ def build(b: Build) -> None:
     from ..evaluation import fill_registry
 
     fill_registry()
-    measured(b)
-    recommended(b)
+    evaluation(b)
+    recommendation(b)
 
 
-def measured(b: Build) -> None:
+def evaluation(b: Build) -> None:
     """Add the evaluation of methods by metrics."""
     import gradio as gr
 
-    plain = [name for name, spec in METRICS.items() if spec.needs not in ("region", "collage")]
-    total = len(b.session.store.names)
+    long = LongWork(b, "trust")
     with gr.Column(elem_classes="shisen-card"):
         b.part(gr.Markdown, {"value": "trust_help"})
         with gr.Row():
-            methods = b.part(
-                gr.Dropdown,
-                {"label": "methods", "choices": b.session.offered},
-                value=["grad_cam", "gradient"],
-                multiselect=True,
-                elem_id="shisen-trust-methods",
-            )
-            metrics = b.part(
-                gr.Dropdown,
-                {"label": "metrics"},
-                choices=plain,
-                value=[m for m in ("deletion", "insertion", "adcc") if m in plain],
-                multiselect=True,
-                elem_id="shisen-trust-metrics",
-            )
+            methods, metrics = _methods(b), _metrics(b)
         careful = gr.HTML(elem_id="shisen-trust-caution")
         with gr.Row():
-            count = b.part(
-                gr.Slider,
-                {"label": "count"},
-                minimum=1,
-                maximum=max(2, total),
-                step=1,
-                value=min(total, 20),
-                min_width=200,
-                elem_id="shisen-trust-count",
-            )
-            go = b.part(gr.Button, {"value": "go_trust"}, variant="primary", elem_id="shisen-go-trust")
-            stop = b.part(gr.Button, {"value": "cancel"}, elem_id="shisen-stop-trust")
+            total = len(b.session.store.names)
+            steps = {"minimum": 1, "maximum": max(2, total), "step": 1, "value": min(total, 20), "min_width": 200}
+            count = b.part(gr.Slider, {"label": "count"}, elem_id="shisen-trust-count", **steps)
+            long.buttons()
         status = gr.HTML(elem_id="shisen-trust-status")
         keep = b.part(gr.DownloadButton, {"label": "save_report"}, visible=False, elem_id="shisen-trust-keep")
         report = gr.HTML(elem_id="shisen-trust-report")
 
-    def worked(request: Any, methods: list[str], metrics: list[str], count: float, lang: str) -> Iterator[list[Any]]:
-        start = perf_counter()
+    def plan(_: str, methods: list[str], metrics: list[str], count: float, lang: str) -> Work:
         if not methods or not metrics:
             raise Said(say("no_methods", lang))
-        images = [str(b.session.store.path(name)) for name in b.session.store.names]
+        images = _images(b)
+        n = min(int(count), len(images))
 
-        def work(step: Any) -> Any:
-            far: list[Any] = [0, min(int(count), len(images)), N_("Evaluating")]
-
-            def told(done: int, total: int, words: str) -> None:
-                far[:] = [done, total, words]
-                step(done, total, words)
-
-            watching = watched(b.session.model.batched(4), lambda *_: step(*far))  # stops after any pass
-            scores = evaluate(watching, images, methods, metrics, n_images=far[1], progress=told)
+        def work(step: Progress) -> tuple[Scores, Path]:
+            watching, report = stoppable(b.session.model.batched(4), step, N_("Evaluating"), n)
+            scores = evaluate(watching, images, methods, metrics, n_images=n, progress=report)
             return scores, scores.save(b.exports.folder(), lang=lang)
 
-        yield [note(say("starting", lang)), gr.skip(), gr.skip()]
-        for far in b.jobs.run(f"trust {request.session_hash}", work, say("busy", lang)):
-            if isinstance(far, Far):
-                yield [how_far(far, lang), gr.skip(), gr.skip()]
-                continue
-            scores, page = far[0]
-            done = say("finished", lang).format(n=scores.facts["n_images"], time=seconds(perf_counter() - start))
-            shown = framed(page.read_text(encoding="utf-8"), say("report", lang))
-            yield [note(done), gr.update(value=str(page), visible=True), shown]
-            return
-        yield [note(say("canceled", lang)), gr.skip(), gr.skip()]
+        return work
 
-    def canceled(request: Any) -> None:
-        b.jobs.cancel(f"trust {request.session_hash}")
+    def show(made: tuple[Scores, Path], time: float, lang: str) -> list[Any]:
+        scores, page = made
+        done = say("finished", lang).format(n=scores.facts["n_images"], time=seconds(time))
+        shown = framed(page.read_text(encoding="utf-8"), say("report", lang))
+        return [note(done), gr.update(value=str(page), visible=True), shown]
 
     def warned(methods: list[str], lang: str) -> str:
         return note(cautions(methods, lang), "warn")
 
     for part in (methods, b.lang):
         part.input(safely(warned), [methods, b.lang], careful, **QUICK)
-    go.click(
-        handed_each(worked, request=gr.Request),
-        [methods, metrics, count, b.lang],
-        [status, keep, report],
-        show_progress="hidden",
-        **NETWORK,
+    inputs = [methods, metrics, count, b.lang]
+    long.offer(inputs, [status, keep, report], plan, show, show_progress="hidden")
+
+
+def _methods(b: Build) -> Any:
+    import gradio as gr
+
+    return b.part(
+        gr.Dropdown,
+        {"label": "methods", "choices": b.session.offered},
+        value=["grad_cam", "gradient"],
+        multiselect=True,
+        elem_id="shisen-trust-methods",
     )
-    stop.click(handed(canceled, request=gr.Request), None, None, **QUICK)
 
 
-def recommended(b: Build) -> None:
+def _metrics(b: Build) -> Any:
+    import gradio as gr
+
+    plain = [name for name, spec in METRICS.items() if spec.needs not in ("region", "collage")]
+    return b.part(
+        gr.Dropdown,
+        {"label": "metrics"},
+        choices=plain,
+        value=[m for m in ("deletion", "insertion", "adcc") if m in plain],
+        multiselect=True,
+        elem_id="shisen-trust-metrics",
+    )
+
+
+def _images(b: Build) -> list[str]:
+    return [str(b.session.store.path(name)) for name in b.session.store.names]
+
+
+def recommendation(b: Build) -> None:
     """Add the recommendation, with its evidence."""
     import gradio as gr
 
+    long = LongWork(b, "recommend")
     with gr.Column(elem_classes="shisen-card"):
         b.part(gr.Markdown, {"value": "recommend_help"})
         with gr.Row():
-            budget = b.part(
-                gr.Slider,
-                {"label": "budget"},
-                minimum=10,
-                maximum=600,
-                step=10,
-                value=60,
-                min_width=200,
-                elem_id="shisen-budget",
-            )
-            go = b.part(gr.Button, {"value": "go_recommend"}, variant="primary", elem_id="shisen-go-recommend")
-            stop = b.part(gr.Button, {"value": "cancel"}, elem_id="shisen-stop-recommend")
+            steps = {"minimum": 10, "maximum": 600, "step": 10, "value": 60, "min_width": 200}
+            budget = b.part(gr.Slider, {"label": "budget"}, elem_id="shisen-budget", **steps)
+            long.buttons()
         status = gr.HTML(elem_id="shisen-recommend-status")
         evidence = gr.HTML(elem_id="shisen-recommendation")
         with gr.Row():
@@ -147,59 +127,38 @@ def recommended(b: Build) -> None:
             keep = b.part(gr.DownloadButton, {"label": "json"}, visible=False, elem_id="shisen-recommend-keep")
         setting = gr.State(None)
 
-    def worked(request: Any, budget: float, lang: str) -> Iterator[list[Any]]:
-        images = [str(b.session.store.path(name)) for name in b.session.store.names]
+    def plan(_: str, budget: float, lang: str) -> Work:
+        images = _images(b)
         if len(images) < LEAST:
             raise Said(say("few_images", lang).format(n=len(images), least=LEAST))
 
-        def work(step: Any) -> Any:
-            far: list[Any] = [0, 0, N_("Choosing")]
-
-            def told(done: int, total: int, words: str) -> None:
-                far[:] = [done, total, words]
-                step(done, total, words)
-
-            watching = watched(b.session.model.batched(4), lambda *_: step(*far))
+        def work(step: Progress) -> tuple[Recommendation, Path]:
+            watching, report = stoppable(b.session.model.batched(4), step, N_("Choosing"))
             file = b.exports.folder() / "recommendation.json"
-            return recommend(watching, images, budget=float(budget), save=False, out=file, progress=told), file
+            return recommend(watching, images, budget=float(budget), save=False, out=file, progress=report), file
 
-        skips = [gr.skip()] * 4
-        yield [note(say("starting", lang)), *skips]
-        for far in b.jobs.run(f"recommend {request.session_hash}", work, say("busy", lang)):
-            if isinstance(far, Far):
-                yield [how_far(far, lang), *skips]
-                continue
-            found, file = far[0]
-            own = found.setting
-            plain = not own.options and not own.augment and (own.layer is None or isinstance(own.layer, str))
-            yield [
-                "",
-                grounds(found, lang) + ("" if plain else note(say("not_here", lang), "quiet")),
-                gr.update(visible=plain),
-                gr.update(value=str(file), visible=True),
-                (own.method, own.layer or (b.session.default.path if b.session.default else None)) if plain else None,
-            ]
-            return
-        yield [note(say("canceled", lang)), *skips]
+        return work
 
-    def canceled(request: Any) -> None:
-        b.jobs.cancel(f"recommend {request.session_hash}")
+    def show(made: tuple[Recommendation, Path], _: float, lang: str) -> list[Any]:
+        found, file = made
+        own = found.setting
+        plain = not own.options and not own.augment and (own.layer is None or isinstance(own.layer, str))
+        return [
+            "",
+            grounds(found, lang) + ("" if plain else note(say("not_here", lang), "quiet")),
+            gr.update(visible=plain),
+            gr.update(value=str(file), visible=True),
+            (own.method, own.layer or (b.session.default.path if b.session.default else None)) if plain else None,
+        ]
 
     def used(setting: tuple[str, str | None]) -> list[Any]:
         return [*setting, gr.Tabs(selected="explain")]
 
-    go.click(
-        handed_each(worked, request=gr.Request),
-        [budget, b.lang],
-        [status, evidence, use, keep, setting],
-        show_progress="hidden",
-        **NETWORK,
-    )
-    stop.click(handed(canceled, request=gr.Request), None, None, **QUICK)
+    long.offer([budget, b.lang], [status, evidence, use, keep, setting], plan, show, show_progress="hidden")
     if b.explaining is not None:
         to = b.explaining
         use.click(safely(used), setting, [to.method, to.layer, b.tabs], **QUICK).success(
-            inputs=to.inputs, outputs=to.outputs, **to.asks
+            inputs=to.inputs, outputs=to.outputs, **to.event
         )
 
 

@@ -6,11 +6,11 @@ from html import escape
 
 from .request import Drawing
 from .routes import drawing_address, image_address, rank_address, values_address
-from .session import Seen
+from .session import Explained
 from .words import say
 
 
-def both(seen: Seen, drawing: Drawing, lang: str) -> str:
+def both(seen: Explained, drawing: Drawing, lang: str) -> str:
     """Return the image with its map over it, under a slider, with the values for the pointer."""
     whole = seen.whole
     h, w = whole.image.size
