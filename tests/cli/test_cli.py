@@ -225,8 +225,9 @@ def test_the_batch_size_can_be_set_by_hand_or_is_measured_for_many(monkeypatch: 
     from shisen.models import batch_size
 
     monkeypatch.setattr(batch_size, "tuned", lambda model: model.batched(7))
-    given = dict.fromkeys(("weights", "labels", "size", "fit", "scale", "batch_size"))
+    given = dict.fromkeys(("weights", "labels", "batch_size", "head"))
     given |= {"model": "efficientnet_lite0", "framework": "", "device": "cpu", "fast": False, "trust": False}
+    given |= {"no_top": False}
     own = common.load_model(dict(given)).batch_size
     assert own != 7
     assert common.load_model(dict(given), common.LONG).batch_size == 7

@@ -19,7 +19,7 @@ from shisen.errors import ImageError, InputError, ShisenError
 from shisen.registry import METHODS
 from shisen.web.image_store import MAX_BYTES, ImageStore, open_upload
 from shisen.web.inside_tab import read_channels
-from shisen.web.jobs import Exports, Jobs, Progress
+from shisen.web.jobs import Exports, Jobs, Update
 from shisen.web.lru_cache import LRUCache
 from shisen.web.method_choices import about, caution, offered
 from shisen.web.request import Drawing, ExplainRequest, ImageChoice, LoadRequest
@@ -161,7 +161,7 @@ def test_work_says_how_far_it_is_and_gives_its_result() -> None:
         step(1, 2, "half")
         return "done"
 
-    assert list(Jobs().run("me", work, "busy")) == [Progress(1, 2, "half"), ("done",)]
+    assert list(Jobs().run("me", work, "busy")) == [Update(1, 2, "half"), ("done",)]
 
 
 def test_canceled_work_stops_at_its_next_step_and_yields_nothing_more() -> None:
@@ -176,7 +176,7 @@ def test_canceled_work_stops_at_its_next_step_and_yields_nothing_more() -> None:
         return "never"
 
     run = jobs.run("me", work, "busy")
-    assert next(run) == Progress(0, 100, "x")
+    assert next(run) == Update(0, 100, "x")
     with pytest.raises(InputError, match="busy"):
         next(jobs.run("me", work, "busy"))
     assert jobs.cancel("me")
