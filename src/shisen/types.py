@@ -38,7 +38,7 @@ class Layer:
 
     @property
     def spatial(self) -> bool:
-        """Whether the point still carries place: a map with more than one position."""
+        """Whether the point has a spatial feature map: more than one position."""
         return len(self.shape) == 3 and self.shape[0] * self.shape[1] > 1
 
 
@@ -177,17 +177,17 @@ class Attribution:
 
 @dataclass(frozen=True)
 class Attention:
-    """How much every token looked at every other, in one layer.
+    """How much every token attended to every other, in one layer.
 
     Attributes:
-        path: the module in which it happened, with ".attention" behind it.
+        path: the module in which it happened, followed by ".attention".
         values: `(n, heads, queries, keys)`; every row sums to 1.
         gradients: of the score by the values, same shape; None if no score was asked for.
-        grid: `(h, w)` of the keys that have a place; `(0, 0)` where they have none, as in windows.
-        prefix: number of leading tokens without a place (class, distillation, registers).
+        grid: `(h, w)` of the keys that have a spatial position; `(0, 0)` where they have none, as in windows.
+        prefix: number of leading tokens without a position (class, distillation, registers).
         windows: number of windows an image is cut into; their heads follow one another along the heads.
-        places: `(windows, keys)`, where each key lies in the flattened grid, −1 for padding; None without windows, or
-            where it could not be found.
+        positions: `(windows, keys)`, where each key lies in the flattened grid, −1 for padding; None without windows,
+            or where it could not be found.
     """
 
     path: str
@@ -196,7 +196,7 @@ class Attention:
     grid: tuple[int, int] = (0, 0)
     prefix: int = 0
     windows: int = 1
-    places: Any = None
+    positions: Any = None
 
 
 @dataclass(frozen=True)
@@ -278,7 +278,7 @@ class Classifier(Protocol):
     def replaced(self, images: Array, values: Array, at: str) -> Array:
         """Return the logits if the value at this point were `values`.
 
-        One image and k values give k answers; only what lies behind the point runs k-fold. Otherwise
+        One image and k values give k answers; only what lies downstream of the point runs k times. Otherwise
         there are as many values as images.
         """
         ...

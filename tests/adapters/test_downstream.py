@@ -46,7 +46,7 @@ def test_as_many_go_in_as_the_bytes_allow(monkeypatch: Any) -> None:
     x, values = nets.images(1), values_at(model, "act2", 23)
     want = to_numpy(TorchClassifier(nets.Toy(), size=(12, 16, 3)).replaced(x, values, "act2"))
     for room, calls in ((2**25, 1), (5 * values[0].nbytes, 5), (1, 12)):
-        monkeypatch.setattr(wrappers, "TAILS", room)
+        monkeypatch.setattr(wrappers, "DOWNSTREAM_BYTES", room)
         before = passes.calls
         np.testing.assert_allclose(to_numpy(model.replaced(x, values, "act2")), want, atol=1e-6)
         assert passes.calls - before == calls
@@ -76,7 +76,7 @@ def test_methods_of_tails_ask_few_times_and_say_the_same(method: str, monkeypatc
     x = nets.images(2)
     found = METHODS[method](model, x, SEED, layer="act2")
     few = passes.calls
-    monkeypatch.setattr(wrappers, "TAILS", 1)
+    monkeypatch.setattr(wrappers, "DOWNSTREAM_BYTES", 1)
     many = METHODS[method](model, x, SEED, layer="act2")
     assert passes.calls - few > few
     assert np.abs(to_numpy(found.values)).max() > 0

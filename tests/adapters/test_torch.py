@@ -297,7 +297,7 @@ def test_the_default_layer_is_the_last_map_before_pooling_and_says_so(net: Small
     model = TorchClassifier(net, size=(12, 16, 3))
     assert model.default_layer == "act#2"
     (default,) = [layer for layer in model.layers if layer.default]
-    assert default.reason == "last feature map before pooling: 6 × 8 places, 8 channels"
+    assert default.reason == "last feature map before pooling: 6 × 8 positions, 8 channels"
 
 
 def test_a_squeeze_excite_gate_is_not_the_default_layer() -> None:
@@ -320,7 +320,7 @@ def test_an_unknown_layer_is_answered_with_the_nearest(net: Small) -> None:
 
 def test_a_network_without_places_has_no_default_layer() -> None:
     net = nn.Sequential(nn.Flatten(), nn.Linear(12 * 16 * 3, 4))
-    with pytest.raises(ModelError, match="no layer of this network keeps places apart"):
+    with pytest.raises(ModelError, match="no layer of this network has a spatial feature map"):
         _ = TorchClassifier(net, size=(12, 16, 3)).default_layer
 
 

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from shisen.adapters.points import Call, Layout, is_map, token_layout
+from shisen.adapters.layout import Layout, is_map, token_layout
+from shisen.adapters.points import Call
 from shisen.adapters.torch.adapter import TorchClassifier
 from shisen.adapters.torch.axes import layout_of
 from shisen.targets import ClassObjective

@@ -290,7 +290,7 @@ def test_biases_asked_for_during_another_threads_forward_are_those_of_the_networ
     quick.activations(images())
     want = plain.biases(images())
     with ThreadPoolExecutor(1) as pool:
-        with quick._lock, folded(pairs(module, quick._trace(None).calls), ()):
+        with quick.lock, folded(pairs(module, quick.trace().calls), ()):
             asked = pool.submit(quick.biases, images())
             with pytest.raises(TimeoutError):
                 asked.result(timeout=0.5)

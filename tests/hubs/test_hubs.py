@@ -17,6 +17,7 @@ transformers = pytest.importorskip("transformers")
 from PIL import Image  # noqa: E402
 
 import shisen  # noqa: E402
+from shisen.adapters.torch.io import network_input  # noqa: E402
 from shisen.errors import ModelError, UnknownName  # noqa: E402
 from shisen.models.catalog import listing  # noqa: E402
 
@@ -47,7 +48,7 @@ def test_torchvision_gets_the_transforms_and_categories_of_its_weights(photo: Im
     weights = torchvision.models.ResNet18_Weights.DEFAULT
     want = weights.transforms()(photo)
     mine, _ = model.prepare(model.read(photo))
-    shown = model.network._network_input(torch.tensor(mine)[None])[0]
+    shown = network_input(model.network.net, model.network.scaling, torch.tensor(mine)[None])[0]
     assert shown.shape == want.shape
     assert (shown - want).abs().mean() < 0.02  # resizing rounds differently by a gray level
     assert model.labels[386] == "African elephant"
@@ -61,7 +62,7 @@ def test_timm_gets_its_data_configuration_and_labels(photo: Image.Image) -> None
     config = timm.data.resolve_data_config({}, model=model.network.net)
     want = timm.data.create_transform(**config)(photo)
     mine, _ = model.prepare(model.read(photo))
-    shown = model.network._network_input(torch.tensor(mine)[None])[0]
+    shown = network_input(model.network.net, model.network.scaling, torch.tensor(mine)[None])[0]
     assert shown.shape == want.shape
     assert (shown - want).abs().mean() < 0.02
     assert model.find("n02504458") == 386
@@ -107,7 +108,7 @@ def test_a_file_of_weights_decides_the_number_of_classes(tmp_path: Path, photo: 
     )
     image, _ = model.prepare(model.read(photo))
     with torch.no_grad():
-        want = net(model.network._network_input(torch.tensor(image)[None]))
+        want = net(network_input(model.network.net, model.network.scaling, torch.tensor(image)[None]))
     torch.testing.assert_close(model.activations(image[None]), want)
     assert list(model.labels) == ["ant", "bee", "wasp"]
     bare = shisen.load("torchvision:mobilenet_v3_small", weights=tmp_path / "best.pt", device="cpu")

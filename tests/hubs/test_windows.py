@@ -56,7 +56,7 @@ def test_timms_windows_lie_where_timm_cuts_them() -> None:
         if i % 2:
             shift = swin().layers[i // 2].blocks[1].shift_size
             tokens = torch.roll(tokens, (-shift[0], -shift[1]), (1, 2))
-        np.testing.assert_array_equal(a.places, window_partition(tokens, (4, 4)).reshape(a.windows, 16))
+        np.testing.assert_array_equal(a.positions, window_partition(tokens, (4, 4)).reshape(a.windows, 16))
 
 
 def test_torchvisions_padded_windows_are_found_too() -> None:
@@ -68,7 +68,7 @@ def test_torchvisions_padded_windows_are_found_too() -> None:
     padded = functional.pad(numbered(10, 14) + 1, (0, 0, 0, 2, 0, 2))
     for layer, shift in ((first, 0), (second, 2)):
         moved = torch.roll(padded, (-shift, -shift), (1, 2)).reshape(3, 4, 4, 4).permute(0, 2, 1, 3)
-        np.testing.assert_array_equal(layer.places, moved.reshape(12, 16) - 1)
+        np.testing.assert_array_equal(layer.positions, moved.reshape(12, 16) - 1)
 
 
 def test_maxvits_blocks_and_grids_are_found() -> None:
@@ -79,8 +79,8 @@ def test_maxvits_blocks_and_grids_are_found() -> None:
     layers = TorchClassifier(net, size=(128, 128, 3)).attentions(images(1, 128, 128))
     first, second = layers[:2]
     assert first.grid == second.grid == (32, 32)
-    np.testing.assert_array_equal(first.places, window_partition(numbered(32, 32), (4, 4)).reshape(64, 16))
-    np.testing.assert_array_equal(second.places, grid_partition(numbered(32, 32), (4, 4)).reshape(64, 16))
+    np.testing.assert_array_equal(first.positions, window_partition(numbered(32, 32), (4, 4)).reshape(64, 16))
+    np.testing.assert_array_equal(second.positions, grid_partition(numbered(32, 32), (4, 4)).reshape(64, 16))
     assert (layers[-1].grid, layers[-1].windows) == ((4, 4), 1)
 
 
@@ -140,7 +140,7 @@ def test_attention_times_gradient_of_the_last_stage() -> None:
     for a in last:
         fractions = (a.values * a.gradients).sum(-2).reshape(2, 2, 4, 16).sum(2).numpy()  # image, window, key
         for window in range(2):
-            want[:, a.places[window]] += fractions[:, window] / len(last)
+            want[:, a.positions[window]] += fractions[:, window] / len(last)
     found = get("attention_x_gradient")(model, x, SEED).values.numpy()
     np.testing.assert_allclose(found, want.reshape(2, 4, 8), atol=1e-6)
     assert (found < 0).any()
@@ -160,7 +160,7 @@ def test_the_sheet_shows_what_each_place_receives(tmp_path: Any) -> None:
     assert [m.shape for m in found.maps] == [(2, 8, 16)] * 2 + [(4, 4, 8)] * 2
     assert all(m.sum() == pytest.approx(m.size, rel=1e-5) for m in found.maps)
     layer = model.attentions(model.prepare(model.read(image))[0][None])[1]
-    window, key = map(int, np.argwhere(layer.places == 5 * 16 + 7)[0])
+    window, key = map(int, np.argwhere(layer.positions == 5 * 16 + 7)[0])
     head = layer.values.reshape(8, 2, 16, 16)[window, 1]
     assert found.maps[1][1, 5, 7] == pytest.approx(float(head[:, key].sum()), rel=1e-5)
     sheet = np.asarray(found.sheet()).astype(int)
@@ -181,10 +181,10 @@ def test_the_page_asks_from_any_place_within_its_window(tmp_path: Any) -> None:
     ]
     layer = model.attentions(model.prepare(model.read(image))[0][None])[1]
     place = 5 * 16 + 7
-    window, query = map(int, np.argwhere(layer.places == place)[0])
+    window, query = map(int, np.argwhere(layer.positions == place)[0])
     heads = layer.values.reshape(8, 2, 16, 16)[window]
     sheet = sheets[1]
-    np.testing.assert_array_equal(sheet.members[sheet.window[place]], layer.places[window])
+    np.testing.assert_array_equal(sheet.members[sheet.window[place]], layer.positions[window])
     np.testing.assert_allclose(sheet.own[:2, place], heads[:, query], atol=1e-6)
     np.testing.assert_allclose(sheet.own[2, place], heads[:, query].mean(0), atol=1e-6)
     np.testing.assert_array_equal(sheet.first[:2].reshape(2, 8, 16), found.maps[1])

@@ -218,7 +218,7 @@ def test_unknown_and_unreachable_layers() -> None:
         model.activations(images(), "sped")
     with pytest.raises(ModelError, match=r"'spare'.*can be captured: used"):
         model.activations(images(), "spare")
-    with pytest.raises(ModelError, match="keeps places apart"):
+    with pytest.raises(ModelError, match="has a spatial feature map"):
         _ = model.default_layer
 
 

@@ -212,6 +212,6 @@ def test_a_block_that_cannot_be_told_is_an_error() -> None:
     x = layers.Reshape((-1, WIDTH))(layers.Conv2D(WIDTH, PATCH, PATCH)(image))
     x = layers.GlobalAveragePooling1D()(layers.MultiHeadAttention(HEADS, KEYS, name="attention")(x, x))
     model = KerasClassifier(keras.Model(image, layers.Dense(5)(x)))
-    with pytest.raises(ModelError, match=r"tokens behind every block.*'attention'"):
+    with pytest.raises(ModelError, match=r"map after every block.*'attention'"):
         METHODS["legrad"](model, images(), one_hot(1, 4))
     assert to_numpy(METHODS["chefer"](model, images(), one_hot(1, 4)).values).shape == (2, 3, 4)

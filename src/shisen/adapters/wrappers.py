@@ -1,4 +1,4 @@
-"""Options that are not a method's business, as classifiers around a classifier: chunks, watching, sharing."""
+"""Options that are not a method's business, as classifiers around a classifier: batch size, progress, sharing."""
 
 from __future__ import annotations
 
@@ -6,20 +6,38 @@ import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from array_api_compat import array_namespace
 
 from ..errors import InputError, ModelError, ShisenWarning, explain_error
 from ..types import Array, Attention, Classifier, Layer
+from .base import HalfPrecision, HasAttention, RunsDownstream
+
+Ability = TypeVar("Ability")
 
 Watcher = Callable[[str, int], None]
 """Called after every pass with its kind ("activations", "gradients", "replaced") and its number of rows."""
 
-TAILS = 2**25
-"""Bytes of values put in at a layer at once where only what lies behind it runs for each: what lies before it, most of
-the network if the layer is near its end, runs once for all of them."""
+DOWNSTREAM_BYTES = 2**25
+"""Bytes of values put in at a layer at once where only what lies downstream of it runs for each: what lies upstream,
+most of the network if the layer is near its end, runs once for all of them."""
+
+
+def capability(model: Classifier, ability: type[Ability]) -> Ability | None:
+    """Return a network's further ability, through all wrappers.
+
+    Args:
+        model: a classifier, wrapped or not.
+        ability: one of the protocols of `shisen.adapters.base`.
+
+    Returns:
+        What answers to the protocol, or None where the network cannot do it.
+    """
+    if isinstance(model, Wrapper):
+        return model.capability(ability)
+    return model if isinstance(model, ability) else None
 
 
 def downstream_batch(value: Array, size: int) -> int:
@@ -29,7 +47,7 @@ def downstream_batch(value: Array, size: int) -> int:
         value: one of them, `(h, w, c)`.
         size: how many whole images go through the network at once.
     """
-    return max(size, TAILS // int(max(1, 4 * math.prod(value.shape))))
+    return max(size, DOWNSTREAM_BYTES // int(max(1, 4 * math.prod(value.shape))))
 
 
 class Wrapper:
@@ -72,16 +90,21 @@ class Wrapper:
     def rewired(self, relu: str) -> Classifier:
         return self._like(self.model.rewired(relu))
 
+    def capability(self, ability: type[Ability]) -> Ability | None:
+        """Return a further ability of the network; see `capability`."""
+        return capability(self.model, ability)
+
     @property
     def precision(self) -> str:
         """In what the network computes: "float32", or "bfloat16" or "float16" after `fast`."""
-        return str(getattr(self.model, "precision", "float32"))
+        half = self.capability(HalfPrecision)
+        return "float32" if half is None else half.precision
 
     def fast(self) -> Any:
         """Return the same classifier in half precision; itself, with a warning, where that would not be faster."""
-        quick = getattr(self.model, "fast", None)
+        half = self.capability(HalfPrecision)
         try:
-            if quick is None:
+            if half is None:
                 raise ModelError(
                     explain_error(
                         "Half precision is for PyTorch networks.",
@@ -89,29 +112,49 @@ class Wrapper:
                         "Load the model in PyTorch if it is to be had there.",
                     )
                 )
-            return self._like(quick())
+            return self.rebuilt(half.fast())
         except ModelError as problem:
             warnings.warn(str(problem), ShisenWarning, stacklevel=2)
             return self
+
+    def attentions(self, images: Array, objective: Any = None, *, per_block: bool = False) -> tuple[Attention, ...]:
+        """Return the attention of every head, and the gradient of the objective's score by it; see `Attention`.
+
+        Args:
+            images: `(n, h, w, c)`.
+            objective: the objective at the logits; None for no gradients.
+            per_block: take each score from the tokens after the attention's own block.
+
+        Raises:
+            ModelError: for a network that cannot tell it.
+        """
+        network = self.capability(HasAttention)
+        if network is None:
+            raise ModelError(
+                explain_error(
+                    "The attention can be had of PyTorch and Keras networks.",
+                    f"one of {self.framework}",
+                    "Load the model in PyTorch if it is to be had there.",
+                )
+            )
+        return network.attentions(images, objective, per_block=per_block)
+
+    def rebuilt(self, network: Classifier) -> Any:
+        """Return the same wrappers around another network."""
+        return self._like(self.model.rebuilt(network) if isinstance(self.model, Wrapper) else network)
 
     def _like(self, model: Classifier) -> Classifier:
         """Return the same wrapper around another classifier."""
         return type(self)(model)
 
-    def __getattr__(self, name: str) -> Any:
-        # what a single adapter can tell beyond the protocol, such as biases or whether tails run alone
-        if name.startswith("_") or name == "model":
-            raise AttributeError(name)
-        return getattr(self.model, name)
-
 
 class Batched(Wrapper):
-    """Send at most `size` images at a time, so that memory is bounded by the chunk, not by the batch."""
+    """Send at most `size` images at a time, so that memory is bounded by it, not by the number of images."""
 
     def __init__(self, model: Classifier, size: int) -> None:
         super().__init__(model)
         if size < 1:
-            raise InputError(explain_error("A chunk must hold at least one image.", size, "Try 16."))
+            raise InputError(explain_error("The batch size must be at least 1.", size, "Try 16."))
         self._size = size
 
     @property
@@ -121,11 +164,8 @@ class Batched(Wrapper):
     def _like(self, model: Classifier) -> Classifier:
         return Batched(model, self._size)
 
-    def _parts(self, count: int) -> list[slice]:
-        return _parts(count, self._size)
-
     def activations(self, images: Array, at: str | Sequence[str] = "logits") -> Any:
-        parts = self._parts(images.shape[0])
+        parts = _parts(images.shape[0], self._size)
         if len(parts) == 1:
             return self.model.activations(images, at)
         return _joined([self.model.activations(images[s], at) for s in parts])
@@ -133,7 +173,7 @@ class Batched(Wrapper):
     def gradients(
         self, images: Array, objective: Any, at: str = "logits", wrt: str | Sequence[str] = "input"
     ) -> tuple[Any, Any]:
-        parts = self._parts(images.shape[0])
+        parts = _parts(images.shape[0], self._size)
         if len(parts) == 1:
             return self.model.gradients(images, objective, at, wrt)
         many = isinstance(objective, (list, tuple))
@@ -150,19 +190,30 @@ class Batched(Wrapper):
         if values.shape[0] <= self._size:
             return self.model.replaced(images, values, at)
         one, size = images.shape[0] == 1, self._size
-        tells = getattr(self.model, "runs_downstream_only", None)
-        if one and at != "input" and tells is not None and tells(images, at):
+        network = self.capability(RunsDownstream) if one and at != "input" else None
+        if network is not None and network.runs_downstream_only(images, at):
             size = downstream_batch(values[0, ...], size)
         parts = _parts(values.shape[0], size)
         return _joined([self.model.replaced(images if one else images[s], values[s], at) for s in parts])
 
-    def attentions(self, images: Array, objective: Any = None, **options: Any) -> tuple[Attention, ...]:
-        """Return the attention of every head, where the network can tell; see `Attention`."""
-        ask: Any = getattr(self.model, "attentions")  # noqa: B009 - beyond the protocol
+    def capability(self, ability: type[Ability]) -> Ability | None:
+        found = super().capability(ability)
+        if ability is HasAttention and found is not None:
+            return cast("Ability", _BatchedAttention(cast("HasAttention", found), self._size))
+        return found
+
+
+class _BatchedAttention:
+    """The attention of a network, `size` images at a time."""
+
+    def __init__(self, network: HasAttention, size: int) -> None:
+        self._network, self._size = network, size
+
+    def attentions(self, images: Array, objective: Any = None, *, per_block: bool = False) -> tuple[Attention, ...]:
         parts = []
-        for s in self._parts(images.shape[0]):
+        for s in _parts(images.shape[0], self._size):
             own = None if objective is None else objective.take(np.arange(s.start, s.stop))
-            parts.append(ask(images[s], own, **options))
+            parts.append(self._network.attentions(images[s], own, per_block=per_block))
         return tuple(
             replace(
                 layer,
@@ -227,12 +278,12 @@ class Passes:
 
     @property
     def total(self) -> int:
-        """Images sent through the network, tails included."""
+        """Images sent through the network or a part of it."""
         return sum(self.rows.values())
 
 
 class Recorded:
-    """A objective that remembers the values it was asked about, such as the logits of a gradient's own forward."""
+    """An objective that remembers the values it was given, such as the logits of a gradient's own forward."""
 
     def __init__(self, objective: Any, values: list[Array] | None = None) -> None:
         self.objective = objective
@@ -266,12 +317,12 @@ class Recorded:
 
 
 class Shared(Wrapper):
-    """Remember every answer for the images in hand, so that methods asking the same share one pass.
+    """Remember every result for the images in hand, so that methods that need the same share one pass.
 
     Args:
-        model: the classifier asked.
+        model: the classifier.
         images: the images in hand; whatever else is sent passes through and is not kept.
-        objectives: objectives that belong together: when one of them is asked for, the gradients of all come from
+        objectives: objectives that belong together: when one of them is needed, the gradients of all come from
             the same forward.
     """
 
@@ -296,7 +347,7 @@ class Shared(Wrapper):
             return self.model.activations(images, at)
         key = ("activations", at if isinstance(at, str) else tuple(at))
         if key not in self._memory and isinstance(at, str) and at in self._layers and self._objectives:
-            # the gradients there will be asked for too; a graph begun at the layer costs little more
+            # the gradients there will be needed too; a graph begun at the layer costs little more
             self.gradients(images, self._objectives[0], wrt=at)
         if key not in self._memory:
             self._memory[key] = self.model.activations(images, at)
@@ -311,10 +362,10 @@ class Shared(Wrapper):
         where = (at, wrt)
         if ("gradients", objective, where) not in self._memory:
             family = self._objectives if objective in self._objectives else [objective]
-            heard = Recorded(family[0])
-            value, gradients = self.model.gradients(images, [heard, *family[1:]], at, wrt)
-            if heard.values:
-                self._memory.setdefault(("activations", at), heard.whole)
+            recorded = Recorded(family[0])
+            value, gradients = self.model.gradients(images, [recorded, *family[1:]], at, wrt)
+            if recorded.values:
+                self._memory.setdefault(("activations", at), recorded.whole)
             for i, one in enumerate(family):
                 self._memory[("gradients", one, where)] = (value, gradients[i])
             self._memory.setdefault(("activations", wrt), value)

@@ -8,6 +8,8 @@ from typing import Any, Literal
 import numpy as np
 from array_api_compat import array_namespace
 
+from ..adapters.base import HasAttention
+from ..adapters.wrappers import capability
 from ..errors import ModelError, explain_error, of_kind
 from ..registry import method
 from ..targets import like, to_numpy
@@ -29,10 +31,10 @@ def attention_of(model: Classifier, images: Array, objective: Any = None, **opti
     Raises:
         ModelError: for a network without attention, or whose adapter does not know it.
     """
-    attentions = getattr(model, "attentions", None)
-    found: tuple[Attention, ...] = () if attentions is None else attentions(images, objective, **options)
+    network = capability(model, HasAttention)
+    found = () if network is None else network.attentions(images, objective, **options)
     if not found:
-        received = f"a network of {model.framework} that has none" if attentions else f"a {model.framework} network"
+        received = f"a network of {model.framework} that has none" if network else f"a {model.framework} network"
         text = explain_error("This method needs a network with attention.", received, OTHERS)
         raise of_kind(ModelError(text), "model_attention")
     return found
@@ -68,7 +70,7 @@ def last_stage(layers: Sequence[Attention]) -> list[Attention]:
         ModelError: where the positions of the last layer's tokens are unknown, or a layer without windows differs.
     """
     last = layers[-1]
-    if not last.grid[0] or not any(a.windows > 1 or a.places is not None or a.grid != last.grid for a in layers):
+    if not last.grid[0] or not any(a.windows > 1 or a.positions is not None or a.grid != last.grid for a in layers):
         return global_attention(layers)
     return [a for a in layers if a.grid == last.grid and a.gradients is not None]
 
@@ -82,9 +84,9 @@ def on_grid(rows: Array, layer: Attention) -> Array:
     """
     xp = array_namespace(rows)
     h, w = layer.grid
-    if layer.places is None:
+    if layer.positions is None:
         return xp.reshape(rows[..., layer.prefix : layer.prefix + h * w], (*rows.shape[:-1], h, w))
-    where = np.asarray(layer.places).reshape(-1)
+    where = np.asarray(layer.positions).reshape(-1)
     known = np.flatnonzero(where >= 0)
     order = np.empty(h * w, np.int64)  # every position lies in one window
     order[where[known]] = known

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from array_api_compat import array_namespace
 
-from ..adapters.wrappers import Wrapper, downstream_batch
+from ..adapters.base import RunsDownstream
+from ..adapters.wrappers import Wrapper, capability, downstream_batch
 from ..targets import like, to_numpy
 from ..types import Array, Classifier
 from .objective import gradients_and_logits, is_linear, resolved_for
@@ -116,8 +117,8 @@ class AtLayer:
         """How altered values are put through the network."""
         if not self.reason:
             return "closed form"
-        runs_downstream = getattr(self.model, "runs_downstream_only", None)
-        if runs_downstream is None or runs_downstream(self.images, self.layer):
+        network = capability(self.model, RunsDownstream)
+        if network is None or network.runs_downstream_only(self.images, self.layer):
             return f"only the layers downstream were run, since {self.reason}"
         return f"whole forwards were run, since {self.reason}, and it does not take another batch size downstream"
 

@@ -9,6 +9,8 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from .._core.image_ops import resize, spread
+from ..adapters.base import HasBiases
+from ..adapters.wrappers import capability
 from ..errors import ModelError, explain_error
 from ..registry import method
 from ..types import Array, Classifier, Maps, Objective
@@ -50,8 +52,8 @@ def full_grad(
     Reference:
         Srinivas, Fleuret 2019.
     """
-    biases_of = getattr(model, "biases", None)
-    if biases_of is None:
+    network = capability(model, HasBiases)
+    if network is None:
         raise ModelError(
             explain_error(
                 "FullGrad needs the biases of every layer.",
@@ -59,7 +61,7 @@ def full_grad(
                 "Use integrated_gradients, which is complete for any network.",
             )
         )
-    known: Mapping[str, Any] = biases_of(images)
+    known: Mapping[str, Any] = network.biases(images)
     clipped = {layer.path: CLIPPED[layer.kind] for layer in model.layers if layer.kind in CLIPPED}
     points = ["input", *dict.fromkeys([*(p for p in known if p != "input"), *clipped])]
     values, gradients, logits = gradients_and_logits(model, images, objective, points)

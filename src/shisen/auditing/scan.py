@@ -14,6 +14,8 @@ import numpy.typing as npt
 from .._core.i18n import N_
 from .._core.prefetch import prefetched
 from .._core.progress import Progress
+from ..adapters.base import HasWeights
+from ..adapters.wrappers import capability
 from ..errors import ShisenError
 from ..targets import ClassObjective, TopKObjective, class_logits, to_numpy
 from .evidence import maps_by
@@ -52,14 +54,10 @@ def key_of(model: Model, items: Sequence[Item], version: str) -> str:
     digest = hashlib.sha256(f"{version}\0{model.name}\0{model.framework}\0{model.preprocess}\0".encode())
     if model.precision != "float32":
         digest.update(model.precision.encode())
-    net = getattr(model.network, "net", None)
-    if hasattr(net, "state_dict"):
-        for name, value in net.state_dict().items():  # type: ignore[union-attr]
-            digest.update(name.encode())
-            digest.update(np.ascontiguousarray(to_numpy(value)).tobytes())
-    elif hasattr(net, "get_weights"):
-        for value in net.get_weights():  # type: ignore[union-attr]
-            digest.update(np.ascontiguousarray(value).tobytes())
+    network = capability(model, HasWeights)
+    for name, value in network.weights().items() if network else ():
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(to_numpy(value)).tobytes())
     for item in items:
         size = Path(item.path).stat().st_size if Path(item.path).is_file() else -1
         digest.update(json.dumps([item.name, item.label, size]).encode())

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..adapters.base import DeclaresInput
 from ..adapters.weight_randomization import randomized
-from ..adapters.wrappers import Shared
+from ..adapters.wrappers import Shared, capability
 from ..errors import ModelError
 from ..models.model import Model
 from ..targets import ClassObjective, to_numpy
@@ -64,8 +65,8 @@ def input_shape(model: Model) -> tuple[int, int, int]:
     if model.preprocess is not None:
         h, w = model.preprocess.sides
         return h, w, len(model.preprocess.scaling().scale)
-    h, w, c = getattr(model.network, "size", None) or (224, 224, 3)
-    return int(h), int(w), int(c)
+    network = capability(model, DeclaresInput)
+    return (224, 224, 3) if network is None else network.size
 
 
 def probe(model: Model) -> npt.NDArray[np.float64]:

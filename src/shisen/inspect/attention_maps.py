@@ -101,8 +101,8 @@ def _per_window(layer: Attention) -> Map:
 
 def _positions(layer: Attention) -> npt.NDArray[np.int64]:
     """Return the positions of the keys, `(windows, keys)`; a single window for the whole image has them in order."""
-    if layer.places is not None:
-        return np.asarray(layer.places, np.int64)
+    if layer.positions is not None:
+        return np.asarray(layer.positions, np.int64)
     count = layer.grid[0] * layer.grid[1]
     where = np.full((1, layer.values.shape[-1]), -1, np.int64)
     where[0, layer.prefix : layer.prefix + count] = np.arange(count)

@@ -14,11 +14,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 
 from .._core.io import write_file
+from ..adapters.base import AnyBatchSize
+from ..adapters.wrappers import capability
 from ..targets import to_numpy
 from ..types import Classifier
 from .model import Model
@@ -35,14 +36,15 @@ NEAR = 1.05
 def tuned(model: Model) -> Model:
     """Return the model with the chunk that is fastest on this machine: known already, or measured now.
 
-    Only for PyTorch: Keras and ONNX compile for a size, and keep theirs.
+    Only where nothing is compiled for a batch size (PyTorch); Keras and ONNX keep theirs.
 
     Args:
         model: with preprocessing, so that the size of its images is known; without, it stays as it is.
     """
-    if model.framework != "torch" or model.preprocess is None:
+    network = capability(model, AnyBatchSize)
+    if network is None or model.preprocess is None:
         return model
-    name, known = _key(model), _known()
+    name, known = _key(model, network.hardware()), _known()
     if name not in known:
         known[name] = fastest(measured(model))
         _keep(known)
@@ -85,14 +87,10 @@ def _file() -> Path:
     return home / "shisen" / "batch_sizes.json"
 
 
-def _key(model: Model) -> str:
+def _key(model: Model, hardware: tuple[str, ...]) -> str:
     """Return a name for this network on this machine."""
-    import torch
-
-    device = next((p.device for p in model.network.net.parameters()), torch.device("cpu"))
-    where: Any = torch.cuda.get_device_name(device) if device.type == "cuda" else (device.type, platform.processor())
     network = [(p.path, p.kind, p.shape, p.parameters) for p in model.layers]
-    machine = (platform.machine(), where, os.cpu_count(), torch.get_num_threads(), str(torch.__version__))
+    machine = (platform.machine(), os.cpu_count(), *hardware)
     return hashlib.sha256(repr((network, machine, model.precision)).encode()).hexdigest()[:24]
 
 

@@ -9,6 +9,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from ..adapters.base import FoldsNormalization
+from ..adapters.wrappers import capability
 from ..errors import InputError, ModelError, explain_error, require, unknown
 from .model import Model
 from .presets import RECIPES
@@ -89,8 +91,9 @@ def load(
     )
     loader = _loader(text)
     model = loader(text, request)
-    if loader is not load_own and hasattr(model.network, "folds"):
-        model.network.folds = True
+    network = None if loader is load_own else capability(model, FoldsNormalization)
+    if network is not None:
+        network.folds = True
     return model.fast() if fast else model
 
 

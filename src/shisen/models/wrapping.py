@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..adapters.frameworks import adapter_class
 from ..errors import InputError, ModelError, explain_error
 from ..types import Classifier
 from .declared import declared_classes, declared_input
@@ -164,15 +165,9 @@ def adapter(net: Any, request: Request, preprocess: Preprocess | None, shape: tu
     """
     scaling = None if preprocess is None else preprocess.scaling()
     size = shape if preprocess is None else (*preprocess.sides, preprocess.channels)
-    keras, torch = sys.modules.get("keras"), sys.modules.get("torch")
-    if keras is not None and hasattr(keras, "Model") and isinstance(net, keras.Model):
-        from ..adapters.keras.adapter import KerasClassifier
-
-        return KerasClassifier(net, scaling, request.output, size, request.head)
-    if torch is not None and isinstance(net, torch.nn.Module):
-        from ..adapters.torch.adapter import TorchClassifier
-
-        return TorchClassifier(net, scaling, request.output, size, request.head)
+    own: Any = adapter_class(net)
+    if own is not None:
+        return own(net, scaling, request.output, size, request.head)
     if isinstance(net, Classifier):
         return net
     raise InputError(

@@ -8,32 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import InputError, ModelError, explain_error
-from ...targets import to_numpy
-from ...types import Attention, Layer, Scaling
-from ..points import Call, as_layers
+from ...errors import ModelError, explain_error
+from ...types import Attention, Scaling
+from ..base import Adapter
+from ..capture import ENDS, Capture, Reached
+from ..points import Call
+from ..trace import Output, Trace
 from .engines import GradientRequest, engine_for
-from .io import ModelIO, Output
-from .points import (
-    PATCH_LOCK,
-    at_least_single,
-    channels_back,
-    channels_last,
-    find_point,
-    first_tensor,
-    operations,
-    watched,
-    with_first,
-)
-from .rewire import RULES, OutputActivation, Rule
-from .trace import Trace, trace
+from .io import ModelIO
+from .points import PATCH_LOCK, at_least_single, axis_functions, first_tensor, operations, watched, with_first
+from .rewire import OutputActivation, Rule
+from .trace import trace
+from .weights import permuted_clone
 
 
-class _Reached(BaseException):
-    """Every point asked for has been seen; no Exception, since Keras dresses those up on their way out."""
-
-
-class KerasClassifier:
+class KerasClassifier(Adapter):
     """A Keras 3 model as a classifier with named points; see `shisen.types.Classifier`.
 
     Args:
@@ -41,7 +30,12 @@ class KerasClassifier:
         scaling: what to do to pixels in [0, 1]; None hands arrays in as they are.
         output: which of several outputs holds the logits: a key, an index or a function.
         size: `(h, w, c)` of an input, for models whose input leaves it open.
-        head: "softmax", "sigmoid" or "none"; found by itself if None.
+        head: "softmax", "sigmoid" or "none"; found automatically if None.
+
+    Attributes:
+        backend: "tensorflow", "jax" or "torch".
+        engine: how the backend runs and differentiates.
+        inside: the model's operations by path.
 
     Raises:
         ModelError: for a model with several inputs, or on a backend without gradients.
@@ -57,266 +51,186 @@ class KerasClassifier:
     ) -> None:
         import keras
 
-        backend = keras.config.backend()
-        self.net = net
-        self.scaling = scaling
-        self.output = output
-        self.framework = f"keras-{backend}"
-        self.batch_size = 32
-        self.rule: str | None = None
-        self._backend = backend
-        self._engine = engine_for(backend, net)
-        self._head = head
-        self._ends = ModelIO(net, scaling, output)
-        self.size = size or self._ends.size
-        self._inside = operations(net)
-        self._traces: dict[tuple[int, ...], Trace] = {}
-        self._downstream: dict[tuple[str, tuple[int, ...]], bool] = {}
+        self.backend = keras.config.backend()
+        self.framework = f"keras-{self.backend}"
+        self.engine = engine_for(self.backend, net)
+        self._io = ModelIO(net, scaling, output)
+        super().__init__(net, scaling, output, size or self._io.size, head)
+        self.inside = operations(net)
         self._rules: dict[Hashable, Rule] = {}
 
-    # ---- structure
+    # ---- the contract
 
-    @property
-    def layers(self) -> tuple[Layer, ...]:
-        """Every layer call of a forward, in the order in which they end."""
-        found = self._trace(None)
-        return as_layers(found.calls, found.default, found.reason)
+    @classmethod
+    def accepts(cls, net: Any) -> bool:
+        """Tell whether an object is a Keras 3 model."""
+        import keras
 
-    @property
-    def default_layer(self) -> str:
-        """The last feature map before pooling."""
-        found = self._trace(None)
-        if found.default is None:
-            raise ModelError(
-                explain_error(
-                    "This method works at a layer that keeps places apart.",
-                    found.reason,
-                    "Use a method without a layer, such as gradient, integrated_gradients, occlusion or rise.",
-                )
-            )
-        return found.default.path
+        return isinstance(net, keras.Model)
 
-    @property
-    def head(self) -> str:
-        """ "softmax", "sigmoid" or "none"."""
-        return self._head or self._trace(None).head
+    def to_tensor(self, images: Any) -> Any:
+        """Return an array as a float32 tensor of the backend."""
+        return self.engine.tensor(images)
 
-    def rewired(self, relu: str) -> KerasClassifier:
-        """Return the same network with the "guided" or "deconvnet" rule at every ReLU in the backward pass."""
-        if relu not in RULES:
-            raise InputError(explain_error(f"relu must be one of {', '.join(RULES)}.", repr(relu), "Use 'guided'."))
-        twin = KerasClassifier.__new__(KerasClassifier)
-        twin.__dict__.update(self.__dict__)
-        twin.rule = relu
-        return twin
+    def to_array(self, tensor: Any) -> Any:
+        """Return a tensor as the array that users see: NumPy for TensorFlow."""
+        return self.engine.result(tensor)
 
-    # ---- the three calls
+    def repeated(self, x: Any, count: int) -> Any:
+        """Return one image `count` times."""
+        from keras import ops
 
-    def activations(self, images: Any, at: str | Sequence[str] = "logits") -> Any:
-        """Return the value at one point, or a tuple of values at several, from one forward."""
-        points = (at,) if isinstance(at, str) else tuple(at)
-        x = self._engine.tensor(images)
-        wanted = tuple(dict.fromkeys(p for p in points if p != "input"))
-        found = {"input": x}
-        if wanted:
-            traced = self._trace(x)
+        return ops.repeat(x, count, axis=0)
 
-            def run(x: Any) -> tuple[Any, ...]:
-                seen = self._forward(x, traced, wanted)
-                return tuple(seen[p] for p in wanted)
+    def record(self, x: Any) -> Trace:
+        """Run one image with every operation watched."""
+        with PATCH_LOCK:
+            if not self.net.built:
+                self._io(self.to_tensor(np.zeros(tuple(x.shape), np.float32)))
+                self.inside = operations(self.net)
+            try:
+                return trace(self._io, self.inside, self.engine, self.to_tensor(np.zeros(tuple(x.shape), np.float32)))
+            except Exception as problem:
+                if self.backend == "tensorflow" and self._io.channels_first:
+                    raise _no_channels_first(problem) from problem
+                raise
 
-            found |= dict(zip(wanted, self._engine.forward(("activations", wanted), run, x), strict=True))
-        values = tuple(self._engine.result(found[p]) for p in points)
-        return values[0] if isinstance(at, str) else values
+    def forward(self, x: Any, points: Sequence[str], values: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
+        """Return the values at `points`, channels last, without gradients; `values` are put in at other points."""
+        traced, wanted, entered = self.trace(x), tuple(points), tuple(values or {})
 
-    def gradients(
-        self, images: Any, objective: Any, at: str = "logits", wrt: str | Sequence[str] = "input"
-    ) -> tuple[Any, Any]:
-        """Return the value at `wrt` and the gradient there of the objective's score at `at`."""
-        points = (wrt,) if isinstance(wrt, str) else tuple(wrt)
-        many = isinstance(objective, (list, tuple))
-        x = self._engine.tensor(images)
-        traced = self._trace(x)
-        starts = tuple(dict.fromkeys(points))
-        key = ("gradients", at, starts, self.rule)
+        def run(x: Any, *given: Any) -> tuple[Any, ...]:
+            seen = self.captured(x, traced, wanted, values=dict(zip(entered, given, strict=True)))
+            return tuple(seen[p] for p in wanted)
+
+        given = tuple((values or {}).values())
+        key = ("forward", wanted, entered, tuple(x.shape[0] == v.shape[0] for v in given))
+        return dict(zip(wanted, self.engine.forward(key, run, x, *given), strict=True))
+
+    def differentiate(
+        self, x: Any, objectives: Sequence[Any], at: str, wrt: Sequence[str]
+    ) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]:
+        """Return the values at the points `wrt`, and for every objective at `at` the gradients there."""
+        traced = self.trace(x)
+        key = ("gradients", at, tuple(wrt), self.rule)
         rule = self._rule(key)
 
         def run(x: Any, mark_leaf: Callable[[str, Any], Any]) -> Any:
             with ExitStack() as stack:
                 if rule is not None:
-                    stack.enter_context(rule.active(self._backend, self._inside))
-                return self._forward(x, traced, (at,), begins=dict.fromkeys(starts, mark_leaf))[at]
+                    stack.enter_context(rule.active(self.backend, self.inside))
+                return self.captured(x, traced, (at,), starts=dict.fromkeys(wrt, mark_leaf))[at]
 
-        question = GradientRequest(key, run, {p: self._shape(p, x, traced) for p in starts}, rule)
-        values, gradients = self._engine.gradients(question, x, list(objective) if many else [objective])
+        request = GradientRequest(key, run, {p: self._shape(p, x, traced) for p in wrt}, rule)
+        found: tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]] = self.engine.gradients(request, x, objectives)
         if rule is not None:
-            rule.check(self._inside)
-        result = self._engine.result
-        shown = tuple(result(values[p]) for p in points)
-        found = tuple(_stack([result(s[p]) for s in gradients]) if many else result(gradients[0][p]) for p in points)
-        return (shown[0], found[0]) if isinstance(wrt, str) else (shown, found)
+            rule.check(self.inside)
+        return found
 
-    def replaced(self, images: Any, values: Any, at: str) -> Any:
-        """Return the logits if the value at this point were `values`; one image may serve many values."""
-        x, v = self._engine.tensor(images), self._engine.tensor(values)
-        if at == "input":
-            return self.activations(values)
-        if x.shape[0] not in (1, v.shape[0]):
-            raise InputError(
-                explain_error(
-                    "replaced() needs one image, or as many images as values.",
-                    f"{x.shape[0]} images, {v.shape[0]} values",
-                    "Repeat the images or pass one.",
-                )
-            )
-        if x.shape[0] != v.shape[0] and not self._downstream_allows(x, at):
-            from keras import ops
-
-            x = ops.repeat(x, v.shape[0], axis=0)
-        return self._engine.result(self._tail(x, v, at))
-
-    def runs_downstream_only(self, images: Any, at: str) -> bool:
-        """Tell whether `replaced` with one image runs only what lies behind the point k-fold.
-
-        Networks whose tail meets the unreplaced part again, other than by adding, run whole forwards.
-        """
-        return self._downstream_allows(self._engine.tensor(images)[:1], at)
-
-    def biases(self, images: Any) -> dict[str, Any]:
-        """Return point → what the layer adds by itself, `(c,)`; for methods that share out the whole score."""
-        from .biases import biases
-
-        found = biases(self._inside, self._trace(self._engine.tensor(images)), self.scaling)
-        return {point: self._engine.result(self._engine.tensor(b)) for point, b in found.items()}
+    # ---- further abilities
 
     def attentions(self, images: Any, objective: Any = None, *, per_block: bool = False) -> tuple[Attention, ...]:
-        """Return the attention of every head, see `keras_attention.attentions`."""
+        """Return the attention of every head, see `attention.attentions`."""
         from .attention import attentions
 
         return attentions(self, images, objective, per_block=per_block)
 
-    # ---- inside
+    def biases(self, images: Any) -> dict[str, Any]:
+        """Return point → what the layer adds by itself, `(c,)`; for methods that attribute the whole score."""
+        from .biases import biases
 
-    def _tail(self, x: Any, v: Any, at: str) -> Any:
-        traced = self._trace(x)
+        found = biases(self.inside, self.trace(self.to_tensor(images)), self.scaling)
+        return {point: self.to_array(self.to_tensor(b)) for point, b in found.items()}
 
-        def run(x: Any, v: Any) -> tuple[Any, ...]:
-            return (self._forward(x, traced, ("logits",), values={at: v})["logits"],)
+    def weights(self) -> Mapping[str, Any]:
+        """Return every weight by its number and path."""
+        return {
+            f"{i} {v.path}": w for i, (v, w) in enumerate(zip(self.net.weights, self.net.get_weights(), strict=True))
+        }
 
-        return self._engine.forward(("replaced", at, x.shape[0] == v.shape[0]), run, x, v)[0]
+    def randomized(self, up_to: float, rng: np.random.Generator) -> KerasClassifier:
+        """Return a copy with the weights of the topmost fraction `up_to` of the layers permuted."""
+        net = permuted_clone(self.net, up_to, rng)
+        other = KerasClassifier(net, self.scaling, self.output, self.size, self.head)
+        other.batch_size, other.rule = self.batch_size, self.rule
+        return other
 
-    def _downstream_allows(self, x: Any, at: str) -> bool:
-        key = (at, tuple(x.shape[1:]))
-        if key not in self._downstream:
-            value, want = (to_numpy(a) for a in self.activations(x, (at, "logits")))
-            try:
-                again = to_numpy(self._engine.result(self._tail(x, self._engine.tensor(value.repeat(3, 0)), at)))
-                scale = float(np.abs(want).max()) or 1.0
-                same = again.shape == (3, *want.shape[1:]) and float(np.abs(again - want).max()) <= 1e-3 * scale
-            except Exception:  # every framework has its own error for shapes that do not go together
-                same = False
-            self._downstream[key] = same
-        return self._downstream[key]
+    # ---- for the parts of this adapter
 
-    def _rule(self, key: Hashable) -> Rule | None:
-        if self.rule is None:
-            return None
-        if self._engine.eager:
-            return Rule(self.rule)
-        # compiled functions meet their ReLUs once, while they are traced: the count stays with them
-        return self._rules.setdefault(key, Rule(self.rule))
-
-    def _shape(self, point: str, x: Any, traced: Trace) -> tuple[int, ...]:
-        if point in ("input", "logits"):
-            return tuple(x.shape[1:]) if point == "input" else traced.logits
-        call = find_point(traced.calls, self._inside, point)
-        return call.layout.shape(call.shape)
-
-    def _forward(
+    def captured(
         self,
         x: Any,
         traced: Trace,
         ends: Sequence[str],
         *,
-        begins: Mapping[str, Callable[[str, Any], Any]] | None = None,
+        starts: Mapping[str, Callable[[str, Any], Any]] | None = None,
         values: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Run the network until every point in `ends` is seen; gradients start at `begins`, `values` are put in."""
+        """Run the model until every point in `ends` is seen; gradients start at `starts`, `values` are put in.
+
+        Args:
+            x: `(n, h, w, c)`.
+            traced: the trace for this size.
+            ends: points whose values are returned, channels last.
+            starts: functions that mark where a gradient is wanted, by point.
+            values: what is put in at points, channels last.
+
+        Raises:
+            ModelError: for a point that the forward does not reach.
+        """
         from keras import ops
 
-        begins, values = begins or {}, values or {}
+        starts, values = starts or {}, values or {}
         found: dict[str, Any] = {}
-        if "input" in begins:
-            x = begins["input"]("input", x)
+        axes = axis_functions()
+        if "input" in starts:
+            x = starts["input"]("input", x)
         if "input" in ends:
             found["input"] = x
-        by_path: dict[str, list[tuple[str, Call]]] = {}
-        for point in dict.fromkeys((*ends, *begins, *values)):
-            if point not in ("input", "logits"):
-                call = find_point(traced.calls, self._inside, point)
-                by_path.setdefault(call.module, []).append((point, call))
-        counts = dict.fromkeys(by_path, 0)
-        missing = {p for path in by_path.values() for p, _ in path}
 
-        def see(path: str, output: Any) -> Any:
-            counts[path] += 1
-            for point, call in by_path[path]:
-                if call.index != counts[path]:
-                    continue
-                missing.discard(point)
-                raw = first_tensor(output)
-                value = at_least_single(channels_last(call.layout, raw))
-                if point in values:
-                    value = values[point]
-                if point in begins:
-                    value = begins[point](point, value)
-                if point in ends:
-                    found[point] = value
-                if point in values or point in begins:
-                    output = with_first(output, channels_back(call.layout, value, raw))
-            if self._engine.eager and not missing and all(p in found for p in ends):
-                raise _Reached
+        def at_point(point: str, call: Call, output: Any) -> Any:
+            raw = first_tensor(output)
+            value = values.get(point)
+            value = at_least_single(call.layout.last(raw, axes)) if value is None else value
+            if point in starts:
+                value = starts[point](point, value)
+            if point in ends:
+                found[point] = value
+            if point in values or point in starts:
+                output = with_first(output, call.layout.back(ops.cast(value, raw.dtype), raw, axes))
+            if self.engine.eager and not (capture.missing or set(ends) - set(found)):
+                raise Reached
             return output
 
+        capture = Capture(traced.points, (*ends, *starts, *values), at_point)
         with ExitStack() as stack:
-            stack.enter_context(watched({p: self._inside[p] for p in by_path}, see))
-            output_activation = OutputActivation()
+            stack.enter_context(watched({p: self.inside[p] for p in capture.modules}, capture.see))
+            activation = OutputActivation()
             if traced.output_activation:
-                stack.enter_context(output_activation.active(self._backend))
+                stack.enter_context(activation.active(self.backend))
             try:
-                output = self._ends(x)
-            except _Reached:
+                output = self._io(x)
+            except Reached:
                 return found
-        if missing:
-            raise ModelError(
-                explain_error(
-                    f"The layer {min(missing)!r} must run for this image.",
-                    "a forward that did not reach it",
-                    "Choose another layer; see `shisen layers`.",
-                )
-            )
-        logits = at_least_single(output_activation.undo(output)[0])
+        capture.check()
+        logits = at_least_single(activation.undo(output)[0])
         logits = ops.expand_dims(logits, -1) if len(logits.shape) == 1 else logits
-        found["logits"] = begins["logits"]("logits", logits) if "logits" in begins else logits
+        found["logits"] = starts["logits"]("logits", logits) if "logits" in starts else logits
         return found
 
-    def _trace(self, x: Any) -> Trace:
-        """Return what the network does with images of this shape; one forward the first time."""
-        shape = tuple(x.shape[1:]) if x is not None else next(iter(self._traces), self.size)
-        if shape not in self._traces:
-            with PATCH_LOCK:
-                while len(self._traces) >= 8:
-                    self._traces.pop(next(iter(self._traces)))
-                if not self.net.built:
-                    self._ends(self._engine.tensor(np.zeros((1, *shape), np.float32)))
-                    self._inside = operations(self.net)
-                try:
-                    self._traces[shape] = trace(self._ends, self._inside, self._engine, shape)
-                except Exception as problem:
-                    if self._backend == "tensorflow" and self._ends.channels_first:
-                        raise _no_channels_first(problem) from problem
-                    raise
-        return self._traces[shape]
+    def _rule(self, key: Hashable) -> Rule | None:
+        if self.rule is None:
+            return None
+        if self.engine.eager:
+            return Rule(self.rule)
+        # compiled functions meet their ReLUs once, while they are traced: the count stays with them
+        return self._rules.setdefault(key, Rule(self.rule))
+
+    def _shape(self, point: str, x: Any, traced: Trace) -> tuple[int, ...]:
+        if point in ENDS:
+            return tuple(x.shape[1:]) if point == "input" else traced.logits
+        call = traced.points.find(point)
+        return call.layout.shape(call.shape)
 
 
 def _no_channels_first(problem: Exception) -> ModelError:
@@ -327,9 +241,3 @@ def _no_channels_first(problem: Exception) -> ModelError:
             "Set KERAS_BACKEND=jax or torch before importing keras: they run the same model.",
         )
     )
-
-
-def _stack(parts: list[Any]) -> Any:
-    from array_api_compat import array_namespace
-
-    return array_namespace(parts[0]).stack(parts)

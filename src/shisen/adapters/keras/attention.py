@@ -13,22 +13,21 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ...errors import ModelError, explain_error
 from ...types import Attention
+from ..attention import attention_names, block_around, no_block, token_grid
 from ..points import Call
 from .engines import GradientRequest
 from .points import PATCH_LOCK, at_least_single, first_tensor, patched_attribute, watched, with_first
-from .rewire import borrowed_functions, framework_of
+from .rewire import framework_of, patched_functions
 
 if TYPE_CHECKING:
     from .adapter import KerasClassifier
 
 PASSING = ("Softmax", "Activation")
-SUFFIX = ".attention"
 
 
 @dataclass(frozen=True)
-class Place:
+class AttentionSite:
     """Where one attention happens, and its probabilities for one image.
 
     Attributes:
@@ -89,7 +88,7 @@ class Attentions:
         changes: dict[str, Callable[[Any], Any]] = {"softmax": self._softmax}
         if fused is not None:
             changes[fused[0]] = functools.partial(self._by_formula, fused[1])
-        with located(inside) as self._running, borrowed_functions(framework_of(backend), changes):
+        with located(inside) as self._running, patched_functions(framework_of(backend), changes):
             yield
 
     def _where(self) -> tuple[str, bool]:
@@ -116,33 +115,33 @@ class Attentions:
         return softmax
 
     def _by_formula(self, heads_axis: int, original: Callable[..., Any]) -> Callable[..., Any]:
-        """softmax(Q Kᵀ · scale + bias, masked) V; heads before or behind the tokens."""
+        """softmax(Q Kᵀ · scale + bias, masked) V; heads before or after the tokens."""
         from keras import ops
 
         q, k, scores = ("bnth", "bnsh", "bnts") if heads_axis == 1 else ("btnh", "bsnh", "bnts")
 
         def attention(query: Any, key: Any, value: Any, *args: Any, **kwargs: Any) -> Any:
-            told = dict(zip(("attn_mask",) if heads_axis == 1 else ("bias", "mask"), args, strict=False)) | kwargs
+            named = dict(zip(("attn_mask",) if heads_axis == 1 else ("bias", "mask"), args, strict=False)) | kwargs
             if any(
-                told.get(name) is not None
+                named.get(name) is not None
                 for name in ("query_seq_lengths", "key_value_seq_lengths", "local_window_size")
             ):
                 return original(query, key, value, *args, **kwargs)
             groups = query.shape[heads_axis] // key.shape[heads_axis]
             if groups > 1:
                 key, value = (ops.repeat(part, groups, axis=heads_axis) for part in (key, value))
-            scale = told.get("scale")
+            scale = named.get("scale")
             found = ops.einsum(f"{q},{k}->{scores}", query, key)
             found = found * (scale if scale is not None else query.shape[-1] ** -0.5)
             for name in ("bias", "mask", "attn_mask"):
-                given = told.get(name)
+                given = named.get(name)
                 if given is None:
                     continue
                 if "bool" in str(given.dtype):
                     found = ops.where(given, found, ops.full_like(found, -1e30))
                 else:
                     found = found + given
-            if told.get("is_causal"):
+            if named.get("is_causal"):
                 earlier = ops.tril(ops.ones(found.shape[-2:], dtype="bool"))
                 found = ops.where(earlier, found, ops.full_like(found, -1e30))
             self._fused = True
@@ -155,23 +154,23 @@ class Attentions:
         return attention
 
 
-def places(model: KerasClassifier, x: Any) -> tuple[Place, ...]:
+def attention_sites(model: KerasClassifier, x: Any) -> tuple[AttentionSite, ...]:
     """Return every attention of a forward of images of this size, in forward order."""
-    found: list[Place] = []
+    found: list[AttentionSite] = []
 
     def keep(_: int, module: str, result: Any) -> Any:
         *lead, queries, keys = (int(s) for s in result.shape)
         windows, heads = lead if len(lead) == 2 else (1, lead[0])
-        found.append(Place(module, windows, (windows * heads, queries, keys)))
+        found.append(AttentionSite(module, windows, (windows * heads, queries, keys)))
         return result
 
-    traced = model._trace(x)
+    traced = model.trace(x)
 
     def run(x: Any) -> Any:
-        with Attentions(keep).active(model._backend, model._inside):
-            return model._forward(x, traced, ("logits",))["logits"]
+        with Attentions(keep).active(model.backend, model.inside):
+            return model.captured(x, traced, ("logits",))["logits"]
 
-    model._engine.sample(run, x[:1])
+    model.engine.sample(run, x[:1])
     return tuple(found)
 
 
@@ -184,7 +183,7 @@ def attentions(
         model: the adapter.
         images: `(n, h, w, c)`.
         objective: the objective at the logits; None for no gradients.
-        per_block: take the score of each attention from the tokens behind its own block, read by the network's own
+        per_block: take the score of each attention from the tokens after its own block, read by the network's own
             head as if the later blocks were not there, instead of from the network's answer.
 
     Returns:
@@ -193,33 +192,33 @@ def attentions(
     Raises:
         ModelError: with `per_block`, where a block's tokens cannot be told.
     """
-    x = model._engine.tensor(images)
-    calls = model._trace(x).calls
-    found = places(model, x)
+    x = model.to_tensor(images)
+    calls = model.trace(x).calls
+    found = attention_sites(model, x)
     points = tuple(f"attention#{i}" for i in range(1, len(found) + 1))
     if not found:
         return ()
     gradients: dict[str, Any] = {}
     if objective is None:
         run = functools.partial(_run, model, found)
-        values = dict(zip(points, model._engine.forward(("attentions",), run, x), strict=True))
+        values = dict(zip(points, model.engine.forward(("attentions",), run, x), strict=True))
     else:
-        shapes = {p: place.shape for p, place in zip(points, found, strict=True)}
-        blocks = blocks_of([place.module for place in found], calls) if per_block else []
+        shapes = {p: site.shape for p, site in zip(points, found, strict=True)}
+        blocks = blocks_of([site.module for site in found], calls) if per_block else []
         alone = per_block and model.runs_downstream_only(x, blocks[-1].path)
         differentiable = functools.partial(_answer, model, found, blocks, alone)
-        question = GradientRequest(("attentions", per_block, alone), differentiable, shapes)
-        values, (gradients,) = model._engine.gradients(question, x, [objective])
-    result = model._engine.result
-    names = _names([place.module for place in found])
+        request = GradientRequest(("attentions", per_block, alone), differentiable, shapes)
+        values, (gradients,) = model.engine.gradients(request, x, [objective])
+    result = model.to_array
+    names = attention_names([site.module for site in found])
     return tuple(
-        _record(name, result(values[p]), result(gradients[p]) if gradients else None, calls, place.windows)
-        for name, p, place in zip(names, points, found, strict=True)
+        _record(name, result(values[p]), result(gradients[p]) if gradients else None, calls, site.windows)
+        for name, p, site in zip(names, points, found, strict=True)
     )
 
 
-def _keeper(found: Sequence[Place], mark_leaf: Callable[[str, Any], Any]) -> Callable[[int, str, Any], Any]:
-    """Return a `keep` that hands `begin` each attention as `(n, windows · heads, queries, keys)`."""
+def _keeper(found: Sequence[AttentionSite], mark_leaf: Callable[[str, Any], Any]) -> Callable[[int, str, Any], Any]:
+    """Return a `keep` that hands `mark_leaf` each attention as `(n, windows · heads, queries, keys)`."""
     from keras import ops
 
     def keep(number: int, _: str, result: Any) -> Any:
@@ -231,42 +230,42 @@ def _keeper(found: Sequence[Place], mark_leaf: Callable[[str, Any], Any]) -> Cal
     return keep
 
 
-def _run(model: KerasClassifier, found: Sequence[Place], x: Any) -> tuple[Any, ...]:
+def _run(model: KerasClassifier, found: Sequence[AttentionSite], x: Any) -> tuple[Any, ...]:
     seen: dict[str, Any] = {}
 
     def mark_leaf(point: str, value: Any) -> Any:
         seen[point] = value
         return value
 
-    with Attentions(_keeper(found, mark_leaf)).active(model._backend, model._inside):
-        model._forward(x, model._trace(x), ("logits",))
+    with Attentions(_keeper(found, mark_leaf)).active(model.backend, model.inside):
+        model.captured(x, model.trace(x), ("logits",))
     return tuple(seen.values())
 
 
 def _answer(
-    model: KerasClassifier, found: Sequence[Place], blocks: Sequence[Call], alone: bool, x: Any, mark_leaf: Any
+    model: KerasClassifier, found: Sequence[AttentionSite], blocks: Sequence[Call], alone: bool, x: Any, mark_leaf: Any
 ) -> Any:
-    """Return the logits; with blocks, `(blocks · n, classes)`: read from the tokens behind every block."""
+    """Return the logits; with blocks, `(blocks · n, classes)`: read from the tokens after every block."""
     from keras import ops
 
-    traced, tokens = model._trace(x), dict[str, Any]()
+    traced, tokens = model.trace(x), dict[str, Any]()
 
     def cut(path: str, output: Any) -> Any:
         tokens[path] = first_tensor(output)
-        return with_first(output, ops.stop_gradient(tokens[path]))  # what the next blocks make of it is not asked
+        return with_first(output, ops.stop_gradient(tokens[path]))  # what the next blocks make of it does not count
 
     with (
-        watched({b.module: model._inside[b.module] for b in blocks}, cut),
-        Attentions(_keeper(found, mark_leaf)).active(model._backend, model._inside),
+        watched({b.module: model.inside[b.module] for b in blocks}, cut),
+        Attentions(_keeper(found, mark_leaf)).active(model.backend, model.inside),
     ):
-        logits = model._forward(x, traced, ("logits",))["logits"]
+        logits = model.captured(x, traced, ("logits",))["logits"]
     if not blocks:
         return logits
     stacked = ops.concatenate([tokens[b.module] for b in blocks], axis=0)
     inputs = x[:1] if alone else ops.tile(x, (len(blocks), *(1 for _ in x.shape[1:])))
     last = blocks[-1].module
-    with watched({last: model._inside[last]}, lambda _, output: with_first(output, stacked)):
-        return model._forward(inputs, traced, ("logits",))["logits"]
+    with watched({last: model.inside[last]}, lambda _, output: with_first(output, stacked)):
+        return model.captured(inputs, traced, ("logits",))["logits"]
 
 
 def blocks_of(modules: Sequence[str], calls: Sequence[Call]) -> list[Call]:
@@ -276,45 +275,26 @@ def blocks_of(modules: Sequence[str], calls: Sequence[Call]) -> list[Call]:
     the last addition of tokens in front of the next attention.
 
     Raises:
-        ModelError: where there is none, or the tokens of the layers are not the same places.
+        ModelError: where there is none, or the layers' tokens do not lie on one grid.
     """
     found: list[Call] = []
+    tokens = [c for c in calls if c.layout.kind == "tokens"]
     at = [next((i for i, c in enumerate(calls) if c.module == m), None) for m in modules]
     for k, own in enumerate(modules):
-        parts = own.split("/")
-        around = ["/".join(parts[:i]) for i in range(1, len(parts))]
-        alone = [p for p in around if not any(o.startswith(f"{p}/") for o in modules if o != own)]
-        call = next((c for p in alone for c in calls if c.path == p and c.layout.kind == "tokens"), None)
-        if call is None and at[k] is not None:
-            behind = at[k + 1] if k + 1 < len(at) else len(calls)
-            some = [c for c in calls[at[k] : behind] if c.kind == "Add" and c.layout.kind == "tokens"]
+        call = block_around(own, modules, [c for c in tokens if c.module != own], "/")
+        start = at[k]
+        if call is None and start is not None and modules.count(own) == 1:
+            following = at[k + 1] if k + 1 < len(at) else len(calls)
+            some = [c for c in calls[start:following] if c.kind == "Add" and c.layout.kind == "tokens"]
             call = some[-1] if some else None
-        if call is None or (found and call.shape != found[0].shape) or modules.count(own) > 1:
-            raise ModelError(
-                explain_error(
-                    "This method reads the answer from the tokens behind every block, which must be the same places.",
-                    f"the attention {own!r} without such a block around it",
-                    "Use grad_cam, hires_cam or layer_cam; they work at a layer of any network.",
-                )
-            )
+        if call is None or (found and call.shape != found[0].shape):
+            raise no_block(own)
         found.append(call)
     return found
 
 
-def _names(modules: Sequence[str]) -> list[str]:
-    """Return a name for every attention by the modules they happened in; several in one module are numbered."""
-    used: dict[str, int] = {}
-    names = []
-    for module in modules:
-        used[module] = used.get(module, 0) + 1
-        number = f"#{used[module]}" if modules.count(module) > 1 else ""
-        names.append(f"{module}{SUFFIX}{number}" if module else f"attention{number or '#1'}")
-    return names
-
-
 def _record(name: str, values: Any, gradient: Any, calls: Sequence[Call], windows: int) -> Attention:
     """Return one layer's attention; the last tokens of that number tell the grid of its keys."""
-    keys = values.shape[-1]
-    layout = next((c.layout for c in reversed(calls) if c.layout.kind == "tokens" and c.shape[1] == keys), None)
-    grid, prefix = (layout.grid, layout.prefix) if layout is not None and windows == 1 else ((0, 0), 0)
+    layout = token_grid(calls, values.shape[-1]) if windows == 1 else None
+    grid, prefix = (layout.grid, layout.prefix) if layout is not None else ((0, 0), 0)
     return Attention(name, values, gradient, grid, prefix, windows)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ...errors import ModelError, explain_error
 from ...types import Scaling
-from .trace import Trace
+from ..trace import Trace
 
 
 def bias_of(layer: Any) -> npt.NDArray[np.float32] | None:

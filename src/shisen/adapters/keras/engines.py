@@ -1,7 +1,7 @@
-"""How a Keras backend runs and differentiates: compiled once per question and shape, the graph begun at the point.
+"""How a Keras backend runs and differentiates: compiled once per request and shape, the graph started at the point.
 
 An engine is handed the forward as a function of framework tensors; what is captured, replaced or rewired in it is
-the adapter's business. `begin(point, value)` marks where a gradient is wanted and returns the value to go on with.
+the adapter's business. `mark_leaf(point, value)` marks where a gradient is wanted and returns the value to go on with.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from ...errors import ModelError, explain_error
 from .rewire import Rule
 
-Begin = Callable[[str, Any], Any]
+MarkLeaf = Callable[[str, Any], Any]
 Gradients = tuple[dict[str, Any], list[dict[str, Any]]]
 KEEP = 48
 """Compiled functions kept for one model; the one unused for longest goes first."""
@@ -27,23 +27,23 @@ KEEP = 48
 
 @dataclass(frozen=True)
 class GradientRequest:
-    """Which gradient is asked for.
+    """Which gradient is wanted.
 
     Attributes:
-        key: equal for questions that one compiled function answers.
-        run: `run(x, begin)` returns the value whose cotangent the objectives give.
+        key: equal for requests that one compiled function serves.
+        run: `run(x, mark_leaf)` returns the value whose cotangent the objectives give.
         shapes: of one image's value at every point where a gradient is wanted.
         rule: another backward rule for ReLUs; `run` already applies it where it works in the forward.
     """
 
     key: Hashable
-    run: Callable[[Any, Begin], Any]
+    run: Callable[[Any, MarkLeaf], Any]
     shapes: Mapping[str, tuple[int, ...]]
     rule: Rule | None = None
 
 
 class Engine(Protocol):
-    """What the Keras adapter asks of a backend."""
+    """What the Keras adapter needs of a backend."""
 
     name: str
     eager: bool
@@ -60,12 +60,12 @@ class Engine(Protocol):
     def forward(self, key: Hashable, run: Callable[..., tuple[Any, ...]], *args: Any) -> tuple[Any, ...]:
         """Run a forward without gradients."""
 
-    def gradients(self, question: GradientRequest, x: Any, objectives: Sequence[Any]) -> Gradients:
+    def gradients(self, request: GradientRequest, x: Any, objectives: Sequence[Any]) -> Gradients:
         """Return the values at the marked points, and for each objective the gradients there."""
 
 
 class _Cache:
-    """Compiled functions by what they answer."""
+    """Compiled functions by the request they serve."""
 
     def __init__(self) -> None:
         self._made: OrderedDict[Hashable, Any] = OrderedDict()
@@ -80,9 +80,9 @@ class _Cache:
 
 
 class TensorFlowEngine:
-    """One `tf.function` for each question and image size, for any number of images.
+    """One `tf.function` for each request and image size, for any number of images.
 
-    The objective is NumPy code between forward and backward; a host call in the graph asks it, so that one
+    The objective is NumPy code between forward and backward; a host call in the graph runs it, so that one
     compiled function does both and nothing runs twice.
     """
 
@@ -91,7 +91,7 @@ class TensorFlowEngine:
 
     def __init__(self, net: Any) -> None:
         self._made = _Cache()
-        self._asked: dict[int, tuple[list[Any], list[BaseException]]] = {}
+        self._requests: dict[int, tuple[list[Any], list[BaseException]]] = {}
         self._tokens = itertools.count()
 
     def tensor(self, values: Any) -> Any:
@@ -116,26 +116,26 @@ class TensorFlowEngine:
 
         return tuple(self._made.get((key, shapes), make)(*args))
 
-    def gradients(self, question: GradientRequest, x: Any, objectives: Sequence[Any]) -> Gradients:
+    def gradients(self, request: GradientRequest, x: Any, objectives: Sequence[Any]) -> Gradients:
         import tensorflow as tf
 
         count = len(objectives)
         size = tuple(x.shape[1:])
-        make = functools.partial(self._differentiated, question.run, size, count)
-        function = self._made.get((question.key, size, count), make)
+        make = functools.partial(self._differentiated, request.run, size, count)
+        function = self._made.get((request.key, size, count), make)
         token = next(self._tokens)
         problems: list[BaseException] = []
-        self._asked[token] = (list(objectives), problems)
+        self._requests[token] = (list(objectives), problems)
         try:
             values, gradients = function(x, tf.constant(token, tf.int64))
         finally:
-            del self._asked[token]
+            del self._requests[token]
         if problems:
             raise problems[0]
         return values, gradients
 
-    def _ask(self, token: Any, y: Any) -> Any:
-        objectives, problems = self._asked[int(token)]
+    def _cotangents(self, token: Any, y: Any) -> Any:
+        objectives, problems = self._requests[int(token)]
         y = np.array(y)
         found = []
         for objective in objectives:
@@ -146,7 +146,7 @@ class TensorFlowEngine:
                 found.append(np.zeros_like(y))
         return np.stack(found)
 
-    def _differentiated(self, run: Callable[[Any, Begin], Any], size: tuple[int, ...], count: int) -> Any:
+    def _differentiated(self, run: Callable[[Any, MarkLeaf], Any], size: tuple[int, ...], count: int) -> Any:
         import tensorflow as tf
 
         def function(x: Any, token: Any) -> Any:
@@ -154,13 +154,13 @@ class TensorFlowEngine:
             with tf.GradientTape(persistent=count > 1, watch_accessed_variables=False) as tape:
 
                 def mark_leaf(point: str, value: Any) -> Any:
-                    # only what lies behind this tensor is recorded
+                    # only what lies downstream of this tensor is recorded
                     leaves[point] = tf.identity(value)
                     tape.watch(leaves[point])
                     return leaves[point]
 
                 y = run(x, mark_leaf)
-            cotangents = tf.numpy_function(self._ask, [token, y], tf.float32)
+            cotangents = tf.numpy_function(self._cotangents, [token, y], tf.float32)
             cotangents.set_shape((count, *y.shape))
             cotangents = tf.cast(cotangents, y.dtype)
             zero = tf.UnconnectedGradients.ZERO
@@ -230,7 +230,7 @@ class JaxEngine:
         key = (key, tuple(tuple(a.shape[1:]) for a in args))
         return tuple(self._made.get(key, lambda: jax.jit(self._pure(run)))(self._state(), *args))
 
-    def gradients(self, question: GradientRequest, x: Any, objectives: Sequence[Any]) -> Gradients:
+    def gradients(self, request: GradientRequest, x: Any, objectives: Sequence[Any]) -> Gradients:
         import jax
         import jax.numpy as jnp
 
@@ -243,21 +243,21 @@ class JaxEngine:
                         values[point] = value + zeros[point]
                         return values[point]
 
-                    return self._pure(lambda x: question.run(x, mark_leaf))(state, x), values
+                    return self._pure(lambda x: request.run(x, mark_leaf))(state, x), values
 
-                zeros = {p: jnp.zeros((x.shape[0], *s), jnp.float32) for p, s in question.shapes.items()}
+                zeros = {p: jnp.zeros((x.shape[0], *s), jnp.float32) for p, s in request.shapes.items()}
                 return jax.vjp(at, zeros, has_aux=True)
 
             return jax.jit(both_ways), jax.jit(lambda pull, cotangent: pull(cotangent)[0])
 
-        forth, back = self._made.get((question.key, tuple(x.shape[1:])), make)
+        forth, back = self._made.get((request.key, tuple(x.shape[1:])), make)
         y, pull, values = forth(self._state(), x)
         gradients = [back(pull, jnp.asarray(objective(y), dtype=y.dtype)) for objective in objectives]
         return values, gradients
 
 
 class TorchEngine:
-    """The engine of the torch adapter: eager, parameters frozen for the call, the graph begun at the point."""
+    """The engine of the torch adapter: eager, parameters frozen for the call, the graph started at the point."""
 
     name = "torch"
     eager = True
@@ -288,7 +288,7 @@ class TorchEngine:
         with frozen_eval(self._net), torch.no_grad():
             return tuple(run(*args))
 
-    def gradients(self, question: GradientRequest, x: Any, objectives: Sequence[Any]) -> Gradients:
+    def gradients(self, request: GradientRequest, x: Any, objectives: Sequence[Any]) -> Gradients:
         import torch
 
         from ..torch.frozen_eval import frozen_eval
@@ -302,17 +302,17 @@ class TorchEngine:
 
         gradients = []
         with frozen_eval(self._net):
-            y = question.run(x, mark_leaf)
+            y = request.run(x, mark_leaf)
             raw = list(leaves.values())
             for i, objective in enumerate(objectives):
                 cotangent = objective(y.detach()).to(y.dtype)
                 found = [None] * len(raw)
                 if y.requires_grad:
-                    with RewiredReLU(question.rule.name) if question.rule else nullcontext() as mode:
+                    with RewiredReLU(request.rule.name) if request.rule else nullcontext() as mode:
                         keep = i + 1 < len(objectives)
                         found = torch.autograd.grad(y, raw, cotangent, retain_graph=keep, allow_unused=True)
-                    if question.rule is not None and mode is not None:
-                        question.rule.fired += mode.fired
+                    if request.rule is not None and mode is not None:
+                        request.rule.fired += mode.fired
                 grads = [torch.zeros_like(r) if g is None else g for r, g in zip(raw, found, strict=True)]
                 gradients.append(dict(zip(leaves, grads, strict=True)))
         return leaves, gradients

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from ...errors import ModelError, explain_error
 from ...types import Scaling
+from ..trace import Output, select_output
 from .points import first_tensor, is_channels_first, operations
-
-Output = str | int | Callable[[Any], Any] | None
 
 
 class ModelIO:
@@ -73,7 +72,8 @@ class ModelIO:
                 x = ops.flip(x, axis=-1)
         if len(x.shape) == 4 and self.channels_first:
             x = ops.transpose(x, (0, 3, 1, 2))
-        return self._select(self.net(self._packed(x), **self._options))
+        names = list(getattr(self.net, "output_names", ()))
+        return select_output(self.net(self._packed(x), **self._options), self.output, first_tensor, names)
 
     def _packed(self, x: Any) -> Any:
         """Return the input in the structure the model was declared with: alone, in a list or under a name."""
@@ -84,27 +84,3 @@ class ModelIO:
         if isinstance(declared, Mapping):
             return dict.fromkeys(declared, x)
         return [x] if isinstance(declared, list) else x
-
-    def _select(self, output: Any) -> Any:
-        if callable(self.output):
-            return self.output(output)
-        if self.output is not None:
-            names = list(getattr(self.net, "output_names", ()))
-            listed = isinstance(output, (list, tuple)) and self.output in names
-            try:
-                return output[names.index(str(self.output)) if listed else self.output]
-            except (KeyError, IndexError, TypeError) as problem:
-                known = list(output) if isinstance(output, Mapping) else names or type(output).__name__
-                raise ModelError(
-                    explain_error(
-                        f"The network's output must have a part {self.output!r}.", known, "Pass another output=."
-                    )
-                ) from problem
-        if isinstance(output, Mapping) and "logits" in output:
-            return output["logits"]
-        found = first_tensor(output)
-        if found is None:
-            raise ModelError(
-                explain_error("The network must return a tensor.", type(output).__name__, "Pass output= to select one.")
-            )
-        return found

@@ -7,29 +7,18 @@ import math
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
-from ...errors import ModelError
-from ..points import Call, Layout, find_call, is_map, token_layout
+from ..layout import Layout, is_map, token_layout
+from ..points import PASSING, Call
 
-PLACELESS = (
-    "Pool",
-    "Dropout",
-    "Flatten",
-    "Identity",
-    "Permute",
-    "UpSampling",
-    "Padding",
-    "Cropping",
-    "Resizing",
-    "Rescaling",
-)
+KERAS_PASSING = (*PASSING, "Padding", "Cropping", "Resizing", "Rescaling")
 
 ARRANGING = ("EinsumDense", "Einsum", "Matmul", "Permute", "Reshape", "Softmax", "Swapaxes", "Transpose")
 
 PATCH_LOCK = threading.RLock()
-"""Held while a live model or a framework's function is borrowed, so that two threads never restore out of order."""
+"""Held while a live model or a framework's function is patched, so that two threads never restore out of order."""
 
 
 def operations(net: Any) -> dict[str, Any]:
@@ -68,10 +57,10 @@ def _parts(owner: Any) -> Sequence[Any]:
 
 @contextmanager
 def patched_attribute(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """Put another value under an attribute of this one object or module, and restore it, whatever happens."""
+    """Set an attribute of this one object or module, and restore it, whatever happens."""
     own = vars(owner)
     had, before = name in own, own.get(name)
-    # past Keras's and torch's own bookkeeping of attributes, which must not see a borrowed value
+    # past Keras's and torch's own bookkeeping of attributes, which must not see the patched value
     put: Callable[..., None] = object.__setattr__
     put(owner, name, value)
     try:
@@ -114,14 +103,14 @@ def first_tensor(output: Any) -> Any:
 
 
 def with_first(output: Any, tensor: Any) -> Any:
-    """Return an operation's output with its first tensor exchanged."""
+    """Return an operation's output with its first tensor replaced."""
     import keras
 
     if keras.ops.is_tensor(output):
         return tensor
     flat = keras.tree.flatten(output)
-    place = next(i for i, t in enumerate(flat) if keras.ops.is_tensor(t))
-    return keras.tree.pack_sequence_as(output, [*flat[:place], tensor, *flat[place + 1 :]])
+    at = next(i for i, t in enumerate(flat) if keras.ops.is_tensor(t))
+    return keras.tree.pack_sequence_as(output, [*flat[:at], tensor, *flat[at + 1 :]])
 
 
 def at_least_single(tensor: Any) -> Any:
@@ -132,32 +121,13 @@ def at_least_single(tensor: Any) -> Any:
     return tensor if double else keras.ops.cast(tensor, "float32")
 
 
-def channels_last(layout: Layout, raw: Any) -> Any:
-    """Return a value channels last: `(n, h, w, c)`, tokens as a grid, anything else as it is."""
+def axis_functions() -> Any:
+    """Return the functions that `Layout` needs, under the names of the array-API standard."""
     from keras import ops
 
-    if layout.kind == "nchw":
-        return ops.transpose(raw, (0, 2, 3, 1))
-    if layout.kind == "tokens":
-        h, w = layout.grid
-        return ops.reshape(raw[:, layout.prefix : layout.prefix + h * w], (-1, h, w, raw.shape[-1]))
-    return raw
-
-
-def channels_back(layout: Layout, value: Any, original: Any) -> Any:
-    """Return a value in the model's own axes and type; tokens without a place keep their value."""
-    from keras import ops
-
-    value = ops.cast(value, original.dtype)
-    if layout.kind == "nchw":
-        return ops.transpose(value, (0, 3, 1, 2))
-    if layout.kind == "tokens":
-        end = layout.prefix + layout.grid[0] * layout.grid[1]
-        tokens = ops.reshape(value, (-1, end - layout.prefix, value.shape[-1]))
-        none = ops.zeros_like(tokens[:, :1, :1])  # repeats the other tokens of one image for many values
-        parts = [original[:, : layout.prefix], tokens, original[:, end:]]
-        return ops.concatenate([p + none if p.shape[1] else p + none[:, :0] for p in parts], axis=1)
-    return value
+    return SimpleNamespace(
+        permute_dims=ops.transpose, reshape=ops.reshape, concat=ops.concatenate, zeros_like=ops.zeros_like
+    )
 
 
 def is_channels_first(inside: Mapping[str, Any]) -> bool:
@@ -172,7 +142,7 @@ def is_channels_first(inside: Mapping[str, Any]) -> bool:
 
 
 class Recorder:
-    """Write down every operation of a forward, in the order in which they end; hand its method `see` to `watched`."""
+    """Records every operation of a forward, in the order in which they end; hand its method `see` to `watched`."""
 
     def __init__(self, inside: Mapping[str, Any], channels_first: bool, size: tuple[int, int]) -> None:
         self.calls: list[Call] = []
@@ -184,7 +154,7 @@ class Recorder:
         self._keep: list[Any] = []  # holds every output, so that no identity is given out twice
 
     def see(self, path: str, output: Any) -> Any:
-        """Note one call; hands the output on as it is."""
+        """Record one call; returns the output as it is."""
         self._counts[path] = self._counts.get(path, 0) + 1
         tensor = first_tensor(output)
         if tensor is None or len(tensor.shape) < 2:
@@ -213,7 +183,7 @@ class Recorder:
         return Layout("plain")
 
     def _heads(self, path: str) -> bool:
-        """Tell whether four axes may be tokens and heads: inside attention, and behind what arranges axes anew."""
+        """Tell whether four axes may be tokens and heads: inside attention, and after what rearranges axes."""
         parts = path.split("/")
         around = (self._inside.get("/".join(parts[:i])) for i in range(1, len(parts) + 1))
         if any("attention" in type(part).__name__.lower() for part in around if part is not None):
@@ -224,51 +194,3 @@ class Recorder:
 def _kind(part: Any) -> str:
     kind = type(part).__name__
     return "ReLU6" if kind == "ReLU" and getattr(part, "max_value", None) == 6 else kind
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """The point that methods use unless told otherwise, and why; `call` is None if nothing keeps places apart."""
-
-    call: Call | None
-    reason: str
-
-
-def default_call(calls: Sequence[Call], output: int) -> Chosen:
-    """Choose the last map before pooling, innermost name first."""
-    chosen: Call | None = None
-    named = {output}
-    for call in calls:
-        if call.tensor in named:  # a nested model hands on the tensor of its last layer: the layer's own name says more
-            continue
-        named.add(call.tensor)
-        shape = call.layout.shape(call.shape)
-        spatial = call.layout.kind != "plain" and len(shape) == 3 and shape[0] * shape[1] > 1 and shape[2] > 1
-        if spatial and not any(word in call.kind for word in PLACELESS):
-            chosen = call
-    if chosen is None:
-        return Chosen(None, "no layer of this network keeps places apart")
-    h, w, c = chosen.layout.shape(chosen.shape)
-    return Chosen(chosen, f"last feature map before pooling: {h} × {w} places, {c} channels")
-
-
-def find_point(calls: Sequence[Call], inside: Mapping[str, Any], path: str) -> Call:
-    """Return the call of this name; a bare name means the layer's last call, and torch's dots are understood.
-
-    Raises:
-        ModelError: for a layer of the model that cannot be captured.
-        UnknownName: for any other name, with the nearest ones.
-    """
-    if path in inside and not any(path in (c.path, c.module) for c in calls):
-        raise ModelError(
-            f"The layer {path!r} ({type(inside[path]).__name__}) must run and return a tensor to be captured. "
-            f"Received: a forward in which it did not. Layers that can be captured: "
-            f"{', '.join(c.path for c in calls[-8:])}; see model.layers for all."
-        )
-    same = [c.path for c in calls if _plain(path) in (_plain(c.path), _plain(c.module))]
-    exact = any(path in (c.path, c.module) for c in calls)
-    return find_call(calls, path if exact or not same else same[-1])
-
-
-def _plain(path: str) -> str:
-    return path.replace(".", "_").replace("/", "_")

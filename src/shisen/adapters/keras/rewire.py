@@ -1,22 +1,20 @@
-"""Framework functions borrowed for one forward: ReLUs with another backward rule, and what a final softmax was given.
+"""Framework functions patched for one forward: ReLUs with another backward rule, and what went into a final softmax.
 
 Keras layers, fused activations, `keras.ops` and a user's own code all end in the framework's function, so
-exchanging that function while a forward is traced reaches models of any nesting and leaves the model alone.
+replacing that function while a forward is traced reaches models of any nesting and leaves the model alone.
 """
 
 from __future__ import annotations
 
 import functools
 import threading
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from ...errors import ModelError, ShisenWarning
+from ..rules import check_rule
 from .points import PATCH_LOCK, patched_attribute
 
-RULES = ("guided", "deconvnet")
 SMOOTH = {
     "gelu": "GELU",
     "silu": "SiLU",
@@ -51,8 +49,8 @@ def framework_of(backend: str) -> Any:
 
 
 @contextmanager
-def borrowed_functions(owner: Any, changes: Mapping[str, Callable[[Any], Any]]) -> Iterator[None]:
-    """Exchange functions of a module by `changes[name](original)`, for calls made by this thread."""
+def patched_functions(owner: Any, changes: Mapping[str, Callable[[Any], Any]]) -> Iterator[None]:
+    """Replace functions of a module by `changes[name](original)`, for calls made by this thread."""
     here = threading.get_ident()
 
     def around(original: Any, changed: Any) -> Any:
@@ -70,10 +68,7 @@ def borrowed_functions(owner: Any, changes: Mapping[str, Callable[[Any], Any]]) 
 
 
 class Rule:
-    """Another backward rule for ReLUs, and how often it was met.
-
-    guided: relu(g) · [0 < A (< cap)], Springenberg 2015. deconvnet: relu(g), Zeiler 2014.
-    """
+    """Another backward rule for ReLUs, see `RULES`, and how often it was applied."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -113,26 +108,12 @@ class Rule:
                     stack.enter_context(patched_attribute(part, "call", self.rewire(part.call, cap)))
             if backend != "torch":  # there the rule sits on the backward operators themselves
                 changes = {"relu": lambda f: self.rewire(f, None), "relu6": lambda f: self.rewire(f, 6.0)}
-                stack.enter_context(borrowed_functions(framework_of(backend), changes))
+                stack.enter_context(patched_functions(framework_of(backend), changes))
             yield
 
-    def check(self, inside: Mapping[str, Any], stacklevel: int = 4) -> None:
+    def check(self, inside: Mapping[str, Any], stacklevel: int = 6) -> None:
         """Raise if no ReLU was met; warn if other activations passed the plain gradient."""
-        others = smooth_activations(inside)
-        found = ", ".join(f"{count} × {name}" for name, count in others.items())
-        if not self.fired:
-            raise ModelError(
-                f"The {self.name} rule needs ReLU or ReLU6 activations between the target and the input. "
-                f"Received: a network with {found or 'no ReLU on the way'}. Use gradient, smooth_grad, "
-                "integrated_gradients or grad_cam instead; they suit any activation."
-            )
-        if found:
-            warnings.warn(
-                f"The {self.name} rule met {self.fired} ReLUs, but {found} keep the plain gradient: "
-                "the map is only partly what its name says.",
-                ShisenWarning,
-                stacklevel=stacklevel,
-            )
+        check_rule(self.name, self.fired, smooth_activations(inside), stacklevel)
 
 
 def _capped(part: Any) -> float | None:
@@ -144,7 +125,7 @@ def _capped(part: Any) -> float | None:
 
 
 def smooth_activations(inside: Mapping[str, Any]) -> dict[str, int]:
-    """Return the activations of a model that are no ReLUs, with their number; gates and the final squash aside."""
+    """Return the activations of a model that are no ReLUs, with their number; gates and the output activation aside."""
     found: dict[str, int] = {}
     for part in inside.values():
         function = getattr(part, "activation", None)
@@ -179,11 +160,11 @@ class OutputActivation:
     @contextmanager
     def active(self, backend: str) -> Iterator[None]:
         """Watch the framework's functions during a forward."""
-        with borrowed_functions(framework_of(backend), {name: self._watch(name) for name in self.names}):
+        with patched_functions(framework_of(backend), {name: self._watch(name) for name in self.names}):
             yield
 
     def undo(self, output: Any) -> tuple[Any, str]:
-        """Return the logits behind `output` and the kind of squashing, "" if there is none."""
+        """Return the logits that `output` was made from and the kind of activation, "" if there is none."""
         if self.last is not None and self.last[0] is output:
             return self.last[1], self.last[2]
         return output, ""

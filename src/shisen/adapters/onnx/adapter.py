@@ -1,33 +1,44 @@
-"""The adapter for ONNX files: any tensor of the graph is a point; gradients through a torch twin where there is one."""
+"""The adapter for ONNX files: any tensor of the graph is a point; gradients through an equivalent torch network."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ...errors import InputError, MissingDependency, ModelError, explain_error, require, unknown
-from ...types import Layer, Scaling
-from ..points import Layout
-from .graph import behind, candidates, exit_of, inner_tensors, input_spec, layouts, with_outputs
+from ...errors import MissingDependency, ModelError, explain_error, require
+from ...types import Scaling
+from ..base import DOWNSTREAM_TOLERANCE, Adapter
+from ..layout import Layout
+from ..points import NOT_SPATIAL, Call, PointTable
+from ..trace import Trace, head_of
+from .graph import candidates, downstream_graph, inner_tensors, input_spec, layouts, output_spec, with_outputs
 
 Values = npt.NDArray[Any]
 ONLY_FORWARD = "occlusion, rise, score_cam, eigen_cam, ablation_cam or recipro_cam"
+SESSIONS = 8
+"""Sessions of onnxruntime kept for one graph."""
+TRIED = 40
+"""Candidates for the default layer that are tried, from the end."""
 
 
-class OnnxClassifier:
+class OnnxClassifier(Adapter):
     """An ONNX graph as a classifier with named points; see `shisen.types.Classifier`. All arrays are NumPy.
 
     Args:
         file: path of a `.onnx` file, or its bytes.
         scaling: what to do to pixels in [0, 1]; None hands arrays in as they are.
         output: name or index of the output that holds the logits.
-        head: "softmax", "sigmoid" or "none"; found by itself if None.
+        head: "softmax", "sigmoid" or "none"; found automatically if None.
         device: "cpu", "cuda"; "" for a GPU if onnxruntime has one.
+
+    Attributes:
+        proto: the graph.
+        input_spec, output_spec: both ends of the graph.
     """
 
     framework = "onnx"
@@ -52,149 +63,128 @@ class OnnxClassifier:
                 explain_error("An ONNX file must be readable.", f"{type(problem).__name__}", "Is the file complete?")
             ) from problem
         self.input_spec = input_spec(self.proto)
-        self.exit = exit_of(self.proto, output)
-        self.scaling = scaling
-        self.batch_size = 32
-        self.rule: str | None = None
-        self._head = head
+        self.output_spec = output_spec(self.proto, output)
+        super().__init__(self.proto, scaling, output, self.input_spec.size, head)
         known = onnxruntime.get_available_providers()
         wanted = ["CUDAExecutionProvider"] if device.startswith("cuda") or not device else []
         self._providers = [p for p in wanted if p in known] + ["CPUExecutionProvider"]
         self._sessions: dict[Any, tuple[Any, bool]] = {}
-        self._downstream: dict[str, bool] = {}
-        self._found: tuple[dict[str, tuple[int, ...]], dict[str, Layout]] | None = None
-        self._default = ""
-        self._twin: Any = None
-        self._lock = threading.RLock()
+        self._torch: Any = None
 
-    # ---- structure
+    # ---- the contract
 
-    @property
-    def layers(self) -> tuple[Layer, ...]:
-        """Every tensor that a node makes from the image, in the graph's order."""
-        shapes, found = self._points()
-        default = self._find_default()
-        reason = "last feature map before pooling that the answer depends on"
-        return tuple(
-            Layer(name, kind, found[name].shape(shapes[name]), count, name == default, reason * (name == default))
-            for name, kind, count in inner_tensors(self.proto)
+    def to_tensor(self, images: Any) -> Values:
+        """Return images as a float32 array."""
+        return np.asarray(images, dtype=np.float32)
+
+    def to_array(self, tensor: Any) -> Values:
+        """Return a value as a float32 array."""
+        return np.asarray(tensor, dtype=np.float32)
+
+    def repeated(self, x: Values, count: int) -> Values:
+        """Return one image `count` times."""
+        return np.repeat(x, count, axis=0)
+
+    def trace(self, x: Any = None) -> Trace:
+        """Return what the graph consists of; the same for images of every size."""
+        return super().trace(None)
+
+    def record(self, x: Values) -> Trace:
+        """Run one image and take the shape of every tensor that a node makes from it."""
+        inner = inner_tensors(self.proto)
+        logits = self.output_spec.logits
+        names = tuple(dict.fromkeys([n for n, _, _ in inner] + [logits]))
+        raw = {n: v for n, v in self._run(names, x).items() if v.dtype.kind == "f" and v.ndim > 0}
+        self._sessions.clear()  # a session that keeps every tensor is not worth its memory
+        shapes = {n: tuple(int(s) for s in v.shape) for n, v in raw.items()}
+        found = layouts(self.proto, shapes, self.size[:2])
+        calls = tuple(
+            Call(name, name, 1, kind, shapes[name], found.get(name, Layout("plain")), count, i)
+            for i, (name, kind, count) in enumerate(inner)
             if name in shapes
         )
+        uncaptured = {name: kind for name, kind, _ in inner if name not in shapes}
+        activation = self.output_spec.output_activation
+        head = activation if activation and len(shapes[logits]) <= 2 else head_of(shapes[logits], activation)
+        points = PointTable(calls, uncaptured)
+        return Trace(points, None, NOT_SPATIAL, activation, head, shapes[logits][1:] or (1,))
 
-    @property
-    def default_layer(self) -> str:
-        """The last feature map before pooling."""
-        name = self._find_default()
-        if not name:
-            raise ModelError(
-                explain_error(
-                    "This method works at a layer that keeps places apart.",
-                    "an ONNX graph without feature maps",
-                    "Use a method without a layer, such as occlusion or rise.",
-                )
-            )
-        return name
+    def refined(self, trace: Trace, x: Values) -> Trace:
+        """Take as default the last feature map before pooling that the answer depends on."""
+        gray = np.full_like(x, 0.5)
+        for call in list(reversed(candidates(trace.calls)))[:TRIED]:
+            if self._matters(call.path, gray):
+                return replace(trace, default=call, reason="last feature map before pooling that the answer depends on")
+        return trace
 
-    @property
-    def head(self) -> str:
-        """ "softmax", "sigmoid" or "none"."""
-        if self._head is None:
-            shape = self._points()[0][self.exit.logits]
-            single = len(shape) == 1 or shape[-1] == 1
-            self._head = (
-                "none" if len(shape) > 2 else self.exit.output_activation or ("sigmoid" if single else "softmax")
-            )
-        return self._head
+    def forward(self, x: Values, points: Sequence[str], values: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
+        """Return the values at `points`, channels last; `values` are put in at one point, for the logits."""
+        if values:
+            ((at, given),) = values.items()
+            call = self.trace().points.find(at)
+            return {"logits": self._logits(self._run_downstream(call.path, self._raw(call, given, x), x))}
+        names = {p: self._tensor(p) for p in points if p != "input"}
+        raw = self._run(tuple(dict.fromkeys(names.values())), x)
+        return {p: x if p == "input" else self._last(p, raw[names[p]]) for p in points}
 
-    def rewired(self, relu: str) -> OnnxClassifier:
-        """Return the same graph with another rule for ReLUs in the backward pass, run by its torch twin."""
-        twin = OnnxClassifier.__new__(OnnxClassifier)
-        twin.__dict__.update(self.__dict__)
-        twin.rule = relu
-        return twin
+    def differentiate(
+        self, x: Any, objectives: Sequence[Any], at: str, wrt: Sequence[str]
+    ) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]:
+        """Return the values at `wrt` and the gradients there, both from the equivalent torch network."""
+        equivalent = self._torch_equivalent(x)
+        model = equivalent.classifier if self.rule is None else equivalent.classifier.rewired(self.rule)
+        modules = {p: equivalent.module_of(p) for p in wrt}
+        own = [equivalent.objective(o) for o in objectives]
+        inner = tuple(dict.fromkeys(modules.values()))
+        values, rows = model.differentiate(model.to_tensor(equivalent.images(x)), own, equivalent.module_of(at), inner)
 
-    # ---- the three calls
+        def back(found: Mapping[str, Any]) -> dict[str, Values]:
+            return {p: found[m].detach().cpu().numpy() for p, m in modules.items()}
 
-    def activations(self, images: Any, at: str | Sequence[str] = "logits") -> Any:
-        """Return the value at one point, or a tuple of values at several, from one forward."""
-        points = [at] if isinstance(at, str) else list(at)
-        x = np.asarray(images, dtype=np.float32)
-        names = list(dict.fromkeys(self._tensor(p) for p in points if p != "input"))
-        raw = self._run(tuple(names), x) if names else {}
-        values = tuple(x if p == "input" else self._last(p, raw[self._tensor(p)]) for p in points)
-        return values[0] if isinstance(at, str) else values
-
-    def gradients(
-        self, images: Any, objective: Any, at: str = "logits", wrt: str | Sequence[str] = "input"
-    ) -> tuple[Any, Any]:
-        """Return the value at `wrt` and the gradient there, both from the torch twin of the graph."""
-        twin = self._torch_twin(np.asarray(images, dtype=np.float32))
-        model = twin.classifier if self.rule is None else twin.classifier.rewired(self.rule)
-        places = twin.place(wrt) if isinstance(wrt, str) else [twin.place(p) for p in wrt]
-        objectives = (
-            [twin.objective(s) for s in objective]
-            if isinstance(objective, (list, tuple))
-            else twin.objective(objective)
-        )
-        value, gradient = model.gradients(twin.images(images), objectives, twin.place(at), places)
-        if isinstance(wrt, str):
-            return value.cpu().numpy(), gradient.cpu().numpy()
-        return tuple(v.cpu().numpy() for v in value), tuple(s.cpu().numpy() for s in gradient)
+        return back(values), [back(row) for row in rows]
 
     def replaced(self, images: Any, values: Any, at: str) -> Any:
-        """Return the logits if the value at this point were `values`; only the graph behind the point runs."""
-        x, v = np.asarray(images, dtype=np.float32), np.asarray(values, dtype=np.float32)
-        if at == "input":
-            return self.activations(v)
-        if len(x) not in (1, len(v)):
-            raise InputError(
-                explain_error(
-                    "replaced() needs one image, or as many images as values.",
-                    f"{len(x)} images, {len(v)} values",
-                    "Repeat the images or pass one.",
-                )
-            )
-        name = self._tensor(at)
-        raw = self._raw(name, v, x)
-        x = np.repeat(x, len(v), axis=0) if len(x) != len(v) else x
-        if self._tail_takes_many(name, x[:1]):
-            return self._logits(self._run_tail(name, raw, x))
-        return np.concatenate([self._logits(self._run_tail(name, raw[i : i + 1], x[i : i + 1])) for i in range(len(v))])
+        """Return the logits if the value at this point were `values`; only the graph downstream of it runs."""
+        x, v = self.to_tensor(images), self.to_tensor(values)
+        if at == "input" or len(x) not in (1, len(v)) or self.takes_copies(x[:1], at):
+            return super().replaced(self.repeated(x, len(v)) if len(x) == 1 and at != "input" else x, v, at)
+        rows = [(x[i : i + 1] if len(x) > 1 else x, v[i : i + 1]) for i in range(len(v))]
+        return np.concatenate([self.forward(one, ("logits",), {at: value})["logits"] for one, value in rows])
 
     def runs_downstream_only(self, images: Any, at: str) -> bool:
-        """Tell whether `replaced` runs only what lies behind the point: not where paths lead around it."""
-        return not self._tail(self._tensor(at))[1]
+        """Tell whether `replaced` runs only what lies downstream of the point: not where paths lead around it."""
+        return not self._downstream(self._tensor(at))[1]
+
+    def takes_copies(self, x: Values, at: str) -> bool:
+        """Check once, on unaltered copies, that the graph downstream does not depend on how many there are."""
+        name = self._tensor(at)
+        key = (name, ())
+        known = self._memory.downstream
+        if key not in known:
+            raw = self._run((name, self.output_spec.logits), x)
+            want = raw[self.output_spec.logits]
+            try:
+                many = self._run_downstream(name, np.repeat(raw[name], 3, axis=0), np.repeat(x, 3, axis=0))
+                scale = float(np.abs(want).max()) or 1.0
+                known[key] = len(many) == 3 and bool(np.abs(many - want).max() <= DOWNSTREAM_TOLERANCE * scale)
+            except Exception:  # onnxruntime's own errors have no common base: shapes do not fit
+                known[key] = False
+        return known[key]
 
     # ---- inside
 
     def _tensor(self, point: str) -> str:
-        if point == "logits":
-            return self.exit.logits
-        names = [name for name, _, _ in inner_tensors(self.proto)]
-        if point not in names:
-            raise unknown("layer", point, names, "See `shisen layers` or model.layers.")
-        return point
+        return self.output_spec.logits if point == "logits" else self.trace().points.find(point).path
 
     def _last(self, point: str, raw: Values) -> Values:
         if point == "logits":
             return self._logits(raw)
-        layout = self._points()[1].get(point, Layout("plain"))
-        if layout.kind == "nchw":
-            return np.ascontiguousarray(raw.transpose(0, 2, 3, 1)).astype(np.float32, copy=False)
-        return np.asarray(layout.last(raw), dtype=np.float32)
+        return np.ascontiguousarray(self.trace().points.find(point).layout.last(raw)).astype(np.float32, copy=False)
 
-    def _raw(self, name: str, values: Values, images: Values) -> Values:
-        layout = self._points()[1].get(name, Layout("plain"))
-        if layout.kind == "nchw":
-            return np.ascontiguousarray(values.transpose(0, 3, 1, 2))
-        if layout.kind != "tokens":
-            return values
-        own = self._run((name,), images)[name]  # tokens without a place keep their value
-        own = np.repeat(own, len(values), axis=0) if len(own) != len(values) else own.copy()
-        own[:, layout.prefix : layout.prefix + values.shape[1] * values.shape[2]] = values.reshape(
-            len(values), -1, values.shape[-1]
-        )
-        return own
+    def _raw(self, call: Call, values: Values, images: Values) -> Values:
+        # tokens without a spatial position keep their value
+        own = self._run((call.path,), images)[call.path] if call.layout.kind == "tokens" else values
+        return np.ascontiguousarray(call.layout.back(values, own))
 
     @staticmethod
     def _logits(raw: Values) -> Values:
@@ -211,24 +201,22 @@ class OnnxClassifier:
         x = x if self.input_spec.channels_last else x.transpose(0, 3, 1, 2)
         return np.ascontiguousarray(x, dtype=self.input_spec.type)
 
-    def _session(self, key: Any, model: bytes, alone: bool = True) -> tuple[Any, bool]:
+    def _session(self, key: Any, model: bytes, with_image: bool = True) -> tuple[Any, bool]:
         import onnxruntime
 
-        with self._lock:
+        with self.lock:
             if key not in self._sessions:
-                while len(self._sessions) >= 8:
+                while len(self._sessions) >= SESSIONS:
                     self._sessions.pop(next(iter(self._sessions)))
                 options = onnxruntime.SessionOptions()
                 options.log_severity_level = 3
                 session = onnxruntime.InferenceSession(model, options, providers=self._providers)
-                self._sessions[key] = (session, alone)
+                self._sessions[key] = (session, with_image)
             return self._sessions[key]
 
     def _run(self, names: tuple[str, ...], x: Values) -> dict[str, Values]:
         key = ("whole", names)
-        if key not in self._sessions:
-            self._session(key, with_outputs(self.proto, names))
-        session, _ = self._sessions[key]
+        session, _ = self._sessions.get(key) or self._session(key, with_outputs(self.proto, names))
         shown, n = self._network_input(x), len(x)
         batch = self.input_spec.batch
         if batch < 1:
@@ -240,61 +228,22 @@ class OnnxClassifier:
             parts.append([v[: len(part)] for v in session.run(list(names), {self.input_spec.name: full})])
         return {name: np.concatenate([p[i] for p in parts]) for i, name in enumerate(names)}
 
-    def _tail(self, name: str) -> tuple[Any, bool]:
-        key = ("tail", name)
-        if key not in self._sessions:
-            return self._session(key, *behind(self.proto, name, self.exit.logits))
-        return self._sessions[key]
+    def _downstream(self, name: str) -> tuple[Any, bool]:
+        """Return the session of the graph downstream of a tensor, and whether it needs the image too."""
+        key = ("downstream", name)
+        found = self._sessions.get(key)
+        return found or self._session(key, *downstream_graph(self.proto, name, self.output_spec.logits))
 
-    def _run_tail(self, name: str, raw: Values, x: Values) -> Values:
-        session, with_image = self._tail(name)
+    def _run_downstream(self, name: str, raw: Values, x: Values) -> Values:
+        session, with_image = self._downstream(name)
         fed = {name: np.ascontiguousarray(raw, dtype=np.float32)}
         if with_image:
             fed[self.input_spec.name] = self._network_input(x)
-        result: Values = session.run([self.exit.logits], fed)[0]
+        result: Values = session.run([self.output_spec.logits], fed)[0]
         return result
 
-    def _tail_takes_many(self, name: str, x: Values) -> bool:
-        """Check on unaltered copies that the tail does not depend on how many there are."""
-        if name not in self._downstream:
-            raw = self._run((name, self.exit.logits), x)
-            try:
-                many = self._run_tail(name, np.repeat(raw[name], 3, axis=0), np.repeat(x, 3, axis=0))
-                want = raw[self.exit.logits]
-                scale = float(np.abs(want).max()) or 1.0
-                same = len(many) == 3 and float(np.abs(many - want).max()) <= 1e-3 * scale
-            except Exception:  # onnxruntime's own errors have no common base: shapes do not fit
-                same = False
-            self._downstream[name] = same
-        return self._downstream[name]
-
-    def _points(self) -> tuple[dict[str, tuple[int, ...]], dict[str, Layout]]:
-        """Return the shapes and layouts of all tensors of one image, from one forward."""
-        with self._lock:
-            if self._found is None:
-                names = tuple(dict.fromkeys([n for n, _, _ in inner_tensors(self.proto)] + [self.exit.logits]))
-                x = np.zeros((1, *self.input_spec.size), dtype=np.float32)
-                raw = {n: v for n, v in self._run(names, x).items() if v.dtype.kind == "f" and v.ndim > 0}
-                self._sessions.clear()  # a session that keeps every tensor is not worth its memory
-                shapes = {n: tuple(int(s) for s in v.shape) for n, v in raw.items()}
-                self._found = (shapes, layouts(self.proto, shapes, self.input_spec.size[:2]))
-                for name in shapes:
-                    self._found[1].setdefault(name, Layout("plain"))
-            return self._found
-
-    def _find_default(self) -> str:
-        if not self._default:
-            shapes, found = self._points()
-            names = candidates([t for t in inner_tensors(self.proto) if t[0] in shapes], shapes, found)
-            x = np.full((1, *self.input_spec.size), 0.5, dtype=np.float32)
-            for name in list(reversed(names))[:40]:
-                if self._matters(name, x):
-                    self._default = name
-                    break
-        return self._default
-
     def _matters(self, name: str, x: Values) -> bool:
-        """Check that the answer changes with the map; behind a class token's last attention it does not."""
+        """Check that the answer changes with the map; after a class token's last attention it does not."""
         try:
             value = self.activations(x, name)
             changed = self.replaced(x, value + np.float32(1) + np.abs(value), name)
@@ -302,17 +251,17 @@ class OnnxClassifier:
             return False
         return bool(np.abs(changed - self.activations(x)).max() > 0)
 
-    def _torch_twin(self, x: Values) -> Any:
-        with self._lock:
-            if self._twin is None:
+    def _torch_equivalent(self, x: Values) -> Any:
+        with self.lock:
+            if self._torch is None:
                 try:
-                    from .torch_equivalent import Twin
+                    from .torch_equivalent import TorchEquivalent
 
-                    self._twin = Twin(self)
+                    self._torch = TorchEquivalent(self)
                 except ImportError as problem:
                     raise MissingDependency(
                         f"Gradients of an ONNX graph need the packages torch and onnx2torch. Use {ONLY_FORWARD}, "
                         "which need no gradients, or install them with: pip install 'shisen[onnx]' onnx2torch torch"
                     ) from problem
-            self._twin.check(x)
-            return self._twin
+            self._torch.check(x)
+            return self._torch

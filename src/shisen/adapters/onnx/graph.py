@@ -7,15 +7,27 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...errors import InputError, ModelError, explain_error, unknown
-from ..points import Layout, is_map, token_layout
+from ..layout import Layout, is_map, token_layout
+from ..points import Call
 
-SQUASHES = {"Softmax": "softmax", "LogSoftmax": "softmax", "Sigmoid": "sigmoid"}
+OUTPUT_ACTIVATIONS = {"Softmax": "softmax", "LogSoftmax": "softmax", "Sigmoid": "sigmoid"}
 CHANNELS_FIRST = ("Conv", "ConvTranspose", "BatchNormalization", "InstanceNormalization", "Resize", "LRN")
-PLACELESS = ("Pool", "Flatten", "Identity", "Transpose", "Reshape", "Dropout", "Cast", "Shape", "Constant", "Squeeze")
+PASSING_OPERATIONS = (
+    "Pool",
+    "Flatten",
+    "Identity",
+    "Transpose",
+    "Reshape",
+    "Dropout",
+    "Cast",
+    "Shape",
+    "Constant",
+    "Squeeze",
+)
 
 
 @dataclass(frozen=True)
-class Entry:
+class InputSpec:
     """The input of a graph: its name, type, fixed batch (0 for any), and whether the channels come last."""
 
     name: str
@@ -26,15 +38,15 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Exit:
-    """Where a graph answers: the output, the tensor with the logits behind any final softmax, and its kind."""
+class OutputSpec:
+    """Where a graph answers: the output, the tensor with the logits before any final softmax, and its kind."""
 
     output: str
     logits: str
     output_activation: str
 
 
-def input_spec(model: Any) -> Entry:
+def input_spec(model: Any) -> InputSpec:
     """Return what the graph takes: one image tensor of four axes."""
     weights = {w.name for w in model.graph.initializer}
     inputs = [i for i in model.graph.input if i.name not in weights]
@@ -53,21 +65,21 @@ def input_spec(model: Any) -> Entry:
     dims = [int(d.dim_value) for d in inputs[0].type.tensor_type.shape.dim]
     last = _channels_last(model, inputs[0].name, dims)
     h, w, c = (dims[1], dims[2], dims[3]) if last else (dims[2], dims[3], dims[1])
-    return Entry(inputs[0].name, kind, dims[0], last, (h or 224, w or 224, c or 3))
+    return InputSpec(inputs[0].name, kind, dims[0], last, (h or 224, w or 224, c or 3))
 
 
 def _channels_last(model: Any, name: str, dims: Sequence[int]) -> bool:
     few = (1, 3, 4)
     if (dims[1] in few) != (dims[3] in few):
         return dims[3] in few
-    # both or neither could be channels: a transposition right behind the input tells
+    # both or neither could be channels: a transposition right after the input tells
     first = next((n for n in model.graph.node if name in n.input), None)
     if first is None or first.op_type != "Transpose":
         return False
     return [int(i) for a in first.attribute for i in a.ints] == [0, 3, 1, 2]
 
 
-def exit_of(model: Any, output: str | int | None) -> Exit:
+def output_spec(model: Any, output: str | int | None) -> OutputSpec:
     """Return where the graph answers; a softmax or sigmoid at the very end is taken off."""
     names = [o.name for o in model.graph.output]
     if isinstance(output, str) and output not in names:
@@ -79,9 +91,9 @@ def exit_of(model: Any, output: str | int | None) -> Exit:
     node = makers.get(name)
     while node is not None and node.op_type in ("Identity", "Cast"):
         node = makers.get(node.input[0])
-    if node is not None and node.op_type in SQUASHES:
-        return Exit(name, node.input[0], SQUASHES[node.op_type])
-    return Exit(name, name, "")
+    if node is not None and node.op_type in OUTPUT_ACTIVATIONS:
+        return OutputSpec(name, node.input[0], OUTPUT_ACTIVATIONS[node.op_type])
+    return OutputSpec(name, name, "")
 
 
 def inner_tensors(model: Any) -> list[tuple[str, str, int]]:
@@ -102,7 +114,7 @@ def _count(dims: Sequence[int]) -> int:
 
 
 def layouts(model: Any, shapes: dict[str, tuple[int, ...]], size: tuple[int, int]) -> dict[str, Layout]:
-    """Tell how the axes of every tensor lie; ONNX convolutions always have the channels second."""
+    """Tell how the axes of every tensor are arranged; ONNX convolutions always have the channels second."""
     found: dict[str, Layout] = {}
     maps: list[tuple[int, int]] = []
     for node in model.graph.node:
@@ -132,21 +144,18 @@ def layouts(model: Any, shapes: dict[str, tuple[int, ...]], size: tuple[int, int
     return found
 
 
-def candidates(
-    tensors: Sequence[tuple[str, str, int]], shapes: dict[str, tuple[int, ...]], found: dict[str, Layout]
-) -> list[str]:
-    """Return the tensors that could be the default layer, in order: maps that no pooling has made."""
-    names = []
-    for name, kind, _ in tensors:
-        layout = found.get(name, Layout("plain"))
-        if not layout.map or any(word in kind for word in PLACELESS):
+def candidates(calls: Sequence[Call]) -> list[Call]:
+    """Return the calls that could be the default layer, in order: maps that no pooling has made."""
+    found = []
+    for call in calls:
+        if not call.layout.map or any(word in call.kind for word in PASSING_OPERATIONS):
             continue
-        h, w, c = layout.shape(shapes[name])
-        if h * w > 1 and c > 1 and not (layout.kind == "tokens" and kind in ("MatMul", "Gemm")):
-            names.append(name)
-    if names and found[names[-1]].kind == "tokens":  # as wide as the last: no queries, keys or hidden layers
-        names = [n for n in names if shapes[n][-1] == shapes[names[-1]][-1]]
-    return names
+        h, w, c = call.layout.shape(call.shape)
+        if h * w > 1 and c > 1 and not (call.layout.kind == "tokens" and call.kind in ("MatMul", "Gemm")):
+            found.append(call)
+    if found and found[-1].layout.kind == "tokens":  # as wide as the last: no queries, keys or hidden layers
+        found = [c for c in found if c.shape[-1] == found[-1].shape[-1]]
+    return found
 
 
 def with_outputs(model: Any, names: Sequence[str]) -> bytes:
@@ -163,7 +172,7 @@ def with_outputs(model: Any, names: Sequence[str]) -> bytes:
     return result
 
 
-def behind(model: Any, at: str, output: str) -> tuple[bytes, bool]:
+def downstream_graph(model: Any, at: str, output: str) -> tuple[bytes, bool]:
     """Return the part of the graph from the tensor `at` to `output`, serialized, and whether it needs the image too.
 
     Paths around the tensor, such as skip connections, stay: then the image is still an input.
@@ -202,7 +211,7 @@ def behind(model: Any, at: str, output: str) -> tuple[bytes, bool]:
     return result, bool(inputs)
 
 
-def in_older_words(model: Any) -> Any:
+def in_older_operators(model: Any) -> Any:
     """Return the graph in the operators of version 17, as far as it differs in ways that converters stumble over.
 
     Constant nodes become weights, and reductions take their axes as an attribute. Whatever else changed since stays:

@@ -10,7 +10,7 @@ import torch
 
 from ...errors import ModelError, explain_error
 from ..torch.adapter import TorchClassifier
-from .graph import in_older_words
+from .graph import in_older_operators
 
 if TYPE_CHECKING:
     from .adapter import OnnxClassifier
@@ -33,7 +33,7 @@ class _Fixed(torch.nn.Module):  # type: ignore[misc]
         return found[self.output] if isinstance(found, (tuple, list)) else found
 
 
-class Twin:
+class TorchEquivalent:
     """The torch network and the way from tensors of the graph to its modules.
 
     Args:
@@ -47,7 +47,7 @@ class Twin:
         self.source = source
         outputs = [o.name for o in source.proto.graph.output]
         try:
-            net = onnx2torch.convert(in_older_words(source.proto))
+            net = onnx2torch.convert(in_older_operators(source.proto))
         except Exception as problem:  # it raises NotImplementedError, ValueError and others
             raise ModelError(
                 explain_error(
@@ -56,14 +56,14 @@ class Twin:
                     ADVICE,
                 )
             ) from problem
-        fixed = _Fixed(net, source.input_spec.channels_last, outputs.index(source.exit.output))
+        fixed = _Fixed(net, source.input_spec.channels_last, outputs.index(source.output_spec.output))
         self.classifier = TorchClassifier(fixed.eval(), source.scaling, size=source.input_spec.size, head=source.head)
         self.known: dict[str, str] = {"input": "input", "logits": "logits"}
         self.checked = False
         self.sample: Any = None
 
     def images(self, images: Any) -> Any:
-        """Return images as the twin takes them."""
+        """Return images as the torch network takes them."""
         return torch.as_tensor(np.asarray(images, dtype=np.float32))
 
     def check(self, x: Any) -> None:
@@ -93,7 +93,7 @@ class Twin:
             )
         self.checked, self.sample = True, x[:1]
 
-    def place(self, point: str) -> str:
+    def module_of(self, point: str) -> str:
         """Return the module whose value is the tensor's, found by comparing values."""
         if point in self.known:
             return self.known[point]
@@ -117,5 +117,5 @@ class Twin:
 
     @staticmethod
     def objective(given: Any) -> Any:
-        """Return an objective that is asked in NumPy, as the ONNX side promises."""
+        """Return an objective that is given NumPy arrays, as the ONNX side promises."""
         return lambda y: torch.as_tensor(np.asarray(given(y.cpu().numpy())), device=y.device)

@@ -18,16 +18,16 @@ import torch
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from ...errors import ModelError, explain_error
 from ...types import Attention
-from ..points import Call, Layout, first_tensor, with_first
-from .frozen_eval import frozen_eval
+from ..attention import attention_names, block_around, no_block, token_grid
+from ..layout import Layout
+from ..points import Call
+from .forward import captured_forward
+from .io import first_tensor, with_first
 from .window_layout import Cut, cut_of
 
 if TYPE_CHECKING:
     from .adapter import TorchClassifier
-
-SUFFIX = ".attention"
 
 
 @dataclass(frozen=True)
@@ -119,15 +119,17 @@ class _Attentions(TorchFunctionMode):  # type: ignore[misc]
             "q_proj_weight", "k_proj_weight", "v_proj_weight", "static_k", "static_v", "average_attn_weights",
             "is_causal",
         )  # fmt: skip
-        told = {"need_weights": True, "average_attn_weights": True} | dict(zip(names, args, strict=False)) | given
-        unusual = [k for k in ("bias_k", "bias_v", "static_k", "static_v") if told.get(k) is not None]
-        if unusual or told.get("add_zero_attn") or query.dim() != 3:
+        given_by_name = (
+            {"need_weights": True, "average_attn_weights": True} | dict(zip(names, args, strict=False)) | given
+        )
+        unusual = [k for k in ("bias_k", "bias_v", "static_k", "static_v") if given_by_name.get(k) is not None]
+        if unusual or given_by_name.get("add_zero_attn") or query.dim() != 3:
             return functional.multi_head_attention_forward(query, key, value, width, heads, *args, **given)
-        if told.get("use_separate_proj_weight"):
-            matrices = [told[f"{k}_proj_weight"] for k in "qkv"]
+        if given_by_name.get("use_separate_proj_weight"):
+            matrices = [given_by_name[f"{k}_proj_weight"] for k in "qkv"]
         else:
-            matrices = list(told["in_proj_weight"].chunk(3))
-        shifts = [None] * 3 if told["in_proj_bias"] is None else list(told["in_proj_bias"].chunk(3))
+            matrices = list(given_by_name["in_proj_weight"].chunk(3))
+        shifts = [None] * 3 if given_by_name["in_proj_bias"] is None else list(given_by_name["in_proj_bias"].chunk(3))
         n, size = query.shape[1], width // heads
 
         def project(x: Any, i: int) -> Any:
@@ -136,20 +138,20 @@ class _Attentions(TorchFunctionMode):  # type: ignore[misc]
 
         q, k, v = project(query, 0), project(key, 1), project(value, 2)
         scores = q @ k.transpose(-2, -1) / math.sqrt(size)
-        mask = told.get("attn_mask")
+        mask = given_by_name.get("attn_mask")
         if mask is not None:
             mask = mask if mask.dim() == 2 else mask.reshape(n, heads, *mask.shape[1:])
             scores = scores.masked_fill(mask, -math.inf) if mask.dtype == torch.bool else scores + mask
-        padding = told.get("key_padding_mask")
+        padding = given_by_name.get("key_padding_mask")
         if padding is not None:
             padding = padding[:, None, None]
             scores = scores.masked_fill(padding, -math.inf) if padding.dtype == torch.bool else scores + padding
         fractions = self._keep(scores.softmax(dim=-1), scores)
         merged = (fractions @ v).permute(2, 0, 1, 3).reshape(query.shape[0], n, width)
-        out = functional.linear(merged, told["out_proj_weight"], told["out_proj_bias"])
-        if not told["need_weights"]:
+        out = functional.linear(merged, given_by_name["out_proj_weight"], given_by_name["out_proj_bias"])
+        if not given_by_name["need_weights"]:
             return out, None
-        return out, fractions.mean(dim=1) if told["average_attn_weights"] else fractions
+        return out, fractions.mean(dim=1) if given_by_name["average_attn_weights"] else fractions
 
 
 class _Where:
@@ -185,17 +187,16 @@ def attentions(
         model: the adapter.
         images: `(n, h, w, c)`.
         objective: the objective at the logits; None for no gradients.
-        per_block: take the score of each attention from the tokens behind its own block, read by the network's own
+        per_block: take the score of each attention from the tokens after its own block, read by the network's own
             head as if the later blocks were not there, instead of from the network's answer.
 
     Returns:
         One `Attention` a layer, in forward order; none where the network has no attention.
     """
-    x = model._tensor(images)
-    traced = model._trace(x)
-    calls = traced.calls
-    with model._lock, frozen_eval(model.net), ExitStack() as stack:
-        model._foldable(traced, x)  # compares two forwards the first time, which must not be recorded
+    x = model.to_tensor(images)
+    traced = model.trace(x)
+    with model.running(), ExitStack() as stack:
+        model.foldable(traced, x)  # compares two forwards the first time, which must not be recorded
         where = _Where()
         where.watch(model.net, stack)
         mode = _Attentions(where, x.shape[0], objective is not None)
@@ -204,45 +205,41 @@ def attentions(
             with mode:
                 if per_block:
                     _keep_outputs(model.net, outputs, stack)
-                logits = model._forward(x, ends=["logits"])["logits"]
+                logits = captured_forward(model, x, ["logits"])["logits"]
             found = list(mode.seen)
             gradients: Sequence[Any] = [None] * len(found)
             if objective is not None and found:
                 values = [s.values for s in found]
                 if per_block:
-                    blocks = blocks_of([s.module for s in found], calls)
+                    blocks = blocks_of([s.module for s in found], traced.calls)
                     stack.close()  # what follows runs the head on what is kept
                     tokens, last = [outputs[b.path] for b in blocks], len(blocks)
                     own = _gradients_per_block(model, x, tokens, blocks[-1], values[-last:], objective)
                     gradients = [None] * (len(found) - last) + own
                 else:
                     gradients = torch.autograd.grad(logits, values, objective(logits.detach()), allow_unused=True)
-        layouts = [_tokens(s, x.shape[0], calls) for s in found]
+                    gradients = [
+                        torch.zeros_like(v) if g is None else g for v, g in zip(values, gradients, strict=True)
+                    ]
+        # the keys are the tokens of the whole image, or they are those of windows
+        layouts = [
+            None if s.values.shape[0] > x.shape[0] else token_grid(traced.calls, s.values.shape[-1]) for s in found
+        ]
         cuts = [None] * len(found) if all(layouts) else _cuts(model, x, len(found))
-    names = _names([s.module for s in found])
-    asked = objective is not None and not per_block
     return tuple(
-        _record(
-            name, s, torch.zeros_like(s.values) if asked and gradient is None else gradient, layout or cut, x.shape[0]
+        _record(name, s, gradient, layout or cut, x.shape[0])
+        for name, s, gradient, layout, cut in zip(
+            attention_names([s.module for s in found]), found, gradients, layouts, cuts, strict=True
         )
-        for name, s, gradient, layout, cut in zip(names, found, gradients, layouts, cuts, strict=True)
     )
-
-
-def _tokens(seen: _Seen, n: int, calls: Sequence[Call]) -> Layout | None:
-    """Return the layout of the tokens that the keys are, if they are those of the whole image."""
-    if seen.values.shape[0] > n:
-        return None
-    keys = seen.values.shape[-1]
-    return next((c.layout for c in reversed(calls) if c.layout.kind == "tokens" and c.shape[1] == keys), None)
 
 
 def _cuts(model: TorchClassifier, x: Any, count: int) -> Sequence[Cut | None]:
     """Return how the map is cut in front of every attention; two passes the first time for images of this shape."""
     shape = tuple(x.shape[1:])
-    if shape not in model._cuts:
-        calls = model._trace(x).calls
-        noise = torch.rand((1, *shape), generator=torch.Generator().manual_seed(0))  # places that differ
+    if shape not in model.window_cuts:
+        calls = model.trace(x).calls
+        noise = torch.rand((1, *shape), generator=torch.Generator().manual_seed(0))  # positions that differ
         inputs: dict[str, Any] = {}
 
         def keep(path: str) -> Callable[..., None]:
@@ -258,10 +255,10 @@ def _cuts(model: TorchClassifier, x: Any, count: int) -> Sequence[Cut | None]:
                 stack.callback(module.register_forward_pre_hook(keep(path)).remove)
             mode = _Attentions(where, 1, True)
             with torch.enable_grad(), mode:
-                model._forward(noise.to(x.device).requires_grad_(), ends=["logits"])
+                captured_forward(model, noise.to(x.device).requires_grad_(), ["logits"])
             found = [cut_of(s.scores, s.module, inputs, calls) for s in mode.seen]
-        model._cuts[shape] = tuple(found) if len(found) == count else (None,) * count
-    return model._cuts[shape]
+        model.window_cuts[shape] = tuple(found) if len(found) == count else (None,) * count
+    return model.window_cuts[shape]
 
 
 def _keep_outputs(net: Any, outputs: dict[str, Any], stack: ExitStack) -> None:
@@ -287,19 +284,9 @@ def blocks_of(modules: Sequence[str], calls: Sequence[Call]) -> list[Call]:
     """
     found: list[Call] = []
     for own in reversed(modules):
-        others = [m for m in modules if m != own]
-        parts = own.split(".")
-        around = [".".join(parts[:k]) for k in range(1, len(parts) + 1)]
-        alone = [p for p in around if not any(o == p or o.startswith(p + ".") for o in others)]
-        call = next((c for p in alone for c in calls if c.path == p and c.layout.map), None)
-        if call is None or modules.count(own) > 1:
-            raise ModelError(
-                explain_error(
-                    "This method reads the answer from the map behind every block.",
-                    f"the attention {own!r} without such a block around it",
-                    "Use grad_cam, hires_cam or layer_cam; they work at a layer of any network.",
-                )
-            )
+        call = block_around(own, modules, calls, ".")
+        if call is None:
+            raise no_block(own)
         if found and call.shape != found[0].shape:
             break
         found.append(call)
@@ -309,7 +296,7 @@ def blocks_of(modules: Sequence[str], calls: Sequence[Call]) -> list[Call]:
 def _gradients_per_block(
     model: TorchClassifier, x: Any, tokens: Sequence[Any], last: Call, values: Sequence[Any], objective: Any
 ) -> list[Any]:
-    """Return the gradient by each attention of the score that the head reads from the tokens behind its own block."""
+    """Return the gradient by each attention of the score that the head reads from the tokens after its own block."""
     n, count = x.shape[0], len(tokens)
     if model.runs_downstream_only(x, last.path):
         stacked, inputs = torch.cat(list(tokens)), x[:1]
@@ -319,7 +306,7 @@ def _gradients_per_block(
         lambda _, __, output: with_first(output, stacked)
     )
     try:
-        logits = model._forward(inputs, ends=["logits"])["logits"]
+        logits = captured_forward(model, inputs, ["logits"])["logits"]
     finally:
         handle.remove()
     cotangent = objective(logits.detach())
@@ -333,22 +320,12 @@ def _gradients_per_block(
     return gradients
 
 
-def _names(modules: Sequence[str]) -> list[str]:
-    used: dict[str, int] = {}
-    names = []
-    for module in modules:
-        used[module] = used.get(module, 0) + 1
-        number = f"#{used[module]}" if modules.count(module) > 1 else ""
-        names.append(f"{module}{SUFFIX}{number}" if module else f"attention{number or '#1'}")
-    return names
-
-
 def _record(name: str, seen: _Seen, gradient: Any, where: Layout | Cut | None, n: int) -> Attention:
     values = seen.values.detach().float()
     gradient = None if gradient is None else gradient.detach().float()
     windows = values.shape[0] // n
     if isinstance(where, Cut) and windows == 1:  # one window is the whole map, if perhaps in another order
-        order = torch.as_tensor(np.argsort(where.places[0], kind="stable"), device=values.device)
+        order = torch.as_tensor(np.argsort(where.positions[0], kind="stable"), device=values.device)
         order = order[-where.grid[0] * where.grid[1] :]
         values, gradient = (None if t is None else t[:, :, order][..., order] for t in (values, gradient))
         return Attention(name, values, gradient, where.grid)
@@ -356,8 +333,8 @@ def _record(name: str, seen: _Seen, gradient: Any, where: Layout | Cut | None, n
         values, gradient = (
             None if t is None else t.reshape(n, windows * t.shape[1], *t.shape[2:]) for t in (values, gradient)
         )
-        grid, places = (where.grid, where.places) if isinstance(where, Cut) else ((0, 0), None)
-        return Attention(name, values, gradient, grid, 0, windows, places)
+        grid, positions = (where.grid, where.positions) if isinstance(where, Cut) else ((0, 0), None)
+        return Attention(name, values, gradient, grid, 0, windows, positions)
     if isinstance(where, Layout):
         return Attention(name, values, gradient, where.grid, where.prefix)
     return Attention(name, values, gradient)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..points import Call, Layout, Size, is_map, token_layout
+from ..layout import Layout, Size, is_map, token_layout
+from ..points import Call
 
 
 def layout_of(module: Any, shape: Sequence[int], seen: Sequence[Call], size: Size) -> Layout:

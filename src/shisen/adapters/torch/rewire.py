@@ -13,10 +13,9 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ...errors import ModelError, ShisenWarning, of_kind
+from ..rules import check_rule
 from .sparse_backward import LiveRows
 
-RULES = ("guided", "deconvnet")
 SMOOTH = {
     "gelu_backward": "GELU",
     "silu_backward": "SiLU",
@@ -30,10 +29,7 @@ SMOOTH = {
 
 
 class RewiredReLU(TorchDispatchMode):  # type: ignore[misc]
-    """Exchange the backward rule of every ReLU while the mode is active.
-
-    guided: relu(g) · [0 < A (< 6)], Springenberg 2015. deconvnet: relu(g), Zeiler 2014.
-    """
+    """Change the backward rule of every ReLU while the mode is active; see `RULES`."""
 
     def __init__(self, rule: str) -> None:
         super().__init__()
@@ -56,26 +52,6 @@ class RewiredReLU(TorchDispatchMode):  # type: ignore[misc]
             self.others[SMOOTH[name]] += 1
         return func(*args, **(kwargs or {}))
 
-    def check(self) -> None:
-        """Raise if no ReLU was met; warn if other activations passed the plain gradient."""
-        import warnings
-
-        found = ", ".join(f"{count} × {name}" for name, count in self.others.items())
-        if not self.fired:
-            text = (
-                f"The {self.rule} rule needs ReLU or ReLU6 activations between the target and the input. "
-                f"Received: a network with {found or 'no ReLU on the way'}. Use gradient, smooth_grad, "
-                "integrated_gradients or grad_cam instead; they suit any activation."
-            )
-            raise of_kind(ModelError(text), "model_relu")
-        if found:
-            warnings.warn(
-                f"The {self.rule} rule met {self.fired} ReLUs, but {found} keep the plain gradient: "
-                "the map is only partly what its name says.",
-                ShisenWarning,
-                stacklevel=4,
-            )
-
 
 def vector_jacobian(outputs: Any, inputs: Any, cotangent: Any, rule: str | None, keep: bool) -> tuple[Any, ...]:
     """Return the gradients of <cotangent, outputs> by each of `inputs`, under a ReLU rule if one is given.
@@ -97,5 +73,5 @@ def vector_jacobian(outputs: Any, inputs: Any, cotangent: Any, rule: str | None,
             return run()
         with RewiredReLU(rule) as mode:
             result = run()
-    mode.check()
+    check_rule(rule, mode.fired, mode.others)
     return result

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch.overrides import TorchFunctionMode
 
-from ...errors import ShisenWarning
-from ..points import Call, default_call, default_candidates, first_tensor, name_calls, token_candidates
+from ..points import Call, PointTable, default_call, default_candidates, name_calls, token_candidates
+from ..trace import Trace, head_of, warn_if_probabilities
 from .axes import layout_of
+from .io import first_tensor
 
-SQUASHES = ("softmax", "log_softmax", "sigmoid")
+OUTPUT_ACTIVATIONS = ("softmax", "log_softmax", "sigmoid")
 
 
 class OutputActivation(TorchFunctionMode):  # type: ignore[misc]
@@ -28,38 +28,17 @@ class OutputActivation(TorchFunctionMode):  # type: ignore[misc]
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         name = getattr(func, "__name__", "").removesuffix("_")
-        if name in SQUASHES and isinstance(result, torch.Tensor) and result is not args[0]:
+        if name in OUTPUT_ACTIVATIONS and isinstance(result, torch.Tensor) and result is not args[0]:
             self.last = (result, args[0], name)
         return result
 
     def undo(self, output: Any) -> tuple[Any, str]:
-        """Return the logits behind `output` and the kind of squashing, "" if there is none."""
+        """Return the logits that `output` was made from and the kind of activation, "" if there is none."""
         if self.last is not None:
             result, source, name = self.last
             if result is output or (result.data_ptr() == output.data_ptr() and result.numel() == output.numel()):
                 return source.reshape(output.shape), name
         return output, ""
-
-
-@dataclass(frozen=True)
-class Trace:
-    """What one forward showed.
-
-    Attributes:
-        calls: every module call, in the order in which they end.
-        default: the call that methods use unless told otherwise, None if no layer keeps places apart.
-        reason: why.
-        squashed: "softmax", "log_softmax" or "sigmoid" at the very end, "" if the network ends in logits.
-        head: "softmax", "sigmoid" or "none".
-        output: identity of the network's output among the calls.
-    """
-
-    calls: tuple[Call, ...]
-    default: Call | None
-    reason: str
-    output_activation: str
-    head: str
-    output: int = 0
 
 
 def trace(net: Any, run: Callable[[], Any], size: tuple[int, ...]) -> Trace:
@@ -96,23 +75,25 @@ def trace(net: Any, run: Callable[[], Any], size: tuple[int, ...]) -> Trace:
                 stack.callback(module.register_forward_hook(hook_for(path)).remove)
         output_activation = stack.enter_context(OutputActivation())
         output = run()
-    output_activation = output_activation.undo(output)[1]
-    if not output_activation:
-        _warn_if_probabilities(output)
+    activation = output_activation.undo(output)[1]
+    if not activation:
+        warn_if_probabilities(output.detach().float().cpu().numpy())
     calls = name_calls(records)
-    default, reason = default_call(calls, id(output))
-    return Trace(calls, default, reason, output_activation, _head_of(output, output_activation), id(output))
+    default, reason = default_call(default_candidates(calls, id(output)))
+    shape = tuple(int(s) for s in output.shape)
+    head = head_of(shape, activation)
+    return Trace(PointTable(calls), default, reason, activation, head, shape[1:] or (1,), id(output))
 
 
 def influential(found: Trace, gradients_at: Callable[[list[str]], Any]) -> Trace:
     """Move the default of a token network to the last tokens that the answer depends on.
 
-    Where the answer is read from a class token, the patch tokens behind the last attention have no gradient at all,
+    Where the answer is read from a class token, the patch tokens after the last attention have no gradient at all,
     and every method that works there would show nothing.
 
     Args:
         found: the trace of the network.
-        slopes_at: from paths to the gradients of some score there, `(1, h, w, c)` each.
+        gradients_at: from paths to the gradients of some score there, `(1, h, w, c)` each.
     """
     if found.default is None or found.default.layout.kind not in ("tokens", "sequence"):
         return found
@@ -122,27 +103,7 @@ def influential(found: Trace, gradients_at: Callable[[list[str]], Any]) -> Trace
         for call, gradient in zip(reversed(some), reversed(gradients), strict=True):
             if bool(gradient.ne(0).any()):
                 h, w, c = call.layout.shape(call.shape)
-                behind = " before the class token takes over" if call is not candidates[-1] else ""
-                reason = f"last tokens that the answer depends on{behind}: {h} × {w} places, {c} channels"
+                before = " before the class token takes over" if call is not candidates[-1] else ""
+                reason = f"last tokens that the answer depends on{before}: {h} × {w} positions, {c} channels"
                 return replace(found, default=call, reason=reason)
     return found
-
-
-def _head_of(output: Any, output_activation: str) -> str:
-    if output.dim() > 2:
-        return "none"
-    single = output.dim() == 1 or output.shape[-1] == 1
-    return "sigmoid" if single or output_activation == "sigmoid" else "softmax"
-
-
-def _warn_if_probabilities(output: Any) -> None:
-    if output.dim() != 2 or output.shape[-1] < 2:
-        return
-    total = float(output.float().sum(dim=-1).sub(1).abs().max())
-    if float(output.min()) >= 0 and total < 1e-4:
-        warnings.warn(
-            "The network seems to return probabilities, from an operation that cannot be undone: scores called "
-            "'logit' are probabilities here. Return the values before the softmax if you can.",
-            ShisenWarning,
-            stacklevel=2,
-        )

@@ -1,8 +1,8 @@
-"""Where the tokens of windows lie in the map: asked of the network itself, so that no way of cutting need be known.
+"""Where the tokens of windows lie in the map: read from gradients, so that no way of cutting need be known.
 
-The score of a token with itself, before the softmax, depends on one place of the map that its block was given. Two
+The score of a token with itself, before the softmax, depends on one position of the map that its block was given. Two
 backward passes tell which for all tokens at once: one of the sum of these scores, one of the sum in which the i-th is
-counted i times; at the place of token i the second gradient is i times the first.
+counted i times; at the position of token i the second gradient is i times the first.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..points import Call, Layout
+from ..layout import Layout
+from ..points import Call
 
-Places = npt.NDArray[np.int64]
-NEAR = 0.05  # how far from a whole number i may come out: rounding is 1e-3, a token of two places is anything
+Positions = npt.NDArray[np.int64]
+NEAR = 0.05  # how far from a whole number i may come out: rounding is 1e-3, a token of two positions is anything
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,11 @@ class Cut:
 
     Attributes:
         grid: `(h, w)` of the map.
-        places: `(windows, tokens)`, the place of each token in the flattened map; −1 for padding.
+        positions: `(windows, tokens)`, the position of each token in the flattened map; −1 for padding.
     """
 
     grid: tuple[int, int]
-    places: Places
+    positions: Positions
 
 
 def cut_of(scores: Any, path: str, inputs: Mapping[str, Any], calls: Sequence[Call]) -> Cut | None:
@@ -44,7 +45,7 @@ def cut_of(scores: Any, path: str, inputs: Mapping[str, Any], calls: Sequence[Ca
         calls: of the trace: how the axes of a tensor of some shape lie.
 
     Returns:
-        None where no module around the attention was given a map whose places the tokens are one by one.
+        None where no module around the attention was given a map whose positions the tokens are one by one.
     """
     if scores.shape[-1] != scores.shape[-2]:
         return None
@@ -87,6 +88,6 @@ def _solved(gradients: Sequence[Any], shape: Sequence[int]) -> Cut | None:
         return None
     if nearest.min() < 0 or nearest.max() >= shape[0] * shape[1]:
         return None
-    places = np.full(shape[0] * shape[1], -1, np.int64)
-    places[nearest] = np.arange(h * w)
-    return Cut((h, w), places.reshape(tuple(shape)))
+    positions = np.full(shape[0] * shape[1], -1, np.int64)
+    positions[nearest] = np.arange(h * w)
+    return Cut((h, w), positions.reshape(tuple(shape)))

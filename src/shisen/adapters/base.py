@@ -1,0 +1,334 @@
+"""What every adapter has in common, and what some can do beyond it.
+
+A new framework is a subclass of `Adapter` that fills in its abstract methods. Further abilities are small protocols;
+code that needs one calls `shisen.adapters.wrappers.capability`.
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from ..errors import InputError, ModelError, explain_error
+from ..targets import to_numpy
+from ..types import Array, Attention, Classifier, Layer, Scaling
+from .rules import RULES
+from .trace import Output, Trace
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+Shape = tuple[int, ...]
+TRACES = 8
+"""Image sizes for which the structure of a network is kept."""
+DOWNSTREAM_TOLERANCE = 1e-3
+"""How far copies at a layer may change the logits, relative to the largest; float32 rounding is a hundredth of it."""
+
+
+@runtime_checkable
+class HasAttention(Protocol):
+    """A network that can tell the attention of its heads."""
+
+    def attentions(self, images: Array, objective: Any = None, *, per_block: bool = False) -> tuple[Attention, ...]:
+        """Return the attention of every layer, and the gradient of the objective's score by it."""
+        ...
+
+
+@runtime_checkable
+class HasBiases(Protocol):
+    """A network that can tell what every layer adds by itself."""
+
+    def biases(self, images: Array) -> Mapping[str, Array]:
+        """Return point → bias `(c,)`."""
+        ...
+
+
+@runtime_checkable
+class RunsDownstream(Protocol):
+    """A network that can tell whether altered values at a layer run only what lies downstream of it."""
+
+    def runs_downstream_only(self, images: Array, at: str) -> bool:
+        """Tell whether `replaced` with one image and k values runs only the part downstream of `at` k times."""
+        ...
+
+
+@runtime_checkable
+class HalfPrecision(Protocol):
+    """A network that can run in bfloat16 or float16."""
+
+    precision: str
+
+    def fast(self) -> Classifier:
+        """Return the same network in half precision."""
+        ...
+
+
+@runtime_checkable
+class HasWeights(Protocol):
+    """A network whose weights can be read and permuted."""
+
+    def weights(self) -> Mapping[str, Array]:
+        """Return every weight and buffer by its name."""
+        ...
+
+    def randomized(self, up_to: float, rng: np.random.Generator) -> Classifier:
+        """Return a copy with the weights of the topmost fraction `up_to` of the layers permuted."""
+        ...
+
+
+@runtime_checkable
+class DeclaresInput(Protocol):
+    """A network that knows the size of its images."""
+
+    @property
+    def size(self) -> tuple[int, int, int]:
+        """`(h, w, c)`."""
+        ...
+
+
+@runtime_checkable
+class AnyBatchSize(Protocol):
+    """A network that compiles nothing for a batch size, so that the fastest can be looked for."""
+
+    def hardware(self) -> tuple[str, ...]:
+        """Return what the speed depends on beside the network: device, threads, version of the framework."""
+        ...
+
+
+@runtime_checkable
+class FoldsNormalization(Protocol):
+    """A network whose batch normalization may be folded into the convolutions before it."""
+
+    folds: bool
+
+
+_LOCKS: WeakKeyDictionary[Any, threading.RLock] = WeakKeyDictionary()
+_LOCKS_GUARD = threading.Lock()
+
+
+def lock_of(net: Any) -> threading.RLock:
+    """Return the lock of a network: one in the whole process, however often the network is wrapped."""
+    with _LOCKS_GUARD:
+        try:
+            return _LOCKS.setdefault(net, threading.RLock())
+        except TypeError:  # an object of C++, such as an ONNX graph, that no thread runs
+            return threading.RLock()
+
+
+@dataclass
+class _Memory:
+    """What has been found out about a network; shared by its variants."""
+
+    traces: dict[Shape, Trace] = field(default_factory=dict)
+    unrefined: dict[Shape, Trace] = field(default_factory=dict)
+    downstream: dict[tuple[str, Shape], bool] = field(default_factory=dict)
+
+
+class Adapter(ABC):
+    """The calls of `shisen.types.Classifier`, made of what a framework must be able to do.
+
+    Args:
+        net: the network; it is never changed.
+        scaling: what to do to pixels in [0, 1]; None hands arrays in as they are.
+        output: which part of a tuple or dict output holds the logits: a key, an index or a function.
+        size: `(h, w, c)` of an input.
+        head: "softmax", "sigmoid" or "none"; found automatically if None.
+    """
+
+    framework = ""
+
+    def __init__(
+        self, net: Any, scaling: Scaling | None, output: Output, size: tuple[int, int, int], head: str | None
+    ) -> None:
+        self.net, self.scaling, self.output, self.size = net, scaling, output, size
+        self.batch_size = 32
+        self.rule: str | None = None
+        self.lock = lock_of(net)
+        self._head = head
+        self._memory = _Memory()
+
+    # ---- what a framework fills in
+
+    @classmethod
+    def accepts(cls, net: Any) -> bool:
+        """Tell whether an object is a network of this framework."""
+        return False
+
+    @abstractmethod
+    def to_tensor(self, images: Any) -> Any:
+        """Return images as a float32 tensor of the framework, on the network's device."""
+
+    @abstractmethod
+    def to_array(self, tensor: Any) -> Any:
+        """Return a tensor as the float32 array that methods see."""
+
+    @abstractmethod
+    def repeated(self, x: Any, count: int) -> Any:
+        """Return one image `count` times."""
+
+    @abstractmethod
+    def record(self, x: Any) -> Trace:
+        """Run one image `(1, h, w, c)` and return what the network is made of."""
+
+    @abstractmethod
+    def forward(self, x: Any, points: Sequence[str], values: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
+        """Return the values at `points`, channels last, without gradients; `values` are put in at other points."""
+
+    @abstractmethod
+    def differentiate(
+        self, x: Any, objectives: Sequence[Any], at: str, wrt: Sequence[str]
+    ) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]:
+        """Return the values at the points `wrt`, and for every objective at `at` the gradients there."""
+
+    # ---- what a framework may fill in
+
+    def refined(self, trace: Trace, x: Any) -> Trace:
+        """Return the trace with a better default, where that takes more than one forward."""
+        return trace
+
+    def exact(self) -> Self:
+        """Return the network in full precision."""
+        return self
+
+    # ---- structure
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """Every module call of a forward, in the order in which they end."""
+        return self.trace().layers
+
+    @property
+    def default_layer(self) -> str:
+        """The last feature map before pooling."""
+        found = self.trace()
+        if found.default is None:
+            raise ModelError(
+                explain_error(
+                    "This method works at a layer with a spatial feature map.",
+                    found.reason,
+                    "Use a method without a layer, such as gradient, integrated_gradients, occlusion or rise.",
+                )
+            )
+        return found.default.path
+
+    @property
+    def head(self) -> str:
+        """ "softmax", "sigmoid" or "none"."""
+        return self._head or self.trace().head
+
+    def rewired(self, relu: str) -> Self:
+        """Return the same network with the "guided" or "deconvnet" rule at every ReLU in the backward pass."""
+        if relu not in RULES:
+            raise InputError(explain_error(f"relu must be one of {', '.join(RULES)}.", repr(relu), "Use 'guided'."))
+        return self.variant(rule=relu)
+
+    def variant(self, **changes: Any) -> Self:
+        """Return the same network with other attributes; what is known about it is shared."""
+        other = copy.copy(self)
+        other.__dict__.update(changes)
+        return other
+
+    def trace(self, x: Any = None) -> Trace:
+        """Return what the network does with images of this shape; one forward the first time.
+
+        Args:
+            x: the framework's tensor `(n, h, w, c)`; None for the first size that was seen.
+        """
+        memory = self._memory
+        shape: Shape = tuple(x.shape[1:]) if x is not None else next(iter(memory.traces), self.size)
+        if shape in memory.traces:
+            return memory.traces[shape]
+        with self.lock:
+            if shape in memory.unrefined:  # asked for by `refined` below: nobody else can get in here
+                return memory.unrefined[shape]
+            if shape not in memory.traces:
+                sample = self.to_tensor(np.zeros((1, *shape), np.float32)) if x is None else x[:1]
+                try:
+                    memory.unrefined[shape] = self.record(sample)
+                    found = self.refined(memory.unrefined[shape], sample)
+                finally:
+                    memory.unrefined.pop(shape, None)
+                while len(memory.traces) >= TRACES:
+                    memory.traces.pop(next(iter(memory.traces)))
+                memory.traces[shape] = found
+            return memory.traces[shape]
+
+    # ---- the three calls
+
+    def activations(self, images: Any, at: str | Sequence[str] = "logits") -> Any:
+        """Return the value at one point, or a tuple of values at several, from one forward."""
+        points = (at,) if isinstance(at, str) else tuple(at)
+        x = self.to_tensor(images)
+        wanted = tuple(dict.fromkeys(p for p in points if p != "input"))
+        found = {"input": x, **(self.forward(x, wanted) if wanted else {})}
+        values = tuple(self.to_array(found[p]) for p in points)
+        return values[0] if isinstance(at, str) else values
+
+    def gradients(
+        self, images: Any, objective: Any, at: str = "logits", wrt: str | Sequence[str] = "input"
+    ) -> tuple[Any, Any]:
+        """Return the value at `wrt` and the gradient there of the objective's score at `at`."""
+        points = (wrt,) if isinstance(wrt, str) else tuple(wrt)
+        many = isinstance(objective, (list, tuple))
+        objectives = list(objective) if many else [objective]
+        values, rows = self.differentiate(self.to_tensor(images), objectives, at, tuple(dict.fromkeys(points)))
+        found = [tuple(self.to_array(row[p]) for p in points) for row in rows]
+        shown = tuple(self.to_array(values[p]) for p in points)
+        gradients = tuple(_stack(parts) for parts in zip(*found, strict=True)) if many else found[0]
+        return (shown[0], gradients[0]) if isinstance(wrt, str) else (shown, gradients)
+
+    def replaced(self, images: Any, values: Any, at: str) -> Any:
+        """Return the logits if the value at this point were `values`; one image may serve many values."""
+        if at == "input":
+            return self.activations(values)
+        x, v = self.to_tensor(images), self.to_tensor(values)
+        if x.shape[0] not in (1, v.shape[0]):
+            raise InputError(
+                explain_error(
+                    "replaced() needs one image, or as many images as values.",
+                    f"{x.shape[0]} images, {v.shape[0]} values",
+                    "Repeat the images or pass one.",
+                )
+            )
+        if x.shape[0] != v.shape[0] and not self.takes_copies(x, at):
+            x = self.repeated(x, v.shape[0])
+        return self.to_array(self.forward(x, ("logits",), {at: v})["logits"])
+
+    def runs_downstream_only(self, images: Any, at: str) -> bool:
+        """Tell whether `replaced` with one image runs only what lies downstream of the point for every value.
+
+        Networks that reshape by the input's batch size, or in which the unaltered part joins again other than by
+        adding, do not allow it; whole forwards are run then.
+        """
+        return self.takes_copies(self.to_tensor(images)[:1], at)
+
+    def takes_copies(self, x: Any, at: str) -> bool:
+        """Check once, on three unaltered copies of the value at a point, that the logits stay the same."""
+        key = (at, tuple(x.shape[1:]))
+        known = self._memory.downstream
+        if key not in known:
+            exact = self.exact()  # rounding must not look like a dependence on the batch
+            value, want = (to_numpy(v) for v in exact.activations(x, (at, "logits")))
+            try:
+                copies = exact.to_tensor(value.repeat(3, 0))
+                again = to_numpy(exact.to_array(exact.forward(x, ("logits",), {at: copies})["logits"]))
+                scale = float(np.abs(want).max()) or 1.0
+                known[key] = again.shape == (3, *want.shape[1:]) and bool(
+                    np.abs(again - want).max() <= DOWNSTREAM_TOLERANCE * scale
+                )
+            except Exception:  # every framework has its own error for shapes that do not go together
+                known[key] = False
+        return known[key]
+
+
+def _stack(parts: Sequence[Any]) -> Any:
+    from array_api_compat import array_namespace
+
+    return array_namespace(parts[0]).stack(list(parts))

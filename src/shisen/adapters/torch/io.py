@@ -1,0 +1,94 @@
+"""Both ends of a torch network: arrays to tensors, pixels to the network's input, and what it probably takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import chain
+from typing import Any
+
+import torch
+
+from ...types import Scaling
+
+
+def device_of(net: Any) -> Any:
+    """Return the device on which a network's weights are."""
+    home = next(chain(net.parameters(), net.buffers()), None)
+    return home.device if home is not None else torch.device("cpu")
+
+
+def to_tensor(images: Any, device: Any) -> Any:
+    """Return images as a float32 tensor without a graph."""
+    with torch.inference_mode(False):  # tensors made in inference mode cannot carry a graph
+        tensor = images if isinstance(images, torch.Tensor) else torch.as_tensor(images)
+        if tensor.is_inference():
+            tensor = tensor.clone()
+        return tensor.detach().to(device=device, dtype=torch.float32)
+
+
+def network_input(net: Any, scaling: Scaling | None, x: Any) -> Any:
+    """Scale pixels and move the channels to where torch expects them.
+
+    Args:
+        net: whose first weights tell the type of the input.
+        scaling: what to do to pixels in [0, 1]; None for arrays as they are.
+        x: `(n, h, w, c)`.
+    """
+    if scaling is not None:
+        # rows of w·c numbers at a time: far faster than channel by channel, which are three
+        rows = x.reshape(*x.shape[:-2], -1)
+        scale, shift = (x.new_tensor(v).expand(x.shape[-1]).repeat(x.shape[-2]) for v in (scaling.scale, scaling.shift))
+        x = (rows * scale + shift).reshape(x.shape)
+        if scaling.reverse:
+            x = x.flip(-1)
+    if x.dim() == 4:
+        x = x.permute(0, 3, 1, 2)
+    home = next((p for p in net.parameters() if p.is_floating_point()), None)
+    return x if home is None else x.to(home.dtype)
+
+
+def first_tensor(output: Any) -> Any:
+    """Return the first tensor in a module's output, or None."""
+    if isinstance(output, torch.Tensor):
+        return output
+    if isinstance(output, dict):
+        output = output.values()
+    elif not isinstance(output, (tuple, list)):
+        return None
+    return next((t for t in map(first_tensor, output) if t is not None), None)
+
+
+def with_first(output: Any, tensor: Any) -> Any:
+    """Return a module's output with its first tensor replaced; the output itself is left as it is."""
+    import copy
+
+    if isinstance(output, torch.Tensor):
+        return tensor
+    if isinstance(output, Mapping):
+        changed = copy.copy(output)
+        key = next(k for k, part in output.items() if first_tensor(part) is not None)
+        changed[key] = with_first(output[key], tensor)  # type: ignore[index]
+        return changed
+    items = list(output)
+    i = next(i for i, part in enumerate(items) if first_tensor(part) is not None)
+    items[i] = with_first(items[i], tensor)
+    if isinstance(output, tuple):
+        return type(output)(*items) if hasattr(output, "_fields") else tuple(items)
+    return items
+
+
+def initial_batch_size(device: str, size: tuple[int, int, int]) -> int:
+    """Return how many images to send at a time.
+
+    On a processor, feature maps beyond some 30 MB are mapped anew for every layer, and a batch of 32 images of
+    224 × 224 takes twice as long as eight batches of 4 (benchmarks/batch_size.py).
+    """
+    return 32 if device != "cpu" else max(2, min(32, 4 * 224**2 // (size[0] * size[1])))
+
+
+def guess_size(net: Any) -> tuple[int, int, int]:
+    """Guess an input `(h, w, c)` for a network that was wrapped without saying what it takes."""
+    for module in net.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            return (224, 224, module.in_channels)
+    return (224, 224, 3)

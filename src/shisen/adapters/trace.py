@@ -1,0 +1,111 @@
+"""What one forward showed: the points of a network and what is at its end."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import ModelError, ShisenWarning, explain_error
+from ..types import Layer
+from .points import Call, PointTable, as_layers
+
+Output = str | int | Callable[[Any], Any] | None
+"""Which part of a network's output holds the logits: a key, an index or a function; None for the first tensor."""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What one forward showed.
+
+    Attributes:
+        points: every module call, in the order in which they end.
+        default: the call that methods use unless told otherwise, None if no layer has a spatial feature map.
+        reason: why.
+        output_activation: "softmax", "log_softmax" or "sigmoid" at the very end, "" if the network ends in logits.
+        head: "softmax", "sigmoid" or "none".
+        logits: shape of one image's logits.
+        output: identity of the network's output among the calls.
+    """
+
+    points: PointTable
+    default: Call | None
+    reason: str
+    output_activation: str
+    head: str
+    logits: tuple[int, ...]
+    output: int = 0
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """Every module call, in the order in which they end."""
+        return self.points.calls
+
+    @cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        """The public records of the calls."""
+        return as_layers(self.calls, self.default, self.reason)
+
+
+def head_of(shape: Sequence[int], output_activation: str) -> str:
+    """Return what kind of answer a network gives.
+
+    Args:
+        shape: of the output for one image.
+        output_activation: what it ends in, "" for nothing known.
+    """
+    if len(shape) > 2:
+        return "none"
+    single = len(shape) == 1 or shape[-1] == 1
+    return "sigmoid" if single or output_activation == "sigmoid" else "softmax"
+
+
+def warn_if_probabilities(output: npt.NDArray[Any]) -> None:
+    """Warn where an answer, `(n, classes)`, looks like probabilities though no softmax was seen."""
+    if output.ndim != 2 or output.shape[-1] < 2 or output.min() < 0:
+        return
+    if float(np.abs(output.sum(axis=-1) - 1).max()) < 1e-4:
+        warnings.warn(
+            "The network seems to return probabilities, from an operation that cannot be undone: scores called "
+            "'logit' are probabilities here. Return the values before the softmax if you can.",
+            ShisenWarning,
+            stacklevel=2,
+        )
+
+
+def select_output(output: Any, wanted: Output, first_tensor: Callable[[Any], Any], names: Sequence[str] = ()) -> Any:
+    """Return the part of a network's output that holds the logits.
+
+    Args:
+        output: what the network returned.
+        wanted: a key, an index or a function; None for "logits" or the first tensor.
+        first_tensor: finds the first tensor in a structure, None if there is none.
+        names: of the entries of an output that is a list.
+
+    Raises:
+        ModelError: where there is no such part.
+    """
+    if callable(wanted):
+        return wanted(output)
+    if wanted is not None:
+        listed = isinstance(output, (list, tuple)) and wanted in names
+        try:
+            return output[list(names).index(str(wanted)) if listed else wanted]
+        except (KeyError, IndexError, TypeError) as problem:
+            known = list(output) if isinstance(output, Mapping) else list(names) or type(output).__name__
+            raise ModelError(
+                explain_error(f"The network's output must have a part {wanted!r}.", known, "Pass another output=.")
+            ) from problem
+    if isinstance(output, Mapping) and "logits" in output:
+        return output["logits"]
+    found = first_tensor(output)
+    if found is None:
+        raise ModelError(
+            explain_error("The network must return a tensor.", type(output).__name__, "Pass output= to select one.")
+        )
+    return found
