@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import nets
 import numpy as np
 import pytest
 import torch
-from nets_numpy import LinearMap
 from torch import nn
 
+import nets
 import shisen
+from nets_numpy import NumpyClassifier, NumpyNet
 from shisen.adapters.base import DOWNSTREAM_TOLERANCE, HasAttention, HasBiases, HasWeights, RunsDownstream, lock_of
 from shisen.adapters.capture import Capture
 from shisen.adapters.layout import Layout
@@ -21,6 +21,7 @@ from shisen.adapters.points import Call, PointTable
 from shisen.adapters.torch.adapter import TorchClassifier
 from shisen.adapters.wrappers import Batched, Passes, Watched, capability
 from shisen.errors import ModelError, UnknownName
+from shisen.models.model import Model
 
 
 class BatchMatters(nn.Module):
@@ -53,9 +54,7 @@ def test_where_the_check_fails_every_answer_is_still_that_of_one_image() -> None
     copies = torch.cat([value, 2 * value])
     with torch.no_grad():
         logits = net.linear(copies.mean((1, 2)))
-    np.testing.assert_allclose(
-        model.replaced(x, copies, "conv"), logits + 0.1 * logits.abs().max(), rtol=1e-5
-    )
+    np.testing.assert_allclose(model.replaced(x, copies, "conv"), logits + 0.1 * logits.abs().max(), rtol=1e-5)
 
 
 def test_the_tolerance_lies_between_rounding_and_what_a_map_shows() -> None:
@@ -145,7 +144,7 @@ def test_abilities_are_found_through_every_wrapper_and_missing_ones_are_none() -
     for ability in (HasBiases, HasWeights, RunsDownstream):
         assert capability(model, ability) is adapter
     assert capability(model, HasAttention) is not adapter  # batched: images go in two at a time
-    plain = Batched(LinearMap(), 2)
+    plain = Batched(NumpyClassifier(NumpyNet(), None, None, (8, 8, 3), None), 2)
     assert capability(plain, HasBiases) is None
     assert plain.precision == "float32"
     with pytest.raises(ModelError, match="attention"):
@@ -179,3 +178,19 @@ def names(layers: Sequence[Any]) -> list[str]:
 def test_layers_are_the_calls_in_order() -> None:
     model = TorchClassifier(nets.Toy())
     assert names(model.layers) == [c.path for c in model.trace().calls]
+
+
+METHODS = ("grad_cam", "gradient", "integrated_gradients", "ablation_cam", "recipro_cam", "eigen_cam", "occlusion")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_new_framework_is_six_methods_and_gives_the_maps_of_torch(method: str) -> None:
+    net, x = NumpyNet(), nets.images(1, 6, 8)[0]
+    ours = Model(NumpyClassifier(net, None, None, (6, 8, 3), None))
+    theirs = shisen.wrap(net.torch())
+    layers = ["features", "1"] if "cam" in method else [None, None]
+    got, want = (
+        shisen.explain(m, x, method, target=1, layer=layer).values
+        for m, layer in zip((ours, theirs), layers, strict=True)
+    )
+    np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-6)
