@@ -12,6 +12,7 @@ from typing import Any
 from ..adapters.base import FoldsNormalization
 from ..adapters.wrappers import capability
 from ..errors import InputError, ModelError, explain_error, require, unknown
+from .inputs import Inputs
 from .model import Model
 from .presets import RECIPES
 from .sources import missing_file
@@ -47,6 +48,7 @@ def load(
     preprocess: Any = None,
     labels: Any = None,
     output: Any = None,
+    inputs: Inputs | None = None,
     head: str | None = None,
     top: bool = True,
     fast: bool = False,
@@ -64,6 +66,7 @@ def load(
             instead of the known one; a mapping such as `{"size": 300}` changes the fields it names and keeps the rest.
         labels: class names, or a file with them, instead of the known ones.
         output: key, index or function that selects the logits of a network with several outputs.
+        inputs: the inputs beside the image, for a network of several; see `wrap`.
         head: "softmax", "sigmoid" or "none" where it cannot be read from the network.
         top: whether a network of keras.applications keeps its classifier.
         fast: half precision, where the network and the machine are faster with it; see `Model.fast`.
@@ -85,6 +88,7 @@ def load(
         preprocess,
         labels,
         output,
+        inputs=inputs,
         head=head,
         top=top,
         trust=trust,

@@ -13,6 +13,7 @@ from ..adapters.frameworks import adapter_class
 from ..errors import InputError, ModelError, explain_error
 from ..types import Classifier
 from .declared import declared_classes, declared_input
+from .inputs import Inputs, with_inputs
 from .label_files import labels_of
 from .labels import Labels
 from .model import Model, wrong_labels
@@ -30,6 +31,7 @@ class Request:
         preprocess: replaces what the model is known to expect; a mapping replaces the fields it names.
         labels: overrides the labels: names, `Labels`, or a file.
         output: which part of a tuple or dict output holds the logits.
+        inputs: the inputs beside the image; see `inputs.with_inputs`.
         head: "softmax", "sigmoid" or "none"; None if it is to be read from the network.
         top: whether a network of keras.applications keeps its classifier.
         trust: whether files that can execute code may be read.
@@ -41,6 +43,7 @@ class Request:
     preprocess: Any = None
     labels: Any = None
     output: Any = None
+    inputs: Inputs | None = None
     head: str | None = None
     top: bool = True
     trust: bool = False
@@ -52,6 +55,7 @@ def wrap(
     preprocess: Any = None,
     labels: Labels | Sequence[str] | str | Path | None = None,
     output: Any = None,
+    inputs: Inputs | None = None,
     input_shape: Sequence[int] | None = None,
     head: str | None = None,
     name: str = "",
@@ -65,6 +69,8 @@ def wrap(
             number of channels, any range.
         labels: one name a class.
         output: key, index or function that selects the logits of a network with several outputs.
+        inputs: for a network with several inputs: a mapping from names to constant values, where the image is the one
+            that is not named; or a function from the image to all arguments. See `models.inputs.with_inputs`.
         input_shape: `(h, w, c)` of an input, for a network that declares none and is asked for its layers before the
             first image.
         head: "softmax", "sigmoid" or "none" where it cannot be read from the network.
@@ -76,7 +82,7 @@ def wrap(
     Raises:
         InputError: for an object of no known framework, and for labels of another number than the classes.
     """
-    request = Request(preprocess=preprocess, labels=labels, output=output, head=head)
+    request = Request(preprocess=preprocess, labels=labels, output=output, inputs=inputs, head=head)
     return assemble(net, request, name=name or type(net).__name__, input_shape=input_shape)
 
 
@@ -108,6 +114,7 @@ def assemble(
         InputError: for an object of no known framework, and for labels of another number than the classes.
     """
     shape = _checked_shape(input_shape)
+    net = with_inputs(net, request.inputs)
     expected = merged(preprocess, request.preprocess, net, shape)
     network = adapter(net, request, expected, shape)
     if request.labels is not None:

@@ -1,0 +1,162 @@
+"""Networks with several inputs: which one is the image, and what the others are."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError, explain_error
+from ..targets import to_numpy
+
+Inputs = Callable[[Any], Any] | Mapping[str, Any]
+
+
+def with_inputs(net: Any, inputs: Inputs | None) -> Any:
+    """Return a network of the image alone: the other arguments are filled in. The network itself is not changed.
+
+    Args:
+        net: a torch module or a Keras model.
+        inputs: a function from the image, `(n, …)` in the network's axis order, to the arguments: a tuple, a mapping of
+            names, or for a Keras model the structure it takes. Or a mapping from names to constant values; the image is
+            then the first argument that it does not name. Arrays with a batch axis of 1 are repeated for every image.
+            None for a network of one input.
+
+    Returns:
+        The network, or one around it that shares its layers.
+
+    Raises:
+        InputError: for a network of several inputs without `inputs`, and for names it does not have.
+    """
+    names, required = _arguments(net)
+    if inputs is None:
+        if len(required) > 1:
+            raise InputError(
+                explain_error(
+                    "A network of several inputs needs to know which one is the image and what the others are.",
+                    f"{type(net).__name__} with the inputs {', '.join(required)}",
+                    f"Pass inputs={{{required[1]!r}: value, …}}, or a function from the image to all arguments.",
+                )
+            )
+        return net
+    if isinstance(inputs, Mapping):
+        unknown = [n for n in inputs if names and n not in names]
+        free = [n for n in required if n not in inputs]
+        if unknown or len(free) > 1 or not (free or set(names) - set(inputs)):
+            raise InputError(
+                explain_error(
+                    f"`inputs` must name all inputs but the image: {', '.join(names)}.",
+                    ", ".join(inputs) or "none",
+                    f"Missing: {', '.join(free[1:])}." if len(free) > 1 else "Leave out the name of the image.",
+                )
+            )
+    if hasattr(net, "named_modules"):
+        return _torch(net, inputs, names, required)
+    return _keras(net, inputs)
+
+
+def _arguments(net: Any) -> tuple[list[str], list[str]]:
+    """Return the names of all inputs of a network, and of those without a default value."""
+    declared = getattr(net, "inputs", None)
+    if isinstance(declared, (list, tuple)) and declared and "keras" in sys.modules:
+        names = list(_keras_inputs(net))
+        return names, names
+    call = getattr(net, "forward", None) or getattr(net, "call", None)
+    if call is None:
+        return [], []
+    try:
+        parameters = list(inspect.signature(call).parameters.values())
+    except (TypeError, ValueError):  # compiled or scripted: it does not say
+        return [], []
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    named = [p for p in parameters if p.kind in kinds and p.name not in ("training", "mask")]
+    return [p.name for p in named], [p.name for p in named if p.default is inspect.Parameter.empty]
+
+
+def _keras_inputs(net: Any) -> dict[str, Any]:
+    """Return the declared inputs of a Keras model by name."""
+    structure = getattr(net, "_inputs_struct", None)
+    if isinstance(structure, Mapping):
+        return dict(structure)
+    return {str(i.name): i for i in net.inputs or ()}
+
+
+def _arguments_of(inputs: Inputs, image: str, x: Any, fill: Callable[[Any, Any], Any]) -> tuple[tuple[Any, ...], Any]:
+    """Return positional and named arguments for a batch of images."""
+    if isinstance(inputs, Mapping):
+        filled = {name: fill(value, x) for name, value in inputs.items()}
+        return ((), {image: x, **filled}) if image else ((x,), filled)
+    given = inputs(x)
+    if isinstance(given, Mapping):
+        return (), dict(given)
+    return (tuple(given) if isinstance(given, (tuple, list)) else (given,)), {}
+
+
+def _torch(net: Any, inputs: Inputs, names: list[str], required: list[str]) -> Any:
+    import torch
+
+    given = inputs if isinstance(inputs, Mapping) else {}
+    image = next((n for n in (*required, *names) if n not in given), "")
+
+    def fill(value: Any, x: Any) -> Any:
+        if not isinstance(value, (np.ndarray, torch.Tensor, list)):
+            return value
+        tensor = torch.as_tensor(value, device=x.device)
+        tensor = tensor.to(x.dtype) if tensor.is_floating_point() else tensor
+        return tensor.expand(len(x), *tensor.shape[1:]) if tensor.dim() and len(tensor) == 1 else tensor
+
+    class OneImage(torch.nn.Module):  # type: ignore[misc]
+        """A network of the image alone; its layers are those of the network, under the same names."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            for name in ("_modules", "_parameters", "_buffers"):
+                self.__dict__[name] = net.__dict__[name]
+            self.__dict__["whole"] = net
+            self.__dict__["training"] = net.training
+
+        def forward(self, x: Any) -> Any:
+            positional, named = _arguments_of(inputs, image, x, fill)
+            whole = self.__dict__["whole"]
+            before, whole.training = whole.training, self.training
+            try:
+                return whole(*positional, **named)
+            finally:
+                whole.training = before
+
+    made = OneImage()
+    for attribute in ("config", "pretrained_cfg", "num_classes"):
+        if hasattr(net, attribute):
+            made.__dict__[attribute] = getattr(net, attribute)
+    return made
+
+
+def _keras(net: Any, inputs: Inputs) -> Any:
+    import keras
+    from keras import ops
+
+    declared = _keras_inputs(net)
+    given = inputs if isinstance(inputs, Mapping) else {}
+    free = [n for n in declared if n not in given]
+    image = next((n for n in free if len(declared[n].shape) == 4), next(iter(free), ""))
+    shape = declared[image].shape[1:] if image else (None, None, 3)
+
+    def fill(value: Any, x: Any) -> Any:
+        tensor = ops.convert_to_tensor(np.asarray(to_numpy(value)))
+        tensor = ops.cast(tensor, "float32") if "float" in str(tensor.dtype) else tensor
+        return ops.repeat(tensor, ops.shape(x)[0], axis=0) if len(tensor.shape) and tensor.shape[0] == 1 else tensor
+
+    class Arguments(keras.layers.Layer):  # type: ignore[misc]
+        """Makes the arguments of a model out of the image."""
+
+        def call(self, x: Any) -> Any:
+            if not isinstance(inputs, Mapping):
+                return inputs(x)
+            values = {name: x if name == image else fill(inputs[name], x) for name in declared}
+            return values if isinstance(getattr(net, "_inputs_struct", None), Mapping) else list(values.values())
+
+    entry = keras.Input(shape=shape)
+    return keras.Model(entry, net(Arguments(name="arguments")(entry)), name=f"{net.name}_of_one_image")
