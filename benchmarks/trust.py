@@ -18,11 +18,11 @@ import numpy as np
 
 import shisen
 from shisen._core.malloc import keep_freed_memory
+from shisen._core.stats import bootstrap
 from shisen.evaluation.checks import verdict_words
 from shisen.evaluation.runner import evaluate
 from shisen.evaluation.scores import Scores, arrow
 from shisen.evaluation.settings import Setting
-from shisen.evaluation.statistics import bootstrap
 
 CONTROL_MAPS = ("random", "random_patches", "center", "constant", "edges")
 FUSED = ("head", "blocks.4.2")

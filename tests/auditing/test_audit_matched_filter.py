@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from shisen._core.stats import log_enrichment
 from shisen.auditing.matched_filter import apart, gathered, likeness, matched
-from shisen.auditing.statistics import log_enrichment
 
 OWN = np.arange(120) < 40
 

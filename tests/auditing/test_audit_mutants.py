@@ -10,12 +10,12 @@ import pytest
 pytest.importorskip("scipy")
 pytest.importorskip("sklearn")
 
+from shisen._core.stats import enrichment, log_enrichment
 from shisen.auditing.artefacts import REGISTERED, kinds, register
 from shisen.auditing.artefacts.base import Evidence, searched_candidate
 from shisen.auditing.artefacts.fixed_patch import FixedPatch
 from shisen.auditing.clusters import clusters
 from shisen.auditing.evidence import background
-from shisen.auditing.statistics import enrichment, log_enrichment
 
 PATCH = FixedPatch(np.zeros((8, 8, 3), np.float32), np.pad(np.ones((4, 4), np.float32), 2))
 

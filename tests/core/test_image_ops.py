@@ -7,7 +7,7 @@ import pytest
 import threadpoolctl
 import torch
 
-from shisen._core.image_ops import blur, one_thread, resize, spread
+from shisen._core.image_ops import blur, box_mean, one_thread, resize, spread
 
 
 @pytest.mark.parametrize("size", [(5, 7), (8, 8), (24, 10), (3, 4), (1, 30)])
@@ -40,6 +40,36 @@ def test_blur_keeps_a_constant_and_spreads_a_point_by_its_deviation() -> None:
     at = np.arange(61) - 30
     assert spot.sum() == pytest.approx(1.0, rel=1e-4)
     assert (spot.sum(axis=1) * at**2).sum() == pytest.approx(16.0, rel=1e-3)
+
+
+@pytest.mark.parametrize("width", [1, 3, 9])
+def test_a_box_mean_counts_what_lies_beyond_the_border_as_zero(width: int) -> None:
+    values = np.random.default_rng(0).random((2, 7, 12), dtype=np.float32)
+    half, found = width // 2, box_mean(values, width)
+    padded = np.pad(values, ((0, 0), (half, half), (half, half)))
+    for place in np.ndindex(*values.shape):
+        n, y, x = place
+        want = padded[n, y : y + width, x : x + width].astype(float).sum() / width**2
+        assert found[place] == pytest.approx(want, rel=1e-5)
+    assert found.dtype == np.float32
+
+
+def test_a_box_mean_far_from_everything_is_exactly_zero() -> None:
+    values = np.zeros((1, 40, 40), np.float32)
+    values[0, :6, :6] = np.random.default_rng(1).random((6, 6))
+    far = box_mean(values, 5)[0]
+    assert (far[8:] == 0).all()
+    assert (far[:, 8:] == 0).all()
+    assert (far[:8, :8] > 0).all()
+
+
+def test_a_cut_gaussian_has_no_weight_beyond_its_radius() -> None:
+    point = np.zeros((1, 31, 31, 1), np.float32)
+    point[0, 15, 15] = 1.0
+    spot = blur(point, 3.0, 4)[0, ..., 0]
+    assert (spot[15, 11:20] > 0).all()
+    assert spot[15, 10] == spot[15, 20] == 0.0
+    assert spot.sum() == pytest.approx(1.0, rel=1e-5)
 
 
 def test_products_of_numpy_keep_to_one_thread_and_the_number_is_put_back_after_the_last() -> None:

@@ -6,12 +6,12 @@ import torch
 from skimage.metrics import structural_similarity
 
 from evaluation.nets import model, spots
+from shisen._core.stats import Interval
 from shisen.adapters.weight_randomization import randomized
 from shisen.errors import InputError
 from shisen.evaluation.agreement import agreement, ssim
 from shisen.evaluation.checks import check_sanity, patterns, verdict
 from shisen.evaluation.runner import evaluate
-from shisen.evaluation.statistics import Interval
 from shisen.targets import to_numpy
 
 
@@ -89,6 +89,24 @@ def test_similarity_agrees_with_scikit_image_away_from_the_edge() -> None:
     assert ssim(a, a) == pytest.approx(1.0)
     assert ssim(a, b) == pytest.approx(float(whole.mean()), abs=0.01)
     assert ssim(a, 1 - a) < 0
+
+
+@pytest.mark.parametrize("contrast", [0.02, 0.1, 1.0])
+@pytest.mark.parametrize("span", [1.0, 2.0])
+def test_similarity_by_windows_one_after_the_other(contrast: float, span: float) -> None:
+    rng = np.random.default_rng(1)
+    a, b = 0.5 + contrast * (rng.random((2, 13, 9)) - 0.5)
+    c1, c2 = (0.01 * span) ** 2, (0.03 * span) ** 2
+    found = []
+    for y, x in np.ndindex(13, 9):
+        at = [(i, j) for i, j in np.ndindex(13, 9) if abs(i - y) <= 5 and abs(j - x) <= 5]
+        w = np.array([np.exp(-((i - y) ** 2 + (j - x) ** 2) / (2 * 1.5**2)) for i, j in at])
+        w /= w.sum()
+        p, q = (np.array([image[place] for place in at]) for image in (a, b))
+        mp, mq = w @ p, w @ q
+        vp, vq, both = w @ (p - mp) ** 2, w @ (q - mq) ** 2, w @ ((p - mp) * (q - mq))
+        found.append((2 * mp * mq + c1) * (2 * both + c2) / ((mp**2 + mq**2 + c1) * (vp + vq + c2)))
+    assert ssim(a, b, span) == pytest.approx(float(np.mean(found)), abs=1e-6)
 
 
 def test_agreement_of_maps() -> None:

@@ -30,6 +30,8 @@ def made(width: int = 4) -> Model:
 def test_the_smallest_size_near_the_best_is_taken() -> None:
     assert fastest({1: 4.0, 2: 2.0, 4: 1.03, 8: 1.0, 16: 1.4}) == 4
     assert fastest({1: 1.0, 2: 1.2}) == 1
+    assert fastest({1: 1.049, 2: 1.0}) == 1  # within a twentieth of the best
+    assert fastest({1: 1.051, 2: 1.0}) == 2
 
 
 def test_what_takes_longer_with_more_images_is_not_tried_further() -> None:

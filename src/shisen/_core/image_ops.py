@@ -144,3 +144,18 @@ def blur(maps: Array, sigma: float, radius: int | None = None) -> Array:
     """
     h, w = maps.shape[1:3]
     return separable(maps, gaussian(h, float(sigma), radius), gaussian(w, float(sigma), radius))
+
+
+def box_mean(values: Matrix, width: int) -> Matrix:
+    """Return the mean over a square neighborhood; beyond the border everything is 0.
+
+    Args:
+        values: `(n, h, w)`.
+        width: side of the square in pixels, odd.
+
+    Returns:
+        `(n, h, w)` float32.
+    """
+    from scipy import ndimage
+
+    return np.asarray(ndimage.uniform_filter(values, (1, width, width), output=np.float32, mode="constant"))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .matched_filter import box_mean
+from .._core.image_ops import box_mean
 
 Floats = npt.NDArray[np.float32]
 SOLID = 0.35  # least opacity of a pixel of a patch

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .statistics import wilson
+from .._core.stats import wilson
 
 BINS = 10
 

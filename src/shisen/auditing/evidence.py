@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from .. import attribution as _fill_registry  # noqa: F401
 from .. import registry
+from .._core.image_ops import box_mean
 from ..errors import ShisenError
 from ..targets import ClassObjective, to_numpy
-from .matched_filter import box_mean
 
 if TYPE_CHECKING:
     from ..models.model import Model

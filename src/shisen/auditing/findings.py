@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from .._core.stats import benjamini_hochberg
 from .artefacts.base import Candidate
 from .interventions import Effect
-from .statistics import benjamini_hochberg
 
 LEVEL = 0.05
 HIGH = 0.20

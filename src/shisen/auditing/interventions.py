@@ -11,10 +11,10 @@ import numpy.typing as npt
 from PIL import Image
 
 from .._core.prefetch import prefetched
+from .._core.stats import bootstrap, sign_flip
 from ..targets import probabilities, to_numpy
 from ..types import InputImage
 from .artefacts.base import Alter, Candidate, Images, Intervention, Pixels8
-from .statistics import bootstrap_mean, sign_flip
 
 SCREENED, TESTED, UNDONE = 32, 240, 40
 FINEST = 448  # longer side of an image that is altered, at least, where it may be reduced
@@ -135,7 +135,7 @@ def intervene(candidate: Candidate, images: Images, *, seed: int = 0) -> Effect 
         plain if how.control is None else class_probabilities(images, rows.tolist(), how.control, reduce=how.reduce)
     )
     turned = (after.argmax(1) == k).astype(float) - (plain.argmax(1) == k)
-    low, high = bootstrap_mean(turned, seed)
+    interval = bootstrap(turned, n_resamples=2000, seed=seed)
     gain = after[:, k] - np.maximum(plain[:, k], control[:, k])
     gained = np.argsort(-(after[:, k] - plain[:, k]), kind="stable")
     kept, undone, measured = _undone(candidate, images, how)
@@ -145,10 +145,10 @@ def intervene(candidate: Candidate, images: Images, *, seed: int = 0) -> Effect 
         after=float((after.argmax(1) == k).mean()),
         control=float((control.argmax(1) == k).mean()),
         controlled=how.control is not None,
-        effect=float(turned.mean()),
-        low=low,
-        high=high,
-        p=sign_flip(gain, seed),
+        effect=interval.value,
+        low=interval.low,
+        high=interval.high,
+        p=sign_flip(gain, two_sided=False, seed=seed),
         kept=kept,
         undone=undone,
         undone_tested=measured,

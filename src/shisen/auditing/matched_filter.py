@@ -7,24 +7,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .._core.image_ops import box_mean
+
 Floats = npt.NDArray[np.float32]
 DETAIL = 9  # side of the local mean that is taken off
 HELD = 48.0  # levels to which detail is held, so that no edge outweighs all others
 NOISE = 4.0  # levels of noise a pixel has at least, as from 8 bits and compression
 ROUNDS = 6
-
-
-def box_mean(values: Floats, width: int) -> Floats:
-    """Return the mean over a square neighborhood of `(n, h, w)`; beyond the border there is nothing."""
-    half = width // 2
-    total = np.cumsum(np.cumsum(np.pad(values, ((0, 0), (half + 1, half), (half + 1, half))), 1, np.float64), 2)
-    a, b, c, d = (
-        total[:, width:, width:],
-        total[:, :-width, width:],
-        total[:, width:, :-width],
-        total[:, :-width, :-width],
-    )
-    return np.asarray((a - b - c + d) / (width * width), dtype=np.float32)
 
 
 def detail(canvases: npt.NDArray[np.uint8]) -> Floats:

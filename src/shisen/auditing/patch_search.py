@@ -22,9 +22,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from .._core.image_ops import box_mean
+from .._core.stats import log_enrichment, spread
 from .compositing import SOLID, with_rim
-from .matched_filter import NOISE, apart, box_mean, detail, gathered, likeness, matched
-from .statistics import log_enrichment, spread
+from .matched_filter import NOISE, apart, detail, gathered, likeness, matched
 
 Floats = npt.NDArray[np.float32]
 Window = tuple[int, int, int, int]

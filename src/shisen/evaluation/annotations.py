@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError, explain_error
+from ..errors import InputError, explain_error, require
 from ..types import Frame
 
 
@@ -147,74 +147,34 @@ def _csv(file: Path) -> dict[str, tuple[Box, ...]]:
 
 def _voc(file: Path) -> dict[str, tuple[Box, ...]]:
     """Read one VOC file. Its corners count pixels from 1 and are inclusive."""
-    root = read_xml(file.read_bytes(), file.name)
-    name = Path(root.text("filename") or file.with_suffix(".jpg").name).name
+    root = _parsed(file)
+    name = Path(root.findtext("filename") or file.with_suffix(".jpg").name).name
     boxes = []
-    for thing in root.all("object"):
-        corners = thing.first("bndbox")
-        if corners is None:
-            continue
-        left, top, right, bottom = (float(corners.text(k)) for k in CORNERS[1])
-        boxes.append(Box(left - 1.0, top - 1.0, right, bottom, thing.text("name")))
+    for thing in root.findall("object"):
+        corners = thing.find("bndbox")
+        if corners is not None:
+            left, top, right, bottom = (float(corners.findtext(k, "")) for k in CORNERS[1])
+            boxes.append(Box(left - 1.0, top - 1.0, right, bottom, thing.findtext("name", "").strip()))
     return {name: tuple(boxes)}
 
 
-class Element:
-    """An element of an XML file: its children by name, and its text."""
-
-    def __init__(self) -> None:
-        self.children: dict[str, list[Element]] = {}
-        self.content = ""
-
-    def all(self, name: str) -> list[Element]:
-        """Return the children of this name."""
-        return self.children.get(name, [])
-
-    def first(self, name: str) -> Element | None:
-        """Return the first child of this name, or None."""
-        return next(iter(self.all(name)), None)
-
-    def text(self, name: str) -> str:
-        """Return the text of the first child of this name, or ""."""
-        child = self.first(name)
-        return child.content.strip() if child else ""
-
-
-def read_xml(content: bytes, name: str) -> Element:
-    """Parse XML that comes from anywhere: a document type, and so every entity, is refused before it is read.
-
-    Raises:
-        InputError: for a document type or broken XML.
-    """
-    from xml.parsers import expat
-
-    def refuse(*_: object) -> None:
+def _parsed(file: Path) -> Any:
+    """Parse XML that comes from anywhere: a document type, and so every entity, is refused."""
+    try:
+        from defusedxml import DefusedXmlException, ElementTree
+    except ImportError as problem:
+        raise require("defusedxml", "evaluate", "Reading VOC annotations") from problem
+    try:
+        return ElementTree.fromstring(file.read_bytes(), forbid_dtd=True)
+    except DefusedXmlException:
         raise InputError(
             explain_error(
-                "An annotation file holds data only, no document type and no entities.", name, "Remove <!DOCTYPE …>."
+                "An annotation file must hold data only, no document type and no entities.",
+                file.name,
+                "Remove <!DOCTYPE …>.",
             )
-        )
-
-    top = Element()
-    stack = [top]
-
-    def start(tag: str, _: object) -> None:
-        child = Element()
-        stack[-1].children.setdefault(tag, []).append(child)
-        stack.append(child)
-
-    def data(text: str) -> None:
-        stack[-1].content += text
-
-    parser = expat.ParserCreate()
-    parser.buffer_text = True
-    parser.StartDoctypeDeclHandler = refuse
-    parser.EntityDeclHandler = refuse
-    parser.StartElementHandler = start
-    parser.EndElementHandler = lambda _: stack.pop()
-    parser.CharacterDataHandler = data
-    try:
-        parser.Parse(content, True)
-    except expat.ExpatError as problem:
-        raise InputError(explain_error("An annotation file must be XML.", f"{name}: {problem}", "Check it.")) from None
-    return next(iter(next(iter(top.children.values()))))
+        ) from None
+    except ElementTree.ParseError as problem:
+        raise InputError(
+            explain_error("An annotation file must be well-formed XML.", f"{file.name}: {problem}", "Export it again.")
+        ) from None

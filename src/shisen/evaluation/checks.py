@@ -11,11 +11,11 @@ import numpy as np
 from .. import attribution as _fill_methods  # noqa: F401
 from .._core.image_ops import blur
 from .._core.progress import Progress, silent
+from .._core.stats import Interval, bootstrap
 from ..models.model import Model
 from ..registry import METHODS, suiting
 from .attribution_cache import input_shape
 from .runner import evaluate
-from .statistics import Interval, bootstrap
 
 ALIKE = 0.5
 """A mean rank correlation from which on a map is said not to depend on the weights."""

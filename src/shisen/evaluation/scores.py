@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .._core.stats import bootstrap
 from .._core.writers import FOLDER, write
 from ..errors import unknown
 from ..types import Score
 from .agreement import agreement
 from .metrics import METRICS
-from .statistics import Difference, bootstrap, difference
+from .statistics import Difference, difference
 
 
 @dataclass(frozen=True)

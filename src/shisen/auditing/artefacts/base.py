@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from ..statistics import enrichment
+from ..._core.stats import enrichment
 
 if TYPE_CHECKING:
     from ...models.model import Model

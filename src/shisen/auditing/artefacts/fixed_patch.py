@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from ..._core.stats import spread
 from ..compositing import SOLID, blended, extended, filled, removed
 from ..patch_search import at_own_size, common_patches
-from ..statistics import spread
 from .base import Alter, Candidate, Evidence, Images, Intervention, Labels, Pixels8, box_of, position_of
 from .base import searched_candidate as searched
 

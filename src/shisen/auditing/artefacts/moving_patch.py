@@ -15,9 +15,9 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from ..._core.stats import log_enrichment, spread
 from ..compositing import SOLID, filled, with_rim
 from ..matched_filter import NOISE, apart
-from ..statistics import log_enrichment, spread
 from .base import Candidate, Evidence, Images, Intervention, box_of, searched_candidate
 from .fixed_patch import FixedPatch, overlaid
 

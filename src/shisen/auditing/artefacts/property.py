@@ -9,8 +9,8 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ..._core.stats import enrichment, log_enrichment, spread
 from ..properties import PROPERTIES
-from ..statistics import enrichment, log_enrichment, spread
 from .base import Alter, Candidate, Evidence, Images, Intervention, Labels
 
 MOST = 4
