@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import json
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -13,69 +14,117 @@ import pytest
 
 SRC = Path(__file__).resolve().parents[1] / "src" / "shisen"
 
-# a module may import modules of its own rank or of a lower one
+# a package may import packages of its own rank or of a lower one
 RANKS = {
     "types": 0,
     "errors": 0,
-    "_core": 0,
-    "targets": 1,
-    "naming": 1,
-    "score_functions": 1,
-    "registry": 1,
-    "viz": 1,
-    "adapters": 2,
-    "models": 3,
-    "attribution": 4,
-    "inspect": 4,
-    "evaluation": 5,
-    "training": 5,
-    "auditing": 6,
-    "results": 6,
-    "explaining": 6,
-    "comparison": 6,
-    "comparison_figure": 6,
-    "api": 7,
-    "cli": 8,
-    "web": 8,
+    "_core": 1,
+    "score_functions": 2,
+    "targets": 2,
+    "naming": 2,
+    "registry": 2,
+    "viz": 2,
+    "adapters": 3,
+    "models": 4,
+    "attribution": 5,
+    "inspect": 5,
+    "evaluation": 6,
+    "training": 6,
+    "auditing": 7,
+    "results": 8,
+    "explaining": 8,
+    "comparison": 8,
+    "comparison_figure": 8,
+    "api": 8,
+    "cli": 9,
+    "web": 9,
 }
-ONLY_TYPES = {"viz", "_core"}
+ONLY = {"viz": {"types", "errors", "_core"}, "_core": {"types", "errors"}, "types": set(), "errors": set()}
 FRAMEWORKS = {"torch", "keras", "tensorflow", "jax", "onnxruntime", "torchvision", "timm", "transformers"}
+LONGEST_FILE, LONGEST_FUNCTION, MEDIAN_FILE = 400, 80, 121
 
 
-def room(path: Path) -> str:
-    parts = path.relative_to(SRC).parts
-    return parts[0].removesuffix(".py")
+def name_of(path: Path) -> str:
+    """Return a file's module below the package: "viz.scale", "viz" for its `__init__`, "" for the package's own."""
+    parts = path.relative_to(SRC).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imported_rooms(path: Path) -> set[str]:
-    package = ["shisen", *path.relative_to(SRC).parts[:-1]]
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else []
-            names = base + (node.module.split(".") if node.module else [])
-            full = [names] if len(names) > 1 else [[*names, a.name] for a in node.names]
-            found |= {n[1] for n in full if n and n[0] == "shisen" and len(n) > 1 and not n[1].startswith("__")}
-        elif isinstance(node, ast.Import):
-            found |= {a.name.split(".")[1] for a in node.names if a.name.startswith("shisen.")}
-    return found
+MODULES = {name_of(path): path for path in sorted(SRC.rglob("*.py"))}
+MODULE = pytest.mark.parametrize("name", [name for name in MODULES if name])
 
 
-FILES = sorted(p for p in SRC.rglob("*.py") if p != SRC / "__init__.py")
+class Imports(ast.NodeVisitor):
+    """Collect what a module imports of the package, inside of functions as well, but not for type checkers alone."""
+
+    def __init__(self, name: str) -> None:
+        path = MODULES[name]
+        self.found: set[str] = set()
+        self.package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
+        self.visit(ast.parse(path.read_text(encoding="utf-8")))
+        self.found -= {name, ""}
+
+    def visit_If(self, node: ast.If) -> None:
+        if "TYPE_CHECKING" not in ast.unparse(node.test):
+            self.generic_visit(node)
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        names = node.module.split(".") if node.module else []
+        if node.level:
+            base = self.package[: len(self.package) - node.level + 1] + names
+        elif names[0] == "shisen":
+            base = names[1:]
+        else:
+            return
+        for alias in node.names:
+            inner = ".".join([*base, alias.name])
+            self.found.add(inner if inner in MODULES else ".".join(base))
+
+    def visit_Import(self, node: ast.Import) -> None:
+        self.found |= {alias.name[7:] for alias in node.names if alias.name.startswith("shisen.")}
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SRC)))
-def test_imports_go_one_way(path: Path) -> None:
-    own = room(path)
-    for other in imported_rooms(path) - {own}:
-        assert other in RANKS, f"{path} imports shisen.{other}, which has no place in the order"
-        allowed = {"types", "errors", "_core"} if own in ONLY_TYPES else {r for r in RANKS if RANKS[r] <= RANKS[own]}
-        assert other in allowed, f"{path.relative_to(SRC)} (rank {RANKS[own]}) imports {other} (rank {RANKS[other]})"
+GRAPH = {name: Imports(name).found for name in MODULES}
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SRC)))
-def test_no_file_is_too_long_to_read(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+@MODULE
+def test_imports_go_one_way_between_packages(name: str) -> None:
+    own = name.split(".")[0]
+    assert own in RANKS, f"{own} has no rank"
+    for other in {found.split(".")[0] for found in GRAPH[name]} - {own}:
+        assert other in RANKS, f"{name} imports {other}, which has no rank"
+        allowed = ONLY.get(own, {package for package in RANKS if RANKS[package] <= RANKS[own]})
+        assert other in allowed, f"{name} (rank {RANKS[own]}) imports {other} (rank {RANKS[other]})"
+
+
+def test_no_import_circle_is_left_between_files() -> None:
+    left = {name: set(found) & set(MODULES) for name, found in GRAPH.items()}
+    while ready := [name for name, found in left.items() if not found]:
+        for name in ready:
+            del left[name]
+        for found in left.values():
+            found.difference_update(ready)
+    assert not left, f"on a circle, or importing one: {sorted(left)}"
+
+
+def test_an_import_inside_a_function_counts_and_one_for_type_checkers_does_not() -> None:
+    assert "comparison_figure" in GRAPH["comparison"]
+    assert "comparison" not in GRAPH["comparison_figure"]
+
+
+@MODULE
+def test_files_and_functions_are_short_enough_to_read(name: str) -> None:
+    text = MODULES[name].read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= LONGEST_FILE
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            lines = (node.end_lineno or 0) - node.lineno + 1
+            assert lines <= LONGEST_FUNCTION, f"{name}.{node.name} has {lines} lines"
+
+
+def test_the_median_file_is_short() -> None:
+    lengths = [len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES.values()]
+    assert statistics.median(lengths) <= MEDIAN_FILE
 
 
 def loaded_after(code: str) -> list[str]:

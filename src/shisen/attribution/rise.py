@@ -80,20 +80,7 @@ def rise(
     Reference:
         Petsiuk, Das, Saenko 2018, with probabilities as scores: use score="probability" to do the same.
     """
-    if not (0 < p < 1 and cells >= 1 and n_samples >= 2):
-        raise InputError(
-            explain_error(
-                "Need 0 < p < 1, cells ≥ 1 and n_samples ≥ 2.",
-                f"p {p}, cells {cells}, n_samples {n_samples}",
-                "Try p=0.5, cells=7.",
-            )
-        )
-    if estimate == "regression" and variant != "centered":
-        raise InputError(
-            explain_error(
-                "A regression removes the mean score.", f"variant={variant!r}", "Leave variant out, or use the mean."
-            )
-        )
+    _check(p, cells, n_samples, estimate, variant)
     checked_stop(stop)
     logits = model.activations(images)
     objective = resolved_for(objective, logits)
@@ -122,6 +109,24 @@ def rise(
     values = array_namespace(images).concat([like(to_numpy(values), images) for values, _ in solved], axis=0)
     notes = {name: [note[name] for _, note in found] for name in found[0][1]}
     return Maps(values, {"uncertainty": [float(u[0]) for _, u in solved], **notes})
+
+
+def _check(p: float, cells: int, n_samples: int, estimate: str, variant: str) -> None:
+    """Raise if options of `rise` are out of range or exclude each other."""
+    if not (0 < p < 1 and cells >= 1 and n_samples >= 2):
+        raise InputError(
+            explain_error(
+                "Need 0 < p < 1, cells ≥ 1 and n_samples ≥ 2.",
+                f"p {p}, cells {cells}, n_samples {n_samples}",
+                "Try p=0.5, cells=7.",
+            )
+        )
+    if estimate == "regression" and variant != "centered":
+        raise InputError(
+            explain_error(
+                "A regression removes the mean score.", f"variant={variant!r}", "Leave variant out, or use the mean."
+            )
+        )
 
 
 class Solver(Protocol):
