@@ -137,6 +137,31 @@ def toy_numpy(net: Toy, x: Array) -> Array:
     return np.asarray(a @ state["fc.weight"].T + state["fc.bias"], dtype=np.float32)
 
 
+class Transformer(nn.Module):
+    """Patches, a class token, two blocks; any size of image."""
+
+    def __init__(self, mean: bool = False) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.mean = mean
+        self.patch = nn.Conv2d(3, 12, 4, 4)
+        self.cls = nn.Parameter(torch.randn(1, 1, 12))
+        self.blocks = nn.ModuleList(
+            nn.TransformerEncoderLayer(12, 3, 24, batch_first=True, norm_first=True) for _ in range(2)
+        )
+        self.norm = nn.LayerNorm(12)
+        self.fc = nn.Linear(12, 5)
+
+    def forward(self, t: Any) -> Any:
+        tokens = self.patch(t).flatten(2).transpose(1, 2)
+        if not self.mean:
+            tokens = torch.cat([self.cls.expand(len(t), 1, 12), tokens], 1)
+        for block in self.blocks:
+            tokens = block(tokens)
+        tokens = self.norm(tokens)
+        return self.fc(tokens.mean(1) if self.mean else tokens[:, 0])
+
+
 def smooth_net(activation: type[nn.Module]) -> nn.Module:
     """Return a small network whose only activations are of this class."""
     torch.manual_seed(0)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
@@ -20,38 +18,13 @@ from shisen.targets import ClassObjective, MixedObjective
 NAMES = [name for name, m in METHODS.items() if m.needs == "attention"]
 
 
-class Transformer(nn.Module):
-    """Patches, a class token, two blocks; any size of image."""
-
-    def __init__(self, mean: bool = False) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.mean = mean
-        self.patch = nn.Conv2d(3, 12, 4, 4)
-        self.cls = nn.Parameter(torch.randn(1, 1, 12))
-        self.blocks = nn.ModuleList(
-            nn.TransformerEncoderLayer(12, 3, 24, batch_first=True, norm_first=True) for _ in range(2)
-        )
-        self.norm = nn.LayerNorm(12)
-        self.fc = nn.Linear(12, 5)
-
-    def forward(self, t: Any) -> Any:
-        tokens = self.patch(t).flatten(2).transpose(1, 2)
-        if not self.mean:
-            tokens = torch.cat([self.cls.expand(len(t), 1, 12), tokens], 1)
-        for block in self.blocks:
-            tokens = block(tokens)
-        tokens = self.norm(tokens)
-        return self.fc(tokens.mean(1) if self.mean else tokens[:, 0])
-
-
 def one_hot(*classes: int, weight: float = 1.0) -> ClassObjective:
     return ClassObjective("class", ((weight, classes or (2,)),))
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["class token", "mean"])
 def model(request: pytest.FixtureRequest) -> TorchClassifier:
-    return TorchClassifier(Transformer(request.param).eval(), size=(12, 16, 3))
+    return TorchClassifier(nets.Transformer(request.param).eval(), size=(12, 16, 3))
 
 
 @pytest.mark.parametrize("name", NAMES)

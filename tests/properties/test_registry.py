@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
-from typing import Any
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -13,27 +15,16 @@ from torch import nn
 
 import nets
 import shisen.attribution  # noqa: F401
+from properties import claims
+from properties.claims import LIGHT, one_hot
 from shisen.adapters.torch.adapter import TorchClassifier
 from shisen.adapters.wrappers import Batched, Passes, Shared, Watched
-from shisen.errors import ModelError
-from shisen.registry import METHODS
+from shisen.errors import InputError, ModelError, UnknownName
+from shisen.registry import METHODS, Method, method
 from shisen.targets import ClassObjective, MixedObjective, TopKObjective, to_numpy
 
-# as few passes as show the point
-LIGHT: dict[str, dict[str, Any]] = {
-    "smooth_grad": {"n_samples": 4},
-    "smooth_grad_cam_pp": {"n_samples": 4},
-    "integrated_gradients": {"n_steps": 64},
-    "rise": {"n_samples": 20},
-    "lime": {"n_samples": 30, "segments": "3x3"},
-    "kernel_shap": {"n_samples": 40, "segments": "3x3"},
-}
 NAMES = [name for name, m in METHODS.items() if m.needs != "attention"]  # those: tests/attribution/test_attention.py
 LAYERS = [name for name in NAMES if METHODS[name].layered]
-
-
-def one_hot(*classes: int, weight: float = 1.0, score: str = "logit") -> ClassObjective:
-    return ClassObjective("class", ((weight, classes or (2,)),), score)
 
 
 def run(name: str, model: Any, x: Any, objective: Any = None, **options: Any) -> Any:
@@ -74,34 +65,92 @@ def test_maps_lie_on_the_image_even_if_it_is_not_square(name: str, model: TorchC
     assert np.ptp(tall) > 0 or np.ptp(wide) > 0 or not METHODS[name].signed
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_claims_about_sign_hold(name: str, model: TorchClassifier) -> None:
-    x = nets.images(3)
-    values = np.concatenate([maps(name, model, x, one_hot(k)).ravel() for k in range(5)])
-    assert (values > 0).any()
-    if METHODS[name].signed and METHODS[name].class_specific:
-        assert (values < 0).any(), "claims signs that no class shows"
-    elif not METHODS[name].signed:
-        assert (values >= 0).all()
+@pytest.mark.parametrize("claim", [*claims.CLAIMS, "complete"])
+@pytest.mark.parametrize("name", METHODS)
+def test_claims_hold(name: str, claim: str) -> None:
+    spec = METHODS[name]
+    checks = {**claims.CLAIMS, "complete": claims.complete if spec.complete else claims.incomplete}
+    checks[claim](spec)
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if METHODS[n].linear])
-def test_linear_methods_scale_with_the_score(name: str, model: TorchClassifier) -> None:
-    x = nets.images()
-    near(maps(name, model, x, one_hot(2, weight=2.5)), 2.5 * maps(name, model, x), 1e-4)
+def false_claims(spec: Method) -> Iterator[Method]:
+    """The method with one false claim, for every claim that can be shown to be false."""
+    if spec.class_specific:  # a map that ignores the class may have no negative values, although it is signed
+        yield replace(spec, signed=not spec.signed)
+    yield replace(spec, class_specific=not spec.class_specific)
+    yield replace(spec, linear=not spec.linear)
+    yield replace(spec, complete=not spec.complete)
+    yield replace(spec, passes=f"{spec.passes.partition(' if ')[0]} + 1")
+    yield replace(spec, unit="activation" if spec.unit.startswith(("{score}", "probability")) else "{score}")
+    if not spec.single and spec.class_specific:
+        yield replace(spec, single=True)
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if METHODS[n].complete])
-@pytest.mark.parametrize("style", ["modules", "functional", "relu6"])
-def test_complete_methods_share_out_a_difference_of_scores(name: str, style: str) -> None:
-    x = nets.images(3)
-    options = {"n_steps": 400} if name == "integrated_gradients" else {}  # clipped units make the way bumpy
-    result = run(name, TorchClassifier(nets.Toy(style)), x, **options)
-    sums = to_numpy(result.values).reshape(3, -1).sum(axis=1)
-    difference, gap = (to_numpy(np.asarray(result.notes[k])) for k in ("difference", "gap"))
-    np.testing.assert_allclose(sums, difference - gap, atol=1e-4)
-    assert np.abs(difference).max() > 0.05, "nothing to share out"
-    assert (np.abs(gap) <= 0.02 * np.abs(difference).max()).all()
+@pytest.mark.parametrize("name", METHODS)
+def test_false_claims_are_noticed(name: str) -> None:
+    for spec in false_claims(METHODS[name]):
+        with pytest.raises(AssertionError):
+            claims.check(spec)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_argument_is_described(name: str) -> None:
+    function = METHODS[name].function
+    text = function.__doc__ or ""
+    lines = text.partition("\nArgs:\n")[2].partition("\n\n")[0].splitlines()
+    described = [line.split(":")[0].strip() for line in lines if line[4:5] != " "]
+    assert described == list(inspect.signature(function).parameters)
+    assert "Options:" not in text
+    for section in ("Returns", "Reference"):
+        assert f"\n\n{section}:\n" in text, section
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "value"),
+    [
+        (name, option, value)
+        for name, spec in METHODS.items()
+        for option, known in spec.choices.items()
+        for value in [*known, "nonsense"]
+    ],
+)
+def test_options_of_few_choices_are_checked(name: str, option: str, value: str) -> None:
+    spec = METHODS[name]
+    if value == "nonsense":
+        with pytest.raises(InputError, match=f"{option} must be one of"):
+            spec.check({option: value})
+    else:
+        spec.check({option: value})
+
+
+def test_methods_of_others_are_registered_by_the_decorator() -> None:
+    @method(family="cam", paper="none", unit="activation", passes="1", class_specific=False)
+    def own_cam(model: Any, images: Any, objective: Any, *, layer: str, kind: Literal["a", "b"] = "a") -> Any:
+        """The first channel.
+
+        Options:
+            kind: of nothing.
+
+        Returns:
+            a map.
+        """
+        return model.activations(images, layer)[..., 0]
+
+    try:
+        spec = METHODS["own_cam"]
+        assert spec.family == "cam"
+        assert not spec.signed
+        assert spec.single
+        assert "    layer: the point A is taken from" in str(own_cam.__doc__)
+        assert "    kind: of nothing.\n\nReturns:" in str(own_cam.__doc__)
+        with pytest.raises(InputError, match="kind must be one of 'a', 'b'"):
+            spec(TorchClassifier(nets.Toy()), nets.images(), one_hot(), kind="c")
+        with pytest.raises(AssertionError):
+            claims.check(spec)  # the map has no gradient, and its unit is no score's: claims of the family are false
+    finally:
+        del METHODS["own_cam"]
+    with pytest.raises(UnknownName, match="family"):
+        method(family="camm", paper="none")
 
 
 def test_the_gap_of_integrated_gradients_is_the_real_one(model: TorchClassifier) -> None:
@@ -112,35 +161,6 @@ def test_the_gap_of_integrated_gradients_is_the_real_one(model: TorchClassifier)
         sums = to_numpy(result.values).reshape(2, -1).sum(axis=1)
         np.testing.assert_allclose(to_numpy(result.notes["gap"]), logits[0] - logits[1] - sums, atol=1e-5)
     assert np.abs(to_numpy(run("integrated_gradients", model, x, n_steps=1).notes["gap"])).max() > 0.01
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_claims_about_the_class_hold(name: str, model: TorchClassifier) -> None:
-    x = nets.images()
-    found = [maps(name, model, x, one_hot(k)) for k in range(5)]
-    different = any(not np.array_equal(found[0], other) for other in found[1:])
-    assert different == METHODS[name].class_specific
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_claims_about_passes_hold(name: str, model: TorchClassifier) -> None:
-    passes = Passes()
-    spec, options = METHODS[name], LIGHT.get(name, {})
-    x = nets.images(1)
-    run(name, model, x)  # what is decided once for a network is decided now
-    run(name, Watched(model, passes), x)
-    n = options.get("n_samples") or options.get("n_steps")
-    if spec.passes == "1" or spec.passes.startswith("1,"):
-        most = 2 if name == "full_grad" else 1
-    elif spec.passes == "2":
-        most = 2
-    elif spec.passes.startswith("n_"):
-        most = n + 2
-    else:
-        most = 8 + 2 if spec.passes.startswith("channels") else 12 * 16 + 2
-    assert 1 <= passes.total <= most, f"{passes.rows} for a claim of {spec.passes}"
-    if spec.single:
-        assert passes.rows.get("gradients") == 1
 
 
 def dead() -> nn.Module:

@@ -24,7 +24,7 @@ def weighted(a: Values, weights: Any) -> Values:
 
 
 def cam(net: Any, layer: str, image: Any, k: int) -> Values:
-    """Weights of the last linear layer, for mean pool and linear behind the layer."""
+    """Weights of the last linear layer, for mean pool and linear downstream of the layer."""
     a, _ = layer_and_gradient(net, layer, image, k)
     linear = [m for m in net.modules() if isinstance(m, torch.nn.Linear)][-1]
     return weighted(a, linear.weight[k].detach().numpy().astype(np.float64))

@@ -67,6 +67,15 @@ def deconvnet(net: Any, image: Any, k: int) -> Values:
     return input_gradient(rewired(net, "deconvnet"), image, k)
 
 
+def guided_grad_cam(net: Any, layer: str, image: Any, k: int) -> Values:
+    """Guided backprop times Grad-CAM, enlarged by torch's bilinear interpolation."""
+    from .cams import grad_cam
+
+    small = torch.tensor(grad_cam(net, layer, image, k), dtype=torch.float32)[None, None]
+    large = torch.nn.functional.interpolate(small, np.shape(image)[:2], mode="bilinear", align_corners=False)
+    return guided_backprop(net, image, k) * large[0, 0].numpy()[:, :, None]
+
+
 def spreading(small: int, large: int) -> Values:
     """Return the `(large, small)` matrix that shares out each value, from what bilinear interpolation does to units."""
     units = torch.eye(small)[:, None, :]

@@ -160,7 +160,12 @@ def attention_rollout(
     return _readout(total, layers[-1])
 
 
-@method(family="attention", linear=False, paper="Chefer, Gur, Wolf: Generic Attention-model Explainability, 2021")
+@method(
+    family="attention",
+    unit="products of {score}",
+    linear=False,
+    paper="Chefer, Gur, Wolf: Generic Attention-model Explainability, 2021",
+)
 def chefer(model: Classifier, images: Array, objective: Objective) -> Array:
     """Gradient-weighted rollout: relevance that flows along attention the class depends on.
 

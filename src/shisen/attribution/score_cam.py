@@ -25,7 +25,6 @@ from .score_cam_sampling import bounded, channel_sums, estimated, limits
     family="cam",
     unit="probability · activation",
     passes="channels + 1",
-    linear=False,
     single=False,
     needs="activations",
     paper="Wang et al.: Score-CAM, 2020",
