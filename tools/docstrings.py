@@ -6,7 +6,8 @@ A function or method is checked if its name and those of its class and module do
 at least two arguments besides `self`. Its docstring needs `Args:` with an entry for every argument, `Returns:` (or
 `Yields:`) if it returns a value, unless the first line already says what it returns ("Return the ..."), as in Google's
 style guide, and `Raises:` if it contains a `raise`. Not checked are commands of the command line, whose options carry
-the help; methods that a documented protocol defines; and methods that a framework calls.
+the help; methods that a documented protocol defines; and methods that a framework calls. Functions registered as a method
+or a metric document their options under `Options:`; the arguments that all of them have are documented once.
 """
 
 from __future__ import annotations
@@ -18,9 +19,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "shisen"
-FRAMEWORK_METHODS = {"forward", "backward", "call", "build"}
-SECTION = re.compile(r"^(Args|Attributes|Returns|Yields|Raises|Reference|References|Example|Examples|Note|Notes):$")
-NO_VALUE = {"None", "NoReturn", "Never"}
+FRAMEWORK_METHODS = {"forward", "backward", "call", "build", "get_command", "format_commands", "resolve_command"}
+REGISTERED = {"method": {"model", "images", "objective", "layer"}, "metric": {"case"}, "pixel_metric": {"case"}}
+SECTION = re.compile(
+    r"^(Args|Options|Attributes|Returns|Yields|Raises|Reference|References|Example|Examples|Note|Notes):$"
+)
+NO_VALUE = {"None", "NoReturn", "Never", "Iterator[None]"}
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -73,13 +77,14 @@ def missing(function: Function) -> list[str]:
     if text is None:
         return ["docstring"]
     found = sections(text)
-    documented = found.get("Args", "")
+    documented = found.get("Args", "") + found.get("Options", "")
     entries = {
         name.strip("*` ")
         for line in re.findall(r"^ {4}(\S[^:]*):", documented, re.MULTILINE)
         for name in line.split(",")
     }
-    lacks = [f"Args: {name}" for name in arguments(function) if name not in entries]
+    shared = shared_arguments(function)
+    lacks = [f"Args: {name}" for name in arguments(function) if name not in entries | shared]
     lacks += [f"Args: there is no {name}" for name in sorted(entries - set(arguments(function)))]
     described = text.startswith(("Return ", "Yield ")) or {"Returns", "Yields"} & found.keys()
     lacks += ["Returns"] * (returns(function) and not described)
@@ -87,9 +92,15 @@ def missing(function: Function) -> list[str]:
     return lacks
 
 
+def shared_arguments(function: Function) -> set[str]:
+    """Return the arguments that every function registered in the same way has."""
+    decorators = {ast.unparse(d).split("(")[0].split(".")[-1] for d in function.decorator_list}
+    return {name for kind in decorators & REGISTERED.keys() for name in REGISTERED[kind]}
+
+
 def is_command(function: Function) -> bool:
     """Return whether a function is a command, whose options document its arguments."""
-    return any("command(" in ast.unparse(d) for d in function.decorator_list)
+    return any(re.search(r"\b(command|group)\(", ast.unparse(d)) for d in function.decorator_list)
 
 
 def is_overload(function: Function) -> bool:

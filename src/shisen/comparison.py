@@ -80,6 +80,9 @@ class Comparison:
             colormap: as in `Explanation.overlay`.
             alpha: as in `Explanation.overlay`.
             columns: number of methods side by side before a new band begins.
+
+        Returns:
+            A matplotlib `Figure`.
         """
         from .comparison_figure import figure
 
@@ -150,6 +153,10 @@ def compare(
 
     Returns:
         A `Comparison`. A method that does not suit the network becomes a `Failure` in its cells.
+
+    Raises:
+        InputError: if there is no method or no target.
+        ModelError: if no method suits the network.
     """
     names = registry.suiting(model) if methods == "all" else [methods] if isinstance(methods, str) else list(methods)
     specs = [registry.get(name) for name in names]

@@ -75,6 +75,9 @@ def write_figure(found: Comparison, path: Path, **drawing: Any) -> Path:
         found: the comparison.
         path: of the figure.
         **drawing: as in `figure`.
+
+    Returns:
+        The path.
     """
     file = save_figure(figure(found, **drawing), path)
     record = {

@@ -58,7 +58,12 @@ E = TypeVar("E", bound=ShisenError)
 
 
 def of_kind(error: E, kind: str) -> E:
-    """Return the error marked with a more precise `kind` than its class has."""
+    """Return the error marked with a more precise `kind` than its class has.
+
+    Args:
+        error: the error.
+        kind: the more precise kind.
+    """
     error.kind = kind
     return error
 
@@ -70,12 +75,22 @@ def explain_error(expected: str, received: object, advice: str) -> str:
         expected: what must hold, a full sentence.
         received: what was given instead.
         advice: what to try, a full sentence.
+
+    Returns:
+        The message.
     """
     return f"{expected} Received: {received}. {advice}"
 
 
 def unknown(kind: str, name: object, known: Iterable[str], advice: str = "") -> UnknownName:
-    """Return the error for a name that is not among `known`, with the nearest ones."""
+    """Return the error for a name that is not among `known`, with the nearest ones.
+
+    Args:
+        kind: word for the kind, such as "method".
+        name: the unknown name.
+        known: the names that exist.
+        advice: what to try, a full sentence; empty for the nearest names.
+    """
     names = [str(k) for k in known]
     lowered = {n.lower(): n for n in names}
     near = difflib.get_close_matches(str(name).lower(), list(lowered), n=3, cutoff=0.5)
@@ -90,7 +105,13 @@ def unknown(kind: str, name: object, known: Iterable[str], advice: str = "") -> 
 
 
 def require(package: str, extra: str, purpose: str) -> MissingDependency:
-    """Return the error for an optional package that is not installed."""
+    """Return the error for an optional package that is not installed.
+
+    Args:
+        package: name of the package.
+        extra: name of the extra that installs it.
+        purpose: what needs it, the subject of a sentence.
+    """
     return MissingDependency(
         f"{purpose} needs the package {package!r}, which is not installed. "
         f"Install it with: pip install 'shisen[{extra}]'"

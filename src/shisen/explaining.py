@@ -54,6 +54,21 @@ def explain_each(
 
     Images are decoded in threads while the network works, and sent through it in batches of one shape.
     Arguments as in `explain`; `raise_errors` raises instead of yielding a `Failure`.
+
+    Args:
+        model: from `load` or `wrap`.
+        images: as in `explain`.
+        method: name of the method.
+        target: what is explained, as in `explain`.
+        layer: as in `explain`.
+        score: "logit", "probability" or "log_probability".
+        size: as in `explain`.
+        fit: as in `explain`.
+        raise_errors: raise an error instead of yielding a `Failure`.
+        **options: options of the method.
+
+    Raises:
+        ShisenError: with `raise_errors`, for the first image that fails.
     """
     if method == "auto":
         from .evaluation.recommend import recommended
@@ -142,7 +157,16 @@ def _batches(items: Iterable[Any], size: int) -> Iterator[list[Ready] | Failure 
 
 
 def resolve_objective(model: Model, target: Any, score: str) -> Any:
-    """Turn what a person asks for into an objective, with the model's own labels."""
+    """Turn what a person asks for into an objective, with the model's own labels.
+
+    Args:
+        model: from `load` or `wrap`.
+        target: what is explained, as in `explain`.
+        score: "logit", "probability" or "log_probability".
+
+    Returns:
+        The objective.
+    """
     return resolve(target, find=model.find, names=model.labels, head=model.head, score=score, framework=model.framework)
 
 
@@ -161,6 +185,12 @@ def explain_batch(
     Where the method's only pass sees the unaltered images, the answer and the top class come from that pass.
 
     Args:
+        model: from `load` or `wrap`.
+        spec: the method.
+        batch: images of one shape, prepared.
+        objective: what is explained.
+        layer: path of the layer, None for methods without one.
+        options: options of the method.
         images: the batch itself, if the model is a `Shared` one that has it in hand.
     """
     in_hand = images is not None

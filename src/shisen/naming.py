@@ -46,6 +46,9 @@ def contrast(a: Any, b: Any) -> Named:
     Args:
         a: class spoken for: index, label or WordNet id.
         b: class spoken against.
+
+    Returns:
+        A target.
     """
     return Named(((1.0, a), (-1.0, b)), "{0} rather than {1}")
 
@@ -77,6 +80,9 @@ def cotangent(function: Callable[[Any], Any], *, value: ScoreFunction) -> Cotang
     Args:
         function: from the network's output, `(n, ...)`, to the gradient of the score by it, of the same shape.
         value: from the output to the score of each row.
+
+    Returns:
+        A target.
     """
     return CotangentObjective(function, getattr(value, "__name__", "own objective"), value)
 
@@ -167,5 +173,10 @@ def resolve(
 
 
 def label(index: int, names: Sequence[str]) -> str:
-    """Return the label of a class, or "class 7" where there are no labels."""
+    """Return the label of a class, or "class 7" where there are no labels.
+
+    Args:
+        index: index of the class.
+        names: labels of all classes; empty without labels.
+    """
     return names[index] if 0 <= index < len(names) else f"class {index}"

@@ -22,7 +22,12 @@ SCORES = ("logit", "probability", "log_probability")
 
 
 def like(values: Any, y: Array) -> Array:
-    """Return `values` as an array of the type, dtype and device of `y`."""
+    """Return `values` as an array of the type, dtype and device of `y`.
+
+    Args:
+        values: values of any kind.
+        y: the array whose type is taken.
+    """
     xp = array_namespace(y)
     return xp.asarray(np.asarray(values), dtype=y.dtype, device=device(y))
 
@@ -41,7 +46,12 @@ def sigmoid(y: Array) -> Array:
 
 
 def probabilities(y: Array, head: str) -> Array:
-    """Return the probabilities `(n, classes)` that belong to logits; a single sigmoid unit gives two columns."""
+    """Return the probabilities `(n, classes)` that belong to logits; a single sigmoid unit gives two columns.
+
+    Args:
+        y: logits, `(n, classes)`.
+        head: "softmax", "sigmoid" or "none".
+    """
     xp = array_namespace(y)
     if head == "softmax":
         return softmax(y)
@@ -52,7 +62,12 @@ def probabilities(y: Array, head: str) -> Array:
 
 
 def class_logits(y: Array, head: str) -> Array:
-    """Return one logit a class: a single sigmoid unit answers for its negative class with −1."""
+    """Return one logit a class: a single sigmoid unit answers for its negative class with −1.
+
+    Args:
+        y: logits, `(n, classes)`.
+        head: "softmax", "sigmoid" or "none".
+    """
     if head == "sigmoid" and y.shape[-1] == 1:
         return array_namespace(y).concat([-y, y], axis=-1)
     return y
@@ -298,7 +313,16 @@ def channel(index: int) -> LayerObjective:
 
 
 def neuron(index: int, row: int, column: int) -> LayerObjective:
-    """Ask what one position of a channel likes."""
+    """Ask what one position of a channel likes.
+
+    Args:
+        index: number of the channel.
+        row: row of the position in the feature map.
+        column: column of the position in the feature map.
+
+    Returns:
+        A target.
+    """
     return LayerObjective(((index, 1.0),), (row, column))
 
 

@@ -262,7 +262,12 @@ class Classifier(Protocol):
         ...
 
     def activations(self, images: Array, at: str | Sequence[str] = "logits") -> Any:
-        """Return the value at one point, or a tuple of values at several, from one forward."""
+        """Return the value at one point, or a tuple of values at several, from one forward.
+
+        Args:
+            images: `(n, h, w, c)` pixels in [0, 1].
+            at: path of the point, or paths of several.
+        """
         ...
 
     def gradients(
@@ -272,6 +277,12 @@ class Classifier(Protocol):
 
         With a sequence of points in `wrt` both are tuples. With a sequence of objectives every gradient has
         one more axis in front, one entry an objective; all come from one forward.
+
+        Args:
+            images: `(n, h, w, c)` pixels in [0, 1].
+            objective: what is explained.
+            at: path of the point where the score is taken.
+            wrt: path of the point, or paths of the points, where the gradient is taken.
         """
         ...
 
@@ -280,6 +291,11 @@ class Classifier(Protocol):
 
         One image and k values give k answers; only what lies downstream of the point runs k times. Otherwise
         there are as many values as images.
+
+        Args:
+            images: `(n, h, w, c)` pixels in [0, 1].
+            values: values at the point, channels last.
+            at: path of the point.
         """
         ...
 

@@ -25,6 +25,9 @@ def render(package: str, template: str, lang: str, *, extra: str, **values: Any)
         extra: the extra that installs jinja2, named in the error without it.
         values: the template's other names.
 
+    Returns:
+        The page.
+
     Raises:
         UnknownName: for an unknown language.
         MissingDependency: without jinja2.

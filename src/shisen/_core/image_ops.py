@@ -51,7 +51,12 @@ def _blas() -> Any:
 
 @lru_cache(maxsize=256)
 def bilinear(source: int, target: int) -> Matrix:
-    """Return the `(target, source)` matrix of linear interpolation, half-pixel centers, edges held."""
+    """Return the `(target, source)` matrix of linear interpolation, half-pixel centers, edges held.
+
+    Args:
+        source: length before.
+        target: length after.
+    """
     at = np.clip((np.arange(target) + 0.5) * source / target - 0.5, 0, source - 1)
     low = np.minimum(np.floor(at).astype(int), source - 1)
     high = np.minimum(low + 1, source - 1)
@@ -66,6 +71,10 @@ def spreading(source: int, target: int) -> Matrix:
     """Return the `(target, source)` matrix that spreads every value over its neighborhood: columns sum to one.
 
     Enlarging with it keeps the sum of a map, where `bilinear` keeps its level.
+
+    Args:
+        source: length before.
+        target: length after.
     """
     matrix = bilinear(source, target).astype(np.float64)
     total = matrix.sum(axis=0, keepdims=True)
@@ -95,7 +104,13 @@ def gaussian(size: int, sigma: float, radius: int | None = None) -> Matrix:
 
 
 def separable(maps: Array, rows: Matrix, columns: Matrix) -> Array:
-    """Return rows · map · columnsᵀ for maps `(n, h, w)` or `(n, h, w, c)`, channel by channel."""
+    """Return rows · map · columnsᵀ for maps `(n, h, w)` or `(n, h, w, c)`, channel by channel.
+
+    Args:
+        maps: `(n, h, w)` or `(n, h, w, c)`.
+        rows: `(h', h)` matrix over the rows.
+        columns: `(w', w)` matrix over the columns.
+    """
     xp = array_namespace(maps)
     left, right = (xp.asarray(m, dtype=maps.dtype, device=device(maps)) for m in (rows, columns))
     with one_thread(maps):
@@ -124,7 +139,15 @@ def resize(maps: Array, size: tuple[int, int]) -> Array:
 
 
 def spread(maps: Array, size: tuple[int, int]) -> Array:
-    """Enlarge maps so that their sum stays what it is; arguments as in `resize`."""
+    """Enlarge maps so that their sum stays what it is; arguments as in `resize`.
+
+    Args:
+        maps: `(n, h, w)` or `(n, h, w, c)`.
+        size: `(height, width)` afterwards.
+
+    Returns:
+        Maps of the new size, with the same sum.
+    """
     h, w = maps.shape[1:3]
     if (h, w) == tuple(size):
         return maps

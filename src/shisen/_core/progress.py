@@ -12,4 +12,10 @@ Words that change from step to step are a `Message`, whose template stays the sa
 
 
 def silent(done: int, total: int, words: str) -> None:
-    """Report to nobody."""
+    """Report to nobody.
+
+    Args:
+        done: number of finished steps.
+        total: number of all steps.
+        words: what is being done.
+    """

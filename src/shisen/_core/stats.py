@@ -171,5 +171,10 @@ def benjamini_hochberg(p: npt.ArrayLike) -> npt.NDArray[np.float64]:
 
 
 def spread(rows: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.int64]:
-    """Return at most `most` rows, evenly from all of them."""
+    """Return at most `most` rows, evenly from all of them.
+
+    Args:
+        rows: indices, in order.
+        most: number of rows at most.
+    """
     return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).astype(int)]

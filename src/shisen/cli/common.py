@@ -23,6 +23,9 @@ def load_model(choice: dict[str, Any], images: int = 1) -> Model:
     Args:
         choice: the options of the command.
         images: about how many will be sent through it; for many the batch size is tuned.
+
+    Returns:
+        The model.
     """
     from ..models.loading import load
     from ..models.preprocess_names import OPTIONS, fields_of_options
@@ -80,7 +83,15 @@ def wrote(*files: Path | str) -> None:
 
 
 def finish(failures: Sequence[tuple[str, str]], done: int) -> int:
-    """List what failed and return the exit code: 0 all done, 1 done with failures."""
+    """List what failed and return the exit code: 0 all done, 1 done with failures.
+
+    Args:
+        failures: (file, reason) of what failed.
+        done: number of finished images.
+
+    Returns:
+        The exit code: 0 if all is done, 1 if something failed.
+    """
     if failures:
         click.echo(f"\n{len(failures)} of {len(failures) + done} images could not be used:", err=True)
         for source, error in failures:
@@ -90,7 +101,14 @@ def finish(failures: Sequence[tuple[str, str]], done: int) -> int:
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], numeric: Sequence[str] = ()) -> None:
-    """Print a table on the terminal."""
+    """Print a table on the terminal.
+
+    Args:
+        title: heading of the table.
+        columns: names of the columns.
+        rows: cells of each row.
+        numeric: names of the columns that are aligned at the right.
+    """
     from rich.console import Console
     from rich.table import Table
 

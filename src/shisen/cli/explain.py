@@ -101,7 +101,16 @@ def explain(
 
 
 def line(source: str, result: Any, written: Path | None) -> str:
-    """Say in one line what was predicted, what was explained, and where the map is."""
+    """Say in one line what was predicted, what was explained, and where the map is.
+
+    Args:
+        source: the image's name.
+        result: the explanation.
+        written: path of the written image, None if there is none.
+
+    Returns:
+        The text.
+    """
     answer = ""
     if result.predictions:
         best = result.predictions[0]
@@ -123,7 +132,14 @@ def _check_drawing(drawing: dict[str, Any]) -> None:
 
 
 def destinations(sources: list[str], out: Path, method: str, suffix: str) -> list[Path]:
-    """Return one file per image, named after it; images of one name get a number."""
+    """Return one file per image, named after it; images of one name get a number.
+
+    Args:
+        sources: files, folders, patterns, arrays or images.
+        out: the output folder or file.
+        method: name of the method.
+        suffix: ending of the file name.
+    """
     if out.suffix and not out.is_dir():
         return [out]
     used: dict[str, int] = {}

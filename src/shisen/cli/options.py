@@ -121,12 +121,28 @@ seed_option: Decorator = click.option("--seed", default=0, show_default=True, he
 
 
 def layer_option(words: str = "Layer from `shisen layers` (the default layer if omitted).", **kinds: Any) -> Decorator:
-    """Add `--layer`, with what else the command needs (`multiple`)."""
+    """Add `--layer`, with what else the command needs (`multiple`).
+
+    Args:
+        words: the help text.
+        **kinds: other properties of the option, as in `click.option`.
+
+    Returns:
+        The decorator.
+    """
     return click.option("--layer", "-l", default=None, help=words, **kinds)
 
 
 def target_option(words: str, **kinds: Any) -> Decorator:
-    """Add `--target`, with what else the command needs (`multiple`)."""
+    """Add `--target`, with what else the command needs (`multiple`).
+
+    Args:
+        words: the help text.
+        **kinds: other properties of the option, as in `click.option`.
+
+    Returns:
+        The decorator.
+    """
     return click.option("--target", "-t", default=None, help=words, **kinds)
 
 
@@ -136,6 +152,9 @@ def out_option(inside: str = "", words: str = "Output folder.") -> Decorator:
     Args:
         inside: what the command writes inside of the default folder; the folder itself if empty.
         words: help text.
+
+    Returns:
+        The decorator.
     """
     default = str(Path(DEFAULT_OUT, inside))
     return click.option("--out", "-o", default=default, show_default=True, type=click.Path(path_type=Path), help=words)
@@ -153,7 +172,15 @@ def lang_option(what: str) -> Decorator:
 
 
 def n_images_option(least: int = 1, default: int | None = None) -> Decorator:
-    """Add `--n-images`, the number of images that are drawn at random."""
+    """Add `--n-images`, the number of images that are drawn at random.
+
+    Args:
+        least: lowest value.
+        default: value without the option.
+
+    Returns:
+        The decorator.
+    """
     return click.option(
         "--n-images",
         "-n",

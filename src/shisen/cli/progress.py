@@ -40,7 +40,13 @@ class Bar:
 
 
 def progress(items: Iterable[T], total: int, words: str) -> Iterator[T]:
-    """Yield the items under a progress bar; a single item needs none."""
+    """Yield the items under a progress bar; a single item needs none.
+
+    Args:
+        items: what is iterated over.
+        total: number of items.
+        words: what is being done.
+    """
     if total < 2:
         yield from items
         return

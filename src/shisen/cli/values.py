@@ -62,7 +62,18 @@ def _class(text: str) -> Any:
 
 
 def options_of(pairs: Sequence[str], method: Any) -> dict[str, Any]:
-    """Read `-O name=value` pairs as the method's own options."""
+    """Read `-O name=value` pairs as the method's own options.
+
+    Args:
+        pairs: words of the form `name=value`.
+        method: name of the method.
+
+    Returns:
+        The options by name.
+
+    Raises:
+        BadParameter: if a word has no `=`.
+    """
     found = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")

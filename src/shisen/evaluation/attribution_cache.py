@@ -45,12 +45,22 @@ class Shown:
 
 
 def seed_of(name: str, seed: int) -> int:
-    """Return the seed of an image from its digest."""
+    """Return the seed of an image from its digest.
+
+    Args:
+        name: digest of the image.
+        seed: seed of the evaluation.
+    """
     return (int(name[:12], 16) + seed) % (2**31)
 
 
 def class_objective(indices: Sequence[int], head: str) -> ClassObjective:
-    """Return the objective that explains one class a row."""
+    """Return the objective that explains one class a row.
+
+    Args:
+        indices: one class per row.
+        head: "softmax", "sigmoid" or "none".
+    """
     return ClassObjective("class", ((1.0, tuple(int(i) for i in indices)),), "logit", head)
 
 
@@ -97,7 +107,12 @@ class Mapper:
         return self._identity
 
     def key(self, shown: Shown, setting: Setting) -> str:
-        """Return the digest under which a map is kept."""
+        """Return the digest under which a map is kept.
+
+        Args:
+            shown: the image.
+            setting: method, layer and options.
+        """
         return digest(self._identity, shown.name, shown.index, shown.seed, setting.key(self._default_layer()))
 
     def _default_layer(self) -> str | None:
@@ -110,6 +125,10 @@ class Mapper:
         """Return (image name, setting name) → raw map, for images of one shape.
 
         Methods that ask the network the same question about the batch share its answer.
+
+        Args:
+            shown: images of one shape.
+            settings: settings to evaluate.
         """
         found: dict[tuple[str, str], npt.NDArray[Any]] = {}
         batches: dict[tuple[str, ...], tuple[Shared, Any]] = {}
@@ -135,7 +154,14 @@ class Mapper:
         return found
 
     def again(self, setting: Setting, fraction: float, shown: Sequence[Shown], images: Any) -> npt.NDArray[Any]:
-        """Return the maps of altered images of these images, or of a network that forgot a fraction of its layers."""
+        """Return the maps of altered images of these images, or of a network that forgot a fraction of its layers.
+
+        Args:
+            setting: method, layer and options.
+            fraction: fraction of the layers that are randomized; 0 keeps the model.
+            shown: the images before they were perturbed.
+            images: `(n, h, w, c)` perturbed pixels in [0, 1].
+        """
         if setting.floor or fraction == 0.0:
             return self._made(self._model, setting, shown, images)
         if fraction not in self._copies:

@@ -47,7 +47,12 @@ class MapStore:
             return None
 
     def put(self, key: str, values: npt.NDArray[Any]) -> None:
-        """Keep a map."""
+        """Keep a map.
+
+        Args:
+            key: key of the entry.
+            values: the map.
+        """
         if self._folder is None:
             return
         import io
@@ -79,7 +84,12 @@ class RowStore:
         return self._rows.get(key)
 
     def put(self, key: str, row: Mapping[str, Any]) -> None:
-        """Keep a figure's record."""
+        """Keep a figure's record.
+
+        Args:
+            key: key of the entry.
+            row: the record.
+        """
         self._rows[key] = {"key": key, **row}
         if self._file is None:
             return

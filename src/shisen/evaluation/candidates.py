@@ -19,7 +19,12 @@ FINEST = 4
 
 
 def stage_ends(ends: list[Layer], default: Layer) -> list[str]:
-    """Return, of block ends with the nearest first, those behind which resolution or channels change."""
+    """Return the block ends, nearest first, downstream of which resolution or channels change.
+
+    Args:
+        ends: ends of blocks, the nearest to the default layer first.
+        default: the default layer.
+    """
     last = [a for a, b in zip(ends, [default, *ends], strict=False) if a.shape != b.shape]
     return [p.path for p in last if p.shape[0] <= FINEST * default.shape[0]]
 
@@ -29,6 +34,10 @@ def block_ends(layers: tuple[Layer, ...], default: str) -> list[Layer]:
 
     A block is a point that holds at least two convolutions; of several that end together the innermost counts. A
     network without blocks gives its activations instead.
+
+    Args:
+        layers: all layers, in forward order.
+        default: the default layer.
     """
     end = [p.path for p in layers].index(default)
     before = [p for p in layers[:end] if p.spatial and not p.path.startswith(f"{default}.")]

@@ -109,7 +109,13 @@ def verdict_words(likeness: Interval) -> str:
 
 
 def patterns(model: Model, n_images: int, seed: int) -> list[Any]:
-    """Return smooth random images of the model's input size, uint8 where it has a preprocess."""
+    """Return smooth random images of the model's input size, uint8 where it has a preprocess.
+
+    Args:
+        model: the network.
+        n_images: number of images.
+        seed: random seed.
+    """
     rng = np.random.default_rng(seed)
     h, w, c = input_shape(model)
     made = []

@@ -30,7 +30,12 @@ class Collage:
 
 
 def cell(place: int, size: tuple[int, int]) -> npt.NDArray[np.bool_]:
-    """Return `(h, w)`: the pixels of cell 0, 1, 2 or 3 of a collage of this size, row by row."""
+    """Return `(h, w)`: the pixels of cell 0, 1, 2 or 3 of a collage of this size, row by row.
+
+    Args:
+        place: number of the cell, 0 to 3.
+        size: `(height, width)` of the collage in pixels.
+    """
     h, w = size
     inside = np.zeros(size, dtype=bool)
     row, column = divmod(place, 2)

@@ -16,18 +16,42 @@ Map = npt.NDArray[np.float32]
 
 
 def random(image: npt.NDArray[Any], seed: int) -> Map:
-    """Independent noise in every pixel: the draws by which `Sample.ranks` breaks ties."""
+    """Independent noise in every pixel: the draws by which `Sample.ranks` breaks ties.
+
+    Args:
+        image: `(h, w, c)` pixels in [0, 1].
+        seed: seed of the image.
+
+    Returns:
+        `(h, w)`, 0 to 1.
+    """
     draw = np.random.default_rng([seed, zlib.crc32(b"ties")]).random(image.shape[0] * image.shape[1])
     return np.asarray(draw.reshape(image.shape[:2]), dtype=np.float32)
 
 
 def random_patches(image: npt.NDArray[Any], seed: int) -> Map:
-    """Independent noise on a grid of 7 × 7, as coarse as the maps of most networks' last layers."""
+    """Independent noise on a grid of 7 × 7, as coarse as the maps of most networks' last layers.
+
+    Args:
+        image: `(h, w, c)` pixels in [0, 1].
+        seed: seed of the image.
+
+    Returns:
+        `(7, 7)`, 0 to 1.
+    """
     return np.random.default_rng([seed, zlib.crc32(b"patches")]).random((7, 7)).astype(np.float32)
 
 
 def center(image: npt.NDArray[Any], seed: int) -> Map:
-    """A Gaussian in the middle with a standard deviation of a quarter of each side: photographers aim."""
+    """A Gaussian in the middle with a standard deviation of a quarter of each side: photographers aim.
+
+    Args:
+        image: `(h, w, c)` pixels in [0, 1].
+        seed: seed of the image.
+
+    Returns:
+        `(h, w)`, 0 to 1.
+    """
     h, w = image.shape[:2]
     y = ((np.arange(h) + 0.5) / h - 0.5) / 0.25
     x = ((np.arange(w) + 0.5) / w - 0.5) / 0.25
@@ -35,12 +59,28 @@ def center(image: npt.NDArray[Any], seed: int) -> Map:
 
 
 def constant(image: npt.NDArray[Any], seed: int) -> Map:
-    """One everywhere."""
+    """One everywhere.
+
+    Args:
+        image: `(h, w, c)` pixels in [0, 1].
+        seed: seed of the image.
+
+    Returns:
+        `(h, w)`.
+    """
     return np.ones(image.shape[:2], dtype=np.float32)
 
 
 def edges(image: npt.NDArray[Any], seed: int) -> Map:
-    """The size of the gradient of the brightness, slightly blurred: looks convincing and never asks the network."""
+    """The size of the gradient of the brightness, slightly blurred: looks convincing and never asks the network.
+
+    Args:
+        image: `(h, w, c)` pixels in [0, 1].
+        seed: seed of the image.
+
+    Returns:
+        `(h, w)`, not negative.
+    """
     gray = blur(image.mean(axis=2)[None], 2.0, 6)[0]
     down, across = np.gradient(gray.astype(np.float64))
     return np.asarray(np.hypot(down, across), dtype=np.float32)
@@ -58,6 +98,9 @@ def control_map(name: str, image: npt.NDArray[Any], seed: int) -> Map:
         name: one of `FLOORS`.
         image: `(h, w, c)`.
         seed: of the image.
+
+    Raises:
+        UnknownName: if there is no such control map.
     """
     if name not in CONTROL_MAPS:
         raise unknown("floor", name, CONTROL_MAPS)

@@ -23,7 +23,12 @@ def ranked(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
 
 
 def rank_correlation(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> float:
-    """Return Spearman's rank correlation, ties sharing their mean rank; 0 if only one map is constant."""
+    """Return Spearman's rank correlation, ties sharing their mean rank; 0 if only one map is constant.
+
+    Args:
+        a: values of any shape.
+        b: values of the same shape as `a`.
+    """
     return correlation(ranked(a), ranked(b))
 
 

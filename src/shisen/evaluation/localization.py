@@ -23,7 +23,12 @@ def _region(case: Sample) -> npt.NDArray[np.bool_]:
 
 
 def energy_fraction(heat: npt.NDArray[Any], region: npt.NDArray[np.bool_]) -> float:
-    """Return the fraction of the map's positive part that lies in the region; a map without any counts as even."""
+    """Return the fraction of the map's positive part that lies in the region; a map without any counts as even.
+
+    Args:
+        heat: `(h, w)`.
+        region: `(h, w)`, True inside the object.
+    """
     positive = np.maximum(np.asarray(heat, dtype=np.float64), 0.0)
     total = float(positive.sum())
     if total <= 0.0:

@@ -104,7 +104,12 @@ def drop_in_deletion(case: Sample) -> Steps:
 
 
 def correlation(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> float:
-    """Return Pearson's correlation; 1 for two equal constants, 0 where only one has no contrast."""
+    """Return Pearson's correlation; 1 for two equal constants, 0 where only one has no contrast.
+
+    Args:
+        a: values of any shape.
+        b: values of the same shape as `a`.
+    """
     x = np.asarray(a, dtype=np.float64).ravel()
     y = np.asarray(b, dtype=np.float64).ravel()
     x, y = x - x.mean(), y - y.mean()

@@ -60,7 +60,12 @@ class Recommendation:
 
 
 def merit(insertion_deletion: float, adcc: float) -> float:
-    """Return the figure that is maximized: insertion − deletion + ADCC / 100, order and extent of the map alike."""
+    """Return the figure that is maximized: insertion − deletion + ADCC / 100, order and extent of the map alike.
+
+    Args:
+        insertion_deletion: insertion − deletion, −1 to 1.
+        adcc: ADCC, 0 to 100.
+    """
     return insertion_deletion + adcc / 100.0
 
 
@@ -184,7 +189,12 @@ def _evaluated(model: Model, images: Sequence[Any], settings: Sequence[Setting],
 
 
 def joined(parts: Sequence[Scores], reference: str) -> Scores:
-    """Return the scores of disjoint images as one."""
+    """Return the scores of disjoint images as one.
+
+    Args:
+        parts: scores of disjoint images.
+        reference: name of the setting that the others are compared with.
+    """
     first = parts[0]
     rows: tuple[Row, ...] = tuple(r for part in parts for r in part.rows)
     examples = {k: e for part in parts for k, e in part.examples.items()}
@@ -242,7 +252,12 @@ def _finished(
 
 
 def to_dict(found: Recommendation, model: Model) -> dict[str, Any]:
-    """Return a recommendation as plain data, with a few of the model's answers by which it is recognized."""
+    """Return a recommendation as plain data, with a few of the model's answers by which it is recognized.
+
+    Args:
+        found: the recommendation.
+        model: the network.
+    """
     return {
         "model": model.name,
         "probe": [round(float(v), 4) for v in probe(model)[:64]],
@@ -281,6 +296,11 @@ def saved(model: Model) -> Setting | None:
 
 def recommended(model: Model, layer: Any, options: Mapping[str, Any]) -> tuple[str | Method, Any, dict[str, Any]]:
     """Return method, layer and options for `method="auto"`; what the caller gives goes before what was recommended.
+
+    Args:
+        model: the network.
+        layer: the layer that the caller gave, None without one.
+        options: options of the method.
 
     Raises:
         InputError: if there is no recommendation for this model.

@@ -46,7 +46,12 @@ def write_report(scores: Scores, path: str | Path, *, lang: str = "en") -> Path:
 
 
 def content(scores: Scores, lang: str = "en") -> dict[str, Any]:
-    """Return what the page says, as plain data."""
+    """Return what the page says, as plain data.
+
+    Args:
+        scores: the scores.
+        lang: language of the text, such as "en" or "ja".
+    """
     _ = translator(lang)
     measured = [(k, METRICS[k]) for k in scores.metrics]
     return {
@@ -74,7 +79,12 @@ def content(scores: Scores, lang: str = "en") -> dict[str, Any]:
 
 
 def cautions(scores: Scores, lang: str = "en") -> list[str]:
-    """Return what a reader of the evaluated methods' maps must know, a sentence a method that needs one."""
+    """Return what a reader of the evaluated methods' maps must know, a sentence a method that needs one.
+
+    Args:
+        scores: the scores.
+        lang: language of the text, such as "en" or "ja".
+    """
     found: dict[str, str] = {}
     for setting in scores.facts.get("settings", ()):
         words = METHODS[setting["method"]].caution if setting["method"] in METHODS else ""
@@ -85,7 +95,12 @@ def cautions(scores: Scores, lang: str = "en") -> list[str]:
 
 
 def curves(scores: Scores, metric: str) -> list[dict[str, Any]]:
-    """Return the mean curves of a metric as points of an SVG of 300 × 160 units."""
+    """Return the mean curves of a metric as points of an SVG of 300 × 160 units.
+
+    Args:
+        scores: the scores.
+        metric: name of the metric.
+    """
     found = []
     for i, m in enumerate(scores.methods):
         y = scores.curve(m, metric)
@@ -138,7 +153,12 @@ def examples(scores: Scores) -> list[dict[str, Any]]:
 
 
 def drawn(example: Example, method: str) -> str:
-    """Return the image with the map over it, as a data URI."""
+    """Return the image with the map over it, as a data URI.
+
+    Args:
+        example: an evaluated image with its maps.
+        method: name of the setting.
+    """
     image = overlay(example.pixels, example.heats[method].astype(np.float32) / 255.0, "blend")
     return data_uri(image.convert("RGB"), "jpeg", quality=85)
 

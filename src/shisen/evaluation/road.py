@@ -119,6 +119,13 @@ def road_lerf(case: Sample, *, percentiles: Sequence[float] = DEFAULT, noise: fl
 
     Protocol, args and returns: as `road_morf`.
 
+    Options:
+        percentiles: percentages of pixels that are removed.
+        noise: standard deviation of the noise, in pixel values.
+
+    Returns:
+        a probability, 0 to 1.
+
     Reference:
         Rong et al. 2022.
     """
@@ -132,6 +139,10 @@ def road(case: Sample, *, percentiles: Sequence[float] = DEFAULT, noise: float =
     value = (road_lerf − road_morf) / 2
 
     Protocol and args: as `road_morf`.
+
+    Options:
+        percentiles: percentages of pixels that are removed.
+        noise: standard deviation of the noise, in pixel values.
 
     Returns:
         half a difference of probabilities, −0.5 to 0.5; near 0 for a random map.

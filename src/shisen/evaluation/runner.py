@@ -52,7 +52,7 @@ def evaluate(
     control_maps: Sequence[str] = tuple(CONTROL_MAPS),
     progress: Progress = silent,
 ) -> Scores:
-    """Measure explanations of a person's own model on their own images, with intervals and floors.
+    """Measure explanations of a person's own model on their own images, with intervals and control maps.
 
     Args:
         model: from `load` or `wrap`.
@@ -67,7 +67,7 @@ def evaluate(
         options: method or metric name → its options.
         regions: file name → boxes or mask (see `annotations.read_regions`); for metrics that compare with a region.
         reference: name of the setting that the others are compared with; the first if None.
-        floors: maps that know nothing, evaluated beside the methods.
+        control_maps: names of control maps, evaluated like the methods.
         progress: called as `progress(done, total, words)` after every group of images.
 
     Returns:
@@ -118,7 +118,16 @@ def evaluate(
 
 
 def sampled(images: Any, n_images: int | None, seed: int) -> list[Any]:
-    """Return the images that a folder, a pattern or a list stands for; `n_images` of them, in their order, if given."""
+    """Return the images that a folder, a pattern or a list stands for; `n_images` of them, in their order, if given.
+
+    Args:
+        images: paths, arrays or what else `explain` accepts; a folder or pattern is searched.
+        n_images: number of images, None for all.
+        seed: random seed.
+
+    Raises:
+        InputError: if there is no image, or n_images is below 1.
+    """
     if isinstance(images, (str, Path)):
         from ..models.sources import find_images
 

@@ -174,7 +174,13 @@ class Sample:
 
 
 def first(ranks: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], size: tuple[int, int]) -> npt.NDArray[np.bool_]:
-    """Return `(k, h, w)`: for each count, whether a pixel is among the `count` first of `ranks`."""
+    """Return `(k, h, w)`: for each count, whether a pixel is among the `count` first of `ranks`.
+
+    Args:
+        ranks: rank of every pixel, 0 for the most important.
+        counts: numbers of pixels that are taken.
+        size: number of pixels in all.
+    """
     position = np.empty(ranks.size, dtype=np.int64)
     position[ranks] = np.arange(ranks.size)
     return (position[None, :] < counts[:, None]).reshape(len(counts), *size)
@@ -233,6 +239,9 @@ def answer(
         found: what the metric's function returned.
         scores: from images `(k, h, w, c)` to logits `(k, classes)`.
         explain: from images and the fraction of randomized layers to raw maps; needed by metrics with needs "maps".
+
+    Returns:
+        The outcome.
 
     Raises:
         InputError: if the metric explains further images and `explain` is missing.

@@ -22,7 +22,15 @@ if TYPE_CHECKING:
 
 @writer("Scores", ".csv")
 def write_csv(scores: Scores, path: Path) -> Path:
-    """Write the means with intervals and comparisons, one line per setting and metric."""
+    """Write the means with intervals and comparisons, one line per setting and metric.
+
+    Args:
+        scores: the scores.
+        path: path of the file to write.
+
+    Returns:
+        The path.
+    """
     rows = scores.records()
     stream = io.StringIO(newline="")
     table = csv.DictWriter(stream, list(dict.fromkeys(k for row in rows for k in row)), restval="")
@@ -34,7 +42,15 @@ def write_csv(scores: Scores, path: Path) -> Path:
 
 @writer("Scores", ".json")
 def write_json(scores: Scores, path: Path) -> Path:
-    """Write everything: facts, means, comparisons, every single score, failures."""
+    """Write everything: facts, means, comparisons, every single score, failures.
+
+    Args:
+        scores: the scores.
+        path: path of the file to write.
+
+    Returns:
+        The path.
+    """
     content = {
         "facts": dict(scores.facts),
         "reference": scores.reference,
@@ -50,6 +66,13 @@ def write_json(scores: Scores, path: Path) -> Path:
 @writer("Scores", ".parquet")
 def write_parquet(scores: Scores, path: Path) -> Path:
     """Write every single score as a table.
+
+    Args:
+        scores: the scores.
+        path: path of the file to write.
+
+    Returns:
+        The path.
 
     Raises:
         MissingDependency: without pyarrow.

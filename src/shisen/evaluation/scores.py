@@ -76,7 +76,15 @@ class Scores:
         return found
 
     def of(self, method: str, metric: str) -> dict[str, Row]:
-        """Return image digest → row."""
+        """Return image digest → row.
+
+        Args:
+            method: name of the setting.
+            metric: name of the metric.
+
+        Raises:
+            UnknownName: if the method or the metric was not evaluated.
+        """
         if method not in self.methods:
             raise unknown("evaluated method", method, self.methods)
         if metric not in self.metrics:
@@ -84,7 +92,12 @@ class Scores:
         return self._index.get((method, metric), {})
 
     def score(self, method: str, metric: str) -> Score:
-        """Return the mean over images with its interval."""
+        """Return the mean over images with its interval.
+
+        Args:
+            method: name of the setting.
+            metric: name of the metric.
+        """
         found = bootstrap(np.asarray([r.value for r in self.of(method, metric).values()]))
         better = METRICS[metric].higher_is_better
         return Score(method, metric, found.value, found.low, found.high, found.n, bool(better))
@@ -95,7 +108,13 @@ class Scores:
         return tuple(self.score(m, k) for m in self.methods for k in self.metrics)
 
     def difference(self, method: str, reference: str, metric: str) -> Difference:
-        """Return the paired comparison of two settings on the images they share."""
+        """Return the paired comparison of two settings on the images they share.
+
+        Args:
+            method: name of the setting.
+            reference: name of the setting that the others are compared with.
+            metric: name of the metric.
+        """
         one, other = self.of(method, metric), self.of(reference, metric)
         pairs = np.asarray([(one[p].value, other[p].value) for p in one if p in other])
         return difference(method, reference, metric, pairs, METRICS[metric].higher_is_better)
@@ -108,7 +127,12 @@ class Scores:
         )
 
     def curve(self, method: str, metric: str) -> npt.NDArray[np.float64]:
-        """Return the mean curve of a metric that has one, else an empty array."""
+        """Return the mean curve of a metric that has one, else an empty array.
+
+        Args:
+            method: name of the setting.
+            metric: name of the metric.
+        """
         curves = [r.curve for r in self.of(method, metric).values() if r.curve]
         return np.mean(np.asarray(curves, dtype=np.float64), axis=0) if curves else np.zeros(0)
 

@@ -82,6 +82,9 @@ def over_image(layer: LayerActivations, channel: int, image: InputImage, frame: 
         image: the image that they belong to.
         frame: the part of it that the network saw.
 
+    Returns:
+        The drawn image.
+
     Raises:
         InputError: for a channel that does not exist.
     """
@@ -104,6 +107,9 @@ def contact_sheet(layers: Iterable[LayerActivations], *, strongest: int = 16, sc
         layers: the feature maps.
         strongest: number of channels of each layer.
         scale: as in `sheet`.
+
+    Returns:
+        The drawn image.
     """
     rows = []
     for layer in layers:
@@ -145,6 +151,9 @@ def contributions(
         frame: the part of it that the network saw.
         title: lines above the sheet.
         per_row: images in a row.
+
+    Returns:
+        The drawn image.
     """
     positive = np.maximum(maps, 0.0)
     top = np.float32(float(positive.max()) or 1.0)

@@ -58,7 +58,12 @@ class ActivationGrids(Mapping[str, LayerActivations]):
         return len(self.maps)
 
     def pages(self, path: str, per_row: int = 16) -> int:
-        """Return the number of sheets that the channels of a layer fill."""
+        """Return the number of sheets that the channels of a layer fill.
+
+        Args:
+            path: path of the layer.
+            per_row: images in a row.
+        """
         return sheets.n_pages(self[path], per_row)
 
     def grid(self, path: str, **drawing: Any) -> Image.Image:
@@ -67,6 +72,9 @@ class ActivationGrids(Mapping[str, LayerActivations]):
         Args:
             path: the layer.
             **drawing: `per_row`, `scale`, `order` and `page`, as in `activation_sheets.sheet`.
+
+        Returns:
+            The drawn image.
 
         Raises:
             UnknownName: for an unknown layer, scale or order.
@@ -81,13 +89,24 @@ class ActivationGrids(Mapping[str, LayerActivations]):
             path: the layer.
             channel: from 0.
 
+        Returns:
+            The drawn image.
+
         Raises:
             InputError: for a channel that does not exist.
         """
         return sheets.over_image(self[path], channel, self.image, self.frame)
 
     def contact_sheet(self, *, strongest: int = 16, scale: str = "channel") -> Image.Image:
-        """Draw the strongest channels of every layer, one row per layer; see `activation_sheets.contact_sheet`."""
+        """Draw the strongest channels of every layer, one row per layer; see `activation_sheets.contact_sheet`.
+
+        Args:
+            strongest: number of channels of each layer.
+            scale: as in `sheet`.
+
+        Returns:
+            The drawn image.
+        """
         return sheets.contact_sheet(self.maps.values(), strongest=strongest, scale=scale)
 
     def save(self, folder: str | Path, **drawing: Any) -> list[Path]:
@@ -110,6 +129,9 @@ class ActivationGrids(Mapping[str, LayerActivations]):
             scale: as in `grid`.
             lang: code of the page's language.
 
+        Returns:
+            The path.
+
         Raises:
             UnknownName: for an unknown scale or language.
             MissingDependency: without jinja2.
@@ -122,6 +144,9 @@ class ActivationGrids(Mapping[str, LayerActivations]):
         Args:
             target: as in `shisen.explain`; None for the top class.
             path: the layer; the last one if omitted.
+
+        Returns:
+            The channels, the largest contribution first.
         """
         at = path or self.layers[-1]
         _ = self[at]  # raises for an unknown layer

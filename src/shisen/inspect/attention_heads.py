@@ -66,6 +66,9 @@ class Heads:
         Args:
             colormap: any matplotlib name.
             alpha: opacity of the colors, 0 to 1.
+
+        Returns:
+            The drawn image.
         """
         heads, mean = self.seen_from(self.values), self.seen_from(self.values.mean(axis=1))
         rows = [[*own, m, r] for own, m, r in zip(heads, mean, self.seen_from(self.rollout), strict=True)]
@@ -143,6 +146,9 @@ class WindowHeads:
         Args:
             colormap: any matplotlib name.
             alpha: opacity of the colors, 0 to 1.
+
+        Returns:
+            The drawn image.
         """
         rows = [[*maps, maps.mean(axis=0)] for maps in self.maps]
         return sheet(self.image, self.frame, self.layers, rows, summaries=["mean"], colormap=colormap, alpha=alpha)

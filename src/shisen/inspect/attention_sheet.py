@@ -57,6 +57,9 @@ def sheet(
         summaries: names of the columns at the right.
         colormap: any matplotlib name.
         alpha: opacity of the colors, 0 to 1.
+
+    Returns:
+        The drawn image.
     """
     background = np.asarray(seen_part(image, frame, CELL))
     names = [path.removesuffix(".attention") or f"layer {i + 1}" for i, path in enumerate(layers)]

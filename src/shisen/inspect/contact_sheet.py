@@ -86,7 +86,12 @@ def colored(level: Bytes, dead: npt.NDArray[np.bool_], saturated: npt.NDArray[np
 
 
 def marked(size: tuple[int, ...], dead: bool) -> Bytes:
-    """Return the mark of a channel: a cross for a dead, a stroke for a saturated one."""
+    """Return the mark of a channel: a cross for a dead, a stroke for a saturated one.
+
+    Args:
+        size: `(height, width)` in pixels.
+        dead: True for a channel that is zero everywhere, False for a saturated one.
+    """
     ground, ink = DEAD if dead else SATURATED
     image = Image.new("RGB", (size[1], size[0]), ground)
     draw = ImageDraw.Draw(image)
@@ -99,7 +104,13 @@ def marked(size: tuple[int, ...], dead: bool) -> Bytes:
 
 
 def numbered(images: list[Bytes], numbers: npt.NDArray[np.int64], cell: int) -> list[Bytes]:
-    """Return images of at least `cell` pixels with their numbers written into the corner."""
+    """Return images of at least `cell` pixels with their numbers written into the corner.
+
+    Args:
+        images: the images.
+        numbers: one number per image.
+        cell: least height and width in pixels.
+    """
     out = []
     for image, n in zip(images, numbers, strict=True):
         factor = max(1, -(-cell // max(image.shape[:2])))
@@ -112,7 +123,13 @@ def numbered(images: list[Bytes], numbers: npt.NDArray[np.int64], cell: int) -> 
 
 
 def titled(image: Image.Image, words: str, size: int = 14) -> Image.Image:
-    """Return the image below one or more lines of text; it is widened where the text is longer."""
+    """Return the image below one or more lines of text; it is widened where the text is longer.
+
+    Args:
+        image: the image.
+        words: the lines.
+        size: size of the type in pixels.
+    """
     face = font(size)
     lines = legible(words).split("\n")
     wide = max(image.width, int(max(face.getlength(line) for line in lines)) + size)
@@ -126,7 +143,12 @@ def titled(image: Image.Image, words: str, size: int = 14) -> Image.Image:
 
 
 def stacked(images: list[Image.Image], gap: int = 10) -> Image.Image:
-    """Return images below one another."""
+    """Return images below one another.
+
+    Args:
+        images: the images.
+        gap: distance in pixels.
+    """
     out = Image.new(
         "RGB", (max(i.width for i in images), sum(i.height for i in images) + gap * (len(images) - 1)), PAPER
     )

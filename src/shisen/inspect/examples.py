@@ -66,6 +66,9 @@ class Examples:
         Args:
             made: the generated images of the same channels.
             side: of every image, in pixels.
+
+        Returns:
+            The drawn image.
         """
         cells: list[npt.NDArray[Any]] = []
         across = 1 + max(len(row) for row in self.crops)

@@ -80,6 +80,9 @@ class Ascent:
             recipe: how.
             start: where the images start.
             on_step: called after every step.
+
+        Returns:
+            The images and the course of the objective.
         """
         ascend = self._article if recipe.kind == "levels" else self._parametrized
         return ascend(recipe, start, on_step)

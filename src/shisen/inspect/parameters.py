@@ -47,7 +47,12 @@ def twice(side: int) -> Map:
 
 
 def synthesis(spectrum: npt.NDArray[np.complex64], side: int) -> Map:
-    """Return the planes of half spectra, with x = Σ_k S_k exp(2πi k·r / side): no division, so size does not matter."""
+    """Return the planes of half spectra, with x = Σ_k S_k exp(2πi k·r / side): no division, so size does not matter.
+
+    Args:
+        spectrum: `(..., side, side // 2 + 1)` half spectra.
+        side: height and width in pixels.
+    """
     return np.asarray(np.fft.irfft2(spectrum, s=(side, side), axes=(-2, -1), norm="forward"), np.float32)
 
 
@@ -58,14 +63,24 @@ def analysis(planes: Map) -> npt.NDArray[np.complex64]:
 
 
 def low(spectrum: npt.NDArray[np.complex64], side: int) -> npt.NDArray[np.complex64]:
-    """Return the low frequencies that a smaller image of this side can hold."""
+    """Return the low frequencies that a smaller image of this side can hold.
+
+    Args:
+        spectrum: `(..., side, side // 2 + 1)` half spectra.
+        side: height and width in pixels.
+    """
     half = side // 2
     part = np.concatenate([spectrum[..., : side - half, : half + 1], spectrum[..., -half:, : half + 1]], axis=-2)
     return part if half else spectrum[..., :1, :1]
 
 
 def high(part: npt.NDArray[np.complex64], side: int) -> npt.NDArray[np.complex64]:
-    """Return the adjoint of `low`: zeros for the frequencies that were left out."""
+    """Return the adjoint of `low`: zeros for the frequencies that were left out.
+
+    Args:
+        part: half spectra of the smaller image.
+        side: height and width in pixels.
+    """
     half = part.shape[-2] // 2
     out = np.zeros((*part.shape[:-2], side, side // 2 + 1), part.dtype)
     out[..., : part.shape[-2] - half, : half + 1] = part[..., : part.shape[-2] - half, :]
@@ -140,7 +155,12 @@ class Parameters:
         return rng.uniform(-np.pi, np.pi, half).astype(np.float32)
 
     def planes(self, p: Map, side: int) -> Map:
-        """Return the images `(n, 3, side, side)` in [0, 1]; a smaller side holds the low frequencies alone."""
+        """Return the images `(n, 3, side, side)` in [0, 1]; a smaller side holds the low frequencies alone.
+
+        Args:
+            p: the parameters, as `start` gives them.
+            side: height and width in pixels.
+        """
         if self.kind == "pixel":
             return output_activation(recolored(p))
         return output_activation(recolored(synthesis(low(self._spectrum(p), side), side)))

@@ -51,6 +51,9 @@ class Ranking:
         Args:
             n_channels: number of channels.
             per_row: images in a row.
+
+        Returns:
+            The drawn image.
         """
         best = self.channels[:n_channels]
         total = number(float(self.contribution.sum()))

@@ -119,7 +119,15 @@ def resampling(matrix: Matrix, source: tuple[int, int], target: tuple[int, int])
 
 
 def jitter(down: float, right: float) -> Matrix:
-    """Move the image, in pixels."""
+    """Move the image, in pixels.
+
+    Args:
+        down: distance down in pixels.
+        right: distance to the right in pixels.
+
+    Returns:
+        `(3, 3)`.
+    """
     return np.array([[1.0, 0.0, -down], [0.0, 1.0, -right], [0.0, 0.0, 1.0]])
 
 
@@ -135,7 +143,15 @@ def rotate(degrees: float) -> Matrix:
 
 
 def pad(size: tuple[int, int], border: int) -> Resampling:
-    """Put a border of `border` pixels around the image."""
+    """Put a border of `border` pixels around the image.
+
+    Args:
+        size: `(height, width)` in pixels.
+        border: width of the border in pixels.
+
+    Returns:
+        The resampling.
+    """
     return resampling(np.eye(3), size, (size[0] + 2 * border, size[1] + 2 * border))
 
 
@@ -156,7 +172,12 @@ class RandomTransform:
     border: float = 1 / 32
 
     def draw(self, rng: np.random.Generator, side: int) -> Resampling:
-        """Return one resampling: pad, jitter, scale, rotate in one interpolation, so that nothing blurs twice."""
+        """Return one resampling: pad, jitter, scale, rotate in one interpolation, so that nothing blurs twice.
+
+        Args:
+            rng: random number generator.
+            side: height and width in pixels.
+        """
         down, right, larger, turn = rng.uniform(-1, 1, 4)
         target = side + 2 * round(self.border * side)
         shift = self.shift * side

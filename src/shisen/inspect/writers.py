@@ -28,6 +28,9 @@ def write_activation_page(grids: ActivationGrids, path: Path, *, scale: str = "c
         path: of the page.
         scale: as in `ActivationGrids.grid`.
         lang: code of the page's language.
+
+    Returns:
+        The path.
     """
     html = activation_page.page(tuple(grids.maps.values()), grids.image, grids.model.name, scale=scale, lang=lang)
     write_file(path, html)
@@ -43,6 +46,9 @@ def write_attention_sheet(heads: Heads | WindowHeads, path: Path, *, lang: str =
         heads: the attention maps.
         path: of the image.
         lang: not used by an image.
+
+    Returns:
+        The path.
     """
     return save_image(heads.sheet(), path, heads.manifest())
 
@@ -56,6 +62,9 @@ def write_attention_page(heads: Heads | WindowHeads, path: Path, *, lang: str = 
         heads: the attention maps.
         path: of the page.
         lang: code of the page's language.
+
+    Returns:
+        The path.
     """
     write_file(path, attention_page.page(heads, lang))
     return path
@@ -69,6 +78,9 @@ def write_filters(made: FilterGrid, path: Path, *, per_row: int = 8) -> Path:
         made: the generated images.
         path: of the sheet.
         per_row: images in a row.
+
+    Returns:
+        The path.
     """
     return save_image(made.grid(per_row=per_row), path, made.manifest())
 
@@ -81,5 +93,8 @@ def write_examples(found: Examples, path: Path, *, made: FilterGrid) -> Path:
         found: the crops.
         path: of the sheet.
         made: the generated images of the same channels.
+
+    Returns:
+        The path.
     """
     return save_image(found.draw(made), path)

@@ -74,7 +74,12 @@ def declared_classes(net: Any) -> int | None:
 
 
 def own_layers(net: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield `(path, layer object)` of every module of a torch network, or layer of a Keras model, nested ones too."""
+    """Yield `(path, layer object)` of every module of a torch network, or layer of a Keras model, nested ones too.
+
+    Args:
+        net: the network.
+        prefix: path of the enclosing model.
+    """
     if hasattr(net, "named_modules"):
         yield from net.named_modules()
         return

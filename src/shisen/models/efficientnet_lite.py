@@ -88,6 +88,10 @@ def round_channels(channels: int, width: float) -> int:
     """Return channels · width, rounded to a multiple of 8 and at least 90 % of the product.
 
     Reference: Tan and Le 2019, EfficientNet, as in the published TensorFlow code.
+
+    Args:
+        channels: number of channels.
+        width: factor of the number of channels.
     """
     scaled = channels * width
     rounded = max(8, int(scaled + 4) // 8 * 8)

@@ -101,6 +101,11 @@ def load_net(variant: int) -> Any:
 def put_weights(net: Any, published: Weights, table: Architecture) -> None:
     """Put the published weights into the network, every one accounted for.
 
+    Args:
+        net: the network.
+        published: the published weights by name.
+        table: the architecture.
+
     Raises:
         ModelError: weights are missing, left over or of another shape; they are listed.
     """

@@ -41,7 +41,13 @@ class SameConv2d(nn.Conv2d):  # type: ignore[misc]
 
 
 def same_padding(side: int, kernel: int, stride: int) -> tuple[int, int]:
-    """Return the padding before and after: total = max((⌈side/stride⌉ − 1)·stride + kernel − side, 0)."""
+    """Return the padding before and after: total = max((⌈side/stride⌉ − 1)·stride + kernel − side, 0).
+
+    Args:
+        side: height and width in pixels.
+        kernel: height and width of the kernel.
+        stride: step in pixels.
+    """
     total = max((math.ceil(side / stride) - 1) * stride + kernel - side, 0)
     return total // 2, total - total // 2
 
@@ -132,6 +138,11 @@ def renamed(
     published: Mapping[str, torch.Tensor], table: Architecture, wanted: Mapping[str, torch.Tensor]
 ) -> dict[str, torch.Tensor]:
     """Return the published weights under our names, every one accounted for.
+
+    Args:
+        published: the published weights by name.
+        table: the architecture.
+        wanted: the tensors of the network by name.
 
     Raises:
         ModelError: weights are missing, left over or of another shape; they are listed.

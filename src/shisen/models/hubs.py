@@ -34,6 +34,9 @@ def load_torchvision(name: str, request: Request) -> Model:
         name: as above.
         request: what the caller asked for.
 
+    Returns:
+        The model.
+
     Raises:
         UnknownName: for a network or weights that torchvision does not have.
         ModelError: if the weights cannot be had, or do not fit.
@@ -82,6 +85,9 @@ def load_timm(name: str, request: Request) -> Model:
         name: as above.
         request: what the caller asked for.
 
+    Returns:
+        The model.
+
     Raises:
         UnknownName: for a network that timm does not have.
         ModelError: if the weights cannot be had, or do not fit.
@@ -125,6 +131,9 @@ def load_transformers(name: str, request: Request) -> Model:
     Args:
         name: as above.
         request: what the caller asked for.
+
+    Returns:
+        The model.
 
     Raises:
         UnknownName: for a repository or a kind of network that is not known.

@@ -50,7 +50,15 @@ def import_keras(purpose: str) -> Any:
 
 
 def load_built_in(name: str, request: Request) -> Model:
-    """Load an embedded network in Keras, its weights read without torch."""
+    """Load an embedded network in Keras, its weights read without torch.
+
+    Args:
+        name: name or path of the model.
+        request: how the model is to be loaded.
+
+    Returns:
+        The model.
+    """
     import_keras(f"The model {name!r} in Keras")
     from .efficientnet_lite_keras import load_net
 
@@ -69,6 +77,9 @@ def load_application(name: str, request: Request) -> Model:
     Args:
         name: as above.
         request: what the caller asked for.
+
+    Returns:
+        The model.
 
     Raises:
         UnknownName: for a name that keras.applications does not have.
@@ -112,6 +123,13 @@ def load_file(name: str, request: Request) -> Model:
 
     Pixels are scaled as `preprocess` says; without it, to [0, 255] where the model rescales by itself, else to
     [0, 1], with a warning.
+
+    Args:
+        name: name or path of the model.
+        request: how the model is to be loaded.
+
+    Returns:
+        The model.
 
     Raises:
         ModelError: for files with lambda layers or foreign classes unless trusted, and for damaged files.
@@ -174,6 +192,9 @@ def refuse_code(config: Any, name: str, registered: set[str]) -> None:
         config: from `read_config`.
         name: of the file, for the message.
         registered: custom classes that the person has made known to Keras.
+
+    Raises:
+        ModelError: if the model contains code.
     """
     suspects = []
     for part in _objects(config):

@@ -139,7 +139,19 @@ def known_names() -> list[str]:
 
 
 def load_built_in(name: str, request: Request) -> Model:
-    """Load one of the embedded networks in torch or Keras."""
+    """Load one of the embedded networks in torch or Keras.
+
+    Args:
+        name: name or path of the model.
+        request: how the model is to be loaded.
+
+    Returns:
+        The model.
+
+    Raises:
+        MissingDependency: if the framework is not installed.
+        UnknownName: if there is no such framework.
+    """
     recipe = RECIPES[name]
     framework = request.framework or ("torch" if installed("torch") or not installed("keras") else "keras")
     if framework == "keras":
@@ -158,7 +170,18 @@ def load_built_in(name: str, request: Request) -> Model:
 
 
 def load_own(name: str, request: Request) -> Model:
-    """Call `package.module:build` and wrap what it returns; a directory on the path or the current one is searched."""
+    """Call `package.module:build` and wrap what it returns; a directory on the path or the current one is searched.
+
+    Args:
+        name: name or path of the model.
+        request: how the model is to be loaded.
+
+    Returns:
+        The model.
+
+    Raises:
+        ModelError: if the function cannot be imported or returns no network.
+    """
     module, _, function = name.partition(":")
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
@@ -186,7 +209,16 @@ def load_own(name: str, request: Request) -> Model:
 
 
 def with_geometry(model: Model, size: Any, fit: str | None) -> Model:
-    """Return the model with another input size or geometry, for one call."""
+    """Return the model with another input size or geometry, for one call.
+
+    Args:
+        model: the network.
+        size: `(height, width)`, or one number for both; None keeps the preprocessing.
+        fit: "stretch", "crop" or "pad"; None keeps the preprocessing.
+
+    Raises:
+        InputError: if the model has no preprocessing.
+    """
     if size is None and fit is None:
         return model
     if model.preprocess is None:

@@ -192,7 +192,18 @@ class Model(Wrapper):
         return int(target)
 
     def predictions(self, logits: Array, top: int = 5) -> list[list[Prediction]]:
-        """Turn logits `(n, classes)` into the `top` most probable classes of each row."""
+        """Turn logits `(n, classes)` into the `top` most probable classes of each row.
+
+        Args:
+            logits: `(n, classes)`.
+            top: number of classes.
+
+        Returns:
+            For each row its classes, the most probable first.
+
+        Raises:
+            ModelError: if the number of labels does not match.
+        """
         scores = to_numpy(class_logits(logits, self.head)).astype(np.float64)
         if scores.ndim == 2 and len(self.labels) not in (0, scores.shape[1]):
             raise wrong_labels(len(self.labels), scores.shape[1])
@@ -263,7 +274,12 @@ def not_classes(shape: tuple[int, ...]) -> InputError:
 
 
 def wrong_labels(given: int, classes: int) -> InputError:
-    """Return the error for labels of another number than the classes."""
+    """Return the error for labels of another number than the classes.
+
+    Args:
+        given: number of labels.
+        classes: number of classes.
+    """
     return InputError(
         explain_error(
             f"There must be one label for each of the network's {classes} classes.",

@@ -27,6 +27,9 @@ def load_onnx(name: str, request: Request) -> Model:
         name: the file.
         request: what the caller asked for.
 
+    Returns:
+        The model.
+
     Raises:
         ModelError: if the file cannot be read, or weights are given for it.
         InputError: for labels of another number than the classes.

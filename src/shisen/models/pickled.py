@@ -21,6 +21,9 @@ def load_whole(name: str, request: Request) -> Model:
         name: the file.
         request: `trust` must be set: reading the file imports and calls whatever it names.
 
+    Returns:
+        The model.
+
     Raises:
         ModelError: without trust, for a file of weights alone, and for one that cannot be read.
     """

@@ -19,6 +19,12 @@ def predict_each(
     """Yield `(source, predictions)` per image in order, or `(source, message)` for one that cannot be read.
 
     With `quick`, large JPEG photos are decoded at a part of their size, see `Model.read`.
+
+    Args:
+        model: the network.
+        sources: files, folders, patterns, arrays or images.
+        top: number of classes.
+        quick: decode large JPEG files at a fraction of their size.
     """
 
     def ready(source: Any) -> tuple[str, Any]:

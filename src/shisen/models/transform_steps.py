@@ -117,7 +117,15 @@ def _normalized(step: Any, name: str, fields: Fields) -> None:
 
 
 def side_of(value: Any, square: bool = False) -> Any:
-    """Return a side as int, two as tuple, from a number, a sequence, or a mapping as in transformers."""
+    """Return a side as int, two as tuple, from a number, a sequence, or a mapping as in transformers.
+
+    Args:
+        value: the size as another library writes it.
+        square: whether a size with two values must be square.
+
+    Raises:
+        InputError: if the size is not understood.
+    """
     if value is None:
         return None
     if isinstance(value, Mapping) or hasattr(value, "get"):

@@ -222,7 +222,18 @@ def _count(value: Any) -> int:
 
 
 def to_device(net: Any, device: str) -> Any:
-    """Move a torch module that shisen has made to a device; "" means a GPU if there is one."""
+    """Move a torch module that shisen has made to a device; "" means a GPU if there is one.
+
+    Args:
+        net: the network.
+        device: name of the device, such as "cpu" or "cuda:0".
+
+    Returns:
+        The module.
+
+    Raises:
+        ModelError: if there is no such device.
+    """
     import torch
 
     try:

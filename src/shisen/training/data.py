@@ -180,6 +180,10 @@ def duplicates(left: Sequence[Fingerprint], right: Sequence[Fingerprint]) -> lis
 
     Exact: equal files. Otherwise perceptual hashes that differ in at most two of 64 bits; flat images, whose hash
     says nothing, are compared by file only.
+
+    Args:
+        left: fingerprints of the first images.
+        right: fingerprints of the other images.
     """
     by_file: dict[str, list[int]] = {}
     for j, f in enumerate(right):
@@ -208,6 +212,13 @@ def look(train: Dataset, val: Dataset | None = None) -> DataReport:
 
     Warns of classes more than three times as large as others, of classes missing in a part, of files that cannot be
     read, and of images that appear in both parts or under two labels.
+
+    Args:
+        train: the training images.
+        val: the validation images, None without any.
+
+    Returns:
+        Counts, samples and warnings.
     """
     parts = {"train": train} if val is None else {"train": train, "val": val}
     counts = {name: dict(sorted(Counter(i.label for i in part.items).items())) for name, part in parts.items()}

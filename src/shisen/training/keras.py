@@ -275,6 +275,12 @@ def fit_head(classifier: Any, features: Floats, targets: npt.NDArray[np.int64], 
 
     loss = mean cross-entropy + penalty · ‖W·σ‖², on features divided by their standard deviations σ.
 
+    Args:
+        classifier: the linear layer to fit.
+        features: `(n, c)` pooled features.
+        targets: class numbers, `(n,)`.
+        penalty: weight of the L2 penalty.
+
     Returns:
         Mean cross-entropy and accuracy on these features.
     """

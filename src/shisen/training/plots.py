@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 
 
 def history_figure(history: Sequence[Epoch], path: Path) -> None:
-    """Draw loss and accuracy by epoch; epoch 0 is the linear head alone."""
+    """Draw loss and accuracy by epoch; epoch 0 is the linear head alone.
+
+    Args:
+        history: scores of each epoch, the oldest first.
+        path: path of the image to write.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 3.6), layout="constrained")
@@ -32,7 +37,13 @@ def history_figure(history: Sequence[Epoch], path: Path) -> None:
 
 
 def confusion_figure(counts: Sequence[Sequence[int]], labels: Sequence[str], path: Path) -> None:
-    """Draw a confusion matrix: rows true, columns predicted, colored by the fraction of the row."""
+    """Draw a confusion matrix: rows true, columns predicted, colored by the fraction of the row.
+
+    Args:
+        counts: number of images of each true class (rows) and predicted class (columns).
+        labels: names of the classes.
+        path: path of the image to write.
+    """
     from matplotlib.figure import Figure
 
     side = max(3.5, 1.8 + 0.55 * len(labels))

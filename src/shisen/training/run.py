@@ -303,6 +303,13 @@ def _json(value: Any) -> bytes:
 def load_run(name: str, request: Request) -> Model:
     """Load the model of a run folder; the weights must be those that the run wrote.
 
+    Args:
+        name: path of the run folder.
+        request: how the model is to be loaded.
+
+    Returns:
+        The model.
+
     Raises:
         ModelError: for a folder that is incomplete or altered.
     """

@@ -89,7 +89,17 @@ class Trainer(Protocol):
     def train(
         self, data: Sequence[Part | None], settings: Settings, checkpoint: Path, progress: Progress
     ) -> list[Epoch]:
-        """Train the head, then the last blocks; keep the best epoch."""
+        """Train the head, then the last blocks; keep the best epoch.
+
+        Args:
+            data: training and validation images.
+            settings: how to train.
+            checkpoint: file that an interrupted run continues from.
+            progress: called after every step.
+
+        Returns:
+            The scores of every epoch.
+        """
 
     def evaluate(self, part: Part) -> npt.NDArray[np.float32]:
         """Return the logits of every image, not mirrored."""
@@ -110,7 +120,12 @@ def rate_at(settings: Settings, now: float, step: float) -> float:
 
 
 def figures(logits: npt.NDArray[np.float32], targets: npt.NDArray[np.int64]) -> tuple[float, float]:
-    """Return mean cross-entropy and accuracy."""
+    """Return mean cross-entropy and accuracy.
+
+    Args:
+        logits: `(n, classes)`.
+        targets: class numbers, `(n,)`.
+    """
     y = logits.astype(np.float64)
     y = y - y.max(1, keepdims=True)
     own = y[np.arange(len(y)), targets] - np.log(np.exp(y).sum(1))
@@ -118,7 +133,12 @@ def figures(logits: npt.NDArray[np.float32], targets: npt.NDArray[np.int64]) -> 
 
 
 def stale(history: list[list[float]], patience: int) -> bool:
-    """Return whether the validation loss, the fourth figure of an epoch, has not become better for so many epochs."""
+    """Return whether the validation loss, the fourth figure of an epoch, has not become better for so many epochs.
+
+    Args:
+        history: rows of scores, one per epoch.
+        patience: number of epochs without improvement.
+    """
     losses = [row[3] for row in history]
     if any(math.isnan(v) for v in losses) or len(losses) <= patience:
         return False

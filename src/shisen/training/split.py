@@ -46,7 +46,15 @@ def last_linear(net: Any) -> tuple[str, Any]:
 
 
 def with_classes(net: Any, classes: int) -> Any:
-    """Put a new linear classifier with zero weights in place of the old one; return the network."""
+    """Put a new linear classifier with zero weights in place of the old one; return the network.
+
+    Args:
+        net: the network.
+        classes: number of classes.
+
+    Returns:
+        The network.
+    """
     path, old = last_linear(net)
     new = nn.Linear(old.in_features, classes)
     nn.init.zeros_(new.weight)
@@ -67,6 +75,12 @@ def split(net: Any, sample: Any, classes: int, blocks: int | None = None) -> Spl
         sample: `(n, c, h, w)`, scaled as the network expects.
         classes: number of logits of the new classifier.
         blocks: how many blocks are trained; None for 7 of 16.
+
+    Returns:
+        The network, cut into a frozen backbone and a trained part.
+
+    Raises:
+        ModelError: if there are fewer blocks.
     """
     units = _chain(net, sample)  # with the old classifier: zero weights would make any two chains equal
     old = last_linear(net)[1]

@@ -39,7 +39,12 @@ class Store:
         return name in self.places
 
     def write(self, names: Sequence[str], values: npt.NDArray[np.float16]) -> None:
-        """Append rows."""
+        """Append rows.
+
+        Args:
+            names: names of the images.
+            values: `(n, ...)` activations.
+        """
         with self.path.open("ab") as rows:
             rows.write(np.ascontiguousarray(values, dtype=np.float16).tobytes())
         with self.index.open("a") as index:

@@ -97,7 +97,12 @@ def autocast(device: Any) -> Any:
 
 
 def pooled(cache: Cache, parts: Split) -> Any:
-    """Return what the classifier is given for every row, `(rows, c)`."""
+    """Return what the classifier is given for every row, `(rows, c)`.
+
+    Args:
+        cache: the activations of the frozen backbone.
+        parts: the network, cut into frozen backbone and trained part.
+    """
     device, found = parts.classifier.weight.device, []
     parts.net.eval()
     with torch.no_grad():
@@ -112,6 +117,12 @@ def fit_head(parts: Split, features: Any, targets: Any, *, penalty: float = 1e-4
     """Fit the linear classifier on pooled features: softmax regression with an L2 penalty, by L-BFGS.
 
     loss = mean cross-entropy + penalty · ‖W·σ‖², on features divided by their standard deviations σ.
+
+    Args:
+        parts: the network, cut into frozen backbone and trained part.
+        features: `(n, c)` pooled features.
+        targets: class numbers, `(n,)`.
+        penalty: weight of the L2 penalty.
 
     Returns:
         Mean cross-entropy and accuracy on these features.
@@ -139,7 +150,13 @@ def fit_head(parts: Split, features: Any, targets: Any, *, penalty: float = 1e-4
 
 
 def evaluate(parts: Split, cache: Cache, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-    """Return the logits of these rows, in evaluation mode."""
+    """Return the logits of these rows, in evaluation mode.
+
+    Args:
+        parts: the network, cut into frozen backbone and trained part.
+        cache: the activations of the frozen backbone.
+        rows: row numbers in the cache.
+    """
     device, found = parts.classifier.weight.device, []
     parts.net.eval()
     with torch.no_grad():

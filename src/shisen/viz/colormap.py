@@ -94,5 +94,10 @@ def color(scaled: npt.NDArray[np.floating], name: str = "jet") -> Bytes:
 
 
 def centered(heat: npt.NDArray[np.floating], name: str) -> npt.NDArray[np.floating]:
-    """Return heat as [0, 1] for a color map: (1 + v) / 2 for a diverging one, whose middle is zero."""
+    """Return heat as [0, 1] for a color map: (1 + v) / 2 for a diverging one, whose middle is zero.
+
+    Args:
+        heat: `(h, w)` in [−1, 1], or [0, 1] for a map without negative values.
+        name: name of the colormap.
+    """
     return (np.asarray(heat, dtype=np.float32) + np.float32(1.0)) * np.float32(0.5) if is_diverging(name) else heat

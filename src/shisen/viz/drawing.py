@@ -70,6 +70,9 @@ def write_image(seen: Explained, path: Path, *, color_bar: bool = False, **drawi
         path: of the image.
         color_bar: draw a bar with the unit beside the image.
         **drawing: style, colormap and alpha, as in `draw`.
+
+    Returns:
+        The path.
     """
     image = draw(seen, color_bar=color_bar, **drawing)
     return save_image(image, path, seen.manifest(drawing))
@@ -83,6 +86,9 @@ def write_values(seen: Explained, path: Path, **drawing: Any) -> Path:
         seen: the explanation.
         path: of the `.npy` file.
         **drawing: ignored but for the record.
+
+    Returns:
+        The path.
     """
     drawing.pop("color_bar", None)
     return save_image(seen.attribution.values, path, seen.manifest(drawing))

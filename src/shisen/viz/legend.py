@@ -14,12 +14,22 @@ SMALLEST = 11  # pixels; smaller type cannot be read
 
 
 def type_size(height: int, width: int) -> int:
-    """Return the size of type that suits an image, in pixels."""
+    """Return the size of type that suits an image, in pixels.
+
+    Args:
+        height: height in pixels.
+        width: width in pixels.
+    """
     return int(min(max(min(height, width) / 24.0, SMALLEST), 96))
 
 
 def badge(image: Image.Image, words: str) -> Image.Image:
-    """Return the image with a few words in its lower left corner, if they fit there."""
+    """Return the image with a few words in its lower left corner, if they fit there.
+
+    Args:
+        image: the image.
+        words: the words.
+    """
     size = type_size(image.height, image.width)
     face, pad = font_for(words, size), max(3, size // 2)
     left, top, right, bottom = face.getbbox(words)

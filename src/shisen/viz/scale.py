@@ -101,6 +101,9 @@ def place(values: npt.NDArray[np.generic], frame: Frame) -> Map:
 
     Returns:
         `(H, W)` float32 in the unit of the values; zero where the network did not look.
+
+    Raises:
+        InputError: if the values are no map `(h, w)`.
     """
     array = np.ascontiguousarray(values, dtype=np.float32)
     if array.ndim != 2 or array.size == 0:
@@ -257,7 +260,12 @@ def limits(attribution: Attribution, frame: Frame, *, diverging: bool = False) -
 
 
 def unseen_as_nan(heat: Map, frame: Frame) -> Map:
-    """Return a heat map with NaN where the network did not look, as `overlay` understands it."""
+    """Return a heat map with NaN where the network did not look, as `overlay` understands it.
+
+    Args:
+        heat: `(h, w)` in [−1, 1], or [0, 1] for a map without negative values.
+        frame: the part of the image that the network saw.
+    """
     inside = seen(frame)
     out = np.full_like(heat, np.nan)
     out[inside] = heat[inside]

@@ -52,7 +52,12 @@ def _characters(family: str) -> frozenset[int]:
 
 
 def covered(text: str, family: str = LATIN) -> bool:
-    """Return whether a family has all characters of a text."""
+    """Return whether a family has all characters of a text.
+
+    Args:
+        text: the text.
+        family: name of the font family.
+    """
     known = _characters(family)
     return all(ord(c) in known for c in text if c != "\n")
 
@@ -65,12 +70,22 @@ def legible(text: str) -> str:
 
 @lru_cache(maxsize=32)
 def font(size: int, family: str = LATIN) -> ImageFont.FreeTypeFont:
-    """Return the font for drawing with Pillow, `size` pixels high."""
+    """Return the font for drawing with Pillow, `size` pixels high.
+
+    Args:
+        size: height of the characters in pixels.
+        family: name of the font family.
+    """
     return ImageFont.truetype(_path(family), size)
 
 
 def font_for(text: str, size: int) -> ImageFont.FreeTypeFont:
-    """Return the first font that has all characters of a text, or the Latin one."""
+    """Return the first font that has all characters of a text, or the Latin one.
+
+    Args:
+        text: the text.
+        size: height of the characters in pixels.
+    """
     return font(size, next((name for name in families() if covered(text, name)), LATIN))
 
 
