@@ -28,8 +28,8 @@ class Timing:
     """What one method cost for all targets together.
 
     Attributes:
-        seconds: wall time.
-        passes: images sent through the network, tails included; 0 if another method's passes could be used.
+        seconds: wall-clock time.
+        passes: images sent through the network or a part of it; 0 if another method's passes could be used.
     """
 
     seconds: float
@@ -133,7 +133,7 @@ def compare(
     size: int | tuple[int, int] | None = None,
     fit: str | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
-    share: bool = True,
+    reuse: bool = True,
     progress: Progress = silent,
 ) -> Comparison:
     """Explain one image by several methods and for several targets, side by side.
@@ -148,7 +148,7 @@ def compare(
         targets: as in `explain`, one row each; None is the top class.
         layer, score, size, fit: as in `explain`.
         options: method → its options.
-        share: False runs every method on its own, so that the times compare.
+        reuse: False runs every method on its own, so that their times are comparable.
         progress: called as `progress(done, total, words)` after every method.
 
     Returns:
@@ -179,7 +179,7 @@ def compare(
             objective.resolve(logits) if isinstance(objective, TopKObjective) else objective for objective in objectives
         ]
     batch = x[None]
-    in_hand = shown.around(Shared(watched.model, batch, objectives)) if share else watched
+    in_hand = shown.around(Shared(watched.model, batch, objectives)) if reuse else watched
     cells: list[list[Explanation | Failure]] = [[] for _ in objectives]
     timings: dict[str, Timing] = {}
     for number, spec in enumerate(specs, 1):

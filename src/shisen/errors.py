@@ -39,7 +39,7 @@ class UnknownName(InputError, KeyError):
 
 
 class ModelError(ShisenError):
-    """A network that cannot be loaded, or does not allow what was asked of it."""
+    """A network that cannot be loaded, or does not allow what was requested."""
 
     kind = "model"
 

@@ -31,7 +31,7 @@ UNITS = {"logit": "logit", "probability": "probability", "log_probability": "log
 class Ready:
     """One image, decoded and as the network is shown it."""
 
-    place: int
+    index: int
     image: InputImage
     pixels: Any
     frame: Frame
@@ -50,7 +50,7 @@ def explain_each(
     raise_errors: bool = False,
     **options: Any,
 ) -> Iterator[Explanation | Failure]:
-    """Yield one `Explanation` or `Failure` per image, in order, with memory bounded by the model's chunk.
+    """Yield one `Explanation` or `Failure` per image, in order, with memory bounded by the model's batch size.
 
     Images are decoded in threads while the network works, and sent through it in batches of one shape.
     Arguments as in `explain`; `raise_errors` raises instead of yielding a `Failure`.
@@ -83,11 +83,11 @@ def explain_each(
     common = None if targets is not None else resolve_objective(shown, target, score)
 
     def ready(item: tuple[int, Any]) -> Ready | Failure | Exception:
-        place, source = item
+        index, source = item
         try:
             image = shown.read(source)
             x, frame = shown.prepare(image)
-            return Ready(place, image, x, frame)
+            return Ready(index, image, x, frame)
         except (ShisenError, OSError, MemoryError) as problem:
             return problem if raise_errors else Failure(_name_of(source), str(problem))
 
@@ -97,7 +97,7 @@ def explain_each(
                 raise batch
             yield batch
             continue
-        objective = common if objectives is None else MixedObjective(tuple(objectives[r.place] for r in batch))
+        objective = common if objectives is None else MixedObjective(tuple(objectives[r.index] for r in batch))
         try:
             yield from explain_batch(shown, spec, batch, objective, layer, options)
         except (ShisenError, RuntimeError, ValueError) as problem:
@@ -105,18 +105,18 @@ def explain_each(
                 raise
             for r in batch:  # one image must not lose its neighbors
                 yield from _alone(
-                    shown, spec, r, common if objectives is None else objectives[r.place], layer, options, problem
+                    shown, spec, r, common if objectives is None else objectives[r.index], layer, options, problem
                 )
 
 
 def saved_each(
-    results: Iterable[Explanation | Failure], places: Iterable[Path], *, depth: int = 8, **drawing: Any
+    results: Iterable[Explanation | Failure], paths: Iterable[Path], *, depth: int = 8, **drawing: Any
 ) -> Iterator[tuple[Explanation | Failure, Path | None]]:
     """Draw and write explanations in threads, while the network makes the next ones; order is kept.
 
     Args:
         results: from `explain_each`.
-        places: where each goes, as many as results.
+        paths: where each is written, as many as results.
         depth: how many may wait, which bounds memory.
         **drawing: style, colormap, alpha, color_bar, as in `Explanation.save`.
 
@@ -125,10 +125,10 @@ def saved_each(
     """
 
     def save(item: tuple[Explanation | Failure, Path]) -> tuple[Explanation | Failure, Path | None]:
-        result, place = item
-        return result, None if isinstance(result, Failure) else result.save(place, **drawing)
+        result, path = item
+        return result, None if isinstance(result, Failure) else result.save(path, **drawing)
 
-    yield from prefetched(save, zip(results, places, strict=True), depth=depth)
+    yield from prefetched(save, zip(results, paths, strict=True), depth=depth)
 
 
 def _alone(
@@ -201,12 +201,12 @@ def explain_batch(
         logits = model.activations(images)
         if isinstance(objective, (TopKObjective, MixedObjective)):
             objective = objective.resolve(logits)
-    asked = Recorded(objective) if spec.single and not in_hand else objective
-    maps = spec(model, images, asked, layer=layer, **options)
+    recorded = Recorded(objective) if spec.single and not in_hand else objective
+    maps = spec(model, images, recorded, layer=layer, **options)
     values = to_numpy(maps.values).astype(np.float32, copy=False)
     seconds = (perf_counter() - start) / len(batch)
-    if isinstance(asked, Recorded) and asked.values:
-        logits = asked.whole[: len(batch)]
+    if isinstance(recorded, Recorded) and recorded.values:
+        logits = recorded.whole[: len(batch)]
     elif in_hand:
         logits = model.activations(images)  # remembered from the method's own pass
     scores, predictions, picked = _answers(model, objective, logits, len(batch))

@@ -20,7 +20,7 @@ class Named:
     Attributes:
         terms: `(weight, class)`, each class an index, a label, a WordNet id or a rank.
         name: how to call it, "" to have it composed.
-        score: overrides the score asked for elsewhere.
+        score: overrides the score requested elsewhere.
     """
 
     terms: tuple[tuple[float, Any], ...]
@@ -30,14 +30,14 @@ class Named:
 
 @dataclass(frozen=True)
 class Rank:
-    """The class in place `place` (0 is the top) of the network's own answer."""
+    """The class at a rank of the network's own predictions; 0 is the top class."""
 
-    place: int = 0
+    index: int = 0
 
 
-def top(place: int = 0) -> Rank:
-    """Explain the class in this place of the network's answer; 0 is the most probable."""
-    return Rank(place)
+def top(rank: int = 0) -> Rank:
+    """Explain the class at this rank of the network's predictions; 0 is the most probable."""
+    return Rank(rank)
 
 
 def contrast(a: Any, b: Any) -> Named:
@@ -144,7 +144,7 @@ def resolve(
     if target is None:
         return TopKObjective(0, score, head)
     if isinstance(target, Rank):
-        return TopKObjective(target.place, score, head)
+        return TopKObjective(target.index, score, head)
     if isinstance(target, Named):
         pairs = [(weight, find(which)) for weight, which in target.terms]
         words = [label(k, names) for _, k in pairs]

@@ -29,7 +29,7 @@ ARGUMENTS: Mapping[str, str] = MappingProxyType(
         "seed": "random seed.",
     }
 )
-"""What the arguments that all methods share mean. A method's docstring describes only its own, under `Options:`."""
+"""The arguments that all methods have. A method's docstring describes only its own, under `Options:`."""
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ METHODS: dict[str, Method] = {}
 def method(*, family: str, paper: str, **claims: Unpack[Claims]) -> Callable[[Function], Function]:
     """Register a function under its own name with its claims.
 
-    The function's docstring describes its own options under `Options:`; what all methods share is put before them.
+    The function's docstring describes its own options under `Options:`; those of all methods are put before them.
 
     Args:
         family: a key of `FAMILIES`, which holds what is claimed by default.

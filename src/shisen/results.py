@@ -37,7 +37,7 @@ class Explanation:
         attribution: the raw map with its unit and provenance.
         image: the image at its own size.
         frame: which part of the image the network saw.
-        predictions: the network's answer, most probable class first; empty if it was not asked for.
+        predictions: the network's predictions, most probable class first; empty if they were not requested.
         model: the model's name.
         seconds: time of the method for this image (its fraction of a batch).
         facts: what else belongs in the manifest: digests, settings.

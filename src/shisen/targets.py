@@ -168,7 +168,7 @@ class ClassObjective:
 
 @dataclass(frozen=True)
 class TopKObjective:
-    """The class in place `rank` of each row's own answer (0 is the most probable)."""
+    """The class at rank `rank` of each row's own predictions (0 is the most probable)."""
 
     rank: int = 0
     score: str = "logit"
@@ -176,10 +176,10 @@ class TopKObjective:
 
     @property
     def name(self) -> str:
-        return "top class" if self.rank == 0 else f"class in place {self.rank + 1}"
+        return "top class" if self.rank == 0 else f"class at rank {self.rank + 1}"
 
     def resolve(self, y: Array) -> ClassObjective:
-        """Return the objective of the classes that these logits put in place `rank`."""
+        """Return the objective of the classes that these logits rank at `rank`."""
         scores = to_numpy(class_logits(y, self.head))
         if not 0 <= self.rank < scores.shape[-1]:
             raise InputError(
@@ -266,22 +266,22 @@ class OutputObjective:
 
 @dataclass(frozen=True)
 class LayerObjective:
-    """A linear objective on a feature map `(n, h, w, c)` or vector `(n, c)`: Σ_c weight_c · mean over places.
+    """A linear objective on a feature map `(n, h, w, c)` or vector `(n, c)`: Σ_c weight_c · mean over positions.
 
     Attributes:
         weights: channel → weight; empty means every channel with weight 1.
-        place: `(row, column)` for one neuron instead of the mean over all places.
+        position: `(row, column)` for one neuron instead of the mean over all positions.
     """
 
     weights: tuple[tuple[int, float], ...] = ()
-    place: tuple[int, int] | None = None
+    position: tuple[int, int] | None = None
 
     @property
     def name(self) -> str:
         if not self.weights:
             return "whole layer"
         parts = [f"channel {c}" if w == 1 else f"{w:g} × channel {c}" for c, w in self.weights]
-        return " + ".join(parts) + (f" at {self.place}" if self.place else "")
+        return " + ".join(parts) + (f" at {self.position}" if self.position else "")
 
     def __call__(self, y: Array) -> Array:
         channels = y.shape[-1]
@@ -293,9 +293,9 @@ class LayerObjective:
                 )
             weight[c] = w
         mask = np.ones(y.shape[1:-1], np.float32)
-        if self.place is not None and y.ndim == 4:
+        if self.position is not None and y.ndim == 4:
             mask = np.zeros(y.shape[1:-1], np.float32)
-            mask[self.place] = 1.0
+            mask[self.position] = 1.0
         mask /= max(float(mask.sum()), 1.0)
         return like(np.broadcast_to(mask[None, ..., None] * weight, tuple(y.shape)).copy(), y)
 
@@ -308,7 +308,7 @@ class LayerObjective:
 
 
 def channel(index: int) -> LayerObjective:
-    """Ask what a channel likes: the mean of channel `index` over all places."""
+    """Maximize a channel: the mean of channel `index` over all positions."""
     return LayerObjective(((index, 1.0),))
 
 

@@ -172,6 +172,27 @@ def test_contrast_and_rank_can_be_typed(run, photos: Path, tmp_path: Path) -> No
     assert record["target"]["indices"] == [record["scores"][1]["index"]]
 
 
+def test_compare_writes_a_figure_and_a_record_of_every_panel(run, photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "c.png"
+    ran = run("compare", photos / "cat.png", "--methods", "gradient,grad_cam,legrad", "--top", 2, "--out", out)
+    assert ran.code == 1, "legrad needs attention"
+    record = json.loads(out.with_suffix(".json").read_text(encoding="utf-8"))
+    assert [(p["method"], p["target"]["name"]) for p in record["panels"]] == [
+        (method, target) for target in ("tiger cat", "Egyptian cat") for method in ("gradient", "grad_cam")
+    ]
+    assert record["timings"]["gradient"]["passes"] == 1
+    assert record["timings"]["grad_cam"]["passes"] == 1
+    assert list(record["failures"]) == ["legrad"]
+    with Image.open(out) as drawn:
+        assert drawn.width > drawn.height > 300
+    assert f"Wrote {out}, {out.with_suffix('.json')}" in ran.out
+    words = ("--target", "tabby", "--target", "tabby / Egyptian cat", "--methods", "gradient", "--out", out)
+    assert run("compare", photos / "cat.png", *words).code == 0
+    record = json.loads(out.with_suffix(".json").read_text(encoding="utf-8"))
+    assert [p["target"]["name"] for p in record["panels"]] == ["tabby", "tabby rather than Egyptian cat"]
+    assert run("compare", photos / "cat.png", "--target", "tabby", "--top", 2).code == 2
+
+
 @pytest.mark.slow
 def test_two_hundred_damaged_files_lose_no_neighbor(run, photos: Path, tmp_path: Path) -> None:
     from models.test_damaged import CASES

@@ -58,9 +58,9 @@ def audit(folder: str, out: Path, truth: str | None, versus: str | None, fail_on
     for finding in result.findings[:10]:
         kind = finding.candidate.kind
         effect = "" if finding.effect is None else f", {100 * finding.effect.effect:+.0f} points"
-        place = model.labels[finding.candidate.label] if len(model.labels) else finding.candidate.label
+        label = model.labels[finding.candidate.label] if len(model.labels) else finding.candidate.label
         click.echo(
-            f"  {finding.severity}: {place}: {kind}, {'used by the model' if finding.used else 'not used'}{effect}"
+            f"  {finding.severity}: {label}: {kind}, {'used by the model' if finding.used else 'not used'}{effect}"
         )
     for name, error in result.unreadable.items():
         click.echo(f"  not read: {name}: {error}", err=True)

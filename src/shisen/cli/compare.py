@@ -27,7 +27,7 @@ from .values import names_of, target_of
 @layer_option("Layer for methods of the CAM family (the default layer if omitted).")
 @score_option
 @drawing_options
-@click.option("--alone", is_flag=True, help="Share no computation between methods, so that their times are comparable.")
+@click.option("--alone", is_flag=True, help="Run every method on its own, so that times are comparable.")
 @out_option("comparison.png", "Output file: .png, .svg or .pdf.")
 def compare(
     image: str, methods: str, target: tuple[str, ...], top: int | None, layer: str | None, out: Path, **choice: Any
@@ -47,7 +47,7 @@ def compare(
     model = load_model(choice)
     names = suiting(model) if methods == "all" else names_of(methods)
     with quiet_warnings(), Bar() as bar:
-        found = run(model, source, names, targets, layer=layer, score=score, share=not alone, progress=bar)
+        found = run(model, source, names, targets, layer=layer, score=score, reuse=not alone, progress=bar)
         written = found.save(out, **drawing)
     table(
         f"{found.model}: {' | '.join(found.targets)}",

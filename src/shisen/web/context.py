@@ -1,4 +1,4 @@
-"""What the tabs share while the page is built: the session, the texts, errors in words."""
+"""What the tabs have in common while the page is built: the session, the texts, errors in words."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from .._core.progress import Progress
 from .words import Said
 
 EVERY = 0.2
-"""Seconds between two times that a visitor is told how far work is."""
+"""Seconds between two times that progress is shown to a visitor."""
 
 
 class Canceled(Exception):  # not a ShisenError: nothing on the way may take it for a failure of its own

@@ -84,7 +84,7 @@ class Explained:
 
     @property
     def bytes(self) -> int:
-        """Bytes it takes, with the maps that drawing leaves behind."""
+        """Bytes it takes, with the maps that drawing keeps."""
         return int(self.whole.image.pixels.nbytes + self.whole.values.nbytes + 3 * 4 * SHOWN * SHOWN)
 
 
