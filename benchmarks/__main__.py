@@ -1,4 +1,4 @@
-"""All figures of the README and the docs: one command, one report; peers stand beside us, in the same process.
+"""All figures of the README and the docs: one command, one report, with other libraries in the same process.
 
     python -m benchmarks [--quick] [--only speed gpu] [--photos FOLDER] [--scenes FOLDER] [--docs]
 
@@ -145,7 +145,9 @@ def main() -> int:
     parser.add_argument("--again", action="store_true", help="do again what is done")
     parser.add_argument("--photos", type=Path, default=None, help="folder with photos and labels.csv")
     parser.add_argument("--scenes", type=Path, default=None, help="folder with train/ and test/, a folder a class")
-    parser.add_argument("--keras", type=Path, default=KERAS, help="a Python with TensorFlow and the peers for Keras")
+    parser.add_argument(
+        "--keras", type=Path, default=KERAS, help="a Python with TensorFlow and the libraries to compare with"
+    )
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     parser.add_argument("--docs", action="store_true", help="write the tables into README.md and docs/performance.md")
     given = parser.parse_args()

@@ -2,14 +2,14 @@
 
     .venv-keras/bin/python -m benchmarks.keras_speed [--batches 1 8 64] [--quick] [--score-cam] [--out keras_speed.json]
 
-`make bench` makes the environment, without torch. EfficientNet-Lite0 with its ImageNet weights and MobileNetV2 with
-random ones, its softmax left to us and taken off for the peers. The unit is one compiled forward of the same batch:
-`tf.function` around the network. Every map is enlarged to the image, as the peers do; gradients are reduced to the
-largest magnitude over the colors, as theirs are. A peer's time counts only if its map is ours: r ≥ 0.99 for every
-image, where ours is enlarged in its way for the comparison (bicubic; corner to corner), for Score-CAM also its masks,
-which cover with what the network sees as nothing. Times and `--out` are as in
-`benchmarks.speed`. Peaks of memory are taken with graphs traced before, in a process of its own where TensorFlow gives
-back what it frees; by default it keeps all, so that only the first to run would seem to need any. `--score-cam` takes
+`make bench` creates the environment, without torch. EfficientNet-Lite0 has its ImageNet weights, MobileNetV2 random
+ones; shisen gets MobileNetV2 with its softmax, the other libraries without it. The unit is one compiled forward pass of
+the same batch: `tf.function` around the network. Every map is resized to the image, as the other libraries do;
+gradients are reduced to the largest magnitude over the colors, like theirs. The time of another library counts only if
+its map equals ours: r ≥ 0.99 for every image, with our map resized in its way for the comparison (bicubic; aligned
+corners), and for Score-CAM with its masks, which use the network's zero as the baseline. Times and `--out` are as in
+`benchmarks.speed`. Peak memory is measured with graphs traced before, in a separate process in which TensorFlow returns
+freed memory; by default it keeps it, so that only the first one measured would seem to need any. `--score-cam` takes
 minutes.
 """
 
@@ -34,14 +34,14 @@ os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # forwards of a processor, as in benc
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import shisen.attribution  # fills the registry
-from benchmarks.peers import Table, Thing, measure, most_varied
+from benchmarks.libraries import Table, Thing, measure, most_varied
 from shisen._core.image_ops import resize
 from shisen.registry import METHODS
 from shisen.targets import ClassObjective
 
 SIDE = 224
 OURS = ("grad_cam", "grad_cam_pp", "layer_cam", "gradient")
-PEERS = {  # of ours, the peer's name for it
+LIBRARIES = {  # of ours, the other library's name for it
     "Xplique": {"grad_cam": "GradCAM", "grad_cam_pp": "GradCAMPP", "gradient": "Saliency"},
     "tf-keras-vis": {
         "grad_cam": "Gradcam",
@@ -61,13 +61,13 @@ PLACES = {
 
 
 def lite0() -> tuple[Any, Any, Any]:
-    """Return EfficientNet-Lite0 as shisen loads it, its network, and the same for the peers."""
+    """Return EfficientNet-Lite0 as shisen loads it, its network, and the same for the other libraries."""
     model = shisen.load("efficientnet_lite0", framework="keras")
     return model.network, model.network.net, model.network.net
 
 
 def mobilenet_v2() -> tuple[Any, Any, Any]:
-    """Return MobileNetV2 as shisen wraps it, its network, and one without the softmax for the peers."""
+    """Return MobileNetV2 as shisen wraps it, its network, and one without the softmax for the other libraries."""
     import keras
 
     from shisen.adapters.keras.adapter import KerasClassifier
@@ -87,7 +87,7 @@ MODELS: dict[str, tuple[Callable[[], tuple[Any, Any, Any]], str]] = {
 
 
 class Setting:
-    """A network as shisen and as the peers see it, a batch for both, and a class that is looked for somewhere."""
+    """A network as shisen and as the other libraries see it, a batch for both, and a class to explain."""
 
     def __init__(self, name: str, n: int) -> None:
         import tensorflow as tf
@@ -118,8 +118,8 @@ class Setting:
 
         return traced(run)
 
-    def as_theirs(self, peer: str, name: str) -> Any:
-        """Return our map with the colors reduced, or masked and enlarged as the peer does it with its own."""
+    def as_theirs(self, library: str, name: str) -> Any:
+        """Return our map with the colors reduced, or masked and resized as the other library does with its own."""
         if name == "score_cam":
             with patch("shisen.attribution.score_cam.bilinear", corner_to_corner):
                 layer, objective = self.layer, self.objective
@@ -128,7 +128,7 @@ class Setting:
             values = self.raw(name)
         if values.ndim == 4:
             return np.abs(values).max(-1)
-        if peer == "Xplique":
+        if library == "Xplique":
             import tensorflow as tf
 
             return tf.image.resize(values[..., None], (SIDE, SIDE), method="bicubic")
@@ -174,10 +174,10 @@ def table(key: str) -> tuple[Table, Setting]:
     made = Table(setting.forward)
     for one in names:
         made.add(one, setting.ours(one))
-    for peer, offered in PEERS.items():
+    for library, offered in LIBRARIES.items():
         for one in (one for one in offered if one in names):
-            ours = setting.as_theirs(peer, one)
-            made.compare(f"{peer} {offered[one]}", lambda p=peer, t=offered[one]: MAKERS[p](setting, t), ours)  # type: ignore[misc]
+            ours = setting.as_theirs(library, one)
+            made.compare(f"{library} {offered[one]}", lambda p=library, t=offered[one]: MAKERS[p](setting, t), ours)  # type: ignore[misc]
     return made, setting
 
 
@@ -216,7 +216,7 @@ def main() -> None:
     import keras
     import tensorflow as tf
 
-    keras.utils.disable_interactive_logging()  # no bars for every batch of a peer
+    keras.utils.disable_interactive_logging()  # no progress bar for every batch
     tf.config.threading.set_intra_op_parallelism_threads(given.threads)
     tf.config.threading.set_inter_op_parallelism_threads(given.threads)
     if given.peaks:

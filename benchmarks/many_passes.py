@@ -1,14 +1,15 @@
-"""Score-CAM, exact and from 64 passes, and Ablation-CAM, beside pytorch-grad-cam and torch-cam in one run.
+"""Score-CAM, exact and from 64 passes, and Ablation-CAM, compared with pytorch-grad-cam and torch-cam in one run.
 
     python -m benchmarks.many_passes [--photos FOLDER --n 1] [--only score_cam …] [--out many_passes.json]
-    python -m benchmarks.many_passes --network vgg16       # Ablation-CAM where the network bends behind the layer
+    python -m benchmarks.many_passes --network vgg16       # Ablation-CAM, non-linear downstream of the layer
 
-EfficientNet-Lite0 and one photo (scikit-image's cat without a folder), all 1,280 channels; or shapes of VGG16 (512
-channels) and ViT-B/16 (768) with random weights, and Ablation-CAM alone. Just before every thing 32
-plain masked forwards, four at a time, are timed; the unit is one of those, in processor time and by the clock in
-brackets. The peers weight channels by the softmax over all of them, we by the probability itself, as the authors' code
-does, and multiply pixels where they multiply normalized values. So their scores are taken from their own masked
-forwards, our formula is applied to them, and r is that map's with ours made with their kind of masking.
+EfficientNet-Lite0 and one photo (scikit-image's cat without a folder), all 1,280 channels; or networks with the shapes
+of VGG16 (512 channels) and ViT-B/16 (768) and random weights, and Ablation-CAM alone. Immediately before each
+measurement, 32 plain masked forward passes are timed in batches of four; one of them is the unit, in CPU time, with
+wall-clock time in parentheses. The other libraries weight channels by the softmax over all of them, shisen by the
+probability itself, like the authors' code, and shisen multiplies pixels where they multiply normalized values. So their
+scores are taken from their own masked forward passes, our formula is applied to them, and r compares that map with
+ours, masked in their way.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ UNIT = 32
 
 
 class Setting:
-    """The network as shisen and as the peers see it, one photo and its top class."""
+    """The network as shisen and as the other libraries see it, one photo and its top class."""
 
     def __init__(self, model: Any, image: Any) -> None:
         self.model, self.net, self.layer = model, model.network.net, model.default_layer
@@ -63,13 +64,13 @@ class Setting:
         return to_numpy(METHODS[name](self.model, self.images, self.objective, layer=self.layer, **options).values)[0]
 
     def chance(self, output: Any) -> Any:
-        """Return the probability of the class and remember it: what a peer's masked forwards say."""
+        """Return the probability of the class and record it: a score of another library's masked forward pass."""
         found = output.softmax(-1)[..., self.k]
         self.scores.extend(found.reshape(-1).tolist())
         return found
 
     def from_scores(self) -> Any:
-        """Return the map that our formula makes of the scores a peer has seen last."""
+        """Return the map that our formula makes of the scores that another library has computed last."""
         return np.maximum((self.a * np.asarray(self.scores[-self.a.shape[-1] :])).sum(-1), 0)
 
     def pytorch_grad_cam(self, name: str) -> Any:
@@ -96,7 +97,7 @@ class Setting:
         setting = self
 
         class Heard(ScoreCAM):  # type: ignore[misc]
-            """The peer's own, which remembers what it was told."""
+            """The other library's own class, which records its scores."""
 
             def _score_input(self, inputs: Any, *_: Any) -> Any:
                 return setting.chance(self.model(inputs))
@@ -121,7 +122,7 @@ AGAIN, TIMES = "ablation_cam, later maps", 5  # of a network that has been teste
 
 def things_of(s: Setting) -> dict[str, tuple[Callable[[], Any], str]]:
     """Return what is timed, and the name of what of ours its map is compared with."""
-    like_them = "score_cam, baseline as the peers"
+    like_them = "score_cam, masked as the others"
     return {
         "score_cam": (lambda: s.ours("score_cam"), ""),
         "score_cam, max_evals=64": (lambda: s.ours("score_cam", max_evals=64), "score_cam"),

@@ -1,10 +1,10 @@
-"""How much every method costs, in forwards of the same batch, beside the peers in the same process.
+"""Cost of every method in forward passes of the same batch, compared with other libraries in the same process.
 
     python -m benchmarks.methods_speed                  # gradient CAMs, nine together, SmoothGrad, Score-CAM
     python -m benchmarks.methods_speed --rounds 15 --only cams
 
-EfficientNet-Lite0 at 224 pixels. Every map is enlarged to the image's size, as the peers do. Figures are medians of
-ratios taken in turns; wall time, and processor time for busy machines.
+EfficientNet-Lite0 at 224 pixels. Every map is resized to the image, as the other libraries do. Figures are medians of
+interleaved ratios: wall-clock time, and CPU time for busy machines.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ CAMS = (
     "ablation_cam",
     "recipro_cam",
 )
-PEERS = {
+LIBRARIES = {
     "grad_cam": "GradCAM",
     "grad_cam_pp": "GradCAMPlusPlus",
     "xgrad_cam": "XGradCAM",
@@ -53,7 +53,7 @@ Things = dict[str, Callable[[], object]]
 
 
 class Setting:
-    """The network as shisen sees it and as peers do, and a batch for both."""
+    """The network as shisen and as the other libraries see it, and a batch for both."""
 
     def __init__(self, n: int, photo: Any = None) -> None:
         self.model = shisen.load("efficientnet_lite0", device="cpu")
@@ -93,7 +93,7 @@ def photograph() -> Any:
 
 
 class _NoTorchvision(MetaPathFinder, Loader):
-    """Stands in for torchvision, of which the peers import names that are not used here."""
+    """Stands in for torchvision, of which the other libraries import names that are not used here."""
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         return ModuleSpec(fullname, self, is_package=True) if fullname.split(".")[0] == "torchvision" else None
@@ -122,8 +122,8 @@ def pytorch_grad_cam() -> Any:
     return package
 
 
-def peers(setting: Setting, names: list[str]) -> Things:
-    """Return what the peers that are installed offer, at the same layer."""
+def libraries(setting: Setting, names: list[str]) -> Things:
+    """Return what the installed libraries offer, at the same layer."""
     things: Things = {}
     n, layer = len(setting.x), setting.net.get_submodule(setting.layer)
     package = pytorch_grad_cam()
@@ -131,9 +131,9 @@ def peers(setting: Setting, names: list[str]) -> Things:
         from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
         for name in names:
-            cam = getattr(package, PEERS[name])(model=setting.net, target_layers=[layer])
+            cam = getattr(package, LIBRARIES[name])(model=setting.net, target_layers=[layer])
             targets = [ClassifierOutputTarget(281)] * n
-            things[f"pytorch-grad-cam {PEERS[name]}"] = lambda cam=cam, targets=targets: cam(
+            things[f"pytorch-grad-cam {LIBRARIES[name]}"] = lambda cam=cam, targets=targets: cam(
                 input_tensor=setting.x, targets=targets
             )
     try:
@@ -149,14 +149,14 @@ def peers(setting: Setting, names: list[str]) -> Things:
 
 
 def cams(rounds: int, batches: list[int]) -> dict[str, Any]:
-    """Gradient CAMs at batch 1 and 8, nine of them together, and the peers."""
+    """Gradient CAMs at batch 1 and 8, nine of them together, and those of other libraries."""
     found = {}
     for n in batches:
         setting = Setting(n)
         things: Things = {"forward": setting.forward}
         things |= {name: setting.ours(name) for name in CAMS}
         things["nine together"] = setting.together
-        things |= peers(setting, list(PEERS) if n == 1 else ["grad_cam"])
+        things |= libraries(setting, list(LIBRARIES) if n == 1 else ["grad_cam"])
         found[f"batch {n}"] = table(in_turns(things, rounds, before="forward"), "forward")
     return found
 
@@ -214,7 +214,7 @@ def score_cam(rounds: int, channels: int) -> dict[str, Any]:
         from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
         class Some(package.ScoreCAM):  # type: ignore[misc, name-defined]
-            """The peer's Score-CAM on the first channels only."""
+            """The other library's Score-CAM on the first channels only."""
 
             def get_cam_weights(self, x: Any, layer: Any, targets: Any, activations: Any, grads: Any) -> Any:
                 weights = np.zeros(activations.shape[:2], np.float32)

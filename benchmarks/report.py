@@ -43,7 +43,7 @@ Speed = dict[str, dict[str, Any]]
 
 
 def cell(row: dict[str, Any] | None) -> str:
-    """Return a thing's time by the processor and by the clock, in forwards."""
+    """Return CPU time and, in parentheses, wall-clock time, in forward passes."""
     return "" if row is None else f"{row['processor']:.2f} ({row['clock']:.2f})"
 
 
@@ -59,7 +59,7 @@ def columns(speed: Speed) -> list[tuple[str, str]]:
 
 
 def speed_table(speed: Speed, keys: Sequence[str] | None = None) -> list[str]:
-    """Return the lines of a Markdown table: what it takes in forwards, ours and the peers'."""
+    """Return the lines of a Markdown table: time in forward passes, ours and that of other libraries."""
     shown = [(key, words) for key, words in columns(speed) if keys is None or key in keys]
     names = [n for n in OURS if any(n in speed[key]["rows"] for key, _ in shown)]
     names += sorted({n for key, _ in shown for n in speed[key]["rows"] if n not in OURS and n != "forward"})

@@ -1,12 +1,13 @@
-"""Gradient maps of three networks at batch 1, 8 and 64, in forwards of the same batch, beside the peers in one process.
+"""Gradient-based maps of three networks at batch 1, 8 and 64, compared with other libraries in one process.
 
     python -m benchmarks.speed [--models lite0 resnet50 vit_b_16] [--batches 1 8 64] [--quick] [--out speed.json]
 
-EfficientNet-Lite0 as shisen loads it; ResNet-50 and ViT-B/16 shapes with random weights, as a person wraps them. All
-get the same images, channels last in memory. Every map is enlarged to the image, as the peers do. A peer's time
-counts only if its map is ours: r ≥ 0.99 for every image. Ratios are medians over rounds taken in turns, by the clock
-and by the processor's time (`--threads 1`, which a busy machine disturbs least). Memory is the peak of one run above
-what the process held before, on Linux. What `--out` holds already is not measured again.
+EfficientNet-Lite0 as shisen loads it; networks with the shapes of ResNet-50 and ViT-B/16 and random weights, wrapped.
+All get the same images in channels-last memory format. The unit is a forward pass of the same batch. Every map is
+resized to the image, as the other libraries do. The time of another library counts only if its map equals ours: r ≥
+0.99 for every image. Ratios are medians over interleaved rounds, in wall-clock time and in CPU time (`--threads 1`,
+which is the least sensitive to other load). Memory is the peak of one run above what the process held before, on Linux.
+What the file of `--out` already contains is not measured again.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ import torch
 
 import shisen
 import shisen.attribution  # fills the registry
+from benchmarks.libraries import Table, measure, most_varied
 from benchmarks.methods_speed import pytorch_grad_cam
-from benchmarks.peers import Table, measure, most_varied
 from benchmarks.shapes import resnet50, vit_b_16
 from shisen._core.image_ops import resize
 from shisen.registry import METHODS
@@ -35,7 +36,7 @@ MODELS: dict[str, Callable[[], Any]] = {
     "vit_b_16": lambda: shisen.wrap(vit_b_16().eval()),
 }
 OURS = ("grad_cam", "grad_cam_pp", "layer_cam", "hires_cam", "eigen_cam", "ablation_cam", "gradient")
-PEERS = {  # of ours, the peer's name for it; the first of each is measured at every batch
+LIBRARIES = {  # of ours, the other library's name for it; the first of each is measured at every batch
     "pytorch-grad-cam": {
         "grad_cam": "GradCAM",
         "grad_cam_pp": "GradCAMPlusPlus",
@@ -50,7 +51,7 @@ FAST = "grad_cam --fast"  # ours in bfloat16: shown with its r, whatever that is
 
 
 class Setting:
-    """A network as shisen and as the peers see it, a batch for both, and a class that is looked for somewhere."""
+    """A network as shisen and as the other libraries see it, a batch for both, and a class to explain."""
 
     def __init__(self, name: str, n: int) -> None:
         self.model = MODELS[name]()
@@ -159,10 +160,10 @@ def measured(key: str, given: argparse.Namespace) -> dict[str, Any]:
     made = Table(setting.forward)
     known = {one: made.add(one, setting.ours(one)) for one in names}
     made.compare(FAST, lambda: setting.ours("grad_cam", fast=True), known["grad_cam"], least=0.9)
-    for peer, offered in PEERS.items():
+    for library, offered in LIBRARIES.items():
         for ours, theirs in offered.items():
             if ours in names:
-                made.compare(f"{peer} {theirs}", lambda m=MAKERS[peer], t=theirs: m(setting, t), known[ours])  # type: ignore[misc]
+                made.compare(f"{library} {theirs}", lambda m=MAKERS[library], t=theirs: m(setting, t), known[ours])  # type: ignore[misc]
     usual = {1: 5, 8: 2}.get(n, 1) if given.quick else {1: 9, 8: 5}.get(n, 2)
     return made.measured(setting.layer, given.rounds or usual, before="forward" if n == 1 else None)
 

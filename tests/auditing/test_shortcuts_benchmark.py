@@ -24,12 +24,13 @@ def bench() -> Any:
         import cases
         import groups
         import listed
+        import other_tools
         import plants
         import scores
 
-        import peers
-
-        return SimpleNamespace(cases=cases, groups=groups, listed=listed, peers=peers, plants=plants, scores=scores)
+        return SimpleNamespace(
+            cases=cases, groups=groups, listed=listed, other_tools=other_tools, plants=plants, scores=scores
+        )
     finally:
         sys.path.remove(str(HERE))
 
@@ -87,9 +88,9 @@ def test_other_tools_are_allowed_as_many_false_alarms_as_ours(bench: Any) -> Non
         return {"is": used, "used": used, "alarm": used, "ap": 1.0, "said": said}
 
     rows = [row(s, False) for s in (0.1, 0.3, 0.5)] + [row(0.4, True), row(0.6, True), row(0.7, True, named=False)]
-    strict = bench.peers.rated(rows, ("tool", "setting"), 0)
+    strict = bench.other_tools.rated(rows, ("tool", "setting"), 0)
     assert (strict["detected"], strict["of"], strict["alarms"]) == (1, 3, 0)  # the third names other images
-    loose = bench.peers.rated(rows, ("tool", "setting"), 1)
+    loose = bench.other_tools.rated(rows, ("tool", "setting"), 1)
     assert (loose["detected"], loose["alarms"]) == (2, 1)
     assert strict["area"] == pytest.approx((2 / 3 + 1 + 1) / 3)
 

@@ -1,12 +1,12 @@
 """Other tools on the planted shortcuts: SpRAy (CoRelAy), clusters of embeddings, cleanlab's check of image properties.
 
     pip install -r benchmarks/shortcuts/requirements.txt
-    python benchmarks/shortcuts/peers.py --cache CACHE [--set dev] [--table docs/shortcuts.md]
+    python benchmarks/shortcuts/other_tools.py --cache CACHE [--set dev] [--table docs/shortcuts.md]
 
 CACHE is that of run.py, which trains the models and measures what they use. A tool's statement is a class, a score and
 images. A used case (true effect of at least 10 points) is detected if the statement about its class passes the tool's
 threshold and its images agree with those that carry the artefact (F1 of at least 0.2). The threshold lets as many
-classes pass that do not use anything (true effect below 2 points) as this project's audit raises alarms there. Of a
+classes pass that do not use anything (true effect below 2 points) as the audit raises alarms there. Of a
 tool's settings, the one that does best in these cases is shown, which favors it.
 """
 
@@ -162,7 +162,7 @@ def table(lines: list[dict[str, Any]], page: Path, models: int) -> None:
             f"{'–' if often is None else often} | {'–' if area is None else f'{area:.2f}'} | "
             f"{'–' if ap is None else f'{ap:.2f}'} | {line['setting'] or '–'} |"
         )
-    put(text, page, "peers")
+    put(text, page, "tools")
 
 
 def main() -> None:
@@ -185,7 +185,7 @@ def main() -> None:
                 seen.append(looked(home))
             return statements(tool, seen[0])
 
-        tools = {tool: kept(home / f"peer-{tool}-{VERSION}.json", lambda tool=tool: made(tool)) for tool in TOOLS}
+        tools = {tool: kept(home / f"tool-{tool}-{VERSION}.json", lambda tool=tool: made(tool)) for tool in TOOLS}
         print(f"{case.name}: done", flush=True)
         if (home / f"rows-{code()}.json").is_file():
             rows += rows_of(case, home, tools)

@@ -1,4 +1,4 @@
-"""Ours and the peers' side by side: what each costs, and whether it is the same map; knows no framework."""
+"""Compare with other libraries: the cost of each, and whether it gives the same map; imports no framework."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _mebibytes(status: Path, name: str) -> float:
 
 
 class Table:
-    """What is timed, once each has run: the peak of memory, r of each peer with our map, and what was left out.
+    """What is timed, once each has run: the peak of memory, r of each library's map with ours, and what was left out.
 
     Args:
         forward: the plain forward of the same batch, the unit of time.
@@ -78,10 +78,10 @@ class Table:
         return found
 
     def compare(self, name: str, make: Callable[[], Thing], ours: Any, *, least: float = SAME) -> None:
-        """Take in a peer's thing if its map is ours; otherwise, or where it cannot be made or run, say why not.
+        """Measure another library's method if its map equals ours; otherwise record why it was left out.
 
         Args:
-            name: the peer and its name for the method.
+            name: the library and its name for the method.
             make: makes the thing.
             ours: our map, `(n, …)`.
             least: what the correlation must reach on every image.
