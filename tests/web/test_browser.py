@@ -242,7 +242,7 @@ def test_an_audit_without_classes_says_what_it_needs(visit: Any) -> None:
     visit.get_by_role("tab", name="Audit").click()
     visit.locator("#shisen-go-audit").click()
     toast = visit.wait_for_selector(".toast-body", timeout=WAIT)
-    assert "one subfolder a class" in toast.inner_text()
+    assert "one subfolder of images per class" in toast.inner_text()
 
 
 def test_no_request_leaves_the_machine(visit: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from .._core.i18n import N_, Message
 from ..errors import ModelError, ShisenError, unknown
 from ..types import Layer
 from .layout import Layout
@@ -119,7 +120,8 @@ def default_call(candidates: Sequence[Call]) -> tuple[Call | None, str]:
     if not candidates:
         return None, NOT_SPATIAL
     h, w, c = candidates[-1].layout.shape(candidates[-1].shape)
-    return candidates[-1], f"last feature map before pooling: {h} × {w} positions, {c} channels"
+    reason = N_("last feature map before pooling: {height} × {width} positions, {channels} channels")
+    return candidates[-1], Message(reason, height=h, width=w, channels=c)
 
 
 def default_candidates(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..._core.i18n import N_
 from ...errors import MissingDependency, ModelError, explain_error, require
 from ...types import Scaling
 from ..base import DOWNSTREAM_TOLERANCE, Adapter
@@ -114,7 +115,9 @@ class OnnxClassifier(Adapter):
         gray = np.full_like(x, 0.5)
         for call in list(reversed(candidates(trace.calls)))[:TRIED]:
             if self._matters(call.path, gray):
-                return replace(trace, default=call, reason="last feature map before pooling that the answer depends on")
+                return replace(
+                    trace, default=call, reason=N_("last feature map before pooling that the output depends on")
+                )
         return trace
 
     def forward(self, x: Values, points: Sequence[str], values: Mapping[str, Any] | None = None) -> Mapping[str, Any]:

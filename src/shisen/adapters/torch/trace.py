@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
+from ..._core.i18n import N_, Message
 from ..points import Call, PointTable, default_call, default_candidates, name_calls, token_candidates
 from ..trace import Trace, head_of, warn_if_probabilities
 from .axes import layout_of
@@ -103,7 +104,13 @@ def influential(found: Trace, gradients_at: Callable[[list[str]], Any]) -> Trace
         for call, gradient in zip(reversed(some), reversed(gradients), strict=True):
             if bool(gradient.ne(0).any()):
                 h, w, c = call.layout.shape(call.shape)
-                before = " before the class token takes over" if call is not candidates[-1] else ""
-                reason = f"last tokens that the answer depends on{before}: {h} × {w} positions, {c} channels"
-                return replace(found, default=call, reason=reason)
+                reason = (
+                    N_("last tokens that the output depends on: {height} × {width} positions, {channels} channels")
+                    if call is candidates[-1]
+                    else N_(
+                        "last patch tokens that the output depends on, before the class token alone does: "
+                        "{height} × {width} positions, {channels} channels"
+                    )
+                )
+                return replace(found, default=call, reason=Message(reason, height=h, width=w, channels=c))
     return found
