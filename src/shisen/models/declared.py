@@ -21,6 +21,9 @@ def declared_input(net: Any) -> Shape:
     shape = _keras_shape(net)
     if shape is not None:
         return shape
+    program = net.__dict__.get("shape") if hasattr(net, "__dict__") else None
+    if isinstance(program, tuple) and len(program) == 4:  # an exported program, see torch_programs
+        return program[2], program[3], program[1]
     config = getattr(net, "pretrained_cfg", None)
     if isinstance(config, dict) and len(config.get("input_size", ())) == 3:
         c, h, w = config["input_size"]

@@ -162,6 +162,47 @@ def load_file(name: str, request: Request) -> Model:
     return assemble(net, request, preprocess=known, name=file.stem, source=str(file))
 
 
+def load_saved_model(name: str, request: Request) -> Model:
+    """Load a TensorFlow SavedModel folder through `keras.layers.TFSMLayer`: one layer, without layers inside.
+
+    Args:
+        name: the folder.
+        request: `trust` must be set: the graph of a SavedModel may read and write files.
+
+    Raises:
+        ModelError: without trust, for a folder that cannot be read, and for one that does not take one image.
+    """
+    keras = import_keras("A SavedModel")
+    folder = Path(name).expanduser()
+    if not request.trust:
+        raise ModelError(
+            explain_error(
+                "A model must be readable without executing code.",
+                f"{folder.name}, a SavedModel, whose graph may read and write files",
+                "Pass --trust (trust=True) only for a folder of your own.",
+            )
+        )
+    if request.weights:
+        raise ModelError(
+            explain_error("A SavedModel holds its own weights.", f"weights={request.weights!r}", "Leave out weights=.")
+        )
+    import tensorflow as tf
+
+    try:
+        signatures = tf.saved_model.load(str(folder)).signatures
+        endpoint = "serving_default" if "serving_default" in signatures else next(iter(signatures))
+        given = signatures[endpoint].structured_input_signature[1]
+        ((entry, spec),) = given.items()
+        image = keras.Input(tuple(spec.shape[1:]), name=entry)
+        found = keras.layers.TFSMLayer(str(folder), call_endpoint=endpoint)(image)
+        parts = list(found.values()) if isinstance(found, dict) else [found]
+        net = keras.Model(image, parts[0] if len(parts) == 1 else found)
+    except Exception as problem:
+        raise _unreadable(folder, problem) from problem
+    known = guessed_preprocess(net, request.preprocess)
+    return assemble(net, request, preprocess=known, name=folder.name, source=str(folder))
+
+
 def _unreadable(file: Path, problem: Exception) -> ModelError:
     return ModelError(
         explain_error(

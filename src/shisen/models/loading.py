@@ -31,7 +31,10 @@ PREFIXES: dict[str, str] = {
 SUFFIXES: dict[str, str] = {
     ".onnx": "shisen.models.onnx_files:load_onnx",
     ".pt": "shisen.models.pickled:load_whole",
+    ".pt2": "shisen.models.pickled:load_whole",
     ".pth": "shisen.models.pickled:load_whole",
+    ".ckpt": "shisen.models.pickled:load_whole",
+    ".torchscript": "shisen.models.pickled:load_whole",
     ".safetensors": "shisen.models.pickled:load_whole",
     ".keras": "shisen.models.keras_files:load_file",
     ".h5": "shisen.models.keras_files:load_file",
@@ -111,20 +114,44 @@ def _loader(text: str) -> Loader:
     if path.is_dir():
         if (path / "shisen.json").is_file():
             return _late("shisen.training.run:load_run")
-        raise ModelError(
-            explain_error(
-                "A run folder holds a file shisen.json.", f"{text!r} without one", "Give a folder made by finetune."
-            )
-        )
+        if (path / "saved_model.pb").is_file():
+            return _late("shisen.models.keras_files:load_saved_model")
+        holds = ", ".join(sorted(p.name for p in path.iterdir())[:5]) or "nothing"
+        expected = "A model folder must hold shisen.json (a run of finetune) or saved_model.pb (a SavedModel)."
+        advice = "A folder of Hugging Face is named hf:FOLDER."
+        raise ModelError(explain_error(expected, f"{text!r} with {holds}", advice))
     if path.suffix.lower() in SUFFIXES:
         if not path.is_file():
             raise missing_file("model file", text)
         return _late(SUFFIXES[path.suffix.lower()])
+    if path.is_file():
+        raise _foreign(path)
     if colon and all(part.isidentifier() for part in prefix.split(".")) and rest.isidentifier():
         if get_close_matches(prefix, PREFIXES, cutoff=0.8) and not installed(prefix.split(".")[0]):
             raise unknown("hub", prefix, PREFIXES, "See `shisen models`.")
         return load_own
     raise unknown("model", text, known_names(), "See `shisen models`.")
+
+
+FOREIGN = {
+    ".tflite": "a TensorFlow Lite model, which has no gradients; load the Keras model that it was made from",
+    ".pb": "a TensorFlow graph; a SavedModel is named by its folder",
+    ".mlmodel": "a Core ML model; load the network that it was made from",
+    ".engine": "a TensorRT engine, which runs on one kind of GPU only; load the ONNX file that it was made from",
+    ".bin": "weights without a network, or a file of another tool; name the architecture and pass --weights",
+    ".safetensors": "weights without a network; name the architecture and pass --weights",
+    ".pkl": "a pickle, which is a program; save net.state_dict() with torch.save",
+    ".joblib": "a pickle, which is a program; save net.state_dict() with torch.save",
+    ".params": "weights of MXNet; export the network to ONNX",
+    ".pdmodel": "a Paddle network; convert it with paddle2onnx",
+}
+
+
+def _foreign(path: Path) -> ModelError:
+    """Return the error for a file of a kind that is not read, named for what it is."""
+    kind = FOREIGN.get(path.suffix.lower(), "a file of unknown kind")
+    known = ", ".join(SUFFIXES)
+    return ModelError(explain_error(f"A model file must be one of {known}.", f"{path.name!r}", f"It is {kind}."))
 
 
 def _late(where: str) -> Loader:

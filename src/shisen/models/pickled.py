@@ -8,10 +8,14 @@ from typing import Any
 
 from ..errors import ModelError, explain_error
 from .model import Model
+from .torch_programs import is_torchscript, load_program
 from .weight_files import load_weights
 from .wrapping import Request, assemble, to_device
 
-SAFER = "Name the architecture and give the file as its weights: --model package.module:build --weights {}"
+SAFER = (
+    "Name the architecture and give the file as its weights: --model torchvision:NAME --weights {0} for a network of "
+    "torchvision (timm:NAME for one of timm), or --model package.module:build --weights {0} for one of your own"
+)
 
 
 def load_whole(name: str, request: Request) -> Model:
@@ -30,6 +34,8 @@ def load_whole(name: str, request: Request) -> Model:
     import torch
 
     path = Path(name).expanduser()
+    if path.suffix.lower() == ".pt2" or is_torchscript(path):
+        return _program(path, request)
     safer = SAFER.format(path.name)
     if path.suffix == ".safetensors" or _weights_alone(path):
         raise ModelError(
@@ -61,6 +67,25 @@ def load_whole(name: str, request: Request) -> Model:
         )
     if request.weights:
         load_weights(net, request.weights, trust=request.trust)
+    return assemble(to_device(net, request.device), request, name=path.stem, source=str(path))
+
+
+def _program(path: Path, request: Request) -> Model:
+    if request.weights:
+        raise ModelError(
+            explain_error(
+                "A compiled network holds its own weights.", f"weights={request.weights!r}", "Leave out weights=."
+            )
+        )
+    if path.suffix.lower() == ".pt2" and not request.trust:  # its constants may be pickled
+        raise ModelError(
+            explain_error(
+                "A model file must be readable without executing code.",
+                f"{path.name}, an exported program, whose reader may unpickle objects",
+                "Pass --trust (trust=True) only for a file of your own.",
+            )
+        )
+    net = load_program(path)
     return assemble(to_device(net, request.device), request, name=path.stem, source=str(path))
 
 

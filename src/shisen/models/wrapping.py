@@ -18,6 +18,7 @@ from .label_files import labels_of
 from .labels import Labels
 from .model import Model, wrong_labels
 from .preprocess import Preprocess
+from .torch_programs import is_opaque, one_piece
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,8 @@ def assemble(
     """
     shape = _checked_shape(input_shape)
     net = with_inputs(net, request.inputs)
+    if "torch" in sys.modules and is_opaque(net):
+        net = one_piece(net)
     expected = merged(preprocess, request.preprocess, net, shape)
     network = adapter(net, request, expected, shape)
     if request.labels is not None:
