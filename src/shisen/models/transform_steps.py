@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError, explain_error
+from ..targets import to_numpy
 
 Size = int | tuple[int, int] | None
 Fields = dict[str, Any]
@@ -100,11 +101,14 @@ def _resized(step: Any, name: str, fields: Fields) -> Any:
 def _normalized(step: Any, name: str, fields: Fields) -> None:
     """Put mean and std of a normalizing step into `fields`."""
     if name == "Normalization":  # a Keras layer: mean and variance
-        inverted = getattr(step, "invert", False)
-        if inverted or getattr(step, "mean", None) is None:
+        mean, variance = (  # the layer's own once it is built, those it was given before
+            next((v for v in (getattr(step, n, None), getattr(step, f"input_{n}", None)) if v is not None), None)
+            for n in ("mean", "variance")
+        )
+        if getattr(step, "invert", False) or mean is None or variance is None:
             raise not_understood("a Normalization layer that is inverted or has not been adapted")
-        fields["mean"] = tuple(np.ravel(np.asarray(step.mean)).tolist())
-        fields["std"] = tuple(np.sqrt(np.ravel(np.asarray(step.variance))).tolist())
+        fields["mean"] = tuple(np.ravel(to_numpy(mean)).tolist())
+        fields["std"] = tuple(np.sqrt(np.ravel(to_numpy(variance))).tolist())
         return
     if hasattr(step, "max_pixel_value"):  # albumentations: mean and std are fractions of it
         if getattr(step, "normalization", "standard") != "standard":

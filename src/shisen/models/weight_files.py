@@ -92,17 +92,16 @@ def fitted(weights: Mapping[str, Any], own: Mapping[str, Any], name: str) -> dic
         Name → tensor; as given where no prefix explains the difference.
     """
     found, removed = dict(weights), ""
-    while sum(k in own for k in found) < len(own):
-        prefixes = Counter(k.partition(".")[0] for k in found if "." in k)
-        options = [{k.removeprefix(f"{p}."): v for k, v in found.items() if k.startswith(f"{p}.")} for p in prefixes]
-        deeper = [(p, o) for p, o in zip(prefixes, options, strict=True) if _matches(o, own) > _matches(found, own)]
-        if not deeper:
-            # two wrappers, one inside the other: the names match only when both are gone
-            deeper = [(p, o) for p, o in zip(prefixes, options, strict=True) if len(o) == len(found)]
-        if not deeper:
+    for _ in range(4):
+        if sum(k in own for k in found) == len(own):
             break
-        prefix, found = max(deeper, key=lambda item: _matches(item[1], own))
-        removed += f"{prefix}."
+        counts = Counter(k.partition(".")[0] for k in found if "." in k)
+        options = {p: {k[len(p) + 1 :]: v for k, v in found.items() if k.startswith(f"{p}.")} for p in counts}
+        if not options:
+            break
+        # one wrapper may lie inside another: then names match only when both are gone
+        prefix = max(options, key=lambda p: (_matches(options[p], own), counts[p]))
+        found, removed = options[prefix], f"{removed}{prefix}."
     if not removed or _matches(found, own) <= _matches(weights, own):
         return dict(weights)
     left_out = len(weights) - len(found)
