@@ -1,4 +1,4 @@
-"""A network small enough to reason about, and cases around it."""
+"""A network small enough to reason about, and samples around it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def logits(images: Any) -> Any:
     return np.stack([np.zeros_like(score), score], axis=1)
 
 
-def chance(image: Any) -> float:
+def probability(image: Any) -> float:
     score = float(logits(np.asarray(image)[None])[0, 1])
     return 1.0 / (1.0 + np.exp(-score))
 
@@ -35,7 +35,7 @@ def sample_image(seed: int = 0) -> Any:
     return np.random.default_rng(seed).uniform(0.7, 1.0, (SIDE, SIDE, 3)).astype(np.float32)
 
 
-def case(values: Any, seed: int = 0, **more: Any) -> Sample:
+def sample(values: Any, seed: int = 0, **more: Any) -> Sample:
     image = sample_image(seed)
     return Sample(
         image, np.asarray(values, dtype=np.float32), 1, logits(image[None])[0], zero=(0.0, 0.0, 0.0), seed=seed, **more

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evaluation.samples import case
-from shisen.evaluation.batching import Schedule, Task
-from shisen.evaluation.sample import Ask, Outcome, first
+from evaluation.samples import sample
+from shisen.evaluation.batching import RequestBatcher, Task
+from shisen.evaluation.sample import Outcome, ScoreRequest, first
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 8, 100])
@@ -25,7 +25,7 @@ def test_equal_images_of_a_image_travel_once(batch_size: int) -> None:
     def metric(ident: Any, values: Any, named: bool) -> Any:
         images = np.broadcast_to(np.asarray(values, dtype=np.float32)[:, None, None, None], (len(values), 2, 2, 1))
         wanted[ident] = [(4.0 * v, 8.0 * v) for v in values]
-        logits = yield Ask(images, rows=tuple(str(v) for v in values) if named else ())
+        logits = yield ScoreRequest(images, rows=tuple(str(v) for v in values) if named else ())
         return Outcome(0.0, parts={"logits": logits})
 
     tasks = []
@@ -33,7 +33,7 @@ def test_equal_images_of_a_image_travel_once(batch_size: int) -> None:
         image, named = number % 2, number != 7
         values = [float(v) + 100 * image for v in rng.integers(0, 9, size=rng.integers(1, 7))]
         tasks.append(Task(number, image, "map", metric(number, values, named)))
-    found = dict(Schedule(scores, lambda *_: None, batch_size).run(tasks))
+    found = dict(RequestBatcher(scores, lambda *_: None, batch_size).run(tasks))
     assert len(found) == len(tasks)
     for ident, outcome in found.items():
         np.testing.assert_allclose(outcome.parts["logits"], wanted[ident])
@@ -44,7 +44,7 @@ def test_equal_images_of_a_image_travel_once(batch_size: int) -> None:
 
 
 def test_removed_pixels_are_those_of_the_baseline_and_the_others_those_of_the_image() -> None:
-    one = case(np.random.default_rng(1).random((8, 8)))
+    one = sample(np.random.default_rng(1).random((8, 8)))
     removed = first(one.ranks, np.asarray([0, 3, 64]), one.size)
     assert removed.sum(axis=(1, 2)).tolist() == [0, 3, 64]
     for baseline in ("network_zero", "mean", "blur", "gray"):
@@ -57,7 +57,7 @@ def test_removed_pixels_are_those_of_the_baseline_and_the_others_those_of_the_im
 
 def test_ranks_fall_with_the_heat_and_then_with_the_draw() -> None:
     for values in (np.zeros((4, 4)), np.asarray([[0.0, -0.0, 1.0], [1.0, -1.0, 0.0], [2.0, 0.0, 1.0]])):
-        one = case(values)
+        one = sample(values)
         draw = one.rng("ties").random(one.heat.size)
         want = np.lexsort((-draw, -one.heat.ravel().astype(np.float64)))
         np.testing.assert_array_equal(one.ranks, want)

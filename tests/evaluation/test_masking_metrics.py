@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from evaluation.samples import SIDE, case, chance, important, logits
+from evaluation.samples import SIDE, important, logits, probability, sample
 from reference import metrics as twin
 from shisen.evaluation import masking_metrics as m
-from shisen.evaluation.sample import answer, normalized
+from shisen.evaluation.sample import normalized, run_metric
 
 ZERO = (0.0, 0.0, 0.0)
 
@@ -22,64 +22,64 @@ def dimmer(images, fraction):
 
 def test_masked_probabilities_equal_the_slow_twin() -> None:
     for seed in range(4):
-        one = case(values(seed), seed)
+        one = sample(values(seed), seed)
         mask = twin.mask(one.heat)
-        p, q = chance(one.image), chance(twin.through(one.image, mask, ZERO))
-        rest = chance(twin.through(one.image, 1 - mask, ZERO))
+        p, q = probability(one.image), probability(twin.through(one.image, mask, ZERO))
+        rest = probability(twin.through(one.image, 1 - mask, ZERO))
         near = {"abs": 1e-3}
-        assert answer(m.average_drop(one), logits).value == pytest.approx(100 * max(0, p - q) / p, **near)
-        assert answer(m.increase(one), logits).value == (100.0 if q > p else 0.0)
-        assert answer(m.average_gain(one), logits).value == pytest.approx(100 * max(0, q - p) / (1 - p), **near)
-        assert answer(m.drop_in_deletion(one), logits).value == pytest.approx(100 * max(0, p - rest) / p, **near)
-        assert answer(m.complexity(one), logits).value == pytest.approx(100 * mask.mean(), **near)
+        assert run_metric(m.average_drop(one), logits).value == pytest.approx(100 * max(0, p - q) / p, **near)
+        assert run_metric(m.increase(one), logits).value == (100.0 if q > p else 0.0)
+        assert run_metric(m.average_gain(one), logits).value == pytest.approx(100 * max(0, q - p) / (1 - p), **near)
+        assert run_metric(m.drop_in_deletion(one), logits).value == pytest.approx(100 * max(0, p - rest) / p, **near)
+        assert run_metric(m.complexity(one), logits).value == pytest.approx(100 * mask.mean(), **near)
         again = twin.mask(twin.through(one.image, mask, ZERO).mean(axis=2))
         coherency = (1 + twin.pearson(mask, again)) / 2
-        assert answer(m.coherency(one), logits, dimmer).value == pytest.approx(100 * coherency, **near)
+        assert run_metric(m.coherency(one), logits, dimmer).value == pytest.approx(100 * coherency, **near)
         terms = (coherency, 1 - mask.mean(), 1 - max(0, p - q) / p)
-        whole = answer(m.adcc(one), logits, dimmer)
+        whole = run_metric(m.adcc(one), logits, dimmer)
         assert whole.value == pytest.approx(100 * 3 / sum(1 / t for t in terms), **near)
         assert whole.parts["complexity"] == pytest.approx(100 * mask.mean(), **near)
 
 
 def test_by_hand() -> None:
     # half of what counts is kept: the logit falls from 8·b − 4 to 4·b − 4, b the mean brightness of the quarter
-    one = case(np.kron([[1.0, 0.0], [0.0, 0.0]], np.ones((4, 4))) * np.repeat([1.0, 0.0], [2, 6])[:, None])
+    one = sample(np.kron([[1.0, 0.0], [0.0, 0.0]], np.ones((4, 4))) * np.repeat([1.0, 0.0], [2, 6])[:, None])
     b = one.image[:4, :4].mean(), one.image[:2, :4].mean()
     p, q = (1 / (1 + np.exp(-(8 * v - 4))) for v in (b[0], b[1] / 2))
-    assert answer(m.average_drop(one), logits).value == pytest.approx(100 * (p - q) / p, abs=1e-3)
-    assert answer(m.complexity(one), logits).value == pytest.approx(100 * 8 / 64)
+    assert run_metric(m.average_drop(one), logits).value == pytest.approx(100 * (p - q) / p, abs=1e-3)
+    assert run_metric(m.complexity(one), logits).value == pytest.approx(100 * 8 / 64)
     assert m.harmonic(0.5, 1.0, 0.25) == pytest.approx(3 / 7)
     assert m.harmonic(0.5, 0.0, 1.0) == 0.0
 
 
 def test_a_map_of_ones_keeps_all_and_wins_nothing() -> None:
-    one = case(np.full((SIDE, SIDE), 3.0))
-    assert answer(m.average_drop(one), logits).value == 0.0
-    assert answer(m.increase(one), logits).value == 0.0  # the same image is no increase
-    assert answer(m.complexity(one), logits).value == 100.0
-    assert answer(m.adcc(one), logits, dimmer).value == 0.0
+    one = sample(np.full((SIDE, SIDE), 3.0))
+    assert run_metric(m.average_drop(one), logits).value == 0.0
+    assert run_metric(m.increase(one), logits).value == 0.0  # the same image is no increase
+    assert run_metric(m.complexity(one), logits).value == 100.0
+    assert run_metric(m.adcc(one), logits, dimmer).value == 0.0
 
 
 def test_a_zero_or_negative_map_keeps_nothing_and_is_no_nan() -> None:
     for v in (np.zeros((SIDE, SIDE)), -np.ones((SIDE, SIDE))):
-        one = case(v)
-        assert answer(m.complexity(one), logits).value == 0.0
-        assert answer(m.average_drop(one), logits).value > 90
-        assert np.isfinite(answer(m.adcc(one), logits, dimmer).value)
+        one = sample(v)
+        assert run_metric(m.complexity(one), logits).value == 0.0
+        assert run_metric(m.average_drop(one), logits).value > 90
+        assert np.isfinite(run_metric(m.adcc(one), logits, dimmer).value)
 
 
 def test_perfect_beats_random_beats_inverted() -> None:
     noise = [np.random.default_rng(k).random((SIDE, SIDE)) for k in range(20)]
     for metric, sign in ((m.average_drop, -1), (m.drop_in_deletion, 1)):
-        good = sign * answer(metric(case(important())), logits).value
-        bad = sign * answer(metric(case(1 - important())), logits).value
-        middle = sign * np.mean([answer(metric(case(v)), logits).value for v in noise])
+        good = sign * run_metric(metric(sample(important())), logits).value
+        bad = sign * run_metric(metric(sample(1 - important())), logits).value
+        middle = sign * np.mean([run_metric(metric(sample(v)), logits).value for v in noise])
         assert good > middle > bad
 
 
 def test_positive_scaling_changes_nothing() -> None:
     for metric in (m.average_drop, m.complexity, m.adcc):
-        one, other = (answer(metric(case(f * values())), logits, dimmer).value for f in (1.0, 250.0))
+        one, other = (run_metric(metric(sample(f * values())), logits, dimmer).value for f in (1.0, 250.0))
         assert one == pytest.approx(other, rel=1e-5)
 
 

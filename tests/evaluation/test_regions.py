@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from evaluation.nets import model, spots
-from evaluation.samples import SIDE, case
+from evaluation.samples import SIDE, sample
 from shisen.errors import InputError
 from shisen.evaluation.annotations import Box, read_regions, region_of
 from shisen.evaluation.collages import cell, collages, halved
@@ -22,27 +22,27 @@ CORNER[:2, :3] = True
 def test_energy_by_hand() -> None:
     heat = np.zeros((SIDE, SIDE))
     heat[0, 0], heat[7, 7], heat[4, 4] = 3.0, 1.0, -5.0
-    assert energy_pointing_game(case(heat, region=CORNER)).value == pytest.approx(0.75)
+    assert energy_pointing_game(sample(heat, region=CORNER)).value == pytest.approx(0.75)
     for flat in (np.ones((SIDE, SIDE)), np.zeros((SIDE, SIDE)), -np.ones((SIDE, SIDE))):
-        assert energy_pointing_game(case(flat, region=CORNER)).value == pytest.approx(6 / 64)
+        assert energy_pointing_game(sample(flat, region=CORNER)).value == pytest.approx(6 / 64)
 
 
 def test_pointing_by_hand() -> None:
     for place, tolerance, want in (((1, 1), 0, 1), ((5, 5), 0, 0), ((1, 4), 2 * 28, 1), ((1, 5), 2 * 28, 0)):
         heat = np.zeros((SIDE, SIDE))
         heat[place] = 1.0
-        assert pointing_game(case(heat, region=CORNER), tolerance=tolerance).value == want
-    flat = case(np.ones((SIDE, SIDE)), region=CORNER)
+        assert pointing_game(sample(heat, region=CORNER), tolerance=tolerance).value == want
+    flat = sample(np.ones((SIDE, SIDE)), region=CORNER)
     assert pointing_game(flat, tolerance=0).value == pytest.approx(6 / 64)
-    assert np.isnan(pointing_game(case(np.ones((SIDE, SIDE)), region=np.zeros_like(CORNER))).value)
+    assert np.isnan(pointing_game(sample(np.ones((SIDE, SIDE)), region=np.zeros_like(CORNER))).value)
 
 
 def test_perfect_beats_random_beats_inverted() -> None:
     noise = [np.random.default_rng(k).random((SIDE, SIDE)) for k in range(40)]
     for metric in (pointing_game, energy_pointing_game):
-        good = metric(case(CORNER.astype(float), region=CORNER)).value
-        bad = metric(case(1.0 - CORNER, region=CORNER)).value
-        middle = np.mean([metric(case(v, region=CORNER)).value for v in noise])
+        good = metric(sample(CORNER.astype(float), region=CORNER)).value
+        bad = metric(sample(1.0 - CORNER, region=CORNER)).value
+        middle = np.mean([metric(sample(v, region=CORNER)).value for v in noise])
         assert good > middle > bad
 
 

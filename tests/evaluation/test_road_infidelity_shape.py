@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from evaluation.samples import SIDE, case, important, logits
+from evaluation.samples import SIDE, important, logits, sample
 from reference import metrics as twin
 from shisen.evaluation import infidelity, road, shape
-from shisen.evaluation.sample import answer
+from shisen.evaluation.sample import run_metric
 
 
 def test_imputation_equals_the_dense_system() -> None:
@@ -36,7 +36,7 @@ def test_imputation_by_hand() -> None:
 def test_road_tells_perfect_from_random_from_inverted() -> None:
     # a smooth image whose quarter is dark would be refilled brightly: so brightness itself is what counts here
     def value(v):
-        return answer(road.road(case(v), noise=0.0), dark_quarter).value
+        return run_metric(road.road(sample(v), noise=0.0), dark_quarter).value
 
     def dark_quarter(images):
         x = np.asarray(images, dtype=np.float64).mean(axis=3) - 0.85
@@ -45,18 +45,18 @@ def test_road_tells_perfect_from_random_from_inverted() -> None:
 
     noise = [value(np.random.default_rng(k).random((SIDE, SIDE))) for k in range(10)]
     assert abs(np.mean(noise)) < 0.2
-    one = case(important())
-    both = answer(road.road(one), logits)
-    least, most = answer(road.road_lerf(one), logits).value, answer(road.road_morf(one), logits).value
+    one = sample(important())
+    both = run_metric(road.road(one), logits)
+    least, most = run_metric(road.road_lerf(one), logits).value, run_metric(road.road_morf(one), logits).value
     assert both.value == pytest.approx((least - most) / 2)
 
 
 def test_road_of_the_constant_map_is_that_of_the_random_map() -> None:
     from shisen.evaluation.control_maps import control_map
 
-    flat = case(np.ones((SIDE, SIDE)), 2)
-    noise = case(control_map("random", flat.image, 2), 2)
-    assert answer(road.road(flat), logits).value == answer(road.road(noise), logits).value
+    flat = sample(np.ones((SIDE, SIDE)), 2)
+    noise = sample(control_map("random", flat.image, 2), 2)
+    assert run_metric(road.road(flat), logits).value == run_metric(road.road(noise), logits).value
 
 
 def gradients(one) -> np.ndarray:
@@ -65,16 +65,16 @@ def gradients(one) -> np.ndarray:
 
 
 def test_infidelity_is_zero_for_the_true_slopes_of_a_linear_network() -> None:
-    plain = case(np.zeros((SIDE, SIDE)))
-    assert answer(infidelity.infidelity(case(gradients(plain)), scaled=False), logits).value < 1e-9
-    assert answer(infidelity.infidelity(case(5 * gradients(plain))), logits).value < 1e-9  # β takes the unit away
-    assert answer(infidelity.infidelity(case(5 * gradients(plain)), scaled=False), logits).value > 0.1
-    flipped = answer(infidelity.infidelity(case(gradients(plain)[::-1, ::-1])), logits).value
+    plain = sample(np.zeros((SIDE, SIDE)))
+    assert run_metric(infidelity.infidelity(sample(gradients(plain)), scaled=False), logits).value < 1e-9
+    assert run_metric(infidelity.infidelity(sample(5 * gradients(plain))), logits).value < 1e-9  # β takes the unit away
+    assert run_metric(infidelity.infidelity(sample(5 * gradients(plain)), scaled=False), logits).value > 0.1
+    flipped = run_metric(infidelity.infidelity(sample(gradients(plain)[::-1, ::-1])), logits).value
     assert flipped > 0.05
 
 
 def test_infidelity_by_its_definition() -> None:
-    one = case(np.random.default_rng(3).normal(size=(SIDE, SIDE)))
+    one = sample(np.random.default_rng(3).normal(size=(SIDE, SIDE)))
     masks = infidelity._squares(one, 32, 2)
     a = np.array([sum(one.heat[y, x] for y, x in zip(*np.nonzero(k), strict=True)) for k in masks], dtype=np.float64)
     b = []
@@ -84,17 +84,17 @@ def test_infidelity_by_its_definition() -> None:
         b.append(logits(one.image[None])[0, 1] - logits(gone[None])[0, 1])
     beta = sum(a * b) / sum(a * a)
     want = np.mean([(beta * x - y) ** 2 for x, y in zip(a, b, strict=True)])
-    assert answer(infidelity.infidelity(one), logits).value == pytest.approx(want, rel=1e-4)
+    assert run_metric(infidelity.infidelity(one), logits).value == pytest.approx(want, rel=1e-4)
     assert all(k.sum() == 4 for k in masks)
 
 
 def test_mufidelity_of_perfect_random_and_inverted_maps() -> None:
-    plain = case(np.zeros((SIDE, SIDE)))
-    assert answer(infidelity.mufidelity(case(gradients(plain)), grid=8), logits).value > 0.999
-    assert answer(infidelity.mufidelity(case(-gradients(plain)), grid=8), logits).value < -0.999
-    assert answer(infidelity.mufidelity(case(np.ones((SIDE, SIDE))), grid=8), logits).value == 0.0
+    plain = sample(np.zeros((SIDE, SIDE)))
+    assert run_metric(infidelity.mufidelity(sample(gradients(plain)), grid=8), logits).value > 0.999
+    assert run_metric(infidelity.mufidelity(sample(-gradients(plain)), grid=8), logits).value < -0.999
+    assert run_metric(infidelity.mufidelity(sample(np.ones((SIDE, SIDE))), grid=8), logits).value == 0.0
     noise = [np.random.default_rng(k).random((SIDE, SIDE)) for k in range(20)]
-    assert abs(np.mean([answer(infidelity.mufidelity(case(v), grid=8), logits).value for v in noise])) < 0.15
+    assert abs(np.mean([run_metric(infidelity.mufidelity(sample(v), grid=8), logits).value for v in noise])) < 0.15
 
 
 def test_rank_correlation_equals_its_slow_twin() -> None:
@@ -107,20 +107,20 @@ def test_rank_correlation_equals_its_slow_twin() -> None:
 
 
 def test_max_sensitivity_by_hand() -> None:
-    one = case(np.full((SIDE, SIDE), 2.0))
+    one = sample(np.full((SIDE, SIDE), 2.0))
 
     def explain(images, fraction):
         made = np.stack([np.full((SIDE, SIDE), 2.0) for _ in images])
         made[1] += 0.5  # ‖0.5‖ / ‖2‖ over all places
         return made
 
-    assert answer(infidelity.max_sensitivity(one, n_samples=3), logits, explain).value == pytest.approx(0.25)
-    zero = answer(infidelity.max_sensitivity(case(np.zeros((SIDE, SIDE)))), logits, explain)
+    assert run_metric(infidelity.max_sensitivity(one, n_samples=3), logits, explain).value == pytest.approx(0.25)
+    zero = run_metric(infidelity.max_sensitivity(sample(np.zeros((SIDE, SIDE)))), logits, explain)
     assert np.isnan(zero.value)
 
 
 def test_the_noise_stays_within_the_radius() -> None:
-    one = case(important())
+    one = sample(important())
     noise = infidelity._noisy(one, 4, 0.02) - one.image
     assert np.abs(noise).max() <= 0.02 + 1e-6
     assert np.abs(noise).max() > 0.015
@@ -129,14 +129,14 @@ def test_the_noise_stays_within_the_radius() -> None:
 def test_shapes_of_maps() -> None:
     rng = np.random.default_rng(0)
     v = rng.normal(size=(SIDE, SIDE))
-    assert shape.sparseness(case(v)).value == pytest.approx(twin.gini(case(v).heat), abs=1e-6)
+    assert shape.sparseness(sample(v)).value == pytest.approx(twin.gini(sample(v).heat), abs=1e-6)
     one = np.zeros((SIDE, SIDE))
     one[3, 4] = -2.0
-    assert shape.sparseness(case(one)).value == pytest.approx(1 - 1 / 64)
-    assert shape.entropy(case(one)).value == 0.0
+    assert shape.sparseness(sample(one)).value == pytest.approx(1 - 1 / 64)
+    assert shape.entropy(sample(one)).value == 0.0
     two = one.copy()
     two[0, 0] = 2.0
-    assert shape.entropy(case(two)).value == pytest.approx(np.log(2) / np.log(64))
+    assert shape.entropy(sample(two)).value == pytest.approx(np.log(2) / np.log(64))
     for flat in (np.ones((SIDE, SIDE)), np.zeros((SIDE, SIDE))):
-        assert shape.sparseness(case(flat)).value == pytest.approx(0.0, abs=1e-12)
-        assert shape.entropy(case(flat)).value == pytest.approx(1.0)
+        assert shape.sparseness(sample(flat)).value == pytest.approx(0.0, abs=1e-12)
+        assert shape.entropy(sample(flat)).value == pytest.approx(1.0)

@@ -13,7 +13,7 @@ from shisen.adapters.wrappers import Passes, Watched
 from shisen.errors import InputError, UnknownName
 from shisen.evaluation.metrics import METRICS
 from shisen.evaluation.runner import evaluate
-from shisen.evaluation.sample import Sample, answer
+from shisen.evaluation.sample import Sample, run_metric
 from shisen.evaluation.settings import Setting, setting_of
 from shisen.targets import to_numpy
 
@@ -39,7 +39,7 @@ def test_figures_equal_those_of_one_metric_on_one_map() -> None:
             return np.stack(found)
 
         for metric in FEW:
-            want = answer(METRICS[metric].function(one), lambda x: to_numpy(net.activations(x)), explain)
+            want = run_metric(METRICS[metric].function(one), lambda x: to_numpy(net.activations(x)), explain)
             got = scores.of("grad_cam", metric)[name]
             assert got.value == pytest.approx(want.value, rel=1e-3, abs=1e-3)
         assert rows

@@ -51,7 +51,7 @@ def test_the_same_draw_gives_the_same_copy() -> None:
 
 def test_a_map_that_asks_no_network_fails_and_the_edge_detector_is_one() -> None:
     found = {v.method: v for v in check_sanity(model(), spots(4), ["gradient"], n_images=4)}
-    assert found["edges"].likeness.value == pytest.approx(1.0)
+    assert found["edges"].similarity.value == pytest.approx(1.0)
     assert found["edges"].passed is False
     assert found["edges"].ssim == pytest.approx(1.0)
     # the gradient of this network is the same everywhere, before and after: a constant map

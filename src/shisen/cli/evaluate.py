@@ -141,8 +141,8 @@ def sanity(images: tuple[str, ...], methods: str | None, n_images: int, seed: in
         [
             [
                 v.method,
-                f"{v.likeness.value:.2f}",
-                f"{v.likeness.low:.2f} to {v.likeness.high:.2f}",
+                f"{v.similarity.value:.2f}",
+                f"{v.similarity.low:.2f} to {v.similarity.high:.2f}",
                 f"{v.ssim:.2f}",
                 v.words,
             ]

@@ -1,4 +1,4 @@
-"""How alike two maps are: by rank, and by local structure."""
+"""Similarity of two maps: by rank, and by local structure."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def ssim(a: npt.NDArray[Any], b: npt.NDArray[Any], span: float = 1.0) -> float:
 
 
 def agreement(maps: Mapping[str, Sequence[npt.NDArray[Any]]]) -> dict[tuple[str, str], tuple[float, float]]:
-    """Return how alike the maps of every two methods are, averaged over the images.
+    """Return the similarity of the maps of every two methods, averaged over the images.
 
     Args:
         maps: method → one `(h, w)` map an image, in [0, 1], all of one shape an image.

@@ -22,8 +22,8 @@ from .settings import Setting
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
-    """One image as the network is shown it, with its answer.
+class EvaluatedImage:
+    """One image at the network's input size, with its logits.
 
     Attributes:
         name: digest of the image.
@@ -32,7 +32,7 @@ class Shown:
         frame: which part of the image it is.
         index: the class explained.
         logits: `(classes,)`.
-        objective: for random draws.
+        seed: for random draws of this image.
     """
 
     name: str
@@ -43,9 +43,15 @@ class Shown:
     logits: npt.NDArray[Any]
     seed: int
 
+    @property
+    def key(self) -> str:
+        """The image and the class, as one name."""
+        return f"{self.name}{self.index}"
+
 
 def seed_of(name: str, seed: int) -> int:
     """Return the seed of an image from its digest.
+
 
     Args:
         name: digest of the image.
@@ -57,6 +63,7 @@ def seed_of(name: str, seed: int) -> int:
 def class_objective(indices: Sequence[int], head: str) -> ClassObjective:
     """Return the objective that explains one class a row.
 
+
     Args:
         indices: one class per row.
         head: "softmax", "sigmoid" or "none".
@@ -65,7 +72,7 @@ def class_objective(indices: Sequence[int], head: str) -> ClassObjective:
 
 
 def identity(model: Model) -> str:
-    """Return a digest of the network: its points and its answer to one fixed pattern."""
+    """Return a digest of the network: its points and its logits for one fixed pattern."""
     half = [model.precision] if model.precision != "float32" else []
     return digest(repr([(p.path, p.kind, p.shape) for p in model.layers]), np.round(probe(model), 1), *half)
 
@@ -85,13 +92,13 @@ def probe(model: Model) -> npt.NDArray[np.float64]:
     return np.asarray(to_numpy(model.activations(pattern))[0], dtype=np.float64)
 
 
-class Mapper:
-    """Makes maps.
+class AttributionCache:
+    """Makes maps, and keeps them on disk.
 
     Args:
         model: the model.
         store: where maps are kept.
-        seed: of shuffled copies of the network.
+        seed: random seed of weight-randomized copies of the network.
     """
 
     def __init__(self, model: Model, store: MapStore, seed: int = 0) -> None:
@@ -106,8 +113,9 @@ class Mapper:
         """Digest of the network."""
         return self._identity
 
-    def key(self, shown: Shown, setting: Setting) -> str:
+    def key(self, shown: EvaluatedImage, setting: Setting) -> str:
         """Return the digest under which a map is kept.
+
 
         Args:
             shown: the image.
@@ -121,10 +129,13 @@ class Mapper:
         except ModelError:
             return None
 
-    def maps(self, shown: Sequence[Shown], settings: Sequence[Setting]) -> dict[tuple[str, str], npt.NDArray[Any]]:
+    def maps(
+        self, shown: Sequence[EvaluatedImage], settings: Sequence[Setting]
+    ) -> dict[tuple[str, str], npt.NDArray[Any]]:
         """Return (image name, setting name) → raw map, for images of one shape.
 
-        Methods that ask the network the same question about the batch share its answer.
+        Methods that need the same pass of the network share it.
+
 
         Args:
             shown: images of one shape.
@@ -135,7 +146,7 @@ class Mapper:
         for setting in settings:
             missing = []
             for one in shown:
-                kept = None if setting.floor else self._store.get(self.key(one, setting))
+                kept = None if setting.is_control else self._store.get(self.key(one, setting))
                 if kept is None:
                     missing.append(one)
                 else:
@@ -149,12 +160,15 @@ class Mapper:
             model, images = batches[which]
             for one, values in zip(missing, self._made(model, setting, missing, images), strict=True):
                 found[one.name, setting.name] = values
-                if not setting.floor:
+                if not setting.is_control:
                     self._store.put(self.key(one, setting), values)
         return found
 
-    def again(self, setting: Setting, fraction: float, shown: Sequence[Shown], images: Any) -> npt.NDArray[Any]:
-        """Return the maps of altered images of these images, or of a network that forgot a fraction of its layers.
+    def again(
+        self, setting: Setting, fraction: float, shown: Sequence[EvaluatedImage], images: Any
+    ) -> npt.NDArray[Any]:
+        """Return the maps of altered images of these images, or by a network with some layers randomized.
+
 
         Args:
             setting: method, layer and options.
@@ -162,15 +176,15 @@ class Mapper:
             shown: the images before they were perturbed.
             images: `(n, h, w, c)` perturbed pixels in [0, 1].
         """
-        if setting.floor or fraction == 0.0:
+        if setting.is_control or fraction == 0.0:
             return self._made(self._model, setting, shown, images)
         if fraction not in self._copies:
             self._copies[fraction] = randomized(self._model, fraction, self._seed)
         return self._made(self._copies[fraction], setting, shown, images)
 
     @staticmethod
-    def _made(model: Classifier, setting: Setting, shown: Sequence[Shown], images: Any) -> npt.NDArray[Any]:
-        if setting.floor:
+    def _made(model: Classifier, setting: Setting, shown: Sequence[EvaluatedImage], images: Any) -> npt.NDArray[Any]:
+        if setting.is_control:
             return np.stack(
                 [control_map(setting.method, image, s.seed) for s, image in zip(shown, images, strict=True)]
             )

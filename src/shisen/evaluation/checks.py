@@ -17,8 +17,8 @@ from ..registry import METHODS, suiting
 from .attribution_cache import input_shape
 from .runner import evaluate
 
-ALIKE = 0.5
-"""A mean rank correlation from which on a map is said not to depend on the weights."""
+SIMILAR = 0.5
+"""A mean rank correlation from which on a map counts as independent of the weights."""
 
 WORDS = {
     True: "depends on the weights",
@@ -31,17 +31,17 @@ SLOW = ("score_cam", "ablation_cam", "recipro_cam", "rise", "occlusion", "lime",
 
 @dataclass(frozen=True)
 class Verdict:
-    """How much one method's maps are like those of a network that has forgotten everything.
+    """Similarity of one method's maps to those of a weight-randomized model.
 
     Attributes:
         method: name.
-        likeness: rank correlation of the sizes |v|, mean over the stages and the images.
+        similarity: rank correlation of the magnitudes |v|, mean over the stages and the images.
         ssim: structural similarity after the last stage.
-        passed: whether the upper end of the interval lies below `ALIKE`; None if the interval contains it.
+        passed: whether the upper end of the interval lies below `SIMILAR`; None if the interval contains it.
     """
 
     method: str
-    likeness: Interval
+    similarity: Interval
     ssim: float
     passed: bool | None
 
@@ -60,14 +60,14 @@ def check_sanity(
     seed: int = 0,
     progress: Progress = silent,
 ) -> list[Verdict]:
-    """Explain images with the model and with copies whose weights are shuffled, and compare the maps.
+    """MapRequest images with the model and with copies whose weights are shuffled, and compare the maps.
 
     Args:
         model: from `load` or `wrap`; it is never changed.
         images: as in `evaluate`; smooth random patterns if None.
         methods: names; every method of one pass if None.
         n_images: number of images.
-        seed: of every draw.
+        seed: random seed.
         progress: called as `progress(done, total, words)` after every group of images.
 
     Returns:
@@ -89,23 +89,23 @@ def check_sanity(
     found = []
     for name in scores.methods:
         rows = list(scores.of(name, "weight_randomization").values())
-        likeness = bootstrap(np.asarray([r.value for r in rows]))
-        found.append(Verdict(name, likeness, float(np.mean([r.parts["ssim"] for r in rows])), verdict(likeness)))
+        similarity = bootstrap(np.asarray([r.value for r in rows]))
+        found.append(Verdict(name, similarity, float(np.mean([r.parts["ssim"] for r in rows])), verdict(similarity)))
     return found
 
 
-def verdict(likeness: Interval) -> bool | None:
+def verdict(similarity: Interval) -> bool | None:
     """Return whether the check is passed; None where the interval leaves it open."""
-    high = likeness.value if np.isnan(likeness.high) else likeness.high
-    low = likeness.value if np.isnan(likeness.low) else likeness.low
-    if high < ALIKE:
+    high = similarity.value if np.isnan(similarity.high) else similarity.high
+    low = similarity.value if np.isnan(similarity.low) else similarity.low
+    if high < SIMILAR:
         return True
-    return False if low >= ALIKE else None
+    return False if low >= SIMILAR else None
 
 
-def verdict_words(likeness: Interval) -> str:
+def verdict_words(similarity: Interval) -> str:
     """Return the verdict in words."""
-    return WORDS[verdict(likeness)]
+    return WORDS[verdict(similarity)]
 
 
 def patterns(model: Model, n_images: int, seed: int) -> list[Any]:

@@ -1,4 +1,4 @@
-"""The grid game: collages of a person's own images tell where a map should be, without any annotation."""
+"""The grid game: in collages of the user's images it is known where a map should be, without any annotation."""
 
 from __future__ import annotations
 
@@ -29,16 +29,17 @@ class Collage:
     members: tuple[int, int, int, int]
 
 
-def cell(place: int, size: tuple[int, int]) -> npt.NDArray[np.bool_]:
+def cell(position: int, size: tuple[int, int]) -> npt.NDArray[np.bool_]:
     """Return `(h, w)`: the pixels of cell 0, 1, 2 or 3 of a collage of this size, row by row.
 
+
     Args:
-        place: number of the cell, 0 to 3.
+        position: number of the cell, 0 to 3.
         size: `(height, width)` of the collage in pixels.
     """
     h, w = size
     inside = np.zeros(size, dtype=bool)
-    row, column = divmod(place, 2)
+    row, column = divmod(position, 2)
     inside[row * h // 2 : (row + 1) * h // 2, column * w // 2 : (column + 1) * w // 2] = True
     return inside
 
@@ -46,7 +47,7 @@ def cell(place: int, size: tuple[int, int]) -> npt.NDArray[np.bool_]:
 def collages(
     images: Sequence[npt.NDArray[Any]],
     classes: Sequence[int],
-    chances: Sequence[float],
+    probabilities: Sequence[float],
     *,
     confident: float = CONFIDENT,
     seed: int = 0,
@@ -55,16 +56,16 @@ def collages(
 
     Args:
         images: `(h, w, c)` each, of one shape.
-        classes: the network's answer for each.
-        chances: its probability.
+        classes: the network's top class of each.
+        probabilities: its probability.
         confident: least probability of an image that is used.
-        seed: for the order in which images are taken.
+        seed: random seed of the order in which images are taken.
 
     Returns:
         As many collages as can be made; the images keep their size, so a collage has twice the sides.
     """
     rng = np.random.default_rng(seed)
-    waiting = [int(i) for i in rng.permutation(len(images)) if chances[i] >= confident]
+    waiting = [int(i) for i in rng.permutation(len(images)) if probabilities[i] >= confident]
     made: list[Collage] = []
     while True:
         members: list[int] = []
@@ -95,7 +96,7 @@ def halved(image: npt.NDArray[Any]) -> Image:
     paper="Böhle, Fritz, Schiele: Convolutional Dynamic Alignment Networks, 2021",
     needs="collage",
 )
-def grid_game(case: Sample) -> Outcome:
+def grid_game(sample: Sample) -> Outcome:
     """Fraction of the map's positive part that lies on the right one of four images.
 
     value = Σ_{i∈cell of the class} v⁺_i / Σ v⁺
@@ -110,5 +111,5 @@ def grid_game(case: Sample) -> Outcome:
     Reference:
         Böhle, Fritz, Schiele 2021; there with 3 × 3 cells.
     """
-    assert case.region is not None
-    return Outcome(energy_fraction(case.heat, case.region))
+    assert sample.region is not None
+    return Outcome(energy_fraction(sample.heat, sample.region))

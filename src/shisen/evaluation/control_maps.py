@@ -1,4 +1,4 @@
-"""Maps that know nothing: what every method has to beat. They are evaluated like methods."""
+"""Control maps, which do not depend on the network: what every method has to beat. They are evaluated like methods."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ Map = npt.NDArray[np.float32]
 
 
 def random(image: npt.NDArray[Any], seed: int) -> Map:
-    """Independent noise in every pixel: the draws by which `Sample.ranks` breaks ties.
+    """Independent noise in every pixel: the random numbers by which `Sample.ranks` breaks ties.
+
 
     Args:
         image: `(h, w, c)` pixels in [0, 1].
@@ -32,6 +33,7 @@ def random(image: npt.NDArray[Any], seed: int) -> Map:
 def random_patches(image: npt.NDArray[Any], seed: int) -> Map:
     """Independent noise on a grid of 7 × 7, as coarse as the maps of most networks' last layers.
 
+
     Args:
         image: `(h, w, c)` pixels in [0, 1].
         seed: seed of the image.
@@ -43,7 +45,8 @@ def random_patches(image: npt.NDArray[Any], seed: int) -> Map:
 
 
 def center(image: npt.NDArray[Any], seed: int) -> Map:
-    """A Gaussian in the middle with a standard deviation of a quarter of each side: photographers aim.
+    """A Gaussian in the middle with a standard deviation of a quarter of each side: objects are often centered.
+
 
     Args:
         image: `(h, w, c)` pixels in [0, 1].
@@ -61,6 +64,7 @@ def center(image: npt.NDArray[Any], seed: int) -> Map:
 def constant(image: npt.NDArray[Any], seed: int) -> Map:
     """One everywhere.
 
+
     Args:
         image: `(h, w, c)` pixels in [0, 1].
         seed: seed of the image.
@@ -72,7 +76,8 @@ def constant(image: npt.NDArray[Any], seed: int) -> Map:
 
 
 def edges(image: npt.NDArray[Any], seed: int) -> Map:
-    """The size of the gradient of the brightness, slightly blurred: looks convincing and never asks the network.
+    """Magnitude of the gradient of the brightness, slightly blurred: looks convincing and does not use the network.
+
 
     Args:
         image: `(h, w, c)` pixels in [0, 1].
@@ -92,16 +97,19 @@ CONTROL_MAPS: dict[str, Callable[[npt.NDArray[Any], int], Map]] = {
 
 
 def control_map(name: str, image: npt.NDArray[Any], seed: int) -> Map:
-    """Return the map of a floor for one image.
+    """Return a control map of one image.
 
     Args:
-        name: one of `FLOORS`.
+        name: one of `CONTROL_MAPS`.
         image: `(h, w, c)`.
         seed: of the image.
 
+    Returns:
+        `(h, w)`, or coarser.
+
     Raises:
-        UnknownName: if there is no such control map.
+        UnknownName: for another name.
     """
     if name not in CONTROL_MAPS:
-        raise unknown("floor", name, CONTROL_MAPS)
+        raise unknown("control map", name, CONTROL_MAPS)
     return CONTROL_MAPS[name](image, seed)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from ..errors import InputError, explain_error
 from .cache import digest
 from .metrics import metric
-from .sample import Ask, Outcome, Sample, Steps, first
+from .sample import Outcome, Requests, Sample, ScoreRequest, first
 
 RISE = "Petsiuk, Das, Saenko: RISE, 2018"
 
@@ -27,26 +27,26 @@ def _counts(pixels: int, n_steps: int) -> npt.NDArray[np.int64]:
     return np.asarray(np.floor(np.arange(1, n_steps) * pixels / n_steps + 0.5), dtype=np.int64)
 
 
-def _curve(case: Sample, baseline: str | float, n_steps: int, removing: bool) -> Steps:
-    empty = case.without(np.ones((1, *case.size), dtype=bool), baseline)
-    last = case.chances((yield Ask(empty, f"baseline {baseline}", shared=True)))
-    counts = _counts(case.heat.size, n_steps)
+def _curve(sample: Sample, baseline: str | float, n_steps: int, removing: bool) -> Requests:
+    empty = sample.without(np.ones((1, *sample.size), dtype=bool), baseline)
+    last = sample.probabilities((yield ScoreRequest(empty, f"baseline {baseline}", shared=True)))
+    counts = _counts(sample.heat.size, n_steps)
     middle = np.zeros(0)
     if len(counts):
-        most = first(case.ranks, counts, case.size)
+        most = first(sample.ranks, counts, sample.size)
         removed = most if removing else ~most
         name = f"curve {baseline} {n_steps} {'deletion' if removing else 'insertion'}"
-        images = case.without(removed, baseline)
+        images = sample.without(removed, baseline)
         # the same pixels of the same image kept: the same image, whichever map or method has asked for it
         rows = tuple(f"{baseline} {digest(np.packbits(~one))}" for one in removed)
-        middle = case.chances((yield Ask(images, name, rows=rows)))
-    ends = ([case.chance], last) if removing else (last, [case.chance])
+        middle = sample.probabilities((yield ScoreRequest(images, name, rows=rows)))
+    ends = ([sample.probability], last) if removing else (last, [sample.probability])
     curve = np.concatenate([ends[0], middle, ends[1]])
     return Outcome(area(curve), tuple(float(v) for v in curve))
 
 
 @metric(family="faithfulness", unit="probability", higher_is_better=False, paper=RISE, monotone=True)
-def deletion(case: Sample, *, baseline: str | float = "network_zero", n_steps: int = 16) -> Steps:
+def deletion(sample: Sample, *, baseline: str | float = "network_zero", n_steps: int = 16) -> Requests:
     """Area under the probability while the most important pixels are removed first.
 
     value = (1/n) Σ_k (p_k + p_{k+1}) / 2, n = n_steps, p_k the probability of the class when the ⌊k·hw/n + ½⌋ pixels
@@ -55,8 +55,7 @@ def deletion(case: Sample, *, baseline: str | float = "network_zero", n_steps: i
     Protocol: the map is enlarged bilinearly to the network's input; equal values are removed in a random order
     drawn once for the image, so a constant map scores like a random one.
 
-    Args:
-        case: the image and its map.
+    Options:
         baseline: what removed pixels become: a pixel value, "black", "gray", "mean", "network_zero", "blur" or
             "inpaint". RISE and we: what the network sees as zero.
         n_steps: number of equal portions; RISE removes 224 pixels at a time.
@@ -67,11 +66,11 @@ def deletion(case: Sample, *, baseline: str | float = "network_zero", n_steps: i
     Reference:
         Petsiuk, Das, Saenko 2018.
     """
-    return (yield from _curve(case, baseline, n_steps, True))
+    return (yield from _curve(sample, baseline, n_steps, True))
 
 
 @metric(family="faithfulness", unit="probability", higher_is_better=True, paper=RISE, monotone=True)
-def insertion(case: Sample, *, baseline: str | float = "blur", n_steps: int = 16) -> Steps:
+def insertion(sample: Sample, *, baseline: str | float = "blur", n_steps: int = 16) -> Requests:
     """Area under the probability while the most important pixels are brought back first.
 
     value = (1/n) Σ_k (p_k + p_{k+1}) / 2, n = n_steps, p_k the probability of the class when only the ⌊k·hw/n + ½⌋
@@ -79,8 +78,7 @@ def insertion(case: Sample, *, baseline: str | float = "blur", n_steps: int = 16
 
     Protocol: as `deletion`.
 
-    Args:
-        case: the image and its map.
+    Options:
         baseline: as in `deletion`. RISE and we: the blurred image.
         n_steps: number of equal portions.
 
@@ -90,17 +88,16 @@ def insertion(case: Sample, *, baseline: str | float = "blur", n_steps: int = 16
     Reference:
         Petsiuk, Das, Saenko 2018.
     """
-    return (yield from _curve(case, baseline, n_steps, False))
+    return (yield from _curve(sample, baseline, n_steps, False))
 
 
 @metric(family="faithfulness", unit="probability", higher_is_better=True, paper=RISE, monotone=True)
-def insertion_deletion(case: Sample, *, n_steps: int = 16) -> Steps:
+def insertion_deletion(sample: Sample, *, n_steps: int = 16) -> Requests:
     """Insertion into the blurred image minus deletion to zero: one figure for the order of the map.
 
     value = insertion − deletion
 
-    Args:
-        case: the image and its map.
+    Options:
         n_steps: number of equal portions of both.
 
     Returns:
@@ -110,7 +107,7 @@ def insertion_deletion(case: Sample, *, n_steps: int = 16) -> Steps:
         Petsiuk, Das, Saenko 2018, for the two terms.
     """
     # asked under the same names as the two metrics, so that all three cost as much as two
-    gained = yield from _curve(case, "blur", n_steps, False)
-    lost = yield from _curve(case, "network_zero", n_steps, True)
+    gained = yield from _curve(sample, "blur", n_steps, False)
+    lost = yield from _curve(sample, "network_zero", n_steps, True)
     parts = {"insertion": gained.value, "deletion": lost.value}
     return Outcome(gained.value - lost.value, parts=parts)

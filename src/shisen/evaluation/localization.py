@@ -12,18 +12,19 @@ from .metrics import metric
 from .sample import Outcome, Sample
 
 
-def _region(case: Sample) -> npt.NDArray[np.bool_]:
-    if case.region is None:
+def _region(sample: Sample) -> npt.NDArray[np.bool_]:
+    if sample.region is None:
         raise InputError(
             explain_error(
                 "This metric compares the map with a region.", "an image without one", "Pass regions= (--regions)."
             )
         )
-    return case.region
+    return sample.region
 
 
 def energy_fraction(heat: npt.NDArray[Any], region: npt.NDArray[np.bool_]) -> float:
-    """Return the fraction of the map's positive part that lies in the region; a map without any counts as even.
+    """Return the fraction of the map's positive part that lies in the region; a map without any counts as uniform.
+
 
     Args:
         heat: `(h, w)`.
@@ -44,16 +45,16 @@ def energy_fraction(heat: npt.NDArray[Any], region: npt.NDArray[np.bool_]) -> fl
     needs="region",
     monotone=True,
 )
-def pointing_game(case: Sample, *, tolerance: float = 15.0) -> Outcome:
+def pointing_game(sample: Sample, *, tolerance: float = 15.0) -> Outcome:
     """Whether the highest point of the map lies on the object, or nearly so.
 
-    value = fraction of the places with the highest value that lie within `tolerance` of the region
+    value = fraction of the pixels with the highest value that lie within `tolerance` of the region
 
     Protocol: the map enlarged to the network's input; distances in input pixels for a side of 224, larger in
-    proportion. With ties every highest place counts, so a constant map scores like a random point.
+    proportion. With ties every highest pixel counts, so a constant map scores like a random point.
 
-    Args:
-        case: the image, its map and its region.
+    Options:
+        sample: the image, its map and its region.
         tolerance: in pixels.
 
     Returns:
@@ -64,11 +65,11 @@ def pointing_game(case: Sample, *, tolerance: float = 15.0) -> Outcome:
     """
     from scipy.ndimage import distance_transform_edt
 
-    region = _region(case)
+    region = _region(sample)
     if not region.any():
         return Outcome(float("nan"))
-    near = distance_transform_edt(~region) <= tolerance * max(case.size) / 224.0
-    return Outcome(float(near[case.heat == case.heat.max()].mean()))
+    near = distance_transform_edt(~region) <= tolerance * max(sample.size) / 224.0
+    return Outcome(float(near[sample.heat == sample.heat.max()].mean()))
 
 
 @metric(
@@ -78,12 +79,12 @@ def pointing_game(case: Sample, *, tolerance: float = 15.0) -> Outcome:
     paper="Wang et al.: Score-CAM, 2020",
     needs="region",
 )
-def energy_pointing_game(case: Sample) -> Outcome:
+def energy_pointing_game(sample: Sample) -> Outcome:
     """Fraction of the map's positive part that lies on the object.
 
     value = Σ_{i∈region} v⁺_i / Σ v⁺
 
-    Protocol: the map enlarged to the network's input. A zero map counts as even and so scores the region's area.
+    Protocol: the map enlarged to the network's input. A zero map counts as uniform and so scores the region's area.
 
     Returns:
         a fraction in [0, 1]; the region's fraction of the area for a constant map, and on average for a random one.
@@ -91,4 +92,4 @@ def energy_pointing_game(case: Sample) -> Outcome:
     Reference:
         Wang et al. 2020.
     """
-    return Outcome(energy_fraction(case.heat, _region(case)))
+    return Outcome(energy_fraction(sample.heat, _region(sample)))

@@ -1,4 +1,4 @@
-"""What is left of the answer when the image is seen through its own map: average drop and its relatives."""
+"""How the probability changes when the image is masked by its own map: average drop and related metrics."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import numpy as np
 import numpy.typing as npt
 
 from .metrics import metric
-from .sample import Ask, Explain, Outcome, Sample, Steps, normalized
+from .sample import MapRequest, Outcome, Requests, Sample, ScoreRequest, normalized
 
 CHATTOPADHAY = "Chattopadhay et al.: Grad-CAM++, 2018"
 POPPI = "Poppi et al.: Revisiting the Evaluation of Class Activation Mapping, 2021"
 
-ROUNDING = 1e-5  # an image shown whole, in another batch, must not count as an increase
+ROUNDING = 1e-5  # an unmasked image in another batch must not count as an increase
 
 
-def _seen(case: Sample) -> Any:
-    """Ask for the probability of the class when the image is seen through its map."""
-    return case.chances((yield Ask(case.blended(case.mask)[None], "through the map")))[0]
+def _masked_probability(sample: Sample) -> Any:
+    """Request the probability of the class for the image masked by its map."""
+    return sample.probabilities((yield ScoreRequest(sample.blended(sample.mask)[None], "through the map")))[0]
 
 
 def _fraction(drop: float, of: float) -> float:
@@ -26,14 +26,14 @@ def _fraction(drop: float, of: float) -> float:
 
 
 @metric(family="masking", unit="%", higher_is_better=False, paper=CHATTOPADHAY)
-def average_drop(case: Sample) -> Steps:
-    """Fraction of the probability that is lost when the image is seen through its map.
+def average_drop(sample: Sample) -> Requests:
+    """Fraction of the probability that is lost when the image is masked by its map.
 
     value = 100 · max(0, p(x) − p(m ⊙ x)) / p(x)
 
     Protocol: m is the positive part of the map, enlarged to the input and min–max scaled to [0, 1]; the product is
-    taken on the normalized input, so that 0 is what the network sees as zero. A map of ones loses nothing: read
-    this with `complexity`, or read `adcc`.
+    taken on the normalized input, so that 0 is what the network sees as zero. A map of ones loses nothing: use
+    it together with `complexity`, or use `adcc`.
 
     Returns:
         per cent, 0 to 100.
@@ -41,13 +41,13 @@ def average_drop(case: Sample) -> Steps:
     Reference:
         Chattopadhay et al. 2018.
     """
-    p, q = case.chance, (yield from _seen(case))
+    p, q = sample.probability, (yield from _masked_probability(sample))
     return Outcome(100.0 * _fraction(max(0.0, p - q), p))
 
 
 @metric(family="masking", unit="%", higher_is_better=True, paper=CHATTOPADHAY)
-def increase(case: Sample) -> Steps:
-    """Whether the probability rises when the image is seen through its map.
+def increase(sample: Sample) -> Requests:
+    """Whether the probability rises when the image is masked by its map.
 
     value = 100 if p(m ⊙ x) − p(x) > 10⁻⁵ else 0; the mean over images is the "increase in confidence"
 
@@ -59,16 +59,16 @@ def increase(case: Sample) -> Steps:
     Reference:
         Chattopadhay et al. 2018.
     """
-    return Outcome(100.0 * float((yield from _seen(case)) - case.chance > ROUNDING))
+    return Outcome(100.0 * float((yield from _masked_probability(sample)) - sample.probability > ROUNDING))
 
 
 @metric(family="masking", unit="%", higher_is_better=True, paper="Zhang et al.: Opti-CAM, 2023")
-def average_gain(case: Sample) -> Steps:
-    """Fraction of what was missing to certainty that is won when the image is seen through its map.
+def average_gain(sample: Sample) -> Requests:
+    """Fraction of the probability missing to 1 that is gained when the image is masked by its map.
 
     value = 100 · max(0, p(m ⊙ x) − p(x)) / (1 − p(x))
 
-    Protocol: as `average_drop`, whose mirror it is.
+    Protocol: as `average_drop`, of which it is the counterpart.
 
     Returns:
         per cent, 0 to 100.
@@ -76,7 +76,7 @@ def average_gain(case: Sample) -> Steps:
     Reference:
         Zhang et al. 2023.
     """
-    p, q = case.chance, (yield from _seen(case))
+    p, q = sample.probability, (yield from _masked_probability(sample))
     return Outcome(100.0 * _fraction(max(0.0, q - p), 1.0 - p))
 
 
@@ -86,8 +86,8 @@ def average_gain(case: Sample) -> Steps:
     higher_is_better=True,
     paper="Jung, Oh: Towards Better Explanations of Class Activation Mapping, 2021",
 )
-def drop_in_deletion(case: Sample) -> Steps:
-    """Fraction of the probability that is lost when what the map shows is taken away.
+def drop_in_deletion(sample: Sample) -> Requests:
+    """Fraction of the probability that is lost when the image is masked by the complement of its map.
 
     value = 100 · max(0, p(x) − p((1 − m) ⊙ x)) / p(x)
 
@@ -99,8 +99,8 @@ def drop_in_deletion(case: Sample) -> Steps:
     Reference:
         Jung, Oh 2021.
     """
-    rest = case.chances((yield Ask(case.blended(1.0 - case.mask)[None], "without the map")))[0]
-    return Outcome(100.0 * _fraction(max(0.0, case.chance - rest), case.chance))
+    rest = sample.probabilities((yield ScoreRequest(sample.blended(1.0 - sample.mask)[None], "without the map")))[0]
+    return Outcome(100.0 * _fraction(max(0.0, sample.probability - rest), sample.probability))
 
 
 def correlation(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> float:
@@ -119,15 +119,15 @@ def correlation(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> float:
     return float((x @ x) <= 1e-12 * x.size and (y @ y) <= 1e-12 * x.size)
 
 
-def _coherency(case: Sample) -> Any:
-    through = case.blended(case.mask)
-    again = (yield Explain(through[None], "through the map"))[0]
-    return (1.0 + correlation(case.mask, normalized(case.heat_of(again)))) / 2.0
+def _coherency(sample: Sample) -> Any:
+    through = sample.blended(sample.mask)
+    again = (yield MapRequest(through[None], "through the map"))[0]
+    return (1.0 + correlation(sample.mask, normalized(sample.heat_of(again)))) / 2.0
 
 
 @metric(family="masking", unit="%", higher_is_better=True, paper=POPPI, needs="maps")
-def coherency(case: Sample) -> Steps:
-    """Likeness of the map to the map of the image seen through it.
+def coherency(sample: Sample) -> Requests:
+    """Similarity of the map to the map of the image masked by it.
 
     value = 100 · (1 + ρ(m(x), m(m ⊙ x))) / 2, ρ Pearson's correlation over all pixels
 
@@ -139,11 +139,11 @@ def coherency(case: Sample) -> Steps:
     Reference:
         Poppi et al. 2021.
     """
-    return Outcome(100.0 * (yield from _coherency(case)))
+    return Outcome(100.0 * (yield from _coherency(sample)))
 
 
 @metric(family="masking", unit="%", higher_is_better=False, paper=POPPI, needs="map")
-def complexity(case: Sample) -> Outcome:
+def complexity(sample: Sample) -> Outcome:
     """Fraction of the image that the map keeps.
 
     value = 100 · mean over pixels of m
@@ -156,17 +156,17 @@ def complexity(case: Sample) -> Outcome:
     Reference:
         Poppi et al. 2021: the L1 norm, here over the number of pixels as in the authors' code.
     """
-    return Outcome(100.0 * float(case.mask.mean(dtype=np.float64)))
+    return Outcome(100.0 * float(sample.mask.mean(dtype=np.float64)))
 
 
 def harmonic(*fractions: float) -> float:
-    """Return the harmonic mean of shares in [0, 1]; 0 if one of them is 0."""
+    """Return the harmonic mean of fractions in [0, 1]; 0 if one of them is 0."""
     return 0.0 if min(fractions) <= 0.0 else len(fractions) / sum(1.0 / s for s in fractions)
 
 
 @metric(family="masking", unit="%", higher_is_better=True, paper=POPPI, needs="maps")
-def adcc(case: Sample) -> Steps:
-    """Harmonic mean of coherency, lack of complexity and kept probability: no trick wins all three.
+def adcc(sample: Sample) -> Requests:
+    """Harmonic mean of coherency, lack of complexity and kept probability, which no trivial map maximizes together.
 
     value = 100 · 3 / (1/coherency + 1/(1 − complexity) + 1/(1 − drop)), all as fractions
 
@@ -179,10 +179,10 @@ def adcc(case: Sample) -> Steps:
     Reference:
         Poppi et al. 2021.
     """
-    p, q = case.chance, (yield from _seen(case))
+    p, q = sample.probability, (yield from _masked_probability(sample))
     drop = _fraction(max(0.0, p - q), p)
-    likeness = yield from _coherency(case)
-    cover = float(case.mask.mean(dtype=np.float64))
-    terms = (likeness, 1.0 - cover, 1.0 - drop)
-    parts = {"coherency": 100.0 * likeness, "complexity": 100.0 * cover, "average_drop": 100.0 * drop}
+    similarity = yield from _coherency(sample)
+    cover = float(sample.mask.mean(dtype=np.float64))
+    terms = (similarity, 1.0 - cover, 1.0 - drop)
+    parts = {"coherency": 100.0 * similarity, "complexity": 100.0 * cover, "average_drop": 100.0 * drop}
     return Outcome(100.0 * harmonic(*terms), parts=parts)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -33,6 +33,15 @@ BLOCK = 2
 FOR_CHOOSING = 0.6
 
 
+class Trial(NamedTuple):
+    """One setting on the choosing half: its name, on how many images, and the means of the two metrics."""
+
+    setting: str
+    n_images: int
+    insertion_deletion: float
+    adcc: float
+
+
 @dataclass(frozen=True, eq=False)
 class Recommendation:
     """A setting for one model, with the evidence.
@@ -41,16 +50,16 @@ class Recommendation:
         setting: what to use.
         default: what it was compared with.
         explanation: three sentences.
-        tried: (setting, images it was tried on, insertion − deletion, ADCC) on the choosing half, best first.
+        tried: every setting on the choosing half, best first.
         confirmed: metric → comparison with the default on the confirming half; empty if the default was chosen.
-        scores: figures of the confirming half.
+        scores: of the confirming half.
         facts: model, budget, numbers of images.
     """
 
     setting: Setting
     default: Setting
     explanation: tuple[str, str, str]
-    tried: tuple[tuple[str, int, float, float], ...]
+    tried: tuple[Trial, ...]
     confirmed: Mapping[str, Difference]
     scores: Scores
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -59,12 +68,12 @@ class Recommendation:
         return " ".join(self.explanation)
 
 
-def merit(insertion_deletion: float, adcc: float) -> float:
-    """Return the figure that is maximized: insertion − deletion + ADCC / 100, order and extent of the map alike.
+def quality(insertion_deletion: float, adcc: float) -> float:
+    """Return what is maximized: insertion − deletion + ADCC / 100, which weigh order and extent of the map equally.
 
     Args:
-        insertion_deletion: insertion − deletion, −1 to 1.
-        adcc: ADCC, 0 to 100.
+        insertion_deletion: a difference of probabilities, −1 to 1.
+        adcc: per cent, 0 to 100.
     """
     return insertion_deletion + adcc / 100.0
 
@@ -81,11 +90,11 @@ def recommend(
     out: str | Path | None = None,
     progress: Progress = silent,
 ) -> Recommendation:
-    """Find the method, layer and variant whose maps this model's own answers bear out best.
+    """Find the method, layer and variant whose maps are the most faithful for this model.
 
     All settings are tried on a few images of the choosing half; after every round the worse ones drop out. The
-    winner and the default then meet on the confirming half, which played no part in the choice, so the figures
-    given are not flattered by it. A winner that is not confirmed is not recommended.
+    winner and the default then meet on the confirming half, which played no part in the choice, so its scores
+    are unbiased. A winner that is not confirmed is not recommended.
 
     Args:
         model: from `load` or `wrap`.
@@ -93,7 +102,7 @@ def recommend(
         budget: seconds; more time means more images. The smallest round is always finished.
         settings: what to try, the default first; `candidates(model)` if None.
         n_images: number of images, drawn at random if there are more.
-        seed: of every draw.
+        seed: random seed.
         save: keep the recommendation for `explain(..., method="auto")`.
         out: also write it to this file.
         progress: called as `progress(done, total, words)` after every round.
@@ -123,10 +132,10 @@ def recommend(
         if spent > budget * FOR_CHOOSING:
             break
         if len(alive) > 2:  # the default stays, so that differences are paired on as many images as possible
-            ranking = sorted(alive[1:], key=lambda s: -search.merit(s))
+            ranking = sorted(alive[1:], key=lambda s: -search.quality(s))
             alive = [alive[0], *ranking[: max(1, int(len(ranking) * 0.7))]]
-    winner = max(alive, key=search.merit)
-    ranking = sorted(tried, key=lambda s: (-search.count(s), -search.merit(s)))
+    winner = max(alive, key=search.quality)
+    ranking = sorted(tried, key=lambda s: (-search.count(s), -search.quality(s)))
     finalists = [tried[0]] if winner == tried[0] else [winner, tried[0]]
     confirmed: list[Scores] = []
     for first in range(0, len(confirming), BLOCK):
@@ -135,20 +144,13 @@ def recommend(
         if monotonic() - start > budget and first + BLOCK >= min(len(confirming), 2 * BLOCK):
             break
     scores = joined(confirmed, tried[0].name)
-    return _finished(
-        model,
-        tried[0],
-        winner,
-        scores,
-        tuple((s.name, search.count(s), *search.means(s)) for s in ranking),
-        {"budget": budget, "seed": seed, "choosing": search.count(winner)},
-        save,
-        out,
-    )
+    trials = tuple(Trial(s.name, search.count(s), *search.means(s)) for s in ranking)
+    facts = {"budget": budget, "seed": seed, "choosing": search.count(winner)}
+    return _keep(_finished(model, scores, trials, facts, default=tried[0], winner=winner), model, save, out)
 
 
 class _Search:
-    """Figures of the choosing half."""
+    """Scores of the choosing half."""
 
     def __init__(self, model: Model, seed: int) -> None:
         self._model = model
@@ -171,9 +173,9 @@ class _Search:
         a, b = np.mean(self._found[setting.name], axis=0)
         return float(a), float(b)
 
-    def merit(self, setting: Setting) -> float:
-        """Return the figure that is maximized."""
-        return merit(*self.means(setting))
+    def quality(self, setting: Setting) -> float:
+        """Return what is maximized; see `quality`."""
+        return quality(*self.means(setting))
 
 
 def _evaluated(model: Model, images: Sequence[Any], settings: Sequence[Setting], seed: int) -> Scores:
@@ -191,6 +193,7 @@ def _evaluated(model: Model, images: Sequence[Any], settings: Sequence[Setting],
 def joined(parts: Sequence[Scores], reference: str) -> Scores:
     """Return the scores of disjoint images as one.
 
+
     Args:
         parts: scores of disjoint images.
         reference: name of the setting that the others are compared with.
@@ -203,43 +206,60 @@ def joined(parts: Sequence[Scores], reference: str) -> Scores:
     return Scores(rows, first.methods, first.control_maps, first.metrics, reference, facts, failures, examples)
 
 
-def _finished(
-    model: Model,
-    default: Setting,
-    winner: Setting,
-    scores: Scores,
-    tried: tuple[tuple[str, int, float, float], ...],
-    facts: Mapping[str, Any],
-    save: bool,
-    out: str | Path | None,
-) -> Recommendation:
-    compared = {} if winner == default else {k: scores.difference(winner.name, default.name, k) for k in METRICS}
-    gain = sum(d.interval.value * (0.01 if k == "adcc" else 1.0) for k, d in compared.items())
-    chosen = winner if winner == default or gain > 0.0 else default
-    means = {k: scores.score(chosen.name, k) for k in METRICS}
-    n = means["adcc"].n
+def combined_gain(compared: Mapping[str, Difference]) -> float:
+    """Return the gain in `quality` from the differences by each of `METRICS`; 0 if there are none."""
+    gains = {metric: difference.interval.value for metric, difference in compared.items()}
+    return quality(gains["insertion_deletion"], gains["adcc"]) if gains else 0.0
+
+
+def explanation(
+    chosen: str, winner: str, compared: Mapping[str, Difference], scores: Scores, facts: Mapping[str, Any]
+) -> tuple[str, str, str]:
+    """Return a recommendation in three sentences.
+
+    Args:
+        chosen: the setting recommended.
+        winner: the best one of the choosing half.
+        compared: metric → comparison of the winner with the default; empty if it is the default.
+        scores: of the confirming half.
+        facts: "model", "tried" (number of settings), and "choosing" and "confirming" (numbers of images).
+    """
+    model, choosing, confirming = facts["model"], facts["choosing"], facts["confirming"]
     one = (
-        f"Use {chosen.name} for {model.name}: of {len(tried)} settings tried on {facts['choosing']} images it "
-        "came out best."
+        f"Use {chosen} for {model}: it was the best of {facts['tried']} settings tried on {choosing} images."
         if chosen == winner
-        else f"Stay with {chosen.name} for {model.name}: {winner.name} looked better on {facts['choosing']} images, "
-        f"but not on {n} others."
+        else f"Stay with {chosen} for {model}: {winner} was better on {choosing} images, not on {confirming} others."
     )
-    two = (
-        f"On {n} other images its insertion − deletion is {means['insertion_deletion'].value:.3f} and its ADCC "
-        f"{means['adcc'].value:.1f} %."
-    )
+    means = [scores.score(chosen, metric).value for metric in METRICS]
+    two = f"On {confirming} other images its insertion − deletion is {means[0]:.3f} and its ADCC {means[1]:.1f} %."
+    three = "No other method, layer or variant did better than the default, so nothing needs to be set."
     if compared:
         three = "Against the default, " + "; ".join(
             f"{k} {d.interval.value:+.3g} (95 % interval {d.interval.low:+.3g} to {d.interval.high:+.3g}: {d.verdict})"
             for k, d in compared.items()
         )
         three += "."
-    else:
-        three = "No other method, layer or variant did better than the default, so nothing needs to be set."
-    found = Recommendation(
-        chosen, default, (one, two, three), tried, compared, scores, {**facts, "model": model.name, "confirming": n}
-    )
+    return one, two, three
+
+
+def _finished(
+    model: Model,
+    scores: Scores,
+    tried: tuple[Trial, ...],
+    facts: Mapping[str, Any],
+    *,
+    default: Setting,
+    winner: Setting,
+) -> Recommendation:
+    compared = {} if winner == default else {k: scores.difference(winner.name, default.name, k) for k in METRICS}
+    chosen = winner if winner == default or combined_gain(compared) > 0.0 else default
+    n = scores.score(chosen.name, "adcc").n
+    whole = {**facts, "model": model.name, "confirming": n}
+    words = explanation(chosen.name, winner.name, compared, scores, {**whole, "tried": len(tried)})
+    return Recommendation(chosen, default, words, tried, compared, scores, whole)
+
+
+def _keep(found: Recommendation, model: Model, save: bool, out: str | Path | None) -> Recommendation:
     text = json.dumps(to_dict(found, model), ensure_ascii=False, indent=1).encode("utf-8")
     if save:
         write_file(saved_at(model), text)
@@ -248,11 +268,12 @@ def _finished(
     return found
 
 
-# ---- kept for later
+# ---- saved recommendations
 
 
 def to_dict(found: Recommendation, model: Model) -> dict[str, Any]:
-    """Return a recommendation as plain data, with a few of the model's answers by which it is recognized.
+    """Return a recommendation as plain data, with a few logits of the model by which it is recognized.
+
 
     Args:
         found: the recommendation.
@@ -295,7 +316,11 @@ def saved(model: Model) -> Setting | None:
 
 
 def recommended(model: Model, layer: Any, options: Mapping[str, Any]) -> tuple[str | Method, Any, dict[str, Any]]:
-    """Return method, layer and options for `method="auto"`; what the caller gives goes before what was recommended.
+    """Return method, layer and options for `method="auto"`; what the caller gives takes precedence.
+
+    Raises:
+        InputError: if there is no recommendation for this model.
+
 
     Args:
         model: the network.

@@ -136,19 +136,19 @@ def examples(scores: Scores) -> list[dict[str, Any]]:
         if not rows:
             continue
         chosen = {N_("best"): rows[0], N_("median"): rows[len(rows) // 2], N_("worst"): rows[-1]}
-        cases = []
+        samples = []
         for kind, row in chosen.items():
             example = scores.examples[row.image]
-            cases.append(
+            samples.append(
                 {
                     "kind": kind,
                     "value": f"{row.value:.3g}",
-                    "label": f"{example.label} ({example.chance:.0%})",
+                    "label": f"{example.label} ({example.probability:.0%})",
                     "source": Path(example.source).name,
                     "image": drawn(example, m),
                 }
             )
-        found.append({"method": m, "cases": cases})
+        found.append({"method": m, "samples": samples})
     return found
 
 

@@ -1,4 +1,4 @@
-"""ROAD: pixels are removed so that a network cannot tell from their absence where they were."""
+"""ROAD: pixels are removed by noisy linear imputation, so that the mask itself carries no information."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .metrics import metric
-from .sample import Ask, Image, Outcome, Sample, Steps, first
+from .sample import Image, Outcome, Requests, Sample, ScoreRequest, first
 
 RONG = "Rong et al.: A Consistent and Efficient Evaluation Strategy for Attribution Methods, 2022"
 
@@ -75,13 +75,13 @@ def imputed(image: npt.NDArray[Any], keep: npt.NDArray[np.bool_], noise: npt.NDA
     return result
 
 
-def _road(case: Sample, percentiles: Sequence[float], noise: float, morf: bool) -> Steps:
-    ranks = case.ranks if morf else case.ranks[::-1]
+def _road(sample: Sample, percentiles: Sequence[float], noise: float, morf: bool) -> Requests:
+    ranks = sample.ranks if morf else sample.ranks[::-1]
     counts = np.asarray([round(q / 100.0 * ranks.size) for q in percentiles], dtype=np.int64)
-    draw = case.rng("road").normal(0.0, noise, case.image.shape)
-    images = np.stack([imputed(case.image, ~gone, draw) for gone in first(ranks, counts, case.size)])
+    draw = sample.rng("road").normal(0.0, noise, sample.image.shape)
+    images = np.stack([imputed(sample.image, ~gone, draw) for gone in first(ranks, counts, sample.size)])
     name = f"road {morf} {tuple(percentiles)} {noise}"
-    p = case.chances((yield Ask(images, name)))
+    p = sample.probabilities((yield ScoreRequest(images, name)))
     return Outcome(float(p.mean()), tuple(float(v) for v in p))
 
 
@@ -89,16 +89,15 @@ DEFAULT = (10, 20, 40, 70, 90)
 
 
 @metric(family="faithfulness", unit="probability", higher_is_better=False, paper=RONG, monotone=True)
-def road_morf(case: Sample, *, percentiles: Sequence[float] = DEFAULT, noise: float = 0.01) -> Steps:
+def road_morf(sample: Sample, *, percentiles: Sequence[float] = DEFAULT, noise: float = 0.01) -> Requests:
     """ROAD, most relevant first: the probability that remains when the most important pixels are interpolated away.
 
     value = mean over q of p(x without its q % highest pixels)
 
-    Protocol: noisy linear imputation, see `imputed`; noise of this standard deviation in pixel units keeps the
-    network from reading the mask off the smoothness. Ties as in `deletion`.
+    Protocol: noisy linear imputation, see `imputed`; the noise keeps the network from recognizing the mask by its
+    smoothness. Ties as in `deletion`.
 
-    Args:
-        case: the image and its map.
+    Options:
         percentiles: per cents removed.
         noise: standard deviation, in units of pixel values in [0, 1].
 
@@ -108,11 +107,11 @@ def road_morf(case: Sample, *, percentiles: Sequence[float] = DEFAULT, noise: fl
     Reference:
         Rong et al. 2022. The authors add noise on the normalized image; here it has the unit of pixels.
     """
-    return (yield from _road(case, percentiles, noise, True))
+    return (yield from _road(sample, percentiles, noise, True))
 
 
 @metric(family="faithfulness", unit="probability", higher_is_better=True, paper=RONG, monotone=True)
-def road_lerf(case: Sample, *, percentiles: Sequence[float] = DEFAULT, noise: float = 0.01) -> Steps:
+def road_lerf(sample: Sample, *, percentiles: Sequence[float] = DEFAULT, noise: float = 0.01) -> Requests:
     """ROAD, least relevant first: the probability that remains when the least important pixels are interpolated away.
 
     value = mean over q of p(x without its q % lowest pixels)
@@ -129,11 +128,11 @@ def road_lerf(case: Sample, *, percentiles: Sequence[float] = DEFAULT, noise: fl
     Reference:
         Rong et al. 2022.
     """
-    return (yield from _road(case, percentiles, noise, False))
+    return (yield from _road(sample, percentiles, noise, False))
 
 
 @metric(family="faithfulness", unit="probability", higher_is_better=True, paper=RONG, monotone=True)
-def road(case: Sample, *, percentiles: Sequence[float] = DEFAULT, noise: float = 0.01) -> Steps:
+def road(sample: Sample, *, percentiles: Sequence[float] = DEFAULT, noise: float = 0.01) -> Requests:
     """ROAD, both ways: what least-important-first keeps beyond most-important-first.
 
     value = (road_lerf − road_morf) / 2
@@ -150,7 +149,7 @@ def road(case: Sample, *, percentiles: Sequence[float] = DEFAULT, noise: float =
     Reference:
         Rong et al. 2022, in the combined form of the pytorch-grad-cam library.
     """
-    last = yield from _road(case, percentiles, noise, False)
-    morf = yield from _road(case, percentiles, noise, True)
+    last = yield from _road(sample, percentiles, noise, False)
+    morf = yield from _road(sample, percentiles, noise, True)
     parts = {"least_relevant_first": last.value, "most_relevant_first": morf.value}
     return Outcome((last.value - morf.value) / 2.0, parts=parts)

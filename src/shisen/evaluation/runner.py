@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,8 @@ from . import collages as grid
 from . import fill_registry
 from . import metrics as names
 from .annotations import region_of
-from .attribution_cache import Mapper, Shown, seed_of
-from .batching import Schedule, Task
+from .attribution_cache import AttributionCache, EvaluatedImage, seed_of
+from .batching import RequestBatcher, Task
 from .cache import MapStore, RowStore, digest
 from .control_maps import CONTROL_MAPS
 from .examples import small_image, small_map
@@ -52,7 +53,7 @@ def evaluate(
     control_maps: Sequence[str] = tuple(CONTROL_MAPS),
     progress: Progress = silent,
 ) -> Scores:
-    """Measure explanations of a person's own model on their own images, with intervals and control maps.
+    """Evaluate explanations of a model on images, with confidence intervals and control maps.
 
     Args:
         model: from `load` or `wrap`.
@@ -62,22 +63,32 @@ def evaluate(
         layer: for methods named without one; None for the model's default.
         target: the class explained; None for each image's top class.
         n_images: number of images, drawn at random if there are more.
-        seed: of every draw.
-        out: a folder; maps and figures are kept there and a stopped run goes on.
+        seed: random seed.
+        out: a folder; maps and scores are kept there, and an interrupted run continues.
         options: method or metric name → its options.
         regions: file name → boxes or mask (see `annotations.read_regions`); for metrics that compare with a region.
         reference: name of the setting that the others are compared with; the first if None.
-        control_maps: names of control maps, evaluated like the methods.
+        control_maps: names of maps that do not depend on the network, evaluated beside the methods.
         progress: called as `progress(done, total, words)` after every group of images.
 
     Returns:
-        `Scores`. Images that cannot be read are listed in `failures` and lose nothing else.
+        `Scores`. Images that cannot be read are listed in `failures`.
 
     Raises:
         UnknownName: for an unknown method, metric, option or layer.
         InputError: if there is nothing to evaluate, or a metric lacks its regions.
     """
-    run = _Run(model, methods, metrics, layer, options, control_maps, regions, seed, out)
+    run = _Run(
+        model,
+        methods,
+        metrics,
+        layer=layer,
+        options=options,
+        control_maps=control_maps,
+        regions=regions,
+        seed=seed,
+        out=out,
+    )
     sources = sampled(images, n_images, seed)
     rows: list[Row] = []
     failures: list[tuple[str, str]] = []
@@ -92,33 +103,12 @@ def evaluate(
         raise InputError(
             explain_error("At least one image must be usable.", f"{len(failures)} failures", "See the first error.")
         )
-    settings = run.settings
-    first = settings[0].name if reference is None else reference
-    if first not in [s.name for s in settings]:
-        raise InputError(
-            explain_error("The reference must be one of the evaluated settings.", repr(first), "Add it to methods.")
-        )
-    return Scores(
-        rows=tuple(rows),
-        methods=tuple(s.name for s in settings),
-        control_maps=tuple(s.name for s in settings if s.floor),
-        metrics=tuple(m.name for m in run.metrics),
-        reference=first,
-        facts={
-            "model": model.name,
-            "n_images": len(examples),
-            "seed": seed,
-            "settings": [s.to_dict() for s in settings],
-            "metric_options": {m.name: dict(run.options.get(m.name, {})) for m in run.metrics},
-            "default_layer": run.default_layer,
-        },
-        failures=tuple(failures),
-        examples=examples,
-    )
+    return run.result(tuple(rows), tuple(failures), examples, reference)
 
 
 def sampled(images: Any, n_images: int | None, seed: int) -> list[Any]:
     """Return the images that a folder, a pattern or a list stands for; `n_images` of them, in their order, if given.
+
 
     Args:
         images: paths, arrays or what else `explain` accepts; a folder or pattern is searched.
@@ -135,7 +125,11 @@ def sampled(images: Any, n_images: int | None, seed: int) -> list[Any]:
     else:
         sources = list(images)
     if not sources:
-        raise InputError(explain_error("There must be an image to evaluate on.", repr(images), "Check the path."))
+        raise InputError(
+            explain_error(
+                "There must be an image to evaluate on.", repr(images), "Give paths, arrays, a folder or a pattern."
+            )
+        )
     if n_images is None or n_images >= len(sources):
         return sources
     if n_images < 1:
@@ -144,14 +138,40 @@ def sampled(images: Any, n_images: int | None, seed: int) -> list[Any]:
     return [sources[i] for i in sorted(chosen)]
 
 
+@dataclass(frozen=True, eq=False)
+class Examined:
+    """One map that metrics measure.
+
+    Attributes:
+        image: the image.
+        sample: the image and its map, as metrics see them.
+        setting: what made the map.
+        member: digest of the image that the score belongs to.
+        source: where that image comes from.
+    """
+
+    image: EvaluatedImage
+    sample: Sample
+    setting: Setting
+    member: str
+    source: str
+
+    def row(self, metric: str, record: Mapping[str, Any]) -> Row:
+        """Return a metric's score from its record in the store."""
+        value = float("nan") if record["value"] is None else float(record["value"])
+        curve, parts = tuple(record["curve"]), dict(record["parts"])
+        return Row(self.member, self.source, self.setting.name, metric, value, curve, parts)
+
+
 class _Run:
-    """What stays the same during one evaluation."""
+    """State of one evaluation."""
 
     def __init__(
         self,
         model: Model,
         methods: Sequence[Any],
         metrics: Sequence[str],
+        *,
         layer: Any,
         options: Mapping[str, Mapping[str, Any]] | None,
         control_maps: Sequence[str],
@@ -165,7 +185,7 @@ class _Run:
         items = [methods] if isinstance(methods, (str, Setting)) else list(methods)
         wanted = [setting_of(m, layer, self.options) for m in items]
         wanted += [Setting(f) for f in control_maps if f not in [s.method for s in wanted]]
-        self.settings = sorted(_distinct(wanted), key=lambda s: s.floor)
+        self.settings = sorted(_distinct(wanted), key=lambda s: s.is_control)
         self.metrics = [names.get(m) for m in dict.fromkeys([metrics] if isinstance(metrics, str) else metrics)]
         if not self.settings or not self.metrics:
             raise InputError(explain_error("Name a method and a metric.", (methods, metrics), "See `shisen metrics`."))
@@ -179,12 +199,12 @@ class _Run:
         self.seed = seed
         folder = None if out is None else Path(out)
         self.store = RowStore(None if folder is None else folder / "rows.jsonl")
-        self.mapper = Mapper(model, MapStore(None if folder is None else folder / "maps"), seed)
-        self.for_collages: list[tuple[Shown, float]] = []
+        self.cache = AttributionCache(model, MapStore(None if folder is None else folder / "maps"), seed)
+        self.for_collages: list[tuple[EvaluatedImage, float]] = []
 
     @property
     def collage_metrics(self) -> list[names.Metric]:
-        """The metrics that are played on collages."""
+        """The metrics that need collages."""
         return [m for m in self.metrics if m.needs == "collage"]
 
     @property
@@ -195,20 +215,52 @@ class _Run:
         except ShisenError:
             return None
 
+    def result(
+        self,
+        rows: tuple[Row, ...],
+        failures: tuple[tuple[str, str], ...],
+        examples: Mapping[str, Example],
+        reference: str | None,
+    ) -> Scores:
+        """Return everything that was measured, compared with a reference setting; the first one if None."""
+        names = tuple(s.name for s in self.settings)
+        first = names[0] if reference is None else reference
+        if first not in names:
+            raise InputError(
+                explain_error("The reference must be one of the evaluated settings.", repr(first), "Add it to methods.")
+            )
+        return Scores(
+            rows=rows,
+            methods=names,
+            control_maps=tuple(s.name for s in self.settings if s.is_control),
+            metrics=tuple(m.name for m in self.metrics),
+            reference=first,
+            facts={
+                "model": self.model.name,
+                "n_images": len(examples),
+                "seed": self.seed,
+                "settings": [s.to_dict() for s in self.settings],
+                "metric_options": {m.name: dict(self.options.get(m.name, {})) for m in self.metrics},
+                "default_layer": self.default_layer,
+            },
+            failures=failures,
+            examples=examples,
+        )
+
     # ---- images
 
     def groups(
         self, sources: Sequence[Any], target: Any, failures: list[tuple[str, str]]
-    ) -> Iterator[tuple[int, list[Shown]]]:
-        """Yield (images seen so far, images of one shape with the network's answers)."""
+    ) -> Iterator[tuple[int, list[EvaluatedImage]]]:
+        """Yield (number of images read so far, images of one shape with their logits)."""
         model = self.model
         targets = per_image(target) or [target] * len(sources)
 
         def ready(item: tuple[int, Any]) -> Any:
-            place, source = item
+            number, source = item
             try:
                 image = model.read(source)
-                return (place, image, *model.prepare(image))
+                return (number, image, *model.prepare(image))
             except (ShisenError, OSError, MemoryError) as problem:
                 return str(source)[:200] if not hasattr(source, "shape") else "array", str(problem)
 
@@ -224,12 +276,12 @@ class _Run:
                 yield (
                     done,
                     [
-                        self._shown(image, x, frame, own, targets[place])
-                        for (place, image, x, frame), own in zip(same, logits, strict=True)
+                        self._evaluated_image(image, x, frame, own, targets[number])
+                        for (number, image, x, frame), own in zip(same, logits, strict=True)
                     ],
                 )
 
-    def _shown(self, image: Any, x: Any, frame: Any, logits: Any, target: Any) -> Shown:
+    def _evaluated_image(self, image: Any, x: Any, frame: Any, logits: Any, target: Any) -> EvaluatedImage:
         model = self.model
         objective = resolve(target, find=model.find, names=model.labels, head=model.head, framework=model.framework)
         if isinstance(objective, TopKObjective):
@@ -239,33 +291,36 @@ class _Run:
                 explain_error("Metrics follow one class.", objective.name, "Leave target out, or give a class.")
             )
         name = digest(np.asarray(x, dtype=np.float32))
-        return Shown(name, image.source, x, frame, objective.terms[0][1][0], logits, seed_of(name, self.seed))
+        return EvaluatedImage(name, image.source, x, frame, objective.terms[0][1][0], logits, seed_of(name, self.seed))
 
-    # ---- figures
+    # ---- scores
 
-    def rows(self, group: Sequence[Shown], examples: dict[str, Example]) -> list[Row]:
-        """Return the figures of some images of one shape, and note them for show."""
-        maps = self.mapper.maps(group, self.settings)
+    def rows(self, group: Sequence[EvaluatedImage], examples: dict[str, Example]) -> list[Row]:
+        """Return the scores of images of one shape, and keep small copies of images and maps as examples."""
+        maps = self.cache.maps(group, self.settings)
         for one in group:
-            case = self._case(one, next(iter(maps.values())), self.settings[0])
+            sample = self._sample(one, next(iter(maps.values())), self.settings[0])
             if self.collage_metrics and len(self.for_collages) < KEPT_FOR_COLLAGES:
-                self.for_collages.append((one, case.chance))
+                self.for_collages.append((one, sample.probability))
             examples[one.name] = Example(
                 one.source,
                 label(one.index, self.model.labels),
-                case.chance,
+                sample.probability,
                 small_image(one.image),
-                {s.name: small_map(normalized(self._case(one, maps[one.name, s.name], s).heat)) for s in self.settings},
+                {
+                    s.name: small_map(normalized(self._sample(one, maps[one.name, s.name], s).heat))
+                    for s in self.settings
+                },
             )
         plain = [m for m in self.metrics if m.needs != "collage"]
-        cases = [
-            (one, self._case(one, maps[one.name, s.name], s), s, one.name, one.source)
+        examined = [
+            Examined(one, self._sample(one, maps[one.name, s.name], s), s, one.name, one.source)
             for one in group
             for s in self.settings
         ]
-        return self._measured(cases, plain)
+        return self._measured(examined, plain)
 
-    def _case(self, one: Shown, values: Any, setting: Setting) -> Sample:
+    def _sample(self, one: EvaluatedImage, values: Any, setting: Setting) -> Sample:
         region = None
         if self.regions is not None:
             own = self.regions.get(Path(one.source).name, self.regions.get(one.source))
@@ -274,58 +329,61 @@ class _Run:
         zero = network_zero(self.model, one.image.shape[-1])
         return Sample(one.image, values, one.index, one.logits, self.model.head, setting.shows, zero, region, one.seed)
 
-    def _measured(self, cases: Sequence[tuple[Shown, Sample, Setting, str, str]], metrics: Sequence[Any]) -> list[Row]:
-        """Return the figures of these cases, from the store where they are, else asking in full batches."""
-        shown = {one.name + str(one.index): one for one, *_ in cases}
+    def _measured(self, examined: Sequence[Examined], metrics: Sequence[names.Metric]) -> list[Row]:
+        """Return the scores of these maps: from the store where they are, else computed in full batches."""
+        by_image = {one.image.key: one.image for one in examined}
         settings = {s.name: s for s in self.settings}
         found: dict[Hashable, Row] = {}
-        idents: dict[Hashable, tuple[str, str, str, str, str]] = {}
+        open_tasks: dict[Hashable, tuple[Examined, str, str]] = {}
 
         def tasks() -> Iterator[Task]:
-            for one, case, setting, image, source in cases:
+            for one in examined:
                 for spec in metrics:
-                    if spec.needs == "region" and case.region is None:
+                    if spec.needs == "region" and one.sample.region is None:
                         continue
                     own = self.options.get(spec.name, {})
-                    key = digest(self.mapper.key(one, setting), spec.name, sorted(own.items()), self.seed)
+                    key = digest(self.cache.key(one.image, one.setting), spec.name, sorted(own.items()), self.seed)
                     if spec.needs in ("region", "collage"):
-                        key = digest(key, case.region)
-                    ident = (setting.name, spec.name, one.name, one.index)
-                    idents[ident] = (key, setting.name, spec.name, image, source)
+                        key = digest(key, one.sample.region)
+                    ident = (one.setting.name, spec.name, one.image.key)
                     kept = self.store.get(key)
                     if kept is not None:
-                        found[ident] = _row(idents[ident], kept)
+                        found[ident] = one.row(spec.name, kept)
                         continue
-                    result: Any = spec.function(case, **own)
+                    open_tasks[ident] = one, spec.name, key
+                    result: Any = spec.function(one.sample, **own)
                     if isinstance(result, Outcome):
-                        note(ident, result)
+                        finish(ident, result)
                     else:
-                        yield Task(ident, one.name + str(one.index), setting.name, result)
+                        yield Task(ident, one.image.key, one.setting.name, result)
 
-        def note(ident: Hashable, outcome: Outcome) -> None:
+        def finish(ident: Hashable, outcome: Outcome) -> None:
+            one, metric, key = open_tasks.pop(ident)
             record = {"value": outcome.value, "curve": list(outcome.curve), "parts": dict(outcome.parts)}
-            self.store.put(idents[ident][0], record)
-            found[ident] = _row(idents[ident], record)
+            self.store.put(key, record)
+            found[ident] = one.row(metric, record)
 
         def explain(setting: Hashable, fraction: float, names: Sequence[Hashable], images: Any) -> Any:
-            return self.mapper.again(settings[str(setting)], fraction, [shown[str(p)] for p in names], images)
+            return self.cache.again(settings[str(setting)], fraction, [by_image[str(n)] for n in names], images)
 
-        schedule = Schedule(lambda images: to_numpy(self.model.activations(images)), explain, self.model.batch_size)
-        for ident, outcome in schedule.run(tasks()):
-            note(ident, outcome)
+        def scores(images: Any) -> Any:
+            return to_numpy(self.model.activations(images))
+
+        for ident, outcome in RequestBatcher(scores, explain, self.model.batch_size).run(tasks()):
+            finish(ident, outcome)
         return list(found.values())
 
     # ---- the grid game
 
     def collage_rows(self, progress: Progress) -> list[Row]:
-        """Play on collages of the images that were recognized with confidence."""
+        """Return scores on collages of the images that were recognized with confidence."""
         rows: list[Row] = []
         shape = next((one.image.shape for one, _ in self.for_collages), None)
-        pool = [(one, chance) for one, chance in self.for_collages if one.image.shape == shape]
+        pool = [(one, probability) for one, probability in self.for_collages if one.image.shape == shape]
         made = grid.collages(
             [one.image for one, _ in pool],
             [one.index for one, _ in pool],
-            [chance for _, chance in pool],
+            [probability for _, probability in pool],
             seed=self.seed,
         )
         for done, collage in enumerate(made):
@@ -333,7 +391,7 @@ class _Run:
             progress(done + 1, len(made), N_("Playing the grid game"))
         return rows
 
-    def _collage(self, collage: grid.Collage, members: Sequence[Shown]) -> list[Row]:
+    def _collage(self, collage: grid.Collage, members: Sequence[EvaluatedImage]) -> list[Row]:
         image = collage.image
         try:
             logits = to_numpy(self.model.activations(image[None]))[0]
@@ -344,21 +402,17 @@ class _Run:
         h, w = image.shape[:2]
         frame = type(members[0].frame)((h, w), (h, w), (0.0, 0.0, float(w), float(h)))
         faces = [
-            Shown(digest(name, place), m.source, image, frame, m.index, logits, seed_of(name, self.seed))
-            for place, m in enumerate(members)
+            EvaluatedImage(digest(name, position), m.source, image, frame, m.index, logits, seed_of(name, self.seed))
+            for position, m in enumerate(members)
         ]
-        maps = self.mapper.maps(faces, self.settings)
-        cases = []
-        for place, (face, member) in enumerate(zip(faces, members, strict=True)):
+        maps = self.cache.maps(faces, self.settings)
+        examined = []
+        for position, (face, member) in enumerate(zip(faces, members, strict=True)):
             for s in self.settings:
-                plain = self._case(face, maps[face.name, s.name], s)
-                case = Sample(**{**_fields(plain), "region": grid.cell(place, (h, w))})
-                cases.append((face, case, s, member.name, member.source))
-        return self._measured(cases, self.collage_metrics)
-
-
-def _fields(case: Sample) -> dict[str, Any]:
-    return {f: getattr(case, f) for f in Sample.__dataclass_fields__}
+                plain = self._sample(face, maps[face.name, s.name], s)
+                sample = replace(plain, region=grid.cell(position, (h, w)))
+                examined.append(Examined(face, sample, s, member.name, member.source))
+        return self._measured(examined, self.collage_metrics)
 
 
 def _distinct(settings: Sequence[Setting]) -> list[Setting]:
@@ -371,9 +425,3 @@ def _known(name: str) -> str:
         return names.get(name).name
     except ShisenError:
         return registry.get(name).name
-
-
-def _row(ident: tuple[str, str, str, str, str], record: Mapping[str, Any]) -> Row:
-    _, method, metric, image, source = ident
-    value = float("nan") if record["value"] is None else float(record["value"])
-    return Row(image, source, method, metric, value, tuple(record["curve"]), dict(record["parts"]))

@@ -1,8 +1,8 @@
-"""One map of one image under examination, and the questions that a metric may ask about it.
+"""One map of one image, and what a metric may request of the network.
 
-A metric is a function of a `Case`. One that needs the network is a generator: it yields an `Ask` (images to be
-scored) or an `Explain` (images to be explained in the same way), is sent the answer, and returns an `Outcome`. So
-the questions of many images, maps and metrics can travel through the network together.
+A metric is a function of a `Sample`. One that needs the network is a generator: it yields a `ScoreRequest` (images to
+be scored) or a `MapRequest` (images to be explained in the same way), is sent the result, and returns an `Outcome`. So
+the requests of many images, maps and metrics can be batched.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ Image = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Ask:
-    """Images `(k, h, w, c)` whose logits `(k, classes)` are wanted.
+class ScoreRequest:
+    """Images `(k, h, w, c)` whose logits `(k, classes)` are requested.
 
-    `key` names a question that other metrics may ask too, so that it travels once: about the same map, or, with
-    `shared`, about the same image whatever the map. `rows` names every single image among all images that are made
-    of this image, so that maps of one order, which remove the same pixels, ask once.
+    `key` names a request that other metrics may make too, so that it is run once: for the same map, or, with
+    `shared`, for the same image whatever the map. `rows` names every single image among all that are made
+    of this image, so that maps of one order, which remove the same pixels, are run once.
     """
 
     images: Image
@@ -43,11 +43,11 @@ class Ask:
 
 
 @dataclass(frozen=True)
-class Explain:
-    """Images `(k, h, w, c)` whose raw maps `(k, ...)` by the same method, layer, options and class are wanted.
+class MapRequest:
+    """Images `(k, h, w, c)` whose raw maps `(k, ...)` by the same method, layer, options and class are requested.
 
-    `randomized` asks a copy of the network whose layers, from the answer down to this fraction of them, have
-    forgotten what they learned; 0 is the network itself.
+    `randomized` requests those of a weight-randomized model: the fraction of its layers, from the output on, whose
+    weights are shuffled; 0 is the network itself.
     """
 
     images: Image
@@ -57,12 +57,12 @@ class Explain:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a metric found.
+    """The result of a metric.
 
     Attributes:
-        value: the figure, in the metric's unit; NaN where it is not defined.
+        value: in the metric's unit; NaN where it is not defined.
         curve: the values along the way, for drawing.
-        parts: further figures by name.
+        parts: further values by name.
     """
 
     value: float
@@ -70,7 +70,7 @@ class Outcome:
     parts: Mapping[str, float] = field(default_factory=dict)
 
 
-Steps = Generator[Any, Any, Outcome]
+Requests = Generator[Any, Any, Outcome]
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,10 +78,10 @@ class Sample:
     """One map of one image.
 
     Attributes:
-        image: `(h, w, c)` as the network is shown it, pixels in [0, 1].
+        image: `(h, w, c)` at the network's input size, pixels in [0, 1].
         values: the raw map, `(h', w')` or `(h', w', c)`, at native resolution.
         index: the class that was explained.
-        logits: `(classes,)`, the network's answer for the image.
+        logits: `(classes,)`, for the image.
         head: "softmax", "sigmoid" or "none".
         shows: "evidence" or "sensitivity": how the map is to be read.
         zero: the pixel value that the network sees as zero, one a channel; see `network_zero`.
@@ -106,7 +106,7 @@ class Sample:
 
     @cached_property
     def heat(self) -> Map:
-        """`(h, w)`: one raw value a pixel of the image; a higher one says more important."""
+        """`(h, w)`: one raw value a pixel of the image; higher is more important."""
         return heat(self.values, self.shows, self.size)
 
     @cached_property
@@ -119,17 +119,17 @@ class Sample:
         """Flat pixel numbers, the highest heat first, equal ones in an order drawn once for the image.
 
         The draw is shared by all maps of the image, so a constant map is removed exactly like the map of the draws
-        itself, which is a random map: neither gains anything from where its pixels happen to be stored.
+        itself, which is a random map: neither depends on the order in which pixels are stored.
         """
         drawn = _drawn(self.seed, self.heat.size)
         return np.asarray(drawn[np.argsort(-self.heat.ravel()[drawn], kind="stable")])
 
     @property
-    def chance(self) -> float:
+    def probability(self) -> float:
         """Probability of the class for the image."""
-        return float(self.chances(self.logits[None])[0])
+        return float(self.probabilities(self.logits[None])[0])
 
-    def chances(self, logits: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    def probabilities(self, logits: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """Return the probability of the class for each row of logits, in [0, 1]."""
         p = probabilities(np.asarray(logits, dtype=np.float64), self.head)
         return np.asarray(p[:, self.index], dtype=np.float64)
@@ -165,7 +165,7 @@ class Sample:
         """
         if baseline == INPAINT:
             return np.asarray(Eraser(self.image[None], baseline)((~removed).astype(np.float32)), dtype=np.float32)
-        pixel = np.dtype((np.void, self.image.itemsize * self.image.shape[2]))  # a pixel moves as one piece
+        pixel = np.dtype((np.void, self.image.itemsize * self.image.shape[2]))  # a pixel is copied as one item
         one, other = (
             np.ascontiguousarray(x, dtype=self.image.dtype).view(pixel)[..., 0]
             for x in (self.image, self.pixels(baseline))
@@ -199,7 +199,7 @@ def _drawn(seed: int, pixels: int) -> npt.NDArray[np.int64]:
 
 
 def heat(values: npt.NDArray[Any], shows: str, size: tuple[int, int]) -> Map:
-    """Return one value a pixel: channels summed (evidence) or the largest size (sensitivity), bilinearly enlarged.
+    """Return one value a pixel: channels summed (evidence) or the largest magnitude (sensitivity), bilinearly enlarged.
 
     Args:
         values: `(h', w')` or `(h', w', c)`, raw.
@@ -218,8 +218,8 @@ def heat(values: npt.NDArray[Any], shows: str, size: tuple[int, int]) -> Map:
 def normalized(values: npt.NDArray[Any]) -> Map:
     """Return (v⁺ − min v⁺) / (max v⁺ − min v⁺) with v⁺ = max(v, 0), in [0, 1].
 
-    A map without contrast keeps what it says: a positive constant becomes ones (everything matters equally), a map
-    that is nowhere positive becomes zeros (nothing matters). Never NaN.
+    A positive constant becomes ones (everything matters equally), a map that is nowhere positive becomes zeros
+    (nothing matters). Never NaN.
     """
     positive = np.maximum(np.asarray(values, dtype=np.float64), 0.0)
     low, high = float(positive.min()), float(positive.max())
@@ -228,12 +228,12 @@ def normalized(values: npt.NDArray[Any]) -> Map:
     return np.asarray((positive - low) / (high - low), dtype=np.float32)
 
 
-def answer(
-    found: Outcome | Steps,
+def run_metric(
+    found: Outcome | Requests,
     scores: Callable[[Image], npt.NDArray[Any]],
     explain: Callable[[Image, float], npt.NDArray[Any]] | None = None,
 ) -> Outcome:
-    """Run one metric on its own: put its questions to `scores(images)` and `explain(images, randomized)`.
+    """Run one metric: serve its requests by `scores(images)` and `explain(images, randomized)`.
 
     Args:
         found: what the metric's function returned.
@@ -252,14 +252,14 @@ def answer(
     reply: Any = None
     while True:
         try:
-            question: Any = found.send(reply)
+            request: Any = found.send(reply)
         except StopIteration as end:
             outcome: Outcome = end.value
             return outcome
-        if isinstance(question, Ask):
-            reply = np.asarray(scores(question.images))
+        if isinstance(request, ScoreRequest):
+            reply = np.asarray(scores(request.images))
         elif explain is not None:
-            reply = np.asarray(explain(question.images, question.randomized))
+            reply = np.asarray(explain(request.images, request.randomized))
         else:
             raise InputError(
                 explain_error("This metric explains altered images.", "no explain function", "Pass explain=.")

@@ -1,4 +1,4 @@
-"""Does the map depend on what the network has learned, and on the image? A map that does not explains neither.
+"""Does the map depend on the weights of the network, and on the image? If not, it explains neither.
 
 The label randomization test of Adebayo et al. trains the network anew on permuted labels and asks whether maps
 change; it needs the training data and is done with two runs of training and `agreement`, not here.
@@ -11,22 +11,22 @@ import numpy as np
 from .agreement import ssim
 from .infidelity import rank_correlation
 from .metrics import metric
-from .sample import Explain, Outcome, Sample, Steps, normalized
+from .sample import MapRequest, Outcome, Requests, Sample, normalized
 
 ADEBAYO = "Adebayo et al.: Sanity Checks for Saliency Maps, 2018"
 STAGES = (0.1, 0.4, 1.0)
 
 
 @metric(family="sanity", unit="rank correlation", higher_is_better=False, paper=ADEBAYO, needs="maps")
-def weight_randomization(case: Sample) -> Steps:
-    """Likeness of the map to those of a network whose weights are shuffled layer by layer: near 0 if they matter.
+def weight_randomization(sample: Sample) -> Requests:
+    """Similarity of the map to those of weight-randomized models: near 0 if the map depends on the weights.
 
-    value = mean over stages of ρ(|v|, |v of the network that forgot so much|), ρ Spearman's rank correlation
+    value = mean over stages of ρ(|v|, |v of the model randomized so far|), ρ Spearman's rank correlation
 
-    Protocol: cascading, from the answer downwards: a tenth, four tenths, all of the layers. The early stages count
-    as much as the last: a map that survives the loss of the upper layers does not explain the answer. In a layer
-    each tensor of weights is permuted, so sizes are as trained; running statistics stay. A copy of the network is
-    shuffled, never the network itself. Sizes |v| are compared, since a sign may turn by chance.
+    Protocol: cascading, from the output to the input: a tenth, four tenths, all of the layers. All stages have equal
+    weight: a map that does not change with the last layers does not explain the output. In a layer
+    each tensor of weights is permuted, so magnitudes are as trained; running statistics stay. A copy of the network is
+    shuffled, never the network itself. Magnitudes |v| are compared, since a sign may flip by chance.
 
     Returns:
         a correlation, −1 to 1, with the stages as the curve and the structural similarity as a part.
@@ -34,15 +34,15 @@ def weight_randomization(case: Sample) -> Steps:
     Reference:
         Adebayo et al. 2018. There weights are drawn anew; permuted ones keep the scale of the activations.
     """
-    own = np.abs(case.heat)
+    own = np.abs(sample.heat)
     curve = []
-    likeness = 0.0
+    similarity = 0.0
     for fraction in STAGES:
-        again = (yield Explain(case.image[None], f"shuffled {fraction}", randomized=fraction))[0]
-        other = np.abs(case.heat_of(again))
+        again = (yield MapRequest(sample.image[None], f"shuffled {fraction}", randomized=fraction))[0]
+        other = np.abs(sample.heat_of(again))
         curve.append(rank_correlation(own, other))
-        likeness = ssim(normalized(own), normalized(other))
-    return Outcome(float(np.mean(curve)), tuple(curve), {"ssim": likeness})
+        similarity = ssim(normalized(own), normalized(other))
+    return Outcome(float(np.mean(curve)), tuple(curve), {"ssim": similarity})
 
 
 @metric(
@@ -52,8 +52,8 @@ def weight_randomization(case: Sample) -> Steps:
     paper="after Adebayo et al. 2018 and Nie, Zhang, Patel 2018",
     needs="maps",
 )
-def input_independence(case: Sample) -> Steps:
-    """Likeness of the map to that of an image without content: near 1 if the map ignores what is shown.
+def input_independence(sample: Sample) -> Requests:
+    """Similarity of the map to that of an image without content: near 1 if the map ignores what is shown.
 
     value = ρ(|v(x)|, |v(x with its pixels shuffled)|), ρ Spearman's rank correlation
 
@@ -66,7 +66,7 @@ def input_independence(case: Sample) -> Steps:
     Reference:
         Own; in the spirit of Adebayo et al. 2018.
     """
-    h, w = case.size
-    mixed = case.image.reshape(h * w, -1)[case.rng("shuffle").permutation(h * w)].reshape(case.image.shape)
-    again = (yield Explain(mixed[None], "shuffled pixels"))[0]
-    return Outcome(rank_correlation(np.abs(case.heat), np.abs(case.heat_of(again))))
+    h, w = sample.size
+    mixed = sample.image.reshape(h * w, -1)[sample.rng("shuffle").permutation(h * w)].reshape(sample.image.shape)
+    again = (yield MapRequest(mixed[None], "shuffled pixels"))[0]
+    return Outcome(rank_correlation(np.abs(sample.heat), np.abs(sample.heat_of(again))))

@@ -1,4 +1,4 @@
-"""The result of an evaluation: a figure for every image, setting and metric, and what they say together."""
+"""The result of an evaluation: a score for every image, setting and metric, with means and comparisons."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .statistics import Difference, difference
 
 @dataclass(frozen=True)
 class Row:
-    """One figure: what a metric says about one setting's map of one image."""
+    """One score: the value of a metric for one setting's map of one image."""
 
     image: str
     source: str
@@ -35,28 +35,28 @@ class Row:
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """What is kept for looking at: a small image, its class, and a small map of every setting."""
+    """A small image, its class and its probability, and a small map of every setting, for the report."""
 
     source: str
     label: str
-    chance: float
+    probability: float
     pixels: npt.NDArray[np.uint8]
     heats: Mapping[str, npt.NDArray[np.uint8]]
 
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """Figures with 95 % intervals over the images.
+    """Scores with 95 % intervals over the images.
 
     Attributes:
-        rows: every single figure.
-        methods: names of the settings, floors last.
-        floors: names of those that know nothing about the network.
+        rows: every single score.
+        methods: names of the settings, control maps last.
+        control_maps: names of the settings that do not depend on the network.
         metrics: names.
         reference: the setting that the others are compared with.
         facts: model, number of images, options, seed.
         failures: images that could not be used, and why.
-        exhibits: images with maps, by image digest.
+        examples: images with maps, by image digest.
     """
 
     rows: tuple[Row, ...]

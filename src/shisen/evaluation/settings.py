@@ -19,11 +19,11 @@ class Setting:
     """What makes a map.
 
     Attributes:
-        method: a registered method or a floor.
+        method: a registered method or a control map.
         layer: a point, several points that the method fuses, or None for the model's default.
         options: of the method.
         augment: "flip", "scales", "score", "power" and "keep" of `attribution.augmented`: averages over copies of the
-            image, another score of the class, another extent of the map; empty for none.
+            image, another score of the class, a widened map; empty for none.
         label: how the setting is called; composed if empty.
     """
 
@@ -55,19 +55,19 @@ class Setting:
         return words + ([f"keeping {own['keep']:g}"] if own.get("keep") else [])
 
     @property
-    def floor(self) -> bool:
-        """Whether it is a floor: a map that knows nothing about the network."""
+    def is_control(self) -> bool:
+        """Whether it is a control map, which does not depend on the network."""
         return self.method in CONTROL_MAPS
 
     @property
     def shows(self) -> str:
         """ "evidence" or "sensitivity"."""
-        return "evidence" if self.floor else registry.get(self.method).shows
+        return "evidence" if self.is_control else registry.get(self.method).shows
 
     def key(self, default_layer: str | None = None) -> str:
-        """Return what tells two settings apart, as text."""
+        """Return what distinguishes two settings, as text."""
         layer = self.layer
-        if not self.floor and layer is None and registry.get(self.method).layered:
+        if not self.is_control and layer is None and registry.get(self.method).layered:
             layer = default_layer
         parts = [self.method, layer, dict(sorted(self.options.items())), dict(sorted(self.augment.items()))]
         return json.dumps(parts, default=str)
@@ -106,7 +106,9 @@ def setting_of(item: Any, layer: Any = None, options: Mapping[str, Mapping[str, 
     text, _, where = str(item).partition("@")
     if text in CONTROL_MAPS:
         if where:
-            raise InputError(explain_error("A floor does not work at a layer.", repr(item), "Leave the layer out."))
+            raise InputError(
+                explain_error("A control map does not work at a layer.", repr(item), "Leave the layer out.")
+            )
         return Setting(text)
     spec = registry.get(text)
     own = dict((options or {}).get(spec.name, {}))

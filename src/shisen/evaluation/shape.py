@@ -15,12 +15,12 @@ from .sample import Outcome, Sample
     paper="Chalasani et al.: Concise Explanations of Neural Networks using Adversarial Training, 2020",
     needs="map",
 )
-def sparseness(case: Sample) -> Outcome:
-    """Gini index of the map's sizes: 0 if all places are alike, near 1 if a single one holds everything.
+def sparseness(sample: Sample) -> Outcome:
+    """Gini index of the map's magnitudes: 0 if all pixels are equal, near 1 if a single one has everything.
 
     value = Σ_i (2i − n − 1) · a_i / (n · Σ a), a = sorted |v|, i = 1 … n
 
-    Protocol: the map enlarged to the network's input, so that maps of any resolution are treated alike.
+    Protocol: the map enlarged to the network's input, so that maps of any resolution are treated equally.
 
     Returns:
         an index in [0, 1); 0 for a zero map.
@@ -28,13 +28,13 @@ def sparseness(case: Sample) -> Outcome:
     Reference:
         Chalasani et al. 2020; Hurley, Rickard 2009.
     """
-    sizes = np.sort(np.abs(case.heat.ravel().astype(np.float64)))
-    total = float(sizes.sum())
+    magnitudes = np.sort(np.abs(sample.heat.ravel().astype(np.float64)))
+    total = float(magnitudes.sum())
     if total == 0.0:
         return Outcome(0.0)
-    n = sizes.size
+    n = magnitudes.size
     weights = 2.0 * np.arange(1, n + 1) - n - 1.0
-    return Outcome(float(weights @ sizes) / (n * total))
+    return Outcome(float(weights @ magnitudes) / (n * total))
 
 
 @metric(
@@ -44,22 +44,22 @@ def sparseness(case: Sample) -> Outcome:
     paper="Bhatt, Weller, Moura: Evaluating and Aggregating Feature-based Model Explanations, 2020",
     needs="map",
 )
-def entropy(case: Sample) -> Outcome:
-    """Entropy of the map's sizes as shares: 1 if all places are alike, 0 if a single one holds everything.
+def entropy(sample: Sample) -> Outcome:
+    """Entropy of the map's magnitudes as fractions: 1 if all pixels are equal, 0 if a single one has everything.
 
     value = −Σ_i s_i ln s_i / ln n, s_i = |v_i| / Σ |v|
 
     Protocol: as `sparseness`.
 
     Returns:
-        a fraction in [0, 1]; 1 for a zero map, which prefers no place.
+        a fraction in [0, 1]; 1 for a zero map.
 
     Reference:
         Bhatt, Weller, Moura 2020, divided by ln n.
     """
-    sizes = np.abs(case.heat.ravel().astype(np.float64))
-    total = float(sizes.sum())
-    if total == 0.0 or sizes.size == 1:
+    magnitudes = np.abs(sample.heat.ravel().astype(np.float64))
+    total = float(magnitudes.sum())
+    if total == 0.0 or magnitudes.size == 1:
         return Outcome(1.0)
-    fractions = sizes[sizes > 0.0] / total
-    return Outcome(max(0.0, float(-(fractions * np.log(fractions)).sum() / np.log(sizes.size))))
+    fractions = magnitudes[magnitudes > 0.0] / total
+    return Outcome(max(0.0, float(-(fractions * np.log(fractions)).sum() / np.log(magnitudes.size))))
