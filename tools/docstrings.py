@@ -20,7 +20,7 @@ from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "shisen"
 FRAMEWORK_METHODS = {"forward", "backward", "call", "build", "get_command", "format_commands", "resolve_command"}
-REGISTERED = {"method": {"model", "images", "objective", "layer"}, "metric": {"case"}, "pixel_metric": {"case"}}
+REGISTERED = {"method": {"model", "images", "objective", "layer", "baseline", "seed"}, "metric": {"sample"}}
 SECTION = re.compile(
     r"^(Args|Options|Attributes|Returns|Yields|Raises|Reference|References|Example|Examples|Note|Notes):$"
 )
