@@ -23,7 +23,7 @@ from scores import f1, precision, put
 
 from shisen.auditing.artefacts.base import Evidence
 from shisen.auditing.candidates import candidates
-from shisen.auditing.findings import Finding, findings
+from shisen.auditing.findings import Finding, Trial, findings
 from shisen.auditing.properties import measured
 from shisen.auditing.scanned import CANVAS
 
@@ -70,7 +70,7 @@ class Images:
     def listed(self, canvases: Any, properties: Any) -> list[Finding]:
         """Return what goes with a class."""
         found = candidates(Evidence(self.labels, canvases, np.arange(len(canvases)), properties))
-        return [f for f in findings([(c, None) for c in found]) if f.in_data]
+        return [f for f in findings([Trial(c, None) for c in found]) if f.in_data]
 
 
 def row(one: Planted, own: list[Finding], rows: set[int], masks: dict[int, Any]) -> dict[str, Any]:

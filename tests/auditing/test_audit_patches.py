@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from shisen.auditing.compositing import filled, pasted, removed
-from shisen.auditing.patch_search import Patch, at_own_size, common_patches
+from shisen.auditing.patch_search import Patch, at_own_size, common_patches, completed
 
 SIDE = 64
 
@@ -122,3 +124,20 @@ def test_a_control_covers_the_place_without_the_strokes() -> None:
     frame = np.zeros((64, 64), np.float32)
     frame[:2] = frame[-2:] = frame[:, :2] = frame[:, -2:] = 1.0
     assert (filled(frame)[12:-12, 12:-12] == 0).all(), "a border is not the whole image"
+
+
+def test_all_four_corners_of_a_mask_are_recovered_from_one() -> None:
+    canvases = natural(90, 8)
+    corner = np.add.outer(np.arange(14), np.arange(14)) < 13  # as a round field of view leaves them dark
+    mask = np.zeros((SIDE, SIDE), bool)
+    for y, x in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        part = corner[:: -1 if y else 1, :: -1 if x else 1]
+        mask[y * 50 : y * 50 + 14, x * 50 : x * 50 + 14] = part
+    canvases[:20][:, mask] = 8
+    labels = np.repeat([0, 1, 2], 30)
+    first = next(p for p in common_patches(canvases, labels, 0) if len(set(p.members) & set(range(20))) >= 18)
+    whole = completed(canvases, labels == 0, first)
+    assert (whole.mask & mask).sum() / (whole.mask | mask).sum() > 0.8
+    assert whole.members == first.members
+    small = replace(first, members=first.members[:4])
+    assert completed(canvases, labels == 0, small) is small, "four images have much in common by chance"

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,36 +27,47 @@ from auditing import toy
 HERE = Path(__file__).resolve().parents[1]
 
 
-def test_a_used_stamp_is_proven_and_an_unused_one_is_only_in_the_data(tmp_path: Path) -> None:
-    images = toy.folder(tmp_path / "images")
-    for cheats in (True, False):
-        result = shisen.audit(toy.model(cheats), images, tmp_path / f"out{cheats}")
-        patches = [
-            f
-            for f in result.findings
-            if f.candidate.kind == "fixed_patch" and f.candidate.artefact.mask[85:95, 20:30].any()
-        ]
-        assert patches, "the stamp is in the data whether it is used or not"
-        assert patches[0].in_data
-        assert patches[0].candidate.label == 1
-        names = {result.names[i] for i in patches[0].candidate.members}
-        assert names == {f"warm/{i:03d}.png" for i in range(15)}
-        assert patches[0].used is cheats
-        effect = patches[0].effect
-        assert effect is not None
-        if cheats:
-            assert result.findings[0] is patches[0]
-            assert effect.effect > 0.8
-            assert effect.low <= effect.effect <= effect.high
-            assert effect.control < 0.2
-        else:
-            assert effect.effect < 0.05
+@pytest.mark.parametrize("cheats", [True, False])
+def test_a_used_stamp_is_told_from_one_that_is_only_in_the_data(toy_audit: Any, cheats: bool) -> None:
+    result = toy_audit(cheats)
+    stamps = [
+        f for f in result.findings if (m := f.candidate.artefact.mask_in(30)) is not None and m[85:95, 20:30].any()
+    ]
+    assert stamps, "the stamp is in the data whether it is used or not"
+    stamp = stamps[0]
+    assert stamp.in_data
+    assert stamp.candidate.label == 1
+    names = {result.names[i] for i in stamp.candidate.members}
+    assert names == {f"warm/{i:03d}.png" for i in range(15)}
+    assert stamp.used is cheats
+    effect = stamp.effect
+    assert effect is not None
+    assert effect.fidelity == pytest.approx(1.0, abs=0.2)
+    if cheats:
+        assert result.findings[0] is stamp
+        assert effect.effect > 0.8
+        assert effect.low <= effect.effect <= effect.high
+        assert effect.control < 0.2
+    else:
+        assert effect.effect < 0.05
+        assert (stamp.state, stamp.reason) == ("not_decided", "wide_interval"), (
+            "thirty images bound no effect at 5 points"
+        )
+
+
+def test_colors_that_follow_from_a_stamp_are_shown_under_it(toy_audit: Any) -> None:
+    stamp = toy_audit(True).findings[0].candidate
+    pieces = [c.kind for c in stamp.artefact.parts]
+    assert pieces[0] == "fixed_patch"
+    assert "saturation" in pieces
+    assert not any(set(f.candidate.members) == set(stamp.members) for f in toy_audit(True).findings[1:])
 
 
 def test_what_is_used_is_measured_where_no_other_class_s_stamp_resists(tmp_path: Path) -> None:
     images = toy.folder(tmp_path / "images", each=80, planted=0.25, rival=0.5)
     result = shisen.audit(toy.model(True), images, tmp_path / "out")
-    stamps = {f.candidate.label: f for f in result.findings if f.candidate.kind == "fixed_patch" and f.used}
+    used = [f for f in result.findings if f.used and f.candidate.artefact.mask_in(0) is not None]
+    stamps = {f.candidate.label: f for f in used}
     assert set(stamps) == {0, 1}
     magenta = stamps[1].effect
     assert magenta.tested == 40  # the green stamp wins over the magenta one: half of the cold images could not turn
@@ -67,7 +79,7 @@ def test_what_is_used_is_measured_where_no_other_class_s_stamp_resists(tmp_path:
 
 def test_clean_images_give_no_used_patch(tmp_path: Path) -> None:
     result = shisen.audit(toy.model(True), toy.folder(tmp_path / "p", planted=0.0), tmp_path / "out")
-    assert not [f for f in result.findings if f.used and f.candidate.kind == "fixed_patch"]
+    assert not [f for f in result.findings if f.used and f.candidate.artefact.mask_in(0) is not None]
 
 
 def test_the_record_agrees_with_the_findings(tmp_path: Path) -> None:
@@ -144,7 +156,7 @@ def test_two_models_are_put_side_by_side_on_the_same_candidates(tmp_path: Path) 
     stamp = result.findings[0]
     assert stamp.used
     assert not theirs[identity(stamp.candidate)].used
-    assert not any(f.used for f in result.other.findings if f.candidate.kind == "fixed_patch")
+    assert not any(f.used for f in result.other.findings if f.candidate.artefact.mask_in(0) is not None)
     truth = [name.split("/")[0] for name in result.names]
     for rows in (result.other.only_first, result.other.only_other):
         assert all(truth[i] in ("cold", "warm") for i in rows)
@@ -152,7 +164,7 @@ def test_two_models_are_put_side_by_side_on_the_same_candidates(tmp_path: Path) 
     assert first - other == len(result.other.only_first) - len(result.other.only_other)
     record = json.loads((tmp_path / "out" / "findings.json").read_text("utf-8"))
     assert record["other"]["name"] == "honest"
-    assert [f["used"] for f in record["findings"]] == [f.used for f in result.findings]
+    assert [f["state"] == "used" for f in record["findings"]] == [f.used for f in result.findings]
     assert "honest" in (tmp_path / "out" / "index.html").read_text("utf-8")
 
 

@@ -116,6 +116,24 @@ def wilson(hits: int, n: int) -> tuple[float, float]:
     return (0.0 if hits == 0 else low), (1.0 if hits == n else high)
 
 
+def upper_limit(hits: int, n: int) -> float:
+    """Return the one-sided 95 % upper limit of a fraction: the one with P(X ≤ hits) = 5 %.
+
+    Args:
+        hits: how many of the trials succeeded.
+        n: trials.
+
+    Returns:
+        In [0, 1].
+
+    Reference:
+        Clopper and Pearson 1934, The use of confidence or fiducial limits.
+    """
+    from scipy.stats import beta
+
+    return 1.0 if hits >= n else float(beta.ppf(0.95, hits + 1, n - hits))
+
+
 def enrichment(inside: int, group: int, members: int, total: int) -> float:
     """Return P(X ≥ inside) for X hypergeometric: `members` of `total` drawn, `group` of them marked.
 

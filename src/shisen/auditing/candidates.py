@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .artefacts import kinds
 from .artefacts.base import Candidate, Evidence
+from .artefacts.compound import merged
 
 
 def candidates(evidence: Evidence) -> list[Candidate]:
@@ -13,5 +14,5 @@ def candidates(evidence: Evidence) -> list[Candidate]:
         found: list[Candidate] = []
         for kind in kinds():
             found = kind.propose(evidence, label, found)
-        proposed += found
+        proposed += merged(found, evidence.labels, label)
     return proposed

@@ -28,6 +28,18 @@ def filled(alpha: Floats) -> Floats:
     return np.where(closed, np.maximum(alpha, level), alpha).astype(np.float32)
 
 
+def without_edge(alpha: Floats) -> Floats:
+    """Return an opacity that covers the same region, see `filled`, and fades out around it.
+
+    A control that ends as sharply as what was found has an edge of its own, which may be what the model goes by.
+    """
+    from scipy import ndimage
+
+    r = max(1.0, max(alpha.shape) / 32)
+    wide = ndimage.grey_dilation(filled(alpha), size=(2 * round(r) + 1,) * 2)
+    return np.asarray(ndimage.gaussian_filter(wide, r), dtype=np.float32)
+
+
 def with_rim(alpha: Floats, raw: npt.NDArray[np.floating[Any]], chance: float) -> Floats:
     """Return the opacity with that of the pixels around the patch, which the thing may cover in part.
 

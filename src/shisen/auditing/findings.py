@@ -1,16 +1,37 @@
-"""From a candidate and its effect to a finding: in the data, used by the model, how much, which images."""
+"""From a candidate and its effect to a finding: in the data, used by the model or not, or not decided, and why."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 from .._core.stats import benjamini_hochberg
 from .artefacts.base import Candidate
 from .interventions import Effect
 
+State = Literal["used", "not_used", "not_decided"]
+
 LEVEL = 0.05
 HIGH = 0.20
+EQUIVALENT = 0.05
+"""An effect whose 95 % upper limit lies below this counts as none."""
+FAITHFUL, WEAK = 0.6, 0.3
+"""Least fidelity of a copy that is as good as the original, and below which hardly anything of it arrives."""
+FEW = 5
+"""Least images of the class that must have an artefact for anything to be decided about it."""
+KEPT = 0.15
+"""Largest change of answers when an artefact is taken off that agrees with "not used"."""
+NATURE = 0.5
+"""Least fraction of a class that has a property by nature."""
+
+
+class Trial(NamedTuple):
+    """A candidate, what interventions did, and why none could be made ("" where one was)."""
+
+    candidate: Candidate
+    effect: Effect | None
+    obstacle: str = ""
 
 
 @dataclass(frozen=True)
@@ -21,52 +42,96 @@ class Finding:
         candidate: what was found.
         effect: what interventions did, or None where none was possible.
         in_data: whether it is associated with the label, at a false-discovery rate of 5 %.
-        used: whether putting it on other images changes predictions, likewise, and by enough.
+        state: "used", "not_used" (an equivalence test bounds the effect of a faithful copy) or "not_decided".
+        reason: what decided: for "not_decided" why, such as "weak_copy"; "" otherwise.
         q_data, q_used: adjusted p-values.
         severity: "high", "medium" or "low".
+        nature: whether it is likely what the class is: a property that most of its images have.
     """
 
     candidate: Candidate
     effect: Effect | None
     in_data: bool
-    used: bool
+    state: State
+    reason: str
     q_data: float
     q_used: float
     severity: str
+    nature: bool = False
+
+    @property
+    def used(self) -> bool:
+        """Whether the model uses it."""
+        return self.state == "used"
 
 
-def findings(pairs: Sequence[tuple[Candidate, Effect | None]]) -> list[Finding]:
-    """Judge all candidates together, and put the most serious first.
+def findings(tests: Sequence[Trial]) -> list[Finding]:
+    """Judge all candidates together, and put what is likely to do most harm first.
 
-    Used: the adjusted p-value, that of doing more than the control, is at most 0.05; the whole interval of the effect
-    is above zero; the effect is at least the kind's `least_effect`, and half of that beyond the control.
+    Used: it is associated with the class; the adjusted p-value, that of doing more than the control, is at most 0.05;
+    the whole interval of the effect is above zero; the effect is at least the kind's `least_effect`, and half of that
+    beyond the control. Not used: the 95 % upper limit of a faithful copy's effect is below 5 points. Everything else
+    is not decided.
+
+    Args:
+        tests: candidates of all classes with what was measured.
+
+    Returns:
+        Those that are associated with their class.
     """
-    data = benjamini_hochberg([c.p for c, _ in pairs])
-    tested = [e.p for _, e in pairs if e is not None]
-    adjusted = iter(benjamini_hochberg(tested))
+    data = benjamini_hochberg([t.candidate.p for t in tests])
+    adjusted = iter(benjamini_hochberg([t.effect.p for t in tests if t.effect is not None]))
     found = []
-    for (candidate, effect), q_data in zip(pairs, data, strict=True):
-        q_used = 1.0 if effect is None else float(next(adjusted))
-        used = effect is not None and q_used <= LEVEL and _large(effect, candidate.artefact.least_effect)
-        in_data = bool(q_data <= LEVEL)
-        if not (in_data or used):
+    for test, q_data in zip(tests, data, strict=True):
+        q_used = 1.0 if test.effect is None else float(next(adjusted))
+        if q_data > LEVEL:
             continue
-        size = effect.effect if effect is not None else 0.0
-        severity = "low" if not used else "high" if size >= HIGH else "medium"
-        found.append(Finding(candidate, effect, in_data, used, float(q_data), q_used, severity))
-    rank = {"high": 0, "medium": 1, "low": 2}
-    found.sort(
-        key=lambda f: (
-            rank[f.severity],
-            -(f.effect.effect if f.effect and f.used else 0.0),
-            f.candidate.artefact.direction != 0,
-            f.q_data,
-            f.candidate.label,
-            f.candidate.kind,
-        )
-    )
+        state, reason = judged(test, q_used)
+        effect = 0.0 if test.effect is None else test.effect.effect
+        severity = "low" if state != "used" else "high" if effect >= HIGH else "medium"
+        c = test.candidate
+        nature = c.artefact.order >= 3 and c.inside > NATURE * c.group
+        found.append(Finding(c, test.effect, True, state, reason, float(q_data), q_used, severity, nature))
+    found.sort(key=_harm)
     return found
 
 
-def _large(effect: Effect, least: float) -> bool:
-    return effect.low > 0 and effect.effect >= least and effect.after - effect.control >= least / 2
+def judged(test: Trial, q_used: float) -> tuple[State, str]:
+    """Return the state of a candidate that is associated with its class, and the reason that decided.
+
+    Args:
+        test: the candidate and what was measured.
+        q_used: adjusted p-value of doing more than the control.
+    """
+    c, e = test.candidate, test.effect
+    if c.inside < FEW:
+        return "not_decided", "few_images"
+    if e is None:
+        return "not_decided", test.obstacle or "no_way"
+    least = c.artefact.least_effect
+    if e.low > 0 and e.effect >= least:
+        beyond = q_used <= LEVEL and e.after - e.control >= least / 2
+        return ("used", "") if beyond else ("not_decided", "strong_control")
+    if e.fidelity is None:
+        return "not_decided", "no_comparison"
+    if e.fidelity < FAITHFUL:
+        return "not_decided", "weak_copy" if e.fidelity < WEAK else "partial_copy"
+    if e.undone_tested and e.kept - e.undone > KEPT:
+        return "not_decided", "contradiction"
+    if e.upper >= EQUIVALENT:
+        return "not_decided", "wide_interval"
+    return "not_used", ""
+
+
+def _harm(finding: Finding) -> tuple[float | bool | str, ...]:
+    """Return what findings are ordered by: the state, the class's nature last, then the effect."""
+    c, e = finding.candidate, finding.effect
+    return (
+        ("used", "not_decided", "not_used").index(finding.state),
+        finding.nature,
+        -(e.effect if e is not None and finding.used else 0.0),
+        c.artefact.order,
+        finding.q_data,
+        c.label,
+        c.kind,
+    )

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from .._core.prefetch import prefetched
-from .._core.stats import bootstrap, sign_flip
-from ..targets import probabilities, to_numpy
+from .._core.stats import bootstrap, sign_flip, upper_limit
+from ..targets import class_logits, probabilities, to_numpy
 from ..types import InputImage
 from .artefacts.base import Alter, Candidate, Images, Intervention, Pixels8
+from .fidelity import fidelity, returned
+from .scanned import map_layer
 
-SCREENED, TESTED, UNDONE = 32, 240, 40
+SCREENED, TESTED, UNDONE = 64, 240, 40
 FINEST = 448  # longer side of an image that is altered, at least, where it may be reduced
 
 
@@ -37,6 +39,10 @@ class Effect:
         undone_tested: how many members that was measured on.
         examples: rows whose prediction turned, first those that turned most.
         strength: how strongly a property was put on, as `Property.alter` takes it.
+        upper: one-sided 95 % limit of the fraction of images whose prediction turns, by Clopper and Pearson.
+        fidelity: how far the copy moves the network's features the way the original does, 1 for as far; None where
+            that cannot be told.
+        witness: the effect of the same difference put on inside the network, or None.
     """
 
     tested: int
@@ -53,6 +59,9 @@ class Effect:
     undone_tested: int
     examples: tuple[int, ...]
     strength: float = 0.0
+    upper: float = 1.0
+    fidelity: float | None = None
+    witness: float | None = None
 
 
 def _reduced(pixels: Pixels8, most: int) -> Pixels8:
@@ -65,10 +74,15 @@ def _reduced(pixels: Pixels8, most: int) -> Pixels8:
     return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))
 
 
-def class_probabilities(
-    images: Images, rows: Sequence[int], alter: Alter | None, *, reduce: bool = False
-) -> npt.NDArray[np.float64]:
-    """Return the class probabilities of altered images.
+class Answers(NamedTuple):
+    """What a network says of images: class probabilities `(n, classes)`, and mean activations `(n, c)`."""
+
+    probabilities: npt.NDArray[np.float64]
+    pooled: npt.NDArray[np.float32]
+
+
+def answers(images: Images, rows: Sequence[int], alter: Alter | None, *, reduce: bool = False) -> Answers:
+    """Return what the network says of altered images.
 
     Args:
         images: where they are read from, and the model.
@@ -78,9 +92,9 @@ def class_probabilities(
             million pixels takes half a second otherwise. Properties of the finest detail need images as they are.
 
     Returns:
-        `(n, classes)` in [0, 1].
+        Probabilities in [0, 1], and what the network sees.
     """
-    model = images.model
+    model, layer = images.model, map_layer(images.model)
     most = max(FINEST, 2 * max(model.preprocess.sides)) if reduce and model.preprocess else None
 
     def ready(row: int) -> npt.NDArray[np.float32]:
@@ -90,12 +104,16 @@ def class_probabilities(
             image = InputImage(alter(pixels, row), image.source)
         return model.prepare(image)[0]
 
-    found: list[Any] = []
+    found: list[Answers] = []
     batch: list[Any] = []
 
     def flush() -> None:
         if batch:
-            found.append(to_numpy(probabilities(model.activations(np.stack(batch)), model.head)))
+            points = ["logits"] if layer is None else ["logits", layer]
+            values = [to_numpy(v) for v in model.activations(np.stack(batch), points)]
+            logits = to_numpy(class_logits(values[0], model.head))
+            pooled = logits if layer is None else values[1].mean((1, 2))
+            found.append(Answers(to_numpy(probabilities(values[0], model.head)), pooled))
             batch.clear()
 
     for image in prefetched(ready, rows, depth=64):
@@ -103,10 +121,13 @@ def class_probabilities(
             flush()
         batch.append(image)
     flush()
-    return np.concatenate(found).astype(np.float64)
+    return Answers(
+        np.concatenate([f.probabilities for f in found]).astype(np.float64),
+        np.concatenate([f.pooled for f in found]).astype(np.float32),
+    )
 
 
-def intervene(candidate: Candidate, images: Images, *, seed: int = 0) -> Effect | None:
+def intervene(candidate: Candidate, images: Images, *, seed: int = 0) -> Effect | str:
     """Measure what an artefact does to predictions.
 
     Screening on a few images first, half of them the likeliest to turn: where nothing moves there, the rest is
@@ -118,33 +139,33 @@ def intervene(candidate: Candidate, images: Images, *, seed: int = 0) -> Effect 
         seed: of the choice of images and of the permutations.
 
     Returns:
-        None where it cannot be put on, or where there are too few other images.
+        What was measured; or why nothing could be: "no_way" to put it on, or "few_images" of other classes.
     """
     how = candidate.artefact.intervention(candidate, images)
-    if how.apply is None:
-        return None
+    if not how.possible:
+        return "no_way"
     k = candidate.label
     free = np.setdiff1d(np.flatnonzero((images.labels != k) & (images.labels >= 0)), candidate.members)
     if len(free) < 8:
-        return None
-    rows, after = _applied(
-        candidate, images, how, np.random.default_rng([seed, k, len(candidate.members)]).permutation(free)
-    )
+        return "few_images"
+    order = np.random.default_rng([seed, k, len(candidate.members)]).permutation(free)
+    rows, after = _applied(candidate, images, how, order)
     plain = images.probabilities[rows]
-    control = (
-        plain if how.control is None else class_probabilities(images, rows.tolist(), how.control, reduce=how.reduce)
-    )
-    turned = (after.argmax(1) == k).astype(float) - (plain.argmax(1) == k)
+    control = _controlled(images, how, rows.tolist())
+    turned = (after.probabilities.argmax(1) == k).astype(float) - (plain.argmax(1) == k)
     interval = bootstrap(turned, n_resamples=2000, seed=seed)
-    gain = after[:, k] - np.maximum(plain[:, k], control[:, k])
-    gained = np.argsort(-(after[:, k] - plain[:, k]), kind="stable")
+    gain = after.probabilities[:, k] - np.maximum(plain[:, k], 0.0 if control is None else control[:, k])
+    gained = np.argsort(-(after.probabilities[:, k] - plain[:, k]), kind="stable")
     kept, undone, measured = _undone(candidate, images, how)
+    witness = None
+    if how.apply is not None and how.inside is not None:
+        witness = float((how.inside(rows.tolist()).argmax(1) == k).mean() - (plain.argmax(1) == k).mean())
     return Effect(
         tested=len(rows),
         before=float((plain.argmax(1) == k).mean()),
-        after=float((after.argmax(1) == k).mean()),
-        control=float((control.argmax(1) == k).mean()),
-        controlled=how.control is not None,
+        after=float((after.probabilities.argmax(1) == k).mean()),
+        control=float(((plain if control is None else control).argmax(1) == k).mean()),
+        controlled=control is not None,
         effect=interval.value,
         low=interval.low,
         high=interval.high,
@@ -154,22 +175,65 @@ def intervene(candidate: Candidate, images: Images, *, seed: int = 0) -> Effect 
         undone_tested=measured,
         examples=tuple(int(rows[i]) for i in gained[:3]),
         strength=how.strength,
+        upper=upper_limit(int((turned > 0).sum()), len(turned)),
+        fidelity=_faithful(candidate, images, how, rows.tolist(), after),
+        witness=witness,
     )
+
+
+def _faithful(
+    candidate: Candidate, images: Images, how: Intervention, rows: Sequence[int], after: Answers
+) -> float | None:
+    """Return how far copies move the features the way the original does; None where that cannot be told.
+
+    Where (nearly) all of the class have it, there is nothing to compare the original with but these images after it
+    was taken off, and put on again.
+    """
+    if how.apply is None:
+        return 1.0  # put on inside the network: it is the difference itself
+    compared = fidelity(candidate, images, images.pooled(rows), after.pooled)
+    own = [i for i in candidate.members if images.labels[i] == candidate.label][:UNDONE]
+    if compared is not None or how.remove is None or 2 * len(own) < candidate.group:
+        return compared
+    apply, remove = how.apply, how.remove
+    original = images.pooled(own)
+    without = answers(images, own, remove, reduce=how.reduce).pooled
+    again = answers(images, own, lambda p, row: apply(remove(p, row), row), reduce=how.reduce).pooled
+    return returned(original, without, again)
+
+
+def _put_on(images: Images, how: Intervention, rows: Sequence[int]) -> Answers:
+    """Return what the network says of images with the artefact: on the pixels, or else inside the network."""
+    if how.apply is not None:
+        return answers(images, rows, how.apply, reduce=how.reduce)
+    assert how.inside is not None
+    return Answers(how.inside(rows), np.zeros((len(rows), 0), np.float32))
+
+
+def _controlled(images: Images, how: Intervention, rows: Sequence[int]) -> npt.NDArray[np.float64] | None:
+    """Return the probabilities of images with the matched control; None where there is none."""
+    if how.apply is None:
+        return None if how.inside_control is None else how.inside_control(rows)
+    return None if how.control is None else answers(images, rows, how.control, reduce=how.reduce).probabilities
 
 
 def _applied(
     candidate: Candidate, images: Images, how: Intervention, free: npt.NDArray[np.int64]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Return the rows that were given the artefact, of `free` in random order, and their probabilities with it."""
+) -> tuple[npt.NDArray[np.int64], Answers]:
+    """Return the rows that were given the artefact, of `free` in random order, and what the network says then."""
     k, order = candidate.label, free[:TESTED]
     rows = _screened(order, images.probabilities, k)
-    after = class_probabilities(images, rows.tolist(), how.apply, reduce=how.reduce)
+    after = _put_on(images, how, rows.tolist())
     before = images.probabilities[rows]
-    lifted = float((after[:, k] - before[:, k]).mean())
-    if len(order) > len(rows) and ((after.argmax(1) == k).sum() > (before.argmax(1) == k).sum() or lifted > 0.02):
+    lifted = float((after.probabilities[:, k] - before[:, k]).mean())
+    more_turn = (after.probabilities.argmax(1) == k).sum() > (before.argmax(1) == k).sum()
+    if len(order) > len(rows) and (more_turn or lifted > 0.02):
         rest = np.setdiff1d(order, rows)
-        more = class_probabilities(images, rest.tolist(), how.apply, reduce=how.reduce)
-        return np.concatenate([rows, rest]), np.concatenate([after, more])
+        more = _put_on(images, how, rest.tolist())
+        both = Answers(
+            np.concatenate([after.probabilities, more.probabilities]), np.concatenate([after.pooled, more.pooled])
+        )
+        return np.concatenate([rows, rest]), both
     return rows, after
 
 
@@ -192,6 +256,6 @@ def _undone(candidate: Candidate, images: Images, how: Intervention) -> tuple[fl
     rows = [i for i in candidate.members if images.labels[i] == k][:UNDONE]
     if how.remove is None or not rows:
         return 0.0, 0.0, 0
-    after = class_probabilities(images, rows, how.remove, reduce=how.reduce)
+    after = answers(images, rows, how.remove, reduce=how.reduce).probabilities
     kept = float((images.probabilities[rows].argmax(1) == k).mean())
     return kept, float((after.argmax(1) == k).mean()), len(rows)

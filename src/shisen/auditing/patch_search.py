@@ -36,6 +36,7 @@ SHAPES = ((16, 16), (28, 28), (9, 28), (28, 9))  # height and width of the windo
 ALIKE = (0.4, 0.6, 0.8)  # correlations above which two windows show the same
 AROUND = 4  # pixels around a window or a patch that are looked at too: its edge is part of its look
 LEAST_PIXELS = 12
+ENOUGH = 12  # images in which more of a patch is looked for
 TRIED = 8  # groups, for each patch wanted
 
 
@@ -198,8 +199,13 @@ def _overlay(
     members: npt.NDArray[np.int64],
     where: Window,
     background: Background,
+    *,
+    whole: bool = False,
 ) -> tuple[Floats, Floats] | None:
-    """Return `(template, alpha)` of what the members share, connected with the window; None if there is too little."""
+    """Return `(template, alpha)` of what the members have in common, connected with the window; None if too little.
+
+    With `whole`, small pieces do not count: for a window that is the whole image.
+    """
     from scipy import ndimage, stats
 
     (y, x, high, wide), natural, usual = where, background.deviation, background.mean
@@ -218,7 +224,9 @@ def _overlay(
     raw = np.clip(1.0 - small * group.std(0).mean(-1) / deviation, 0.0, 1.0)
     solid = (raw >= least) & (box_mean((raw >= least)[None].astype(np.float32), 3)[0] >= 2.9 / 9)
     pieces, _ = ndimage.label(ndimage.binary_dilation(solid, np.ones((3, 3))), np.ones((3, 3)))
+    sizes = np.bincount(pieces[solid], minlength=pieces.max() + 1)
     keep = np.unique(pieces[window & solid])
+    keep = keep[sizes[keep] >= (LEAST_PIXELS if whole else 1)]
     alpha = np.where(solid & np.isin(pieces, keep[keep > 0]), raw, 0.0).astype(np.float32)
     if (alpha > 0).sum() < LEAST_PIXELS:
         return None
@@ -269,6 +277,45 @@ def _affected(
     return (by_color, color) if told[0] < told[1] else (by_detail, look)
 
 
+def completed(canvases: npt.NDArray[np.uint8], own: npt.NDArray[np.bool_], patch: Patch) -> Patch:
+    """Return a patch with all that the images that have it have in common, such as the other three corners of a mask.
+
+    Args:
+        canvases: `(n, K, K, 3)`.
+        own: which are of the class.
+        patch: as found around a window.
+
+    Returns:
+        The same patch where there are too few images to tell, or where nothing is added.
+    """
+    members = np.asarray([i for i in patch.members if own[i]])
+    others = np.setdiff1d(np.flatnonzero(~own), patch.members)
+    if len(members) < ENOUGH or len(others) < ENOUGH:
+        return patch
+    background = Background.of(canvases[spread(others, OTHERS)].astype(np.float32))
+    window = (0, 0, *canvases.shape[1:3])
+    made = _overlay(canvases, np.flatnonzero(own), members, window, background, whole=True)
+    if made is None or (made[1] >= SOLID)[patch.mask].mean() < 0.7:
+        return patch
+    return replace(patch, template=made[0], alpha=made[1])
+
+
+def whole_patches(canvases: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], label: int) -> list[Patch]:
+    """Return the common patches of a class, each with all its pieces, and each once.
+
+    Args:
+        canvases: `(n, K, K, 3)`, all images at one size.
+        labels: class numbers.
+        label: the class.
+    """
+    found: list[Patch] = []
+    for patch in common_patches(canvases, labels, label):
+        whole = completed(canvases, labels == label, patch)
+        if not any(_same(whole, other) for other in found):
+            found.append(whole)
+    return found
+
+
 def at_own_size(
     canvases: npt.NDArray[np.uint8], mask: npt.NDArray[np.bool_], *, members: int, rest: int
 ) -> tuple[Floats, Floats] | None:
@@ -283,19 +330,29 @@ def at_own_size(
     Returns:
         Template `(h, w, 3)` in levels of 255, and opacity `(h, w)` in [0, 1].
     """
+    from PIL import Image
+    from scipy import ndimage
+
     high, wide = canvases.shape[1:3]
     ys, xs = np.nonzero(mask)
     scale = np.array([high, wide]) / mask.shape
     top, left = (np.array([ys.min(), xs.min()]) * scale).astype(int)
     below, right = np.ceil((np.array([ys.max(), xs.max()]) + 1) * scale).astype(int)
+    pieces = ndimage.label(mask, np.ones((3, 3)))[1]
     others = canvases[members + rest :].astype(np.float32)
     window = (int(top), int(left), int(below - top), int(right - left))
-    made = _overlay(canvases, np.arange(members + rest), np.arange(members), window, Background.of(others))
+    made = _overlay(
+        canvases, np.arange(members + rest), np.arange(members), window, Background.of(others), whole=pieces > 1
+    )
     if made is None:
         return None
-    near = np.zeros((high, wide), bool)
     edge = np.ceil(2 * scale).astype(int)
-    near[max(0, top - edge[0]) : below + edge[0], max(0, left - edge[1]) : right + edge[1]] = True
+    box = np.zeros((high, wide), np.uint8)
+    box[max(0, top - edge[0]) : below + edge[0], max(0, left - edge[1]) : right + edge[1]] = 1
+    near = box > 0
+    if pieces > 1:
+        around = ndimage.binary_dilation(mask, np.ones((3, 3)), iterations=2)
+        near &= np.asarray(Image.fromarray(around.astype(np.uint8)).resize((wide, high))) > 0
     return made[0], np.where(near, made[1], 0.0).astype(np.float32)
 
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 Pixels8 = npt.NDArray[np.uint8]
 STEPS = 8  # of the search for a strength
+GRAYSCALE = -4.0  # strength at which no saturation is left
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -39,17 +40,28 @@ class Property:
     opposite: bool = True
     shown: bool = False
 
-    def strength(self, images: Sequence[Pixels8], target: float) -> float:
+    def strength(
+        self, images: Sequence[Pixels8], target: float, finish: Callable[[Pixels8], Pixels8] | None = None
+    ) -> float:
         """Return the strength that takes the median of the property over these images nearest to the target.
 
         Found by bisection between no change and the limit on the side of the target.
+
+        Args:
+            images: uint8 pixels `(h, w, 3)` of each.
+            target: in the units of `measure`.
+            finish: what is done to the images after the change.
+
+        Returns:
+            A strength between `weakest` and `strongest`; 0 where the property cannot be altered.
         """
         if self.alter is None:
             return 0.0
         alter = self.alter
 
         def reached(strength: float) -> float:
-            return float(np.median([self.measure(alter(p, strength) if strength else p) for p in images]))
+            altered = [alter(p, strength) if strength else p for p in images]
+            return float(np.median([self.measure(p if finish is None else finish(p)) for p in altered]))
 
         now = reached(0.0)
         rising = target > now
@@ -156,7 +168,8 @@ def saturation(pixels: Pixels8) -> float:
 
 def _saturated(pixels: Pixels8, by: float) -> Pixels8:
     gray = luma(pixels)[..., None]
-    return _back(gray + (pixels.astype(np.float32) - gray) * 2.0**by)
+    factor = 0.0 if by <= GRAYSCALE else 2.0**by
+    return _back(gray + (pixels.astype(np.float32) - gray) * factor)
 
 
 def sharpness(pixels: Pixels8) -> float:
@@ -214,9 +227,45 @@ def _unblocked(values: npt.NDArray[np.float32], by: float) -> npt.NDArray[np.flo
     return smooth
 
 
+def noise(pixels: Pixels8) -> float:
+    """Return log2 of the standard deviation of noise, in levels of 255, by the median of the diagonal detail.
+
+    Reference: Donoho and Johnstone 1994, from the finest Haar wavelet.
+    """
+    gray = luma(pixels)
+    high, wide = (n // 2 * 2 for n in gray.shape)
+    a, b, c, d = (gray[y:high:2, x:wide:2] for y in (0, 1) for x in (0, 1))
+    return float(np.log2(np.median(np.abs(a - b - c + d)) / 2 / 0.6745 + 0.5))
+
+
+def _noised(pixels: Pixels8, by: float) -> Pixels8:
+    """Add Gaussian noise of `by` levels, drawn anew for each image, or smooth it away by −by pixels."""
+    from scipy import ndimage
+
+    if by < 0:
+        return np.asarray(ndimage.gaussian_filter(pixels, (-by / 2, -by / 2, 0)))
+    draw = np.random.default_rng(int(pixels[::7, ::7].sum()))
+    return _back(pixels.astype(np.float32) + draw.normal(0, by, pixels.shape).astype(np.float32))
+
+
 def aspect(pixels: Pixels8) -> float:
     """Return log2 of width over height."""
     return float(np.log2(pixels.shape[1] / pixels.shape[0]))
+
+
+def _stretched(pixels: Pixels8, by: float) -> Pixels8:
+    return _scaled(pixels, 2.0 ** (by / 2), 2.0 ** (-by / 2))
+
+
+def _resized(pixels: Pixels8, by: float) -> Pixels8:
+    return _scaled(pixels, 2.0 ** (by / 2), 2.0 ** (by / 2))
+
+
+def _scaled(pixels: Pixels8, wide: float, high: float) -> Pixels8:
+    from PIL import Image
+
+    size = (max(1, round(pixels.shape[1] * wide)), max(1, round(pixels.shape[0] * high)))
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
 
 
 def resolution(pixels: Pixels8) -> float:
@@ -229,6 +278,29 @@ def border(pixels: Pixels8) -> float:
     edges = (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1])
     flat = [np.abs(e.astype(np.float32) - np.median(e, axis=0)).max(-1) <= 8 for e in edges]
     return float(np.mean([f.mean() > 0.95 for f in flat]))
+
+
+def _bordered(pixels: Pixels8, by: float) -> Pixels8:
+    """Paint a black border that is wide enough to be seen, or crop a border away; the amount does not matter."""
+    width = max(1, round(0.02 * max(pixels.shape[:2])))
+    if by < 0:
+        return pixels[width:-width, width:-width] if min(pixels.shape[:2]) > 4 * width else pixels
+    framed = pixels.copy()
+    framed[:width], framed[-width:], framed[:, :width], framed[:, -width:] = 0, 0, 0, 0
+    return framed
+
+
+def _written(pixels: Pixels8, by: float) -> Pixels8:
+    """Write a date of this height, as a fraction of the image's, at the bottom."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    size = round(by * pixels.shape[0])
+    if size < 4:
+        return pixels
+    image = Image.fromarray(pixels)
+    position = (round(0.03 * image.width), round(0.95 * image.height) - size)
+    ImageDraw.Draw(image).text(position, "2021-11-21 14:50", font=ImageFont.load_default(size), fill=(255, 255, 255))
+    return np.asarray(image)
 
 
 def text(pixels: Pixels8) -> float:
@@ -264,13 +336,14 @@ PROPERTIES: Mapping[str, Property] = {
         Property("greenness", greenness, _greened, -3.0, 3.0, shown=True),
         Property("cast", cast, _warmed, -3.0, 3.0),
         Property("green_cast", green_cast, _greened, -3.0, 3.0),
-        Property("saturation", saturation, _saturated, -4.0, 3.0, shown=True),
+        Property("saturation", saturation, _saturated, GRAYSCALE, 3.0, shown=True),
         Property("sharpness", sharpness, _sharpened, -4.0, 4.0),
         Property("compression", compression, _compressed, -1.0, 0.97, opposite=False),
-        Property("border", border),
-        Property("text", text),
-        Property("aspect", aspect),
-        Property("resolution", resolution),
+        Property("noise", noise, _noised, -3.0, 48.0, opposite=False),
+        Property("border", border, _bordered, -1.0, 1.0),
+        Property("text", text, _written, 0.0, 0.2, opposite=False),
+        Property("aspect", aspect, _stretched, -2.0, 2.0),
+        Property("resolution", resolution, _resized, -6.0, 4.0),
     )
 }
 

@@ -29,6 +29,7 @@ class Audit:
         unreadable: files that could not be read, with the reason.
         names: names of the images, by row.
         labels: the model's classes, by number.
+        too_few: classes with too few images to tell anything about them.
         other: the model compared with, or None.
         cards: of each finding what a person looks at: headline, severity, sentences, images before and after.
     """
@@ -39,6 +40,7 @@ class Audit:
     unreadable: dict[str, str]
     names: tuple[str, ...]
     labels: tuple[str, ...]
+    too_few: tuple[str, ...] = ()
     other: Compared | None = None
     cards: tuple[Mapping[str, Any], ...] = ()
 
@@ -73,6 +75,7 @@ def record_of(result: Audit, model: Model, folder: str, scan: Scan) -> dict[str,
         "accuracy": {"hits": result.confusion.accuracy.hits, "n": result.confusion.accuracy.n},
         "confusion": asdict(result.confusion),
         "severity": result.worst(),
+        "too_few": list(result.too_few),
         "findings": _plain(result.findings, result.labels, result.names),
         "other": None
         if result.other is None
@@ -95,7 +98,9 @@ def _plain(found: Sequence[Finding], labels: Sequence[str], names: Sequence[str]
             "members": [names[i] for i in f.candidate.members],
             "class": labels[f.candidate.label],
             "in_data": f.in_data,
-            "used": f.used,
+            "state": f.state,
+            "reason": f.reason,
+            "nature": f.nature,
             "q_data": f.q_data,
             "q_used": f.q_used,
             "severity": f.severity,

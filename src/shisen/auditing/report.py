@@ -10,11 +10,12 @@ import numpy as np
 
 from .._core.io import write_file
 from ..targets import to_numpy
-from .artefacts.base import Images, box_of
+from .artefacts.base import Artefact, Images, box_of
+from .artefacts.compound import pieces
 from .findings import Finding
 from .report_sections import class_pages, mistakes, pairs, percent
 from .scanned import map_layer
-from .testing import images_of
+from .testing import LEAST_IMAGES, images_of
 from .thumbnails import opened, thumbnail
 from .versus import identity
 from .words import LANGUAGES
@@ -57,24 +58,27 @@ def write_report(
 
     words = LANGUAGES[lang]
     templates = Environment(loader=PackageLoader("shisen", "auditing"), autoescape=True, undefined=StrictUndefined)
-    used = [f for f in result.findings if f.used]
     worst = result.worst()
     maps = words["maps_chosen" if record["method"] else "maps_usual"]
-    count = len(used) if worst in ("high", "medium") else len(result.findings)
     images = images_of(model, scan)
-    cards = tuple(_card(images, scan, f, result.labels, words) for f in result.findings[:CARDS])
+    nature = [f for f in result.findings if f.nature and not f.used]
+    listed = [f for f in result.findings if not f.nature or f.used]
+    rest = listed[CARDS:]
+    cards = tuple(_card(images, scan, f, result.labels, words) for f in listed[:CARDS])
     page = templates.get_template("report.html.j2").render(
         w=words,
         lang=lang,
         worst=worst,
-        verdict=words.get(f"verdict_{worst}_{count}", words[f"verdict_{worst}"]).format(n=count),
+        verdict=_verdict(result, worst, words),
+        few=_few(result, words),
         accuracy=_fraction(result.confusion.accuracy),
         cards=cards,
-        idle=sum(f.used for f in result.findings[:CARDS]),
+        idle=sum(f.used for f in listed[:CARDS]),
         names=NAMES,
         hardest=_hardest(result.confusion),
         glance=[{**c, "index": i} for i, c in enumerate(cards[:GLANCE]) if c["pairs"]],
-        more=[_brief(result.labels, f, words) for f in result.findings[CARDS:]],
+        more=[_brief(result.labels, f, words) for f in rest],
+        nature=[_brief(result.labels, f, words) for f in nature],
         confusion=_matrix(result.confusion),
         other=None if result.other is None else _beside(model, scan, result, words),
         mistakes=mistakes(model, scan, result.confusion),
@@ -95,9 +99,34 @@ def _fraction(fraction: Share) -> dict[str, Any]:
             "low": percent(low), "high": percent(high)}  # fmt: skip
 
 
+def _verdict(result: Audit, worst: str, words: Any) -> str:
+    """Return the headline; it counts only what was tested."""
+    if worst in ("high", "medium"):
+        count = sum(f.used for f in result.findings)
+        return str(words.get(f"verdict_{worst}_{count}", words[f"verdict_{worst}"]).format(n=count))
+    if not result.findings and len(result.too_few) == sum(s.n > 0 for s in result.confusion.recall):
+        return str(words["verdict_few"].format(n=LEAST_IMAGES))
+    cleared = sum(f.state == "not_used" for f in result.findings)
+    n = len(result.findings)
+    return str(words[f"verdict_{worst}"].format(n=n, cleared=cleared, open=n - cleared))
+
+
+def _few(result: Audit, words: Any) -> str:
+    """Return which classes have too few images to say anything about them."""
+    if not result.too_few:
+        return ""
+    names = ", ".join(result.too_few[:12]) + (" …" if len(result.too_few) > 12 else "")
+    return str(words["few_classes"].format(n=len(result.too_few), least=LEAST_IMAGES, names=names))
+
+
 def what(finding: Finding, words: Any) -> str:
     """Return what was found, in words."""
-    key, fills = finding.candidate.artefact.words()
+    return named(finding.candidate.artefact, words)
+
+
+def named(artefact: Artefact, words: Any) -> str:
+    """Return the name of an artefact, in words."""
+    key, fills = artefact.words()
     return str(words[key].format(**{name: words[value] for name, value in fills.items()}))
 
 
@@ -110,7 +139,7 @@ def _brief(labels: Sequence[str], finding: Finding, words: Any) -> str:
 
 
 def _status(finding: Finding, words: Any) -> str:
-    return str(words["not_tested" if finding.effect is None else "used" if finding.used else "not_used"])
+    return str(words[finding.state])
 
 
 def _signed(value: float) -> str:
@@ -119,20 +148,29 @@ def _signed(value: float) -> str:
 
 
 def _lines(finding: Finding, label: str, words: Any) -> list[str]:
-    """Return what was counted and what interventions did, in sentences."""
+    """Return what was counted, what interventions did and what decided, in sentences."""
     c, e = finding.candidate, finding.effect
     lines = [words["associated"].format(n=len(c.members), inside=c.inside, label=label)]
+    others = [named(a, words) for a in pieces(c.artefact)[1:]]
+    if others:
+        lines.append(words["also"].format(what="; ".join(dict.fromkeys(others))))
     if e is None:
-        return lines
+        return [*lines, words[f"why_{finding.reason}"]]
     points = {k: _signed(getattr(e, k)) for k in ("effect", "low", "high")}
     fractions = {k: percent(getattr(e, k)) for k in ("before", "after", "control")}
     put_on = words["put_on" if finding.used else "put_on_idle"].format(n=e.tested, label=label, **points, **fractions)
     control = words[c.artefact.control_words].format(**fractions)
     lines.append(f"{put_on} {control}" if e.controlled and (finding.used or e.control > e.before) else put_on)
+    if e.witness is not None:
+        lines.append(words["witness"].format(witness=_signed(e.witness)))
     if e.undone_tested:
         kept, undone = percent(e.kept), percent(e.undone)
         taken = words["taken_off_same" if kept == undone else "taken_off"]
         lines.append(taken.format(n=e.undone_tested, label=label, kept=kept, undone=undone))
+    if not finding.used:
+        likeness = percent(min(max(e.fidelity or 0.0, 0.0), 1.0))
+        decided = words[f"why_{finding.reason or finding.state}"]
+        lines.append(decided.format(fidelity=likeness, upper=f"{100 * e.upper:.1f}", **fractions))
     return lines
 
 
@@ -232,7 +270,7 @@ def _beside(model: Model, scan: Scan, result: Audit, words: Any) -> dict[str, An
     for which in [*ours, *(k for k in theirs if k not in ours)]:
         one = ours.get(which) or theirs[which]
         table.append({"headline": _headline(result.labels, one, words), "cells": [
-            _verdict(found.get(which), words) for found in (ours, theirs)
+            _cell(found.get(which), words) for found in (ours, theirs)
         ]})  # fmt: skip
     return {
         **_matrix(other.confusion),
@@ -250,7 +288,7 @@ def _named(model: Model, scan: Scan, row: int) -> dict[str, str]:
     return {"image": thumbnail(opened(model, scan.paths[row])), "name": scan.names[row]}
 
 
-def _verdict(finding: Finding | None, words: Any) -> dict[str, Any]:
+def _cell(finding: Finding | None, words: Any) -> dict[str, Any]:
     if finding is None:
         return {"used": False, "words": words["not_proven"]}
     if finding.effect is None:

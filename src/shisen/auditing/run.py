@@ -22,7 +22,7 @@ from .properties import PROPERTIES
 from .record import Audit, record_of, write_images
 from .scan import PART, key_of, scan_images
 from .scanned import CANVAS, Scan, confusion_of, label_of
-from .testing import proposed, tested
+from .testing import LEAST_IMAGES, proposed, tested
 from .versus import Compared, compared
 from .words import LANGUAGES
 
@@ -91,6 +91,7 @@ def audit(
         unreadable=scan.errors,
         names=scan.names,
         labels=tuple(label_of(model, k) for k in range(scan.logits.shape[1])),
+        too_few=_too_few(model, scan),
         other=other,
     )
     record = {**record_of(result, model, str(folder), scan), "method": chosen}
@@ -100,6 +101,12 @@ def audit(
         result, model, scan, record=record, considered=len(proposals), path=target / "index.html", lang=lang
     )
     return replace(result, cards=cards)
+
+
+def _too_few(model: Model, scan: Scan) -> tuple[str, ...]:
+    """Return the classes with too few images to tell anything about them."""
+    found, counts = np.unique(scan.usable[scan.usable >= 0], return_counts=True)
+    return tuple(label_of(model, int(k)) for k, n in zip(found, counts, strict=True) if n < LEAST_IMAGES)
 
 
 def _beside(

@@ -135,7 +135,7 @@ def _part(
     columns["path"] = [item.path for item in items]
     columns["label"] = [item.label for item in items]
     columns["target"] = targets.tolist()
-    for name in ("logits", "map", "map_true", "features", "map_shape"):
+    for name in ("logits", "map", "map_true", "features", "map_shape", "pooled"):
         columns[name] = [[] for _ in items]
     good = [j for j, r in enumerate(read) if r["image"] is not None]
     for shape in sorted({read[j]["image"].shape for j in good}):
@@ -171,7 +171,14 @@ def look(model: Model, layer: str | None, images: Any, targets: Sequence[int]) -
     if layer is None:
         logits = to_numpy(class_logits(model.activations(images), model.head))
         return [
-            {"logits": row.astype(np.float32).tolist(), "map": [], "map_true": [], "map_shape": [], "features": []}
+            {
+                "logits": row.astype(np.float32).tolist(),
+                "map": [],
+                "map_true": [],
+                "map_shape": [],
+                "features": [],
+                "pooled": row.astype(np.float32).tolist(),
+            }
             for row in logits
         ]
     found = []
@@ -184,6 +191,7 @@ def look(model: Model, layer: str | None, images: Any, targets: Sequence[int]) -
         a, g, h = to_numpy(values), to_numpy(gradient), to_numpy(gradient_true)
         logits = to_numpy(class_logits(top.logits[0], model.head)).astype(np.float32)
         used = (a * g).mean((1, 2)).astype(np.float16)
+        pooled = a.mean((1, 2))
         for i in range(len(part)):
             found.append(
                 {
@@ -192,6 +200,7 @@ def look(model: Model, layer: str | None, images: Any, targets: Sequence[int]) -
                     "map_true": (a[i] * h[i]).sum(-1).astype(np.float32).ravel().tolist() if own[i] >= 0 else [],
                     "map_shape": list(a.shape[1:3]),
                     "features": used[i].astype(np.float32).tolist(),
+                    "pooled": pooled[i].astype(np.float16).astype(np.float32).tolist(),
                 }
             )
     return found

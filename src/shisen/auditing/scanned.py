@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -91,6 +92,13 @@ def canvases_of(scan: Scan, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8
     """Return the small copies `(n, K, K, 3)` of some images."""
     raw = scan.rows.read(["canvas"], rows.tolist())["canvas"]
     return np.stack([np.frombuffer(c, np.uint8).reshape(CANVAS, CANVAS, 3) for c in raw])
+
+
+def pooled_of(scan: Scan, rows: Sequence[int]) -> npt.NDArray[np.float32]:
+    """Return the mean activations `(n, c)` of the default layer for some images, in the order of `rows`."""
+    wanted = sorted(set(rows))
+    found = dict(zip(wanted, scan.rows.read(["pooled"], wanted)["pooled"], strict=True))
+    return np.asarray([found[row] for row in rows], np.float32)
 
 
 def map_layer(model: Model) -> str | None:

@@ -17,12 +17,16 @@ from .._core.io import write_file
 from .._core.progress import Progress
 from .artefacts.base import Candidate, Evidence, Images
 from .candidates import candidates
-from .findings import Finding, findings
+from .embedding import embedding
+from .findings import Finding, Trial, findings
 from .interventions import Effect, intervene
-from .scanned import Scan, canvases_of, probabilities_of, sample
+from .scanned import Scan, canvases_of, pooled_of, probabilities_of, sample
 
 if TYPE_CHECKING:
     from ..models.model import Model
+
+LEAST_IMAGES = 10
+"""Least number of images of a class about which anything can be said."""
 
 ENOUGH = 40
 """Least number of images of other classes on which what is used is measured without another class's."""
@@ -37,6 +41,7 @@ def proposed(model: Model, scan: Scan) -> list[Candidate]:
         sampled=sampled,
         properties=scan.properties,
         read=lambda row: model.read(scan.paths[row]).pixels,
+        embed=embedding(),
     )
     return candidates(evidence)
 
@@ -52,6 +57,7 @@ def images_of(model: Model, scan: Scan) -> Images:
         probabilities=probabilities_of(model, scan.logits),
         controls=canvases_of(scan, some),
         control_rows=some,
+        pooled=lambda rows: pooled_of(scan, rows),
     )
 
 
@@ -71,19 +77,19 @@ def tested(model: Model, scan: Scan, proposals: Sequence[Candidate], progress: P
         The findings, the most serious first.
     """
     images = images_of(model, scan)
-    pairs: list[tuple[Candidate, Effect | None]] = []
+    tests: list[Trial] = []
     for number, candidate in enumerate(proposals):
-        pairs.append((candidate, _effect(candidate, images, scan.rows.folder)))
+        tests.append(_test(candidate, images, scan.rows.folder))
         progress(number + 1, len(proposals), N_("Intervening"))
-    used = [f.candidate for f in findings(pairs) if f.used]
-    for number, (candidate, effect) in enumerate(pairs):
+    used = [f.candidate for f in findings(tests) if f.used]
+    for number, (candidate, _, _) in enumerate(tests):
         held = affected(used, candidate.label, scan.usable)
         if any(candidate is c for c in used) and len(held):
             labels = scan.usable.copy()
             labels[held] = -1
-            alone = _effect(candidate, replace(images, labels=labels), scan.rows.folder)
-            pairs[number] = (candidate, alone or effect)
-    return findings(pairs)
+            alone = _test(candidate, replace(images, labels=labels), scan.rows.folder)
+            tests[number] = tests[number] if alone.effect is None else alone
+    return findings(tests)
 
 
 def affected(used: Sequence[Candidate], label: int, labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -100,13 +106,16 @@ def affected(used: Sequence[Candidate], label: int, labels: npt.NDArray[np.int64
     return np.flatnonzero((labels >= 0) & (labels != label) & ~free)
 
 
-def _effect(candidate: Candidate, images: Images, kept: Path) -> Effect | None:
-    """Return the effect of a candidate, from disk where it was measured before."""
+def _test(candidate: Candidate, images: Images, kept: Path) -> Trial:
+    """Return what interventions on a candidate did, from disk where it was measured before."""
     digest = hashlib.sha256(json.dumps(candidate.describe()).encode())
     digest.update(np.flatnonzero(images.labels < 0).tobytes())
     file = kept / "effects" / f"{digest.hexdigest()[:16]}.json"
     if not file.is_file():
         effect = intervene(candidate, images)
-        write_file(file, json.dumps(None if effect is None else asdict(effect)))
+        record = {"obstacle": effect} if isinstance(effect, str) else asdict(effect)
+        write_file(file, json.dumps(record))
     found = json.loads(file.read_text())
-    return None if found is None else Effect(**{**found, "examples": tuple(found["examples"])})
+    if "obstacle" in found:
+        return Trial(candidate, None, found["obstacle"])
+    return Trial(candidate, Effect(**{**found, "examples": tuple(found["examples"])}))

@@ -54,14 +54,13 @@ def audit(folder: str, out: Path, truth: str | None, versus: str | None, fail_on
     click.echo(f"Accuracy: {fraction.value:.1%} of {fraction.n} images (95 % interval {low:.1%} to {high:.1%})")
     if result.other is not None:
         used = sum(f.used for f in result.other.findings)
-        click.echo(f"The other model: {result.other.confusion.accuracy.value:.1%}, {used} of the suspects used")
+        click.echo(f"The other model: {result.other.confusion.accuracy.value:.1%}, {used} of the candidates used")
     for finding in result.findings[:10]:
         kind = finding.candidate.kind
         effect = "" if finding.effect is None else f", {100 * finding.effect.effect:+.0f} points"
         label = model.labels[finding.candidate.label] if len(model.labels) else finding.candidate.label
-        click.echo(
-            f"  {finding.severity}: {label}: {kind}, {'used by the model' if finding.used else 'not used'}{effect}"
-        )
+        why = f" ({finding.reason.replace('_', ' ')})" if finding.reason else ""
+        click.echo(f"  {finding.severity}: {label}: {kind}, {finding.state.replace('_', ' ')}{why}{effect}")
     for name, error in result.unreadable.items():
         click.echo(f"  not read: {name}: {error}", err=True)
     click.echo(f"Wrote {result.report}")

@@ -9,11 +9,12 @@ from .fixed_patch import FixedPatch
 from .moving_patch import MovingPatch
 from .property import GlobalProperty
 from .text_overlay import TextOverlay
+from .transform import Treatment
 
 GROUP = "shisen.artefacts"
 """Entry points of other packages: each names a class that follows `Artefact`."""
 
-REGISTERED: list[type[Artefact]] = [FixedPatch, MovingPatch, TextOverlay, GlobalProperty]
+REGISTERED: list[type[Artefact]] = [FixedPatch, MovingPatch, TextOverlay, Treatment, GlobalProperty]
 _loaded: set[str] = set()
 
 

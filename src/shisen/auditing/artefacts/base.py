@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,8 @@ class Evidence:
         sampled: `(m,)` their rows.
         properties: `(n, properties)`.
         read: from a row to the pixels `(h, w, 3)` of the image; None where only the small copies are there.
+        embed: from images to pooled early features `(n, d)` of the embedded network, or None.
+        memo: what a kind computes once for all classes, under its name.
     """
 
     labels: Labels
@@ -40,6 +42,8 @@ class Evidence:
     sampled: npt.NDArray[np.int64]
     properties: npt.NDArray[np.float64]
     read: Callable[[int], Pixels8] | None = None
+    embed: Callable[[Sequence[Pixels8]], npt.NDArray[np.float32]] | None = None
+    memo: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,7 @@ class Images:
         probabilities: `(n, classes)` of the images as they are.
         controls: `(m, K, K, 3)` small copies of images to fill control patches from.
         control_rows: `(m,)` their rows.
+        pooled: from rows to what the network sees in the images: the mean activations `(n, c)` of its default layer.
     """
 
     model: Model
@@ -61,11 +66,16 @@ class Images:
     probabilities: npt.NDArray[np.float64]
     controls: npt.NDArray[np.uint8]
     control_rows: npt.NDArray[np.int64]
+    pooled: Callable[[Sequence[int]], npt.NDArray[np.float32]]
 
     def read(self, row: int) -> Pixels8:
         """Return the pixels `(h, w, 3)` of an image."""
         pixels: Pixels8 = self.model.read(self.paths[row]).pixels
         return pixels
+
+
+Answers = Callable[[Sequence[int]], npt.NDArray[np.float64]]
+"""From rows to the class probabilities `(n, classes)` of the images, altered inside the network."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +88,8 @@ class Intervention:
         control: gives an image a matched control; None for the image as it is.
         strength: how strongly a property is put on, as its `alter` takes it.
         reduce: whether images far larger than the network's input may be reduced first.
+        inside: gives the artefact inside the network, where that is how it is put on.
+        inside_control: the matched control of that.
     """
 
     apply: Alter | None = None
@@ -85,6 +97,13 @@ class Intervention:
     control: Alter | None = None
     strength: float = 0.0
     reduce: bool = False
+    inside: Answers | None = None
+    inside_control: Answers | None = None
+
+    @property
+    def possible(self) -> bool:
+        """Whether the artefact can be put on at all."""
+        return self.apply is not None or self.inside is not None
 
 
 class Artefact(Protocol):
@@ -93,12 +112,19 @@ class Artefact(Protocol):
     Attributes:
         kind: name of the kind, or of the property.
         direction: +1 for more, −1 for less of a property; 0 for what is there or not.
+        order: in which kinds are put together; what explains others comes first.
         least_effect: fraction of other images whose prediction must turn for it to count as used.
         control_words: key of the words for its control.
     """
 
-    least_effect: ClassVar[float]
-    control_words: ClassVar[str]
+    @property
+    def order(self) -> int: ...
+
+    @property
+    def least_effect(self) -> float: ...
+
+    @property
+    def control_words(self) -> str: ...
 
     @property
     def kind(self) -> str: ...
@@ -141,6 +167,7 @@ class Candidate:
         members: rows of the images of any class that have it, those that have most of it first.
         inside: how many of them are of the class.
         p: of its association with the label, corrected for the search.
+        group: how many images the class has.
     """
 
     artefact: Artefact
@@ -148,6 +175,7 @@ class Candidate:
     members: tuple[int, ...]
     inside: int
     p: float
+    group: int = 0
 
     @property
     def kind(self) -> str:
@@ -181,7 +209,7 @@ def searched_candidate(evidence: Evidence, label: int, artefact: Artefact, membe
     inside = int((evidence.labels[list(members)] == label).sum())
     group = int((evidence.labels[evidence.sampled] == label).sum())
     p = min(1.0, SEARCHED * enrichment(inside, group, len(members), len(evidence.sampled)))
-    return Candidate(artefact, label, tuple(members), inside, p)
+    return Candidate(artefact, label, tuple(members), inside, p, group)
 
 
 def box_of(mask: npt.NDArray[np.bool_]) -> tuple[float, float, float, float]:
@@ -191,11 +219,13 @@ def box_of(mask: npt.NDArray[np.bool_]) -> tuple[float, float, float, float]:
     return xs.min() / wide, ys.min() / high, (xs.max() + 1) / wide, (ys.max() + 1) / high
 
 
-def position_of(box: tuple[float, float, float, float]) -> str:
-    """Return the key of the words for where a box (left, top, right, bottom; in fractions of the image) lies."""
-    left, top, right, bottom = box
+def position_of(mask: npt.NDArray[np.bool_]) -> str:
+    """Return the key of the words for where a mask `(K, K)` lies."""
+    left, top, right, bottom = box_of(mask)
     if right - left > 0.8 and bottom - top > 0.8:
-        return "around"
+        high, wide = mask.shape
+        middle = mask[round(0.3 * high) : round(0.7 * high), round(0.3 * wide) : round(0.7 * wide)]
+        return "around" if middle.mean() < 0.15 else "everywhere"
     x, y = (left + right) / 2, (top + bottom) / 2
     column = 0 if x < 0.38 else 2 if x > 0.62 else 1
     row = 0 if y < 0.38 else 2 if y > 0.62 else 1

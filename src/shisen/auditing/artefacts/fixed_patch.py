@@ -11,8 +11,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from ..._core.stats import spread
-from ..compositing import SOLID, blended, extended, filled, removed
-from ..patch_search import at_own_size, common_patches
+from ..compositing import SOLID, blended, extended, removed, without_edge
+from ..patch_search import at_own_size, whole_patches
 from .base import Alter, Candidate, Evidence, Images, Intervention, Labels, Pixels8, box_of, position_of
 from .base import searched_candidate as searched
 
@@ -36,6 +36,7 @@ class FixedPatch:
     alpha: Floats
     kind: str = "fixed_patch"
     direction: int = 0
+    order: ClassVar[int] = 0
     least_effect: ClassVar[float] = 0.05
     control_words: ClassVar[str] = "control_patch"
 
@@ -62,12 +63,13 @@ class FixedPatch:
 
     def words(self) -> tuple[str, Mapping[str, str]]:
         """Return the keys of its name in words."""
-        return "patch", {"where": position_of(box_of(self.mask))}
+        return "patch", {"where": position_of(self.mask)}
 
     @classmethod
     def propose(cls, evidence: Evidence, label: int, found: Sequence[Candidate]) -> list[Candidate]:
         """Return the candidates so far, and the common patches of the class."""
-        patches = common_patches(evidence.canvases, evidence.labels[evidence.sampled], label)
+        labels = evidence.labels[evidence.sampled]
+        patches = whole_patches(evidence.canvases, labels, label)
         new = [
             searched(evidence, label, cls(p.template, p.alpha), [int(evidence.sampled[i]) for i in p.members])
             for p in patches
@@ -143,13 +145,14 @@ def overlaid(
         moves: whether the position depends on the row.
 
     Returns:
-        Its control is the same region, without the form of what is shown, filled from an image that does not have it.
+        Its control is the same region, without the form or the edge of what is shown, filled from an image that does
+        not have it.
     """
     fill = images.controls[~np.isin(images.control_rows, candidate.members)]
-    still = None if moves else filled(put(0)[1])
+    still = None if moves else without_edge(put(0)[1])
 
     def control(pixels: Pixels8, row: int) -> Pixels8:
-        alpha = filled(put(row)[1]) if still is None else still
+        alpha = without_edge(put(row)[1]) if still is None else still
         other = Image.fromarray(fill[(7 * row + 3) % len(fill)]).resize(alpha.shape[::-1], Image.Resampling.BILINEAR)
         return blended(pixels, np.asarray(other, np.float32), alpha)
 

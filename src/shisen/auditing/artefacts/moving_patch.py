@@ -67,6 +67,7 @@ class MovingPatch:
     offsets: Mapping[int, tuple[int, int]]
     kind: str = "moving_patch"
     direction: int = 0
+    order: ClassVar[int] = FixedPatch.order
     least_effect: ClassVar[float] = FixedPatch.least_effect
     control_words: ClassVar[str] = FixedPatch.control_words
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ..._core.stats import enrichment, log_enrichment, spread
 from ..properties import PROPERTIES
-from .base import Alter, Candidate, Evidence, Images, Intervention, Labels
+from .base import Alter, Candidate, Evidence, Images, Intervention, Labels, Pixels8
 
 MOST = 4
 """Candidates of a class from each of the two looks at properties."""
@@ -38,6 +38,7 @@ class GlobalProperty:
     direction: int
     delta: float
     target: float
+    order: ClassVar[int] = 3
     least_effect: ClassVar[float] = 0.07  # color and detail are part of what scenes are: models may be moved a little
     control_words: ClassVar[str] = "control_property"
 
@@ -59,28 +60,31 @@ class GlobalProperty:
 
     def intervention(self, candidate: Candidate, images: Images) -> Intervention:
         """Return how to give images the property as the members have it, and the way back; the control is that way."""
-        put_on, take_off = self.strengths(candidate, images)
-        back = self._altered(take_off)
-        opposite = PROPERTIES[self.kind].opposite
-        return Intervention(self._altered(put_on), back, back if opposite else None, put_on)
+        samples = self.samples(candidate, images)
+        if samples is None:
+            return Intervention()
+        kind, usual = PROPERTIES[self.kind], self.median(samples.without)
+        put_on, take_off = kind.strength(samples.without, self.target), kind.strength(samples.affected, usual)
+        back = self.altered(take_off)
+        return Intervention(self.altered(put_on), back, back if kind.opposite else None, put_on)
 
-    def strengths(self, candidate: Candidate, images: Images) -> tuple[float, float]:
-        """Return how strongly the property must be put on, and taken off, to be as it is in the group.
+    def median(self, pixels: Sequence[Pixels8]) -> float:
+        """Return the median of the property over images."""
+        return float(np.median([PROPERTIES[self.kind].measure(p) for p in pixels]))
 
-        On: the strength that takes images without it to the median of the members. Images of the same class are
-        compared where there are enough, so that what is usual for the class is not taken for the property. Off: the
-        strength that takes the members back.
+    def samples(self, candidate: Candidate, images: Images) -> Samples | None:
+        """Return images between which the property's strength is found.
+
+        Images of the same class are compared where there are enough, so that what is usual for the class is not taken
+        for the property.
 
         Args:
             candidate: the members.
             images: where they are read from.
 
         Returns:
-            Two strengths as `Property.alter` takes them; 0 where the property cannot be altered.
+            None where there are none.
         """
-        kind = PROPERTIES[self.kind]
-        if kind.alter is None:
-            return 0.0, 0.0
         members = np.asarray(candidate.members, np.int64)
         own = members[images.labels[members] == candidate.label]
         free = np.setdiff1d(np.flatnonzero(images.labels >= 0), members)
@@ -88,17 +92,24 @@ class GlobalProperty:
         enough = len(same) >= max(8, LEAST_REST * len(own))
         reference = same if enough else free[images.labels[free] != candidate.label]
         if not len(reference) or not len(own):
-            return 0.0, 0.0
+            return None
         without = [images.read(int(i)) for i in spread(reference, CALIBRATED)]
         affected = [images.read(int(i)) for i in spread(own, CALIBRATED)]
-        usual = float(np.median([kind.measure(p) for p in without]))
-        return kind.strength(without, self.target), kind.strength(affected, usual)
+        return Samples(without, affected)
 
-    def _altered(self, strength: float) -> Alter | None:
+    def altered(self, strength: float) -> Alter | None:
+        """Return what alters the property by a strength; None where that cannot be done, or is nothing."""
         alter = PROPERTIES[self.kind].alter
         if alter is None or not strength:
             return None
         return lambda pixels, row: alter(pixels, strength)
+
+
+class Samples(NamedTuple):
+    """Images without a property, and images of the class that have it."""
+
+    without: list[Pixels8]
+    affected: list[Pixels8]
 
 
 class Cut(NamedTuple):
@@ -134,7 +145,7 @@ def property_candidates(labels: Labels, properties: npt.NDArray[np.float64], lab
             continue
         for direction in (1, -1):
             order = np.argsort(-direction * values, kind="stable")
-            best = _best_cut(values[order], own[order])
+            best = best_cut(values[order], own[order])
             far = None if PROPERTIES[name].shown else _far_cut(direction * values[order], own[order])
             for cut, found in ((best, scanned), (far, standing)):
                 if cut is None:
@@ -143,7 +154,7 @@ def property_candidates(labels: Labels, properties: npt.NDArray[np.float64], lab
                 target = float(np.median(properties[members[labels[members] == label], column]))
                 artefact = GlobalProperty(name, direction, target - float(np.median(values[~own])), target)
                 inside = int(own[order[: cut.last + 1]].sum())
-                found.append(Candidate(artefact, label, tuple(int(i) for i in members), inside, cut.p))
+                found.append(Candidate(artefact, label, tuple(int(i) for i in members), inside, cut.p, int(own.sum())))
     for found in (scanned, standing):
         found.sort(key=lambda c: (c.p, c.kind))
     kept = scanned[:MOST]
@@ -170,7 +181,7 @@ def _far_cut(values: npt.NDArray[np.float64], own: npt.NDArray[np.bool_]) -> Cut
     return Cut(count - 1, p) if p <= 0.05 else None
 
 
-def _best_cut(values: npt.NDArray[np.float64], own: npt.NDArray[np.bool_]) -> Cut | None:
+def best_cut(values: npt.NDArray[np.float64], own: npt.NDArray[np.bool_]) -> Cut | None:
     """Return the cut with the least p, corrected for all cuts and both directions."""
     total, group, hits = len(own), int(own.sum()), np.cumsum(own.astype(np.int64))
     ends = np.flatnonzero(own & np.append(values[1:] != values[:-1], True))

@@ -46,6 +46,7 @@ class TextOverlay:
     strokes: tuple[tuple[Floats, Floats], ...]
     kind: str = "text_overlay"
     direction: int = 0
+    order: ClassVar[int] = FixedPatch.order
     least_effect: ClassVar[float] = FixedPatch.least_effect
     control_words: ClassVar[str] = FixedPatch.control_words
 

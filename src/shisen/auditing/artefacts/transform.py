@@ -1,0 +1,156 @@
+"""A treatment of the whole image from a library of transforms, recognized by a detector that learned it.
+
+For each transform a logistic regression on pooled early features of the embedded network tells copies of the folder's
+own images that were treated from the same images as they are. It is cross-fitted: no image is judged by a detector
+that has seen it. What a class has more of than others is a candidate; putting it on is the transform itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ..._core.stats import spread
+from ..transforms import TRANSFORMS, Change, Transform
+from .base import Candidate, Evidence, Images, Intervention
+from .property import best_cut
+
+LEAST, TRAINED = 60, 80  # images, of all classes, that detectors learn from
+SIDE = 160  # longer side at which images are treated and looked at
+MISSED = 0.1  # fraction of treated copies that may lie below the least score of a member
+MOST = 3  # candidates of a class
+RARE = 0.5  # of the other classes' images, at most, may have what a class has by treatment
+
+
+class Scores(NamedTuple):
+    """What a detector says: `(n,)` scores of images as they are, and `(m,)` of treated copies."""
+
+    images: npt.NDArray[np.float64]
+    copies: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Treatment:
+    """A transform of the library.
+
+    Attributes:
+        name: its name there.
+    """
+
+    name: str
+    direction: int = 0
+    order: ClassVar[int] = 1
+    least_effect: ClassVar[float] = 0.07
+    control_words: ClassVar[str] = "control_transform"
+
+    @property
+    def kind(self) -> str:
+        """Name of the kind."""
+        return f"transform_{self.name}"
+
+    @classmethod
+    def propose(cls, evidence: Evidence, label: int, found: Sequence[Candidate]) -> list[Candidate]:
+        """Return the candidates so far, and the treatments that the class has most often."""
+        if evidence.embed is None or evidence.read is None or len(evidence.sampled) < LEAST:
+            return list(found)
+        if "transforms" not in evidence.memo:
+            evidence.memo["transforms"] = detected(evidence)
+        rows, scores = evidence.memo["transforms"]
+        own = evidence.labels[rows] == label
+        new = []
+        for name, said in scores.items():
+            least = float(np.quantile(said.copies, MISSED))
+            values = np.where(said.images >= least, said.images, least - 1.0)
+            order = np.argsort(-values, kind="stable")
+            cut = best_cut(values[order], own[order])
+            if cut is None or values[order[cut.last]] < least:
+                continue
+            members = rows[order[: cut.last + 1]]
+            inside = int((evidence.labels[members] == label).sum())
+            if (len(members) - inside) > RARE * inside:
+                continue
+            p = min(1.0, cut.p * len(scores))
+            new.append(Candidate(cls(name), label, tuple(int(i) for i in members), inside, p, int(own.sum())))
+        new.sort(key=lambda c: (c.p, c.kind))
+        return [*found, *[c for c in new if c.p <= 0.05][:MOST]]
+
+    def describe(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {"transform": self.name}
+
+    def words(self) -> tuple[str, Mapping[str, str]]:
+        """Return the key of its name in words."""
+        return self.kind, {}
+
+    def mask_in(self, row: int) -> None:
+        """Return None: it is of the whole image."""
+
+    def intervention(self, candidate: Candidate, images: Images) -> Intervention:
+        """Return how to treat images, and how to undo it where that can be done."""
+        one = TRANSFORMS[self.name]
+        return Intervention(_by_row(one.apply), _by_row(one.remove), _by_row(one.control))
+
+
+def _by_row(change: Change | None) -> Any:
+    """Return a change whose random draws belong to the image."""
+    if change is None:
+        return None
+    return lambda pixels, row: change(pixels, np.random.default_rng([row, 7]))
+
+
+def detected(evidence: Evidence) -> tuple[npt.NDArray[np.int64], dict[str, Scores]]:
+    """Return the rows that were looked at, and what each detector says of them.
+
+    Args:
+        evidence: with `read` and `embed`.
+    """
+    assert evidence.embed is not None
+    assert evidence.read is not None
+    embed, read = evidence.embed, evidence.read
+    rows = evidence.sampled
+    whole = np.concatenate([embed([reduced(read(int(i)))]) for i in rows])
+    chosen = spread(np.arange(len(rows)), TRAINED)
+    center, scale = whole.mean(0), whole.std(0) + 1e-3
+    plain = (whole - center) / scale
+    found = {}
+    for name, transform in TRANSFORMS.items():
+        copies = embed([_treated(transform, read(int(rows[j])), int(rows[j])) for j in chosen])
+        found[name] = _cross_fitted(plain, chosen, (copies - center) / scale)
+    return rows, found
+
+
+def reduced(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Return an image at most `SIDE` pixels on its longer side."""
+    from PIL import Image
+
+    image = Image.fromarray(pixels)
+    image.thumbnail((SIDE, SIDE), Image.Resampling.BOX)
+    return np.asarray(image)
+
+
+def _treated(transform: Transform, pixels: npt.NDArray[np.uint8], row: int) -> npt.NDArray[np.uint8]:
+    return transform.apply(reduced(pixels), np.random.default_rng([row, 7]))
+
+
+def _cross_fitted(
+    plain: npt.NDArray[np.floating], chosen: npt.NDArray[np.int64], copies: npt.NDArray[np.floating]
+) -> Scores:
+    """Return scores by detectors that have not seen the image: two halves judge each other, both judge the rest."""
+    from sklearn.linear_model import LogisticRegression
+
+    halves = np.arange(len(chosen)) % 2
+    judged, of_copies = np.zeros((2, len(plain))), np.zeros(len(chosen))
+    for half in (0, 1):
+        mine = halves == half
+        x = np.concatenate([plain[chosen[mine]], copies[mine]])
+        y = np.repeat([0, 1], mine.sum())
+        detector = LogisticRegression(C=0.003, max_iter=300).fit(x, y)
+        judged[half] = detector.decision_function(plain)
+        of_copies[~mine] = detector.decision_function(copies[~mine])
+    scores = judged.mean(0)
+    scores[chosen] = judged[1 - halves, chosen]
+    return Scores(scores, of_copies)

@@ -1,0 +1,113 @@
+"""The three states of a candidate, each by the reason that decides, on effects made by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("scipy")
+
+from shisen._core.stats import upper_limit
+from shisen.auditing.artefacts.base import Candidate
+from shisen.auditing.artefacts.fixed_patch import FixedPatch
+from shisen.auditing.artefacts.property import GlobalProperty
+from shisen.auditing.findings import Finding, Trial, findings, judged
+from shisen.auditing.interventions import Effect
+
+PATCH = Candidate(
+    FixedPatch(np.zeros((8, 8, 3), np.float32), np.pad(np.ones((4, 4), np.float32), 2)),
+    0,
+    tuple(range(20)),
+    20,
+    1e-6,
+    50,
+)
+DARK = Candidate(GlobalProperty("brightness", -1, -20.0, 90.0), 0, tuple(range(20)), 20, 1e-6, 50)
+NOTHING = Effect(
+    tested=200, before=0.02, after=0.02, control=0.02, controlled=True, effect=0.0, low=0.0, high=0.0, p=1.0, kept=1.0,
+    undone=1.0, undone_tested=20, examples=(), upper=0.015, fidelity=0.95,
+)  # fmt: skip
+
+
+def some(effect: float, **other: float | None) -> Effect:
+    made = {
+        "after": 0.02 + effect,
+        "effect": effect,
+        "low": 0.5 * effect,
+        "high": 2 * effect,
+        "p": 0.0001,
+        "upper": 2 * effect,
+    }
+    return replace(NOTHING, **{**made, **other})  # type: ignore[arg-type]
+
+
+def only(candidate: Candidate, effect: Effect | None, obstacle: str = "") -> Finding:
+    (found,) = findings([Trial(candidate, effect, obstacle)])
+    return found
+
+
+@pytest.mark.parametrize(("candidate", "least"), [(PATCH, 0.05), (DARK, 0.07)])
+def test_the_least_effect_that_counts_as_used(candidate: Candidate, least: float) -> None:
+    assert only(candidate, some(least + 0.001)).used
+    assert not only(candidate, some(least - 0.001)).used
+    assert only(candidate, some(0.19)).severity == "medium"
+    assert only(candidate, some(0.21)).severity == "high"
+
+
+def test_half_of_the_least_effect_must_lie_beyond_the_control() -> None:
+    assert only(PATCH, some(0.08, control=0.07)).used
+    strong = only(PATCH, some(0.08, control=0.08))
+    assert (strong.state, strong.reason) == ("not_decided", "strong_control")
+    chance = only(PATCH, some(0.08, p=0.2))
+    assert (chance.state, chance.reason) == ("not_decided", "strong_control")
+
+
+def test_not_used_takes_a_faithful_copy_and_a_bound() -> None:
+    assert only(PATCH, NOTHING).state == "not_used"
+    reasons = {
+        "weak_copy": replace(NOTHING, fidelity=0.2),
+        "partial_copy": replace(NOTHING, fidelity=0.5),
+        "no_comparison": replace(NOTHING, fidelity=None),
+        "wide_interval": replace(NOTHING, upper=0.051),
+        "contradiction": replace(NOTHING, undone=0.8),
+    }
+    for reason, effect in reasons.items():
+        found = only(PATCH, effect)
+        assert (found.state, found.reason) == ("not_decided", reason)
+    assert only(PATCH, replace(NOTHING, upper=0.049, fidelity=0.61, undone=0.86)).state == "not_used"
+
+
+def test_what_cannot_be_put_on_is_not_decided() -> None:
+    assert judged(Trial(PATCH, None, "no_way"), 1.0) == ("not_decided", "no_way")
+    assert judged(Trial(PATCH, None, "few_images"), 1.0) == ("not_decided", "few_images")
+    few = replace(PATCH, members=tuple(range(4)), inside=4)
+    assert judged(Trial(few, some(0.5)), 0.001) == ("not_decided", "few_images")
+
+
+def test_what_is_not_associated_with_the_class_is_no_finding_however_strong() -> None:
+    twin = replace(PATCH, p=1.0)
+    (left,) = findings([Trial(twin, some(0.6)), Trial(PATCH, NOTHING)])
+    assert left.candidate is PATCH
+
+
+def test_harm_comes_first_and_nature_last() -> None:
+    nature = replace(DARK, members=tuple(range(40)), inside=40)
+    listed = findings(
+        [Trial(nature, NOTHING), Trial(nature, some(0.9)), Trial(PATCH, some(0.3)), Trial(DARK, NOTHING),
+         Trial(PATCH, replace(NOTHING, fidelity=0.1)), Trial(DARK, some(0.5))]
+    )  # fmt: skip
+    states = ["used", "used", "used", "not_decided", "not_used", "not_used"]
+    assert [f.state for f in listed] == states
+    assert [f.nature for f in listed] == [False, False, True, False, False, True]
+    assert [f.effect.effect for f in listed[:3] if f.effect] == [0.5, 0.3, 0.9]
+
+
+def test_the_upper_limit_solves_its_equation() -> None:
+    from scipy.stats import binom
+
+    for hits, n in ((0, 59), (2, 64), (7, 30)):
+        assert binom.cdf(hits, n, upper_limit(hits, n)) == pytest.approx(0.05)
+    assert upper_limit(0, 59) < 0.05 < upper_limit(0, 58)
+    assert upper_limit(3, 3) == 1.0

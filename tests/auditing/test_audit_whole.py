@@ -1,0 +1,139 @@
+"""One cause is tested whole, and a copy that the network does not recognize clears nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("torch")
+pytest.importorskip("scipy")
+
+import shisen
+from shisen.auditing.artefacts.base import Candidate, Images, Intervention
+from shisen.auditing.artefacts.compound import Compound, merged
+from shisen.auditing.artefacts.fixed_patch import FixedPatch
+from shisen.auditing.findings import Trial, judged
+from shisen.auditing.interventions import Effect, answers, intervene
+
+SIDE, EACH, CARRY = 40, 80, 30
+CORNERS = ((0, 0), (0, 30), (30, 0), (30, 30))
+
+
+def network() -> Any:
+    """Return a model that says "warm" of any image with at least a fifth of it in magenta: one corner is too little."""
+    import torch
+
+    conv, middle, head = torch.nn.Conv2d(3, 3, 1), torch.nn.Linear(3, 3), torch.nn.Linear(3, 2)
+    with torch.no_grad():
+        conv.weight.copy_(torch.tensor([[1.0, 0, -1], [-1, 0, 1], [1, -1, 1]])[..., None, None])
+        conv.bias.copy_(torch.tensor([0.0, 0, -1.5]))
+        middle.weight.copy_(torch.eye(3))
+        middle.bias.copy_(torch.tensor([0.0, 0, -0.2 * 0.5]))
+        head.weight.copy_(torch.tensor([[0.0, 30, 0], [30, 0, 4000]]))
+        head.bias.zero_()
+    net = torch.nn.Sequential(
+        conv, torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), middle, torch.nn.ReLU(), head
+    )
+    return shisen.wrap(net.eval(), preprocess=shisen.Preprocess(SIDE), labels=["cold", "warm"], name="corners")
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Images:
+    """Return warm and cold images; some warm ones have four magenta corners, as a round field of view has."""
+    home, draw = tmp_path_factory.mktemp("corners"), np.random.default_rng(0)
+    paths = []
+    for i in range(2 * EACH):
+        tint = np.array((14, 0, -14)) * (1 if i < EACH else -1)
+        small = np.clip(draw.normal(110, 45, (9, 9, 1)) + tint + draw.normal(0, 6, (9, 9, 3)), 0, 255)
+        image = Image.fromarray(small.astype(np.uint8)).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+        if i < CARRY:
+            for y, x in CORNERS:
+                image.paste((255, 0, 255), (x, y, x + 10, y + 10))
+        paths.append(str(home / f"{i:03d}.png"))
+        image.save(paths[-1])
+    labels = np.repeat([1, 0], EACH)
+    canvases = np.stack([np.asarray(Image.open(p)) for p in paths[CARRY::5]])
+    blank = Images(
+        network(),
+        paths,
+        labels,
+        np.zeros((2 * EACH, 2)),
+        canvases,
+        np.arange(CARRY, 2 * EACH, 5),
+        lambda rows: np.zeros((len(rows), 1), np.float32),
+    )
+    said = answers(blank, list(range(2 * EACH)), None)
+    return replace(blank, probabilities=said.probabilities, pooled=lambda rows: said.pooled[list(rows)])
+
+
+def corner(which: int, color: tuple[int, int, int] = (255, 0, 255)) -> Candidate:
+    y, x = CORNERS[which]
+    alpha = np.zeros((SIDE, SIDE), np.float32)
+    alpha[y : y + 10, x : x + 10] = 1.0
+    template = np.broadcast_to(np.asarray(color, np.float32), (SIDE, SIDE, 3))
+    return Candidate(Still(template, alpha), 1, tuple(range(CARRY)), CARRY, 1e-9 * (which + 1), EACH)
+
+
+class Still(FixedPatch):
+    """A patch that is put on as it is, whatever the images show."""
+
+    def intervention(self, candidate: Candidate, images: Images) -> Intervention:
+        from shisen.auditing.artefacts.fixed_patch import overlaid
+
+        return overlaid(lambda row: (self.template, self.alpha), self.mask_in, candidate, images, moves=False)
+
+
+def measured(candidate: Candidate, images: Images) -> Effect:
+    effect = intervene(candidate, images)
+    assert isinstance(effect, Effect)
+    return effect
+
+
+def test_four_corners_are_one_finding_and_do_together_what_none_does_alone(images: Images) -> None:
+    corners = [corner(i) for i in range(4)]
+    for one in corners:
+        alone = measured(one, images)
+        assert alone.effect < 0.05
+        assert alone.fidelity == pytest.approx(0.25, abs=0.12)
+        state, reason = judged(Trial(one, alone), 1.0)
+        assert state == "not_decided", "a quarter of the cause clears nothing"
+        assert reason in ("weak_copy", "partial_copy")
+    (whole,) = merged(corners, images.labels, 1)
+    assert isinstance(whole.artefact, Compound)
+    assert set(whole.members) == set(range(CARRY))
+    assert whole.artefact.words() == ("frame", {}), "it lies around the image, not in one corner"
+    together = measured(whole, images)
+    assert together.effect > 0.9
+    assert together.control < 0.1
+    assert together.fidelity == pytest.approx(1.0, abs=0.15)
+    assert judged(Trial(whole, together), together.p) == ("used", "")
+
+
+def test_a_copy_of_another_color_is_too_weak(images: Images) -> None:
+    pale = merged([corner(i, (150, 130, 150)) for i in range(4)], images.labels, 1)[0]
+    effect = measured(pale, images)
+    assert effect.effect < 0.05
+    assert effect.fidelity is not None
+    assert effect.fidelity < 0.3
+    assert judged(Trial(pale, effect), 1.0) == ("not_decided", "weak_copy")
+
+
+def test_what_other_images_have_stays_by_itself(images: Images) -> None:
+    other = replace(corner(1), members=tuple(range(20, 60)), inside=40)
+    assert len(merged([corner(0), other], images.labels, 1)) == 2
+
+
+def test_a_frame_is_named_by_what_is_there(tmp_path: Path) -> None:
+    alpha = np.ones((40, 40), np.float32)
+    alpha[4:-4, 4:-4] = 0.0
+    template = np.zeros((40, 40, 3), np.float32)
+    assert FixedPatch(template, alpha).words() == ("patch", {"where": "around"})
+    assert FixedPatch(template, np.ones((40, 40), np.float32)).words() == ("patch", {"where": "everywhere"})
+    middle = np.zeros((40, 40), np.float32)
+    middle[15:25, 15:25] = 1.0
+    assert FixedPatch(template, middle).words() == ("patch", {"where": "center"})
