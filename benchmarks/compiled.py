@@ -64,7 +64,7 @@ def main() -> None:
     model = shisen.load("efficientnet_lite0", device="cpu")
     fast, net = model.fast(), model.network.net.eval()
     model.activations(torch.rand(1, 224, 224, 3))
-    pairs = model.network._pairs
+    pairs = model.network._pairs[1]
     loose = {paths: Pair(pair.conv, pair.norm, pair.act) for paths, pair in pairs.items()}
     apart = {paths: Pair(pair.conv, pair.norm) for paths, pair in pairs.items()}
     for n in given.batches:

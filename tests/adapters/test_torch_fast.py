@@ -77,9 +77,9 @@ def both(monkeypatch: pytest.MonkeyPatch) -> tuple[TorchClassifier, TorchClassif
 
 
 def types(classifier: TorchClassifier) -> tuple[list[torch.dtype], list[torch.dtype]]:
-    found = (list(classifier.net.early.types), list(classifier.net.late.types))
-    classifier.net.early.types.clear()
-    classifier.net.late.types.clear()
+    found = (list(classifier.module.early.types), list(classifier.module.late.types))
+    classifier.module.early.types.clear()
+    classifier.module.late.types.clear()
     return found
 
 

@@ -17,10 +17,10 @@ from ..trace import Output, Trace, select_output
 from .biases import biases
 from .folding import Pair, agreed, pairs
 from .forward import Leaves, captured_forward
-from .frozen_eval import frozen_eval
 from .io import device_of, first_tensor, guess_size, initial_batch_size, network_input, to_tensor
+from .isolation import Isolation
 from .precision import half_of, single
-from .rewire import vector_jacobian
+from .rewire import eval_mode_backward, vector_jacobian
 from .trace import influential, trace
 from .weights import permuted_copy
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from .window_layout import Cut
 
 Pairs = dict[tuple[str, str], Pair]
+LAYOUT_TOLERANCE = 0.02
+"""How far the gradient may differ between memory layouts; rounding moves single values across kinks of ReLUs."""
 
 
 class TorchClassifier(Adapter):
@@ -63,7 +65,9 @@ class TorchClassifier(Adapter):
         self.precision = "float32"
         self.folds = False
         self.window_cuts: dict[tuple[int, ...], tuple[Cut | None, ...]] = {}
-        self._pairs: Pairs | None = None
+        self._isolation = Isolation(net, self.lock)
+        self._contiguous: dict[tuple[int, ...], bool] = {}
+        self._pairs: tuple[Any, Pairs] | None = None
 
     # ---- the contract
 
@@ -86,8 +90,19 @@ class TorchClassifier(Adapter):
 
     def record(self, x: Any) -> Trace:
         """Run one image with a hook on every module."""
+        shape = tuple(x.shape[1:])
         with self.running(), torch.no_grad():
-            return trace(self.net, lambda: self.answer(x), tuple(x.shape[1:3]))
+            try:
+                return trace(self.module, lambda: self.answer(x), shape[:2])
+            except RuntimeError:  # such as `view` on feature maps, which needs them contiguous
+                if shape in self._contiguous:
+                    raise
+            self._contiguous[shape] = True
+            try:
+                return trace(self.module, lambda: self.answer(x), shape[:2])
+            except BaseException:
+                del self._contiguous[shape]
+                raise
 
     def refined(self, trace: Trace, x: Any) -> Trace:
         """Move the default of a token network to the last tokens that the answer depends on."""
@@ -106,7 +121,8 @@ class TorchClassifier(Adapter):
         self, x: Any, objectives: Sequence[Any], at: str, wrt: Sequence[str]
     ) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]:
         """Return the values at the points `wrt`, and for every objective at `at` the gradients there."""
-        with self.running():
+        with self.running(), eval_mode_backward(self.module):
+            self._choose_layout(x[:1])
             x = x.detach().requires_grad_("input" in wrt)
             leaves: Leaves = {"input": (x, Layout("plain"))}
             with torch.set_grad_enabled("input" in wrt):  # the hook at the first start switches it on
@@ -174,21 +190,52 @@ class TorchClassifier(Adapter):
     # ---- for the parts of this adapter
 
     def running(self) -> AbstractContextManager[None]:
-        """Return a context in which the network is in evaluation mode and nobody else is here."""
-        return frozen_eval(self.net, self.lock)
+        """Return a context in which `module` is in evaluation mode and no other explanation uses it."""
+        return self._isolation.running()
+
+    @property
+    def module(self) -> Any:
+        """What runs instead of the network: a private copy that shares its weights, if there can be one."""
+        return self._isolation.module
 
     def answer(self, x: Any) -> Any:
         """Return the selected output of one plain forward of `(n, h, w, c)`."""
-        return select_output(self.net(network_input(self.net, self.scaling, x)), self.output, first_tensor)
+        shown = network_input(self.module, self.scaling, x, contiguous=self.needs_contiguous(x))
+        return select_output(self.module(shown), self.output, first_tensor)
+
+    def needs_contiguous(self, x: Any) -> bool:
+        """Tell whether the network wants images of this shape in contiguous memory rather than channels last."""
+        return self._contiguous.get(tuple(x.shape[1:]), False)
+
+    def _choose_layout(self, x: Any) -> None:
+        """Decide once for images of this shape: channels last in memory only where the gradient stays the same."""
+        shape = tuple(x.shape[1:])
+        if x.dim() != 4 or shape in self._contiguous:
+            return
+        last, first = (self._pixel_gradient(x, contiguous) for contiguous in (False, True))
+        same = first is None or (last is not None and bool((last - first).norm() <= LAYOUT_TOLERANCE * first.norm()))
+        self._contiguous[shape] = not same
+
+    def _pixel_gradient(self, x: Any, contiguous: bool) -> Any:
+        """Return the gradient of all classes by the pixels of one image; None where the network does not run."""
+        with torch.enable_grad():
+            leaf = x.detach().clone().requires_grad_()
+            shown = network_input(self.module, self.scaling, leaf, contiguous=contiguous)
+            try:
+                y = select_output(self.module(shown), self.output, first_tensor).float()
+                score = (y * _every_class(y)).sum()
+                return torch.autograd.grad(score, leaf)[0] if y.requires_grad else torch.zeros_like(leaf)
+            except RuntimeError:
+                return None
 
     def foldable(self, traced: Trace, x: Any) -> Pairs:
         """Return the convolutions that may take their normalization in: none if the answer would not be the same."""
         if not self.folds:
             return {}
-        if self._pairs is None:
+        if self._pairs is None or self._pairs[0] is not self.module:
             noise = torch.rand(1, *x.shape[1:], generator=torch.Generator().manual_seed(0)).to(x.device)
-            self._pairs = agreed(pairs(self.net, traced.calls), lambda: self.answer(noise).float())
-        return self._pairs
+            self._pairs = self.module, agreed(pairs(self.module, traced.calls), lambda: self.answer(noise).float())
+        return self._pairs[1]
 
 
 def _every_class(y: Any) -> Any:

@@ -198,13 +198,13 @@ def attentions(
     with model.running(), ExitStack() as stack:
         model.foldable(traced, x)  # compares two forwards the first time, which must not be recorded
         where = _Where()
-        where.watch(model.net, stack)
+        where.watch(model.module, stack)
         mode = _Attentions(where, x.shape[0], objective is not None)
         outputs: dict[str, Any] = {}
         with torch.set_grad_enabled(objective is not None):
             with mode:
                 if per_block:
-                    _keep_outputs(model.net, outputs, stack)
+                    _keep_outputs(model.module, outputs, stack)
                 logits = captured_forward(model, x, ["logits"])["logits"]
             found = list(mode.seen)
             gradients: Sequence[Any] = [None] * len(found)
@@ -250,8 +250,8 @@ def _cuts(model: TorchClassifier, x: Any, count: int) -> Sequence[Cut | None]:
 
         with ExitStack() as stack:
             where = _Where()
-            where.watch(model.net, stack)
-            for path, module in model.net.named_modules():
+            where.watch(model.module, stack)
+            for path, module in model.module.named_modules():
                 stack.callback(module.register_forward_pre_hook(keep(path)).remove)
             mode = _Attentions(where, 1, True)
             with torch.enable_grad(), mode:
@@ -302,7 +302,7 @@ def _gradients_per_block(
         stacked, inputs = torch.cat(list(tokens)), x[:1]
     else:
         stacked, inputs = torch.cat(list(tokens)), x.repeat(count, *([1] * (x.dim() - 1)))
-    handle = model.net.get_submodule(last.module).register_forward_hook(
+    handle = model.module.get_submodule(last.module).register_forward_hook(
         lambda _, __, output: with_first(output, stacked)
     )
     try:

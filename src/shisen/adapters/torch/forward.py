@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -35,7 +36,7 @@ def captured_forward(
     """Run the network until every point in `ends` is seen, in float32 where half precision fails.
 
     Args:
-        model: the adapter; its network is in evaluation mode.
+        model: the adapter; its module is in evaluation mode.
         x: `(n, h, w, c)`.
         ends: points whose values are returned.
         starts: points at which a graph starts.
@@ -81,6 +82,7 @@ def _run(
             tensor = single(tensor)
         if point in values:
             tensor = layout.back(values[point].to(tensor.dtype), tensor)
+            tensor = tensor.contiguous() if model.needs_contiguous(x) else tensor
         if point in starts:
             # the graph starts here, unless an earlier point has started it already
             torch.set_grad_enabled(True)
@@ -100,7 +102,7 @@ def _run(
     with ExitStack() as stack:
         stack.enter_context(folded(foldable, capture.modules))  # ahead of the hooks: ours do not look at what goes in
         for module in capture.modules:
-            handle = model.net.get_submodule(module).register_forward_hook(_hook(capture, module))
+            handle = model.module.get_submodule(module).register_forward_hook(_hook(capture, module))
             stack.callback(handle.remove)
         if half and not nonlinear:
             stack.enter_context(cast(model.precision, x.device))
@@ -116,4 +118,5 @@ def _run(
 
 
 def _hook(capture: Capture, module: str) -> Callable[[Any, Any, Any], Any]:
-    return lambda _, __, output: capture.see(module, output)
+    here = get_ident()  # another thread may run the same module, where no private copy could be made
+    return lambda _, __, output: capture.see(module, output) if get_ident() == here else None

@@ -26,13 +26,14 @@ def to_tensor(images: Any, device: Any) -> Any:
         return tensor.detach().to(device=device, dtype=torch.float32)
 
 
-def network_input(net: Any, scaling: Scaling | None, x: Any) -> Any:
+def network_input(net: Any, scaling: Scaling | None, x: Any, *, contiguous: bool = False) -> Any:
     """Scale pixels and move the channels to where torch expects them.
 
     Args:
         net: whose first weights tell the type of the input.
         scaling: what to do to pixels in [0, 1]; None for arrays as they are.
         x: `(n, h, w, c)`.
+        contiguous: whether memory is rearranged too, as in tensors that are made `(n, c, h, w)`.
     """
     if scaling is not None:
         # rows of w·c numbers at a time: far faster than channel by channel, which are three
@@ -43,6 +44,7 @@ def network_input(net: Any, scaling: Scaling | None, x: Any) -> Any:
             x = x.flip(-1)
     if x.dim() == 4:
         x = x.permute(0, 3, 1, 2)
+        x = x.contiguous() if contiguous else x
     home = next((p for p in net.parameters() if p.is_floating_point()), None)
     return x if home is None else x.to(home.dtype)
 

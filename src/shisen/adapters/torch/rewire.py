@@ -7,7 +7,7 @@ gradient. Modules, functional calls, in-place and shared ReLUs all end in the sa
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -51,6 +51,12 @@ class RewiredReLU(TorchDispatchMode):  # type: ignore[misc]
         if name in SMOOTH:
             self.others[SMOOTH[name]] += 1
         return func(*args, **(kwargs or {}))
+
+
+def eval_mode_backward(net: Any) -> AbstractContextManager[Any]:
+    """Return a context in which gradients pass recurrent layers in evaluation mode, which cuDNN refuses."""
+    recurrent = any(isinstance(m, torch.nn.RNNBase) and m._flat_weights[0].is_cuda for m in net.modules())
+    return torch.backends.cudnn.flags(enabled=False) if recurrent else nullcontext()
 
 
 def vector_jacobian(outputs: Any, inputs: Any, cotangent: Any, rule: str | None, keep: bool) -> tuple[Any, ...]:

@@ -1,0 +1,160 @@
+"""A private copy of a torch module that shares its weights, so that nothing done to it shows outside.
+
+Hooks, evaluation mode, frozen parameters and folded weights belong to the copy: a thread that trains or runs the
+user's module meanwhile is not disturbed. Where no such copy can be made, the module itself is put in evaluation mode.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FunctionType, MethodType
+from typing import Any
+
+import torch
+
+from .frozen_eval import every_module, frozen_eval
+
+PLAIN = (bool, int, float, str, type(None))
+HOOKS = (
+    "_forward_hooks", "_forward_pre_hooks", "_forward_hooks_with_kwargs", "_forward_pre_hooks_with_kwargs",
+    "_forward_hooks_always_called",
+)  # fmt: skip
+
+
+class Isolation:
+    """Runs a module without changing it.
+
+    Args:
+        net: the user's module.
+        lock: held while it runs; the same for all wrappers of the module.
+
+    Attributes:
+        module: what is run: a private copy, or the module itself.
+    """
+
+    def __init__(self, net: Any, lock: Any) -> None:
+        self.net, self.lock = net, lock
+        self.module: Any = net
+        self._copy: _Copy | None = None
+        self._depth = 0
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Hold the module ready to run in evaluation mode without gradients of its parameters."""
+        with self.lock:
+            if not self._depth:
+                self._refresh()
+            self._depth += 1
+            try:
+                if self._copy is None:
+                    with frozen_eval(self.net):
+                        yield
+                else:
+                    with torch.inference_mode(False), torch.enable_grad():
+                        yield
+            finally:
+                self._depth -= 1
+
+    def _refresh(self) -> None:
+        if self._copy is None or not self._copy.follows():
+            self._copy = _Copy.of(self.net)
+            self.module = self.net if self._copy is None else self._copy.module
+
+
+class _Copy:
+    """A copy whose parameters and buffers are views of the original's."""
+
+    def __init__(self, net: Any, module: Any) -> None:
+        self.net, self.module = net, module
+        self.originals = every_module(net)
+        self.copies = every_module(module)
+        self._map = {id(o): c for o, c in zip(self.originals, self.copies, strict=True)}
+        self._tensors = [_tensors(o) for o in self.originals]
+        self._plain = [_plain(o) for o in self.originals]
+        self._hooks: list[tuple[int, ...]] = [()] * len(self.originals)
+        for one in self.copies:
+            one.training = False
+
+    @classmethod
+    def of(cls, net: Any) -> _Copy | None:
+        """Return a copy, or None where a copy would not be the same network."""
+        originals = every_module(net)
+        if any(isinstance(m, torch.jit.ScriptModule) or _has_closure(m) for m in originals):
+            return None
+        memo: dict[int, Any] = {}
+        for module in originals:
+            tensors = [t for t in (*vars(module).values(), *_owned(module)) if isinstance(t, torch.Tensor)]
+            memo |= {id(t): t.detach() for t in tensors}
+        try:
+            made = cls(net, copy.deepcopy(net, memo))
+        except Exception:  # whatever an attribute raises that cannot be copied
+            return None
+        same = all(
+            type(o) is type(c) and [t.data_ptr() for t in _owned(o)] == [t.data_ptr() for t in _owned(c)]
+            for o, c in zip(made.originals, made.copies, strict=True)
+        )
+        return made if same and made.follows() else None
+
+    def follows(self) -> bool:
+        """Take over flags and hooks of the original; tell whether the copy still is the same network."""
+        modules = every_module(self.net)
+        if len(modules) != len(self.originals):
+            return False
+        for i, (now, original, made) in enumerate(zip(modules, self.originals, self.copies, strict=True)):
+            if now is not original or not _unchanged(original, self._tensors[i]):
+                return False
+            own = vars(original)
+            for name, value in self._plain[i].items():
+                if own.get(name) is not value:
+                    self._plain[i][name] = made.__dict__[name] = own.get(name)
+            keys = (*original._forward_hooks, *original._forward_pre_hooks)
+            if keys != self._hooks[i] or (not keys and (made._forward_hooks or made._forward_pre_hooks)):
+                self._take_hooks(original, made)
+                self._hooks[i] = keys
+        return True
+
+    def _take_hooks(self, original: Any, made: Any) -> None:
+        for name in HOOKS:
+            hooks = vars(original).get(name)
+            if hooks is not None:
+                made.__dict__[name] = type(hooks)((key, self._own(hook)) for key, hook in hooks.items())
+
+    def _own(self, hook: Any) -> Any:
+        """Return a hook that is a method of a module in the network as that of the copy."""
+        owner = getattr(hook, "__self__", None) if isinstance(hook, MethodType) else None
+        return MethodType(hook.__func__, self._map[id(owner)]) if id(owner) in self._map else hook
+
+
+def _owned(module: Any) -> list[Any]:
+    return [t for t in (*module._parameters.values(), *module._buffers.values()) if t is not None]
+
+
+def _tensors(module: Any) -> list[tuple[dict[str, Any], str, Any, int]]:
+    """Return every parameter and buffer of one module with its address."""
+    groups = (module._parameters, module._buffers)
+    return [(g, name, t, 0 if t is None else t.data_ptr()) for g in groups for name, t in g.items()]
+
+
+def _unchanged(module: Any, known: list[tuple[dict[str, Any], str, Any, int]]) -> bool:
+    if len(known) != len(module._parameters) + len(module._buffers):
+        return False
+    return all(
+        group.get(name) is tensor and (tensor is None or tensor.data_ptr() == address)
+        for group, name, tensor, address in known
+    )
+
+
+def _plain(module: Any) -> dict[str, Any]:
+    return {k: v for k, v in vars(module).items() if isinstance(v, PLAIN) and k != "training"}
+
+
+def _has_closure(module: Any) -> bool:
+    """Tell whether an attribute is a function that holds on to the original's modules or tensors."""
+    for value in vars(module).values():
+        cells = value.__closure__ or () if isinstance(value, FunctionType) else ()
+        for cell in cells:
+            if isinstance(cell.cell_contents, (torch.nn.Module, torch.Tensor, MethodType)):
+                return True
+    return False
