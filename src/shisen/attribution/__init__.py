@@ -8,6 +8,8 @@ from . import test_time_augmentation
 from . import attention
 # isort: on
 
+from .._core import plugins as _plugins
+
 __all__ = [
     "attention",
     "cam",
@@ -23,3 +25,5 @@ __all__ = [
     "score_cam",
     "test_time_augmentation",
 ]
+
+_plugins.load(_plugins.METHODS)

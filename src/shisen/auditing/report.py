@@ -127,7 +127,8 @@ def what(finding: Finding, words: Any) -> str:
 def named(artefact: Artefact, words: Any) -> str:
     """Return the name of an artefact, in words."""
     key, fills = artefact.words()
-    return str(words[key].format(**{name: words[value] for name, value in fills.items()}))
+    text = words.get(key, key)  # a kind of another package may name itself
+    return str(text.format(**{name: words[value] for name, value in fills.items()}))
 
 
 def _headline(labels: Sequence[str], finding: Finding, words: Any) -> str:

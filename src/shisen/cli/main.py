@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import sys
+import warnings
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -74,7 +76,9 @@ def main(args: list[str] | None = None) -> None:
     debug = "--debug" in words
     words = [w for w in words if w != "--debug"]
     try:
-        code = shisen.main(args=words, prog_name="shisen", standalone_mode=False)
+        with warnings.catch_warnings():
+            warnings.showwarning = _as_note(warnings.showwarning)
+            code = shisen.main(args=words, prog_name="shisen", standalone_mode=False)
     except click.ClickException as problem:
         problem.show()
         code = problem.exit_code
@@ -97,3 +101,16 @@ def main(args: list[str] | None = None) -> None:
         )
         code = 1
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _as_note(show: Callable[..., None]) -> Callable[..., None]:
+    """Return what prints shisen's own warnings as notes, and all others as before."""
+    from ..errors import ShisenWarning
+
+    def showwarning(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        if issubclass(category, ShisenWarning):
+            click.echo(f"Note: {message}", err=True)
+        else:
+            show(message, category, *where, **more)
+
+    return showwarning

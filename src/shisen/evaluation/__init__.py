@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import importlib
 
+from .._core import plugins
+
 MEASURES = ("curves", "masking_metrics", "road", "infidelity", "shape", "localization", "collages", "sanity")
 
 
 def fill_registry() -> None:
-    """Import every module that registers metrics."""
+    """Import every module that registers metrics, those of other packages included."""
     for name in MEASURES:
         importlib.import_module(f".{name}", __name__)
+    plugins.load(plugins.METRICS)

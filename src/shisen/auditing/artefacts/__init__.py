@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
-
+from ..._core import plugins
 from .base import Artefact
 from .fixed_patch import FixedPatch
 from .moving_patch import MovingPatch
@@ -11,11 +10,7 @@ from .property import GlobalProperty
 from .text_overlay import TextOverlay
 from .transform import Treatment
 
-GROUP = "shisen.artefacts"
-"""Entry points of other packages: each names a class that follows `Artefact`."""
-
 REGISTERED: list[type[Artefact]] = [FixedPatch, MovingPatch, TextOverlay, Treatment, GlobalProperty]
-_loaded: set[str] = set()
 
 
 def register(kind: type[Artefact]) -> type[Artefact]:
@@ -27,8 +22,6 @@ def register(kind: type[Artefact]) -> type[Artefact]:
 
 def kinds() -> tuple[type[Artefact], ...]:
     """Return all kinds, those of other packages included, in the order in which they propose."""
-    for point in entry_points(group=GROUP):
-        if point.value not in _loaded:
-            _loaded.add(point.value)
-            register(point.load())
+    for kind in plugins.load(plugins.ARTEFACTS):
+        register(kind)
     return tuple(REGISTERED)

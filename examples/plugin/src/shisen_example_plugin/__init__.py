@@ -1,0 +1,1 @@
+"""An attribution method, a metric and a kind of artefact for shisen."""
