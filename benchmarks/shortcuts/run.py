@@ -56,7 +56,7 @@ def train(case: Sample, cache: Path) -> float:
         build(cache / part, home / part, case, part)
     shisen.finetune(
         home / "train", home / "test", epochs=EPOCHS, size=SIZE, out=home / "run", cache=cache / "activations",
-        smoothing=0.0, seed=case.seed,
+        label_smoothing=0.0, seed=case.seed,
     )  # fmt: skip
     return time.perf_counter() - start
 

@@ -63,7 +63,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def backbone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shisen.training.run._load", lambda name, framework, device: build())
+    monkeypatch.setattr("shisen.training.run_folder.load_backbone", lambda name, framework, device: build())
     monkeypatch.setattr("shisen.models.loading.load_built_in", lambda name, request: build())
 
 
@@ -74,7 +74,7 @@ def tune(images: Path, out: Path, **options: Any) -> Any:
         "efficientnet_lite0",
         4,
         out=out,
-        rate=5e-3,
+        learning_rate=5e-3,
         batch=16,
         patience=9,
         **options,
@@ -122,7 +122,7 @@ def test_the_same_seed_gives_the_same_weights_also_after_a_stop(images: Path, tm
 
 def test_frozen_weights_stay_and_statistics_too(images: Path, tmp_path: Path) -> None:
     # without validation the last epoch is kept, whatever it is worth
-    shisen.finetune(images / "train", None, "efficientnet_lite0", 2, out=tmp_path / "run", rate=5e-3, blocks=1)
+    shisen.finetune(images / "train", None, "efficientnet_lite0", 2, out=tmp_path / "run", learning_rate=5e-3, blocks=1)
     before = build().network.net.state_dict()
     after = shisen.load(str(tmp_path / "run")).network.net.state_dict()
     changed = {k for k in before if k in after and before[k].shape == after[k].shape and not before[k].equal(after[k])}
@@ -159,12 +159,12 @@ def test_the_head_solves_its_own_problem() -> None:
 
 
 def test_stopping_early_needs_patience() -> None:
-    from shisen.training.settings import stale
+    from shisen.training.settings import Epoch, stale
 
-    history = [[e, 0.0, 0.0, loss, 0.0] for e, loss in enumerate([1.0, 0.5, 0.6, 0.7, 0.8])]
+    history = [Epoch(e, 0.0, 0.0, loss, 0.0) for e, loss in enumerate([1.0, 0.5, 0.6, 0.7, 0.8])]
     assert stale(history, 3)
     assert not stale(history[:4], 3)
-    assert not stale([*history[:4], [4, 0.0, 0.0, 0.4, 0.0]], 3)
+    assert not stale([*history[:4], Epoch(4, 0.0, 0.0, 0.4, 0.0)], 3)
 
 
 @pytest.mark.slow

@@ -113,7 +113,7 @@ def _loader(text: str) -> Loader:
     path = Path(text).expanduser()
     if path.is_dir():
         if (path / "shisen.json").is_file():
-            return _late("shisen.training.run:load_run")
+            return _late("shisen.training.run_folder:load_run")
         if (path / "saved_model.pb").is_file():
             return _late("shisen.models.keras_files:load_saved_model")
         holds = ", ".join(sorted(p.name for p in path.iterdir())[:5]) or "nothing"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -16,12 +15,10 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from .._core.i18n import N_
 from .._core.io import write_file
-from .._core.progress import Progress
 from ..errors import ModelError, explain_error
 from .cache import Cache
-from .settings import TRAINED_SHARE, Epoch, Part, Settings, figures, rate_at, stale
+from .settings import TRAINED_FRACTION, Batch, Part, Settings, figures
 
 if TYPE_CHECKING:
     from ..models.model import Model
@@ -34,7 +31,7 @@ class KerasTrainer:
     """A functional Keras backbone cut in two; see `settings.Trainer`.
 
     The cut is where one tensor is all that the tail needs of the body. Blocks are counted by their convolutions over
-    more than one place, without the first of the network: EfficientNet-Lite0 and ResNet-50 have sixteen.
+    more than one position, without the first of the network: EfficientNet-Lite0 and ResNet-50 have sixteen.
 
     Args:
         model: from `load`, with the preprocessing of the run.
@@ -77,82 +74,88 @@ class KerasTrainer:
         for variable in self._body.weights:
             yield str(variable.path), _values([variable])[0]
 
-    def train(
-        self, data: Sequence[Part | None], settings: Settings, checkpoint: Path, progress: Progress
-    ) -> list[Epoch]:
-        """Train the head, then the last blocks with scale and shift of their batch normalization; keep the best epoch.
-
-        Every epoch ends in a checkpoint, from which a stopped run continues to the same weights.
-        """
-        learn, check = data[0], data[1]
-        assert learn is not None
-        file, tail = checkpoint.with_suffix(".npz"), self._tail
-        steps = math.ceil(len(learn.targets) / settings.batch)
-        tail.compile(
-            keras.optimizers.AdamW(settings.rate, weight_decay=settings.decay, epsilon=1e-8),
-            keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=settings.smoothing),
+    def start(self, settings: Settings) -> None:
+        """Prepare the tail and its optimizer."""
+        self.settings = json.dumps(asdict(settings), sort_keys=True)
+        self._tail.compile(
+            keras.optimizers.AdamW(settings.learning_rate, weight_decay=settings.weight_decay, epsilon=1e-8),
+            keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=settings.label_smoothing),
             metrics=[keras.metrics.CategoricalCrossentropy(from_logits=True, name="plain"), "accuracy"],
             # what TensorFlow would gain by compiling, it loses in compiling
             jit_compile=keras.config.backend() == "jax",
         )
-        tail.optimizer.build(tail.trainable_variables)
-        state = _State(file, settings, tail)
-        if state.history:
-            state.put_back()
-        else:
-            targets = np.tile(learn.targets, learn.views)
-            head = fit_head(tail.classifier, self._pooled(learn.cache), targets)
-            state.close_epoch(head, self._measured(check))
-        for epoch in range(len(state.history), settings.epochs + 1):
-            if stale(state.history, settings.patience):
-                break
-            state.close_epoch(self._one_epoch(learn, settings, epoch, steps), self._measured(check))
-            progress(epoch, settings.epochs, N_("Training"))
-        tail.set_weights(state.best)
-        return [Epoch(int(row[0]), *row[1:]) for row in state.history]
+        self._tail.optimizer.build(self._tail.trainable_variables)
+        self.best: list[npt.NDArray[Any]] = []
 
-    def _one_epoch(self, learn: Part, settings: Settings, epoch: int, steps: int) -> tuple[float, float]:
-        draw = np.random.default_rng([settings.seed, epoch])
-        order = draw.permutation(len(learn.targets))
-        views = draw.integers(learn.views, size=len(order))
-        wanted = np.eye(self._tail.classifier.units, dtype=np.float32)[learn.targets]
-        self._tail.start_epoch(epoch)
-        sums = np.zeros(2)
-        for step in range(steps):
-            now = ((epoch - 1) * steps + step) / (settings.epochs * steps)
-            self._tail.optimizer.learning_rate = rate_at(settings, now, 1 / (settings.epochs * steps))
-            rows = order[step * settings.batch : (step + 1) * settings.batch]
-            x = learn.cache.take(views[rows] * len(order) + rows)
+    def resume(self, checkpoint: Path) -> list[list[float]]:
+        """Continue from a checkpoint of the same settings; return the figures of its epochs."""
+        file = checkpoint.with_suffix(".npz")
+        if not file.is_file():
+            return []
+        with np.load(file, allow_pickle=False) as found:
+            if str(found["settings"]) != self.settings:
+                return []
+            tail, optimizer, self.best = (
+                [found[f"{part}{i}"] for i in range(sum(name.startswith(part) for name in found.files))]
+                for part in ("tail", "optimizer", "best")
+            )
+            history: list[list[float]] = found["history"].tolist()
+        self._tail.set_weights(tail)
+        for variable, value in zip(self._tail.optimizer.variables, optimizer, strict=True):
+            variable.assign(value)
+        return history
+
+    def fit_head(self, learn: Part) -> tuple[float, float]:
+        """Fit the linear head; see `fit_head`."""
+        features = self._through(self._tail.features, learn.cache, len(learn.cache.rows))
+        return fit_head(self._tail.classifier, features, np.tile(learn.targets, learn.views))
+
+    def epoch(self, number: int, batches: Iterable[Batch]) -> tuple[float, float]:
+        """Train for one epoch; see `settings.Trainer`."""
+        classes = np.eye(self._tail.classifier.units, dtype=np.float32)
+        self._tail.start_epoch(number)
+        sums, seen = np.zeros(2), 0
+        for batch in batches:
+            self._tail.optimizer.learning_rate = batch.rate
             self._tail.reset_metrics()
-            told = self._tail.train_on_batch(x, wanted[rows], return_dict=True)
-            sums += len(rows) * np.asarray([told["plain"], told["accuracy"]], float)
-        loss, accuracy = sums / len(order)
+            logs = self._tail.train_on_batch(batch.inputs, classes[batch.targets], return_dict=True)
+            sums += len(batch.targets) * np.asarray([logs["plain"], logs["accuracy"]], float)
+            seen += len(batch.targets)
+        loss, accuracy = sums / seen
         return float(loss), float(accuracy)
 
-    def _pooled(self, cache: Cache) -> Floats:
-        """Return what the classifier is given for every row, `(rows, c)`."""
-        rows = np.arange(len(cache.rows))
-        parts = (cache.take(rows[i : i + BATCH]) for i in range(0, len(rows), BATCH))
-        features = self._tail.features
-        return np.concatenate([p if features is None else np.asarray(features.predict_on_batch(p)) for p in parts])
+    def keep(self, checkpoint: Path, history: list[list[float]], best: bool) -> None:
+        """Write a checkpoint; see `settings.Trainer`."""
+        tail = _values(self._tail.weights)
+        if best:
+            self.best = [w.copy() for w in tail]
+        arrays: dict[str, Any] = {"history": np.asarray(history), "settings": np.asarray(self.settings)}
+        optimizer = _values(self._tail.optimizer.variables)
+        for part, values in (("tail", tail), ("optimizer", optimizer), ("best", self.best)):
+            arrays |= {f"{part}{i}": value for i, value in enumerate(values)}
+        write_file(checkpoint.with_suffix(".npz"), lambda file: np.savez(file, **arrays))
 
-    def _measured(self, check: Part | None) -> tuple[float, float]:
-        return (math.nan, math.nan) if check is None else figures(self.evaluate(check), check.targets)
+    def restore_best(self) -> None:
+        """Take the weights of the best epoch."""
+        self._tail.set_weights(self.best)
+
+    def _through(self, part: Any, cache: Cache, count: int) -> Floats:
+        """Return what a part of the tail answers to the first rows, `(count, c)`; None stands for no part."""
+        chunks = (cache.take(np.arange(i, min(i + BATCH, count))) for i in range(0, count, BATCH))
+        return np.concatenate([x if part is None else np.asarray(part.predict_on_batch(x), np.float32) for x in chunks])
 
     def evaluate(self, part: Part) -> Floats:
         """Return the logits of every image."""
-        rows = np.arange(len(part.targets))
-        parts = (part.cache.take(rows[i : i + BATCH]) for i in range(0, len(rows), BATCH))
-        return np.concatenate([np.asarray(self._tail.predict_on_batch(p), np.float32) for p in parts])
+        return self._through(self._tail, part.cache, len(part.targets))
 
     def save(self, folder: Path) -> None:
         """Write the whole network."""
-        with _keras_words():
+        with _quiet_keras():
             write_file(folder / self.weights, self._whole.save)
 
 
 @contextmanager
-def _keras_words() -> Iterator[None]:
+def _quiet_keras() -> Iterator[None]:
     """Keep Keras's own deprecated calls of numpy quiet."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -160,7 +163,7 @@ def _keras_words() -> Iterator[None]:
 
 
 def _values(variables: Sequence[Any]) -> list[npt.NDArray[Any]]:
-    with _keras_words():
+    with _quiet_keras():
         return [np.array(v.numpy()) for v in variables]
 
 
@@ -185,47 +188,6 @@ class _Tail(keras.Model):  # type: ignore[misc]
             self.dropout.seed_generator.state.assign(np.asarray([self.seed, epoch], np.uint32))
 
 
-class _State:
-    """Weights, optimizer and figures after each epoch, in a file."""
-
-    def __init__(self, file: Path, settings: Settings, tail: _Tail) -> None:
-        self.file, self.tail, self.settings = file, tail, json.dumps(asdict(settings), sort_keys=True)
-        self.history: list[list[float]] = []
-        self.kept: dict[str, list[npt.NDArray[Any]]] = {}
-        if file.is_file():
-            with np.load(file, allow_pickle=False) as found:
-                if str(found["settings"]) == self.settings:
-                    self.history = found["history"].tolist()
-                    for part in ("tail", "optimizer", "best"):
-                        self.kept[part] = [found[f"{part}{i}"] for i in range(int(found[f"{part}s"]))]
-
-    @property
-    def best(self) -> list[npt.NDArray[Any]]:
-        """The weights of the best epoch."""
-        return self.kept["best"]
-
-    def put_back(self) -> None:
-        """Continue from the file."""
-        self.tail.set_weights(self.kept["tail"])
-        for variable, value in zip(self.tail.optimizer.variables, self.kept["optimizer"], strict=True):
-            variable.assign(value)
-
-    def close_epoch(self, learned: tuple[float, float], checked: tuple[float, float]) -> None:
-        """Remember figures and weights, the best apart, and write them."""
-        losses = [row[3] for row in self.history]
-        self.history.append([len(self.history), *learned, *checked])
-        self.kept["tail"] = _values(self.tail.weights)
-        self.kept["optimizer"] = _values(self.tail.optimizer.variables)
-        if not losses or math.isnan(checked[0]) or checked[0] < min(losses):
-            self.kept["best"] = [w.copy() for w in self.kept["tail"]]
-        arrays: dict[str, Any] = {"history": np.asarray(self.history), "settings": np.asarray(self.settings)}
-        arrays |= {f"{part}{i}": v for part, some in self.kept.items() for i, v in enumerate(some)}
-        arrays |= {f"{part}s": np.asarray(len(some)) for part, some in self.kept.items()}
-        buffer = io.BytesIO()
-        np.savez(buffer, **arrays)
-        write_file(self.file, buffer.getvalue())
-
-
 def _last_dense(net: Any) -> Any:
     found = [layer for layer in getattr(net, "layers", ()) if isinstance(layer, keras.layers.Dense)]
     if not found or not isinstance(getattr(net, "input", None), keras.KerasTensor) or found[-1].input.ndim != 2:
@@ -247,9 +209,15 @@ def _cut(net: Any, features: Any, sample: Floats, blocks: int | None) -> Any:
         features: what its classifier is given.
         sample: scaled images.
         blocks: how many blocks are trained; None for 7 of 16.
+
+    Returns:
+        The tensor.
+
+    Raises:
+        ModelError: for a number of blocks that the network does not have.
     """
     spatial = [i for i, layer in enumerate(net.layers) if max(getattr(layer, "kernel_size", (1,))) > 1]
-    wanted = math.ceil(TRAINED_SHARE * (len(spatial) - 1)) if blocks is None else blocks
+    wanted = math.ceil(TRAINED_FRACTION * (len(spatial) - 1)) if blocks is None else blocks
     if not 0 <= wanted < max(len(spatial), 1):
         raise ModelError(
             explain_error(f"Between 0 and {len(spatial) - 1} blocks can be trained.", wanted, "Leave the number out.")
@@ -270,15 +238,17 @@ def _cut(net: Any, features: Any, sample: Floats, blocks: int | None) -> Any:
     return net.layers[0].output
 
 
-def fit_head(classifier: Any, features: Floats, targets: npt.NDArray[np.int64], *, penalty: float = 1e-4) -> Any:
+def fit_head(
+    classifier: Any, features: Floats, targets: npt.NDArray[np.int64], *, penalty: float = 1e-4
+) -> tuple[float, float]:
     """Fit the linear classifier on pooled features: softmax regression with an L2 penalty, by L-BFGS.
 
     loss = mean cross-entropy + penalty · ‖W·σ‖², on features divided by their standard deviations σ.
 
     Args:
-        classifier: the linear layer to fit.
-        features: `(n, c)` pooled features.
-        targets: class numbers, `(n,)`.
+        classifier: the dense layer, whose weights are set.
+        features: `(n, c)`.
+        targets: `(n,)` class numbers.
         penalty: weight of the L2 penalty.
 
     Returns:
@@ -306,6 +276,3 @@ def fit_head(classifier: Any, features: Floats, targets: npt.NDArray[np.int64], 
     bias = bias - mean @ weight
     classifier.set_weights([weight.astype(np.float32), bias.astype(np.float32)])
     return figures((features @ weight + bias).astype(np.float32), targets)
-
-
-__all__ = ["KerasTrainer", "fit_head"]

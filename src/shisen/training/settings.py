@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from .._core.progress import Progress
-
 if TYPE_CHECKING:
     from .cache import Cache
 
-TRAINED_SHARE = 7 / 16  # of the blocks; EfficientNet-Lite0 and ResNet-50 have sixteen
+TRAINED_FRACTION = 7 / 16  # of the blocks; EfficientNet-Lite0 and ResNet-50 have sixteen
 
 
 @dataclass(frozen=True)
@@ -26,10 +24,10 @@ class Settings:
     Attributes:
         epochs: passes over the images with the last blocks trained.
         blocks: number of last blocks to train; None for 7 of 16, 0 for the linear head only.
-        rate: highest learning rate of the last blocks, on a cosine after a short rise.
-        batch: images a step.
-        decay: weight decay.
-        smoothing: label smoothing.
+        learning_rate: highest one of the last blocks, on a cosine after a short rise.
+        batch_size: images a step.
+        weight_decay: of the last blocks.
+        label_smoothing: in [0, 1).
         patience: epochs without a better validation loss after which training stops.
         flip: whether mirrored images are shown too.
         seed: of every random choice.
@@ -37,10 +35,10 @@ class Settings:
 
     epochs: int = 5
     blocks: int | None = None
-    rate: float = 5e-4
-    batch: int = 32
-    decay: float = 1e-2
-    smoothing: float = 0.1
+    learning_rate: float = 5e-4
+    batch_size: int = 32
+    weight_decay: float = 1e-2
+    label_smoothing: float = 0.1
     patience: int = 3
     flip: bool = True
     seed: int = 0
@@ -69,6 +67,15 @@ class Part:
         return len(self.cache.rows) // len(self.targets)
 
 
+@dataclass(frozen=True)
+class Batch:
+    """The body's activations of some images in `inputs`, their classes, and the learning rate of the step."""
+
+    rate: float
+    inputs: npt.NDArray[np.float32]
+    targets: npt.NDArray[np.int64]
+
+
 class Trainer(Protocol):
     """A backbone cut into a frozen body and a tail that is trained, in one framework.
 
@@ -86,20 +93,37 @@ class Trainer(Protocol):
     def frozen(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:
         """Yield the body's weights by name, in a fixed order."""
 
-    def train(
-        self, data: Sequence[Part | None], settings: Settings, checkpoint: Path, progress: Progress
-    ) -> list[Epoch]:
-        """Train the head, then the last blocks; keep the best epoch.
+    def start(self, settings: Settings) -> None:
+        """Prepare the tail and its optimizer; batch normalization keeps its statistics."""
+
+    def resume(self, checkpoint: Path) -> list[list[float]]:
+        """Continue from a checkpoint of the same settings; return the figures of its epochs, none without one."""
+
+    def fit_head(self, learn: Part) -> tuple[float, float]:
+        """Fit the linear head on the frozen body; return mean cross-entropy and accuracy."""
+
+    def epoch(self, number: int, batches: Iterable[Batch]) -> tuple[float, float]:
+        """Train for one epoch.
 
         Args:
-            data: training and validation images.
-            settings: how to train.
-            checkpoint: file that an interrupted run continues from.
-            progress: called after every step.
+            number: of the epoch, on which dropout depends.
+            batches: of the epoch.
 
         Returns:
-            The scores of every epoch.
+            Mean cross-entropy without smoothing and accuracy, measured on the way.
         """
+
+    def keep(self, checkpoint: Path, history: list[list[float]], best: bool) -> None:
+        """Write a checkpoint.
+
+        Args:
+            checkpoint: file without suffix.
+            history: the figures of every epoch so far.
+            best: whether the last epoch is the best so far.
+        """
+
+    def restore_best(self) -> None:
+        """Take the weights of the best epoch."""
 
     def evaluate(self, part: Part) -> npt.NDArray[np.float32]:
         """Return the logits of every image, not mirrored."""
@@ -113,10 +137,10 @@ def rate_at(settings: Settings, now: float, step: float) -> float:
 
     Args:
         settings: the highest rate is theirs.
-        now: share done, in [0, 1).
-        step: share that one step is.
+        now: fraction done, in [0, 1).
+        step: fraction that one step is.
     """
-    return settings.rate * min(1.0, (now + step) / 0.1) * 0.5 * (1 + math.cos(math.pi * now))
+    return settings.learning_rate * min(1.0, (now + step) / 0.1) * 0.5 * (1 + math.cos(math.pi * now))
 
 
 def figures(logits: npt.NDArray[np.float32], targets: npt.NDArray[np.int64]) -> tuple[float, float]:
@@ -124,7 +148,7 @@ def figures(logits: npt.NDArray[np.float32], targets: npt.NDArray[np.int64]) -> 
 
     Args:
         logits: `(n, classes)`.
-        targets: class numbers, `(n,)`.
+        targets: `(n,)` class numbers.
     """
     y = logits.astype(np.float64)
     y = y - y.max(1, keepdims=True)
@@ -132,14 +156,14 @@ def figures(logits: npt.NDArray[np.float32], targets: npt.NDArray[np.int64]) -> 
     return float(-own.mean()), float((y.argmax(1) == targets).mean())
 
 
-def stale(history: list[list[float]], patience: int) -> bool:
-    """Return whether the validation loss, the fourth figure of an epoch, has not become better for so many epochs.
+def stale(history: Sequence[Epoch], patience: int) -> bool:
+    """Return whether the validation loss has not become better for a number of epochs.
 
     Args:
-        history: rows of scores, one per epoch.
-        patience: number of epochs without improvement.
+        history: the figures of every epoch so far.
+        patience: that number.
     """
-    losses = [row[3] for row in history]
+    losses = [epoch.val_loss for epoch in history]
     if any(math.isnan(v) for v in losses) or len(losses) <= patience:
         return False
     return min(losses[-patience:]) >= min(losses[:-patience])

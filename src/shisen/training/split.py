@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from ..errors import ModelError, explain_error
-from .settings import TRAINED_SHARE
+from .settings import TRAINED_FRACTION
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def split(net: Any, sample: Any, classes: int, blocks: int | None = None) -> Spl
     heavy = [i for i, unit in enumerate(units) if _is_block(unit)]
     if not heavy:  # no compound blocks: count convolutions
         heavy = [i for i, unit in enumerate(units) if isinstance(unit, nn.Conv2d)]
-    wanted = math.ceil(TRAINED_SHARE * len(heavy)) if blocks is None else blocks
+    wanted = math.ceil(TRAINED_FRACTION * len(heavy)) if blocks is None else blocks
     if not 0 <= wanted <= len(heavy):
         raise ModelError(
             explain_error(f"Between 0 and {len(heavy)} blocks can be trained.", wanted, "Leave the number out.")

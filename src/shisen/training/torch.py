@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -15,11 +14,9 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional as F
 
-from .._core.i18n import N_
 from .._core.io import write_file
-from .._core.progress import Progress
 from .cache import Cache
-from .settings import Epoch, Part, Settings, figures, rate_at, stale
+from .settings import Batch, Part, Settings, figures
 from .split import Split, split
 
 if TYPE_CHECKING:
@@ -68,15 +65,98 @@ class TorchTrainer:
         for name, value in self.parts.body.state_dict().items():
             yield name, value.detach().cpu().numpy()
 
-    def train(
-        self, data: Sequence[Part | None], settings: Settings, checkpoint: Path, progress: Progress
-    ) -> list[Epoch]:
-        """Train the head, then the last blocks; see `train`."""
-        return train(self.parts, data, settings, checkpoint.with_suffix(".pt"), progress)
+    def start(self, settings: Settings) -> None:
+        """Prepare the tail and its optimizer."""
+        self.settings = settings
+        torch.set_flush_denormal(True)
+        for p in self.net.parameters():
+            p.requires_grad_(False)
+        for p in self.parts.tail.parameters():
+            p.requires_grad_(True)
+        self.optimizer = torch.optim.AdamW(
+            self.parts.tail.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+        )
+        self.best: dict[str, Any] = {}
+
+    def resume(self, checkpoint: Path) -> list[list[float]]:
+        """Continue from a checkpoint of the same settings; return the figures of its epochs."""
+        file = checkpoint.with_suffix(".pt")
+        if not file.is_file():
+            return []
+        state = torch.load(file, map_location="cpu", weights_only=True)
+        if state.get("settings") != asdict(self.settings):
+            return []
+        self.parts.tail.load_state_dict(state["tail"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.best = state["best"]
+        history: list[list[float]] = state["history"]
+        return history
+
+    def fit_head(self, learn: Part) -> tuple[float, float]:
+        """Fit the linear head, where the network could be cut in front of it; see `fit_head`."""
+        if self.parts.features is None:
+            return math.nan, math.nan
+        rows = np.arange(len(learn.cache.rows))
+        features = self._through(self.parts.features, learn.cache, rows)
+        return fit_head(self.parts, features, torch.from_numpy(learn.targets).repeat(learn.views))
+
+    def epoch(self, number: int, batches: Iterable[Batch]) -> tuple[float, float]:
+        """Train for one epoch; see `settings.Trainer`."""
+        torch.manual_seed(self.settings.seed * 1000 + number)  # dropout
+        scaler = torch.amp.GradScaler("cuda", enabled=self.home.type == "cuda")
+        self.net.eval()
+        for module in self.parts.tail.modules():
+            # batch normalization keeps its statistics and learns scale and shift: small batches would blur them
+            module.training = not isinstance(module, torch.nn.modules.batchnorm._BatchNorm)
+        loss_sum, hits, seen = 0.0, 0, 0
+        for batch in batches:
+            for group in self.optimizer.param_groups:
+                group["lr"] = batch.rate
+            x = _laid_out(torch.from_numpy(batch.inputs).to(self.home))
+            t = torch.from_numpy(batch.targets).to(self.home)
+            with torch.enable_grad(), autocast(self.home):
+                y = self.parts.tail(x)
+                loss = F.cross_entropy(y.float(), t, label_smoothing=self.settings.label_smoothing)
+            self.optimizer.zero_grad()
+            scaler.scale(loss).backward()
+            scaler.step(self.optimizer)
+            scaler.update()
+            with torch.no_grad():
+                loss_sum += float(F.cross_entropy(y.float(), t, reduction="sum"))
+                hits += int((y.argmax(1) == t).sum())
+                seen += len(t)
+        return loss_sum / max(seen, 1), hits / max(seen, 1)
+
+    def keep(self, checkpoint: Path, history: list[list[float]], best: bool) -> None:
+        """Write a checkpoint; see `settings.Trainer`."""
+        tail = self.parts.tail.state_dict()
+        if best:
+            self.best = {k: v.clone() for k, v in tail.items()}
+        state = {
+            "settings": asdict(self.settings),
+            "history": history,
+            "tail": tail,
+            "optimizer": self.optimizer.state_dict(),
+            "best": self.best,
+        }
+        write_file(checkpoint.with_suffix(".pt"), lambda file: torch.save(state, file))
+
+    def restore_best(self) -> None:
+        """Take the weights of the best epoch."""
+        self.parts.tail.load_state_dict(self.best)
+        self.net.eval()
+
+    def _through(self, part: Any, cache: Cache, rows: npt.NDArray[np.int64]) -> Any:
+        """Return what a part of the tail answers to these rows, `(rows, c)` on the CPU, in evaluation mode."""
+        self.net.eval()
+        with torch.no_grad():
+            chunks = (cache.take(rows[i : i + 64]) for i in range(0, len(rows), 64))
+            return torch.cat([part(_laid_out(torch.from_numpy(x).to(self.home))).float().cpu() for x in chunks])
 
     def evaluate(self, part: Part) -> npt.NDArray[np.float32]:
         """Return the logits of every image."""
-        return evaluate(self.parts, part.cache, np.arange(len(part.targets)))
+        found = self._through(self.parts.tail, part.cache, np.arange(len(part.targets)))
+        return np.asarray(found.numpy())
 
     def save(self, folder: Path) -> None:
         """Write the weights."""
@@ -96,32 +176,15 @@ def autocast(device: Any) -> Any:
     return torch.autocast("cuda") if device.type == "cuda" else nullcontext()
 
 
-def pooled(cache: Cache, parts: Split) -> Any:
-    """Return what the classifier is given for every row, `(rows, c)`.
-
-    Args:
-        cache: the activations of the frozen backbone.
-        parts: the network, cut into frozen backbone and trained part.
-    """
-    device, found = parts.classifier.weight.device, []
-    parts.net.eval()
-    with torch.no_grad():
-        for start in range(0, len(cache.rows), 64):
-            rows = np.arange(start, min(start + 64, len(cache.rows)))
-            x = _laid_out(torch.from_numpy(cache.take(rows)).to(device))
-            found.append(parts.features(x).float().cpu())
-    return torch.cat(found)
-
-
 def fit_head(parts: Split, features: Any, targets: Any, *, penalty: float = 1e-4) -> tuple[float, float]:
     """Fit the linear classifier on pooled features: softmax regression with an L2 penalty, by L-BFGS.
 
     loss = mean cross-entropy + penalty · ‖W·σ‖², on features divided by their standard deviations σ.
 
     Args:
-        parts: the network, cut into frozen backbone and trained part.
-        features: `(n, c)` pooled features.
-        targets: class numbers, `(n,)`.
+        parts: the network, whose classifier is set.
+        features: `(n, c)`, a tensor on the CPU.
+        targets: `(n,)` class numbers.
         penalty: weight of the L2 penalty.
 
     Returns:
@@ -147,140 +210,3 @@ def fit_head(parts: Split, features: Any, targets: Any, *, penalty: float = 1e-4
         parts.classifier.bias.copy_(bias - scaled @ mean.double())
         logits = x @ weight.T + bias
     return figures(logits.float().numpy(), targets.numpy())
-
-
-def evaluate(parts: Split, cache: Cache, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-    """Return the logits of these rows, in evaluation mode.
-
-    Args:
-        parts: the network, cut into frozen backbone and trained part.
-        cache: the activations of the frozen backbone.
-        rows: row numbers in the cache.
-    """
-    device, found = parts.classifier.weight.device, []
-    parts.net.eval()
-    with torch.no_grad():
-        for start in range(0, len(rows), 64):
-            x = _laid_out(torch.from_numpy(cache.take(rows[start : start + 64])).to(device))
-            found.append(parts.tail(x).float().cpu().numpy())
-    return np.concatenate(found)
-
-
-def train(
-    parts: Split, data: Sequence[Part | None], settings: Settings, checkpoint: Path, progress: Progress
-) -> list[Epoch]:
-    """Train the head, then the last blocks with scale and shift of their batch normalization; keep the best epoch.
-
-    Every epoch ends in a checkpoint, from which a stopped run continues to the same weights.
-
-    Args:
-        parts: the network.
-        data: images to learn from, and images to validate on or None.
-        settings: how.
-        checkpoint: file for the state after each epoch.
-        progress: called after every epoch.
-
-    Returns:
-        The figures of every epoch.
-    """
-    learn, check = data[0], data[1]
-    assert learn is not None
-    torch.manual_seed(settings.seed)
-    torch.set_flush_denormal(True)
-    for p in parts.net.parameters():
-        p.requires_grad_(False)
-    for p in parts.tail.parameters():
-        p.requires_grad_(True)
-    targets = torch.from_numpy(learn.targets)
-    steps = math.ceil(len(learn.targets) / settings.batch)
-    optimizer = torch.optim.AdamW(parts.tail.parameters(), lr=settings.rate, weight_decay=settings.decay)
-    total = max(1, settings.epochs * steps)
-    state: dict[str, Any] = {}
-    if checkpoint.is_file():
-        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        if state.get("settings") != asdict(settings):
-            state = {}
-    if state:
-        parts.tail.load_state_dict(state["tail"])
-        optimizer.load_state_dict(state["optimizer"])
-    else:
-        head = (math.nan, math.nan)
-        if parts.features is not None:
-            head = fit_head(parts, pooled(learn.cache, parts), targets.repeat(learn.views))
-        state = {"epoch": -1, "history": [], "best": None, "settings": asdict(settings)}
-        _close_epoch(parts, optimizer, state, (head, check), checkpoint)
-    for epoch in range(state["epoch"] + 1, settings.epochs + 1):
-        if stale(state["history"], settings.patience):
-            break
-        learned = _one_epoch(parts, optimizer, learn, settings, (epoch, steps, total))
-        _close_epoch(parts, optimizer, state, (learned, check), checkpoint)
-        progress(epoch, settings.epochs, N_("Training"))
-    parts.tail.load_state_dict(state["best"])
-    parts.net.eval()
-    return [Epoch(*row) for row in state["history"]]
-
-
-def _one_epoch(
-    parts: Split, optimizer: Any, learn: Part, settings: Settings, when: tuple[int, int, int]
-) -> tuple[float, float]:
-    """Train for one epoch; return the mean loss without smoothing and the accuracy, measured on the way."""
-    epoch, steps, total = when
-    device = parts.classifier.weight.device
-    draw = np.random.default_rng([settings.seed, epoch])
-    torch.manual_seed(settings.seed * 1000 + epoch)  # dropout
-    order = draw.permutation(len(learn.targets))
-    views = draw.integers(learn.views, size=len(order))
-    scaler = torch.amp.GradScaler("cuda", enabled=device.type == "cuda")
-    parts.net.eval()
-    for module in parts.tail.modules():
-        # batch normalization keeps its statistics and learns scale and shift: small batches would blur them
-        module.training = not isinstance(module, torch.nn.modules.batchnorm._BatchNorm)
-    losses, hits, seen = 0.0, 0, 0
-    for step in range(steps):
-        now = ((epoch - 1) * steps + step) / total
-        for group in optimizer.param_groups:
-            group["lr"] = rate_at(settings, now, 1 / total)
-        rows = order[step * settings.batch : (step + 1) * settings.batch]
-        x = torch.from_numpy(learn.cache.take(views[rows] * len(order) + rows)).to(device)
-        with torch.enable_grad(), autocast(device):
-            y = parts.tail(_laid_out(x))
-            t = torch.from_numpy(learn.targets[rows]).to(device)
-            loss = F.cross_entropy(y.float(), t, label_smoothing=settings.smoothing)
-        optimizer.zero_grad()
-        scaler.scale(loss).backward()
-        scaler.step(optimizer)
-        scaler.update()
-        with torch.no_grad():
-            losses += float(F.cross_entropy(y.float(), t, reduction="sum"))
-            hits += int((y.argmax(1) == t).sum())
-            seen += len(rows)
-    return losses / max(seen, 1), hits / max(seen, 1)
-
-
-def _close_epoch(
-    parts: Split,
-    optimizer: Any,
-    state: dict[str, Any],
-    data: tuple[tuple[float, float], Part | None],
-    checkpoint: Path,
-) -> None:
-    """Measure, remember the best weights, and write the checkpoint."""
-    (loss, accuracy), check = data
-    state["epoch"] += 1
-    val_loss, val_accuracy = math.nan, math.nan
-    if check is not None:
-        val_loss, val_accuracy = figures(evaluate(parts, check.cache, np.arange(len(check.targets))), check.targets)
-    history = [Epoch(*row) for row in state["history"]]
-    now = Epoch(state["epoch"], loss, accuracy, val_loss, val_accuracy)
-    better = not history or check is None or val_loss < min(e.val_loss for e in history)
-    state["history"].append([now.epoch, now.loss, now.accuracy, now.val_loss, now.val_accuracy])
-    state["tail"] = parts.tail.state_dict()
-    state["optimizer"] = optimizer.state_dict()
-    if better:
-        state["best"] = {k: v.clone() for k, v in parts.tail.state_dict().items()}
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    write_file(checkpoint, buffer.getvalue())
-
-
-__all__ = ["TorchTrainer", "train"]
