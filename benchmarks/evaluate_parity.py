@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 import shisen
-from shisen._core.baselines import network_zero
+from shisen.adapters.wrappers import network_zero
 from shisen.evaluation import fill_registry
 from shisen.evaluation.metrics import METRICS
 from shisen.evaluation.sample import Sample, answer

@@ -10,8 +10,8 @@ import pytest
 import nets
 import shisen
 import shisen.attribution  # fills the registry
-from shisen._core.baselines import BASELINES, Eraser, baseline_pixels, network_zero
-from shisen.adapters.wrappers import Shared, Watched
+from shisen._core.baselines import BASELINES, Eraser, baseline_pixels
+from shisen.adapters.wrappers import Shared, Watched, network_zero
 from shisen.errors import UnknownName
 from shisen.evaluation.sample import Sample
 from shisen.registry import METHODS

@@ -75,7 +75,7 @@ def tune(images: Path, out: Path, **options: Any) -> Any:
         4,
         out=out,
         learning_rate=5e-3,
-        batch=16,
+        batch_size=16,
         patience=9,
         **options,
     )

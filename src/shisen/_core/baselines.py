@@ -42,22 +42,6 @@ BASELINES: dict[str, Callable[[Array, tuple[float, ...]], Array]] = {
 """Name → function of the images and of the pixel value that the network sees as zero."""
 
 
-def network_zero(model: Any, channels: int) -> tuple[float, ...]:
-    """Return the pixel value that a network sees as zero after its normalization.
-
-    Args:
-        model: a classifier; one without a `scaling` takes arrays as they are.
-        channels: number of channels of its images.
-
-    Returns:
-        one value a channel, within [0, 1].
-    """
-    scaling = getattr(model, "scaling", None)
-    if scaling is None or len(scaling.scale) != channels:
-        return (0.0,) * channels
-    return tuple(min(1.0, max(0.0, -b / a)) for a, b in zip(scaling.scale, scaling.shift, strict=True))
-
-
 def baseline_pixels(images: Array, baseline: str | float, zero: tuple[float, ...] = (0.0,)) -> Array:
     """Return what stands for absence in every image.
 
@@ -65,7 +49,8 @@ def baseline_pixels(images: Array, baseline: str | float, zero: tuple[float, ...
         images: `(n, h, w, c)`, pixels in [0, 1].
         baseline: a pixel value, "black" (0), "gray" (0.5), "mean" (each image's own mean color), "network_zero" (what
             the network sees as zero) or "blur" (11 × 11 Gaussian, standard deviation 5 pixels at 224, as in RISE).
-        zero: the network's zero as a pixel value, for all channels or one a channel; see `network_zero`.
+        zero: the network's zero as a pixel value, for all channels or one a channel;
+            `shisen.adapters.wrappers.network_zero` tells it.
 
     Returns:
         `(n, h, w, c)`, pixels.

@@ -94,6 +94,13 @@ class DeclaresInput(Protocol):
 
 
 @runtime_checkable
+class ScalesPixels(Protocol):
+    """A network side that scales pixels before the network sees them."""
+
+    scaling: Scaling | None
+
+
+@runtime_checkable
 class AnyBatchSize(Protocol):
     """A network that compiles nothing for a batch size, so that the fastest can be looked for."""
 

@@ -13,7 +13,7 @@ from array_api_compat import array_namespace
 
 from ..errors import InputError, ModelError, ShisenWarning, explain_error
 from ..types import Array, Attention, Classifier, Layer
-from .base import HalfPrecision, HasAttention, RunsDownstream
+from .base import HalfPrecision, HasAttention, RunsDownstream, ScalesPixels
 
 Ability = TypeVar("Ability")
 
@@ -38,6 +38,23 @@ def capability(model: Classifier, ability: type[Ability]) -> Ability | None:
     if isinstance(model, Wrapper):
         return model.capability(ability)
     return model if isinstance(model, ability) else None
+
+
+def network_zero(model: Classifier, channels: int) -> tuple[float, ...]:
+    """Return the pixel value that a network sees as zero after its normalization.
+
+    Args:
+        model: a classifier; one that takes arrays as they are sees 0 as zero.
+        channels: number of channels of its images.
+
+    Returns:
+        one value a channel, within [0, 1].
+    """
+    network = capability(model, ScalesPixels)
+    scaling = None if network is None else network.scaling
+    if scaling is None or len(scaling.scale) != channels:
+        return (0.0,) * channels
+    return tuple(min(1.0, max(0.0, -b / a)) for a, b in zip(scaling.scale, scaling.shift, strict=True))
 
 
 def downstream_batch(value: Array, size: int) -> int:

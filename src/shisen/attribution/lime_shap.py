@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from array_api_compat import array_namespace
 
-from .._core.baselines import Eraser, network_zero
+from .._core.baselines import Eraser
+from ..adapters.wrappers import network_zero
 from ..errors import InputError, explain_error
 from ..registry import method
 from ..targets import to_numpy

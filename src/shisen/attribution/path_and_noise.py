@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from array_api_compat import array_namespace
 
-from .._core.baselines import baseline_pixels, network_zero
+from .._core.baselines import baseline_pixels
+from ..adapters.wrappers import network_zero
 from ..errors import InputError, explain_error
 from ..registry import method
 from ..targets import like, to_numpy

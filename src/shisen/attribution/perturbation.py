@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from array_api_compat import array_namespace
 
-from .._core.baselines import Eraser, network_zero
+from .._core.baselines import Eraser
 from .._core.image_ops import separable
+from ..adapters.wrappers import network_zero
 from ..errors import InputError, explain_error
 from ..registry import method
 from ..targets import like

@@ -8,7 +8,8 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from array_api_compat import array_namespace
 
-from .._core.baselines import Eraser, network_zero
+from .._core.baselines import Eraser
+from ..adapters.wrappers import network_zero
 from ..errors import InputError, explain_error
 from ..registry import method
 from ..targets import like, to_numpy

@@ -12,10 +12,10 @@ import numpy as np
 
 from .. import attribution as _fill_methods  # noqa: F401
 from .. import registry
-from .._core.baselines import network_zero
 from .._core.i18n import N_
 from .._core.prefetch import prefetched
 from .._core.progress import Progress
+from ..adapters.wrappers import network_zero
 from ..errors import InputError, ShisenError, explain_error
 from ..models.model import Model
 from ..naming import label, per_image, resolve
