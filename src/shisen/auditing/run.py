@@ -65,6 +65,14 @@ def audit(
     """
     if lang not in LANGUAGES:
         raise unknown("language", lang, LANGUAGES)
+    if model.channels not in (None, 1, 3, 4):
+        raise InputError(
+            explain_error(
+                "An audit alters color or gray images and asks the model again.",
+                f"a network of {model.channels} channels",
+                "Use shisen.evaluate and shisen.explain, which take any number of channels.",
+            )
+        )
     for package in ("pyarrow", "scipy", "sklearn", "jinja2"):
         try:
             __import__(package)

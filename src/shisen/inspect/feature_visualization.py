@@ -14,6 +14,7 @@ from .._core.progress import Progress, silent
 from ..errors import InputError, ShisenError, explain_error, unknown
 from ..targets import to_numpy
 from ..types import Classifier
+from .color_input import of_color_images, shown
 from .filters import FilterGrid
 from .objectives import diagonal
 from .optimizer import Ascent, Start, deprocessed
@@ -64,6 +65,7 @@ def filters(
     References: Chollet 2017, Deep Learning with Python, section 5.4 (article); Olah 2017 (modern); Fel 2023 (maco).
     """
     wanted = list(channels)
+    model = of_color_images(model)
     own = _recipe(model, layer, wanted, recipe, size)
     if n_steps is not None:
         own = replace(own, n_steps=n_steps)
@@ -87,7 +89,7 @@ def filters(
         layer,
         tuple(wanted),
         recipe,
-        images=deprocessed(images) if own.kind == "levels" else images,
+        images=shown(model, deprocessed(images) if own.kind == "levels" else images),
         objective=np.concatenate([part.history for part in parts], axis=1),
         final=np.concatenate(final),
         gray=_on_gray(model, layer, wanted, size),

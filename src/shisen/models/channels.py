@@ -61,6 +61,14 @@ def in_units(array: npt.NDArray[Any], name: str, data_range: tuple[float, float]
     return whole
 
 
+def bands_view(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """Return a gray view of data in any unit, from the least to the largest value of its mean band, `(H, W)`."""
+    gray = array.astype(np.float64)
+    gray = gray.mean(axis=2) if gray.ndim == 3 else gray
+    low, high = float(gray.min()), float(gray.max())
+    return to_bytes((gray - low) / ((high - low) or 1.0))
+
+
 def to_bytes(units: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     """Return data in units of [0, 1] as uint8; uint8 stays as it is."""
     if units.dtype == np.uint8:

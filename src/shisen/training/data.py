@@ -13,8 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError, explain_error
+from ..models.array_files import array_in
+from ..models.channels import bands_view
+from ..models.sources import EXTENSIONS
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm")
+PLAIN = (".jpg", ".jpeg", ".png")
+"""Suffixes of files that hold nothing but an ordinary image."""
+
 IMBALANCE = 3.0
 NEAR = 2  # bits of 64 in which two perceptual hashes of the same image may differ
 
@@ -108,7 +113,7 @@ def read_dataset(source: str | Path, labels: str | Path | None = None) -> Datase
             Item(str(path), path.relative_to(root).as_posix(), folder.name)
             for folder in sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
             for path in sorted(folder.rglob("*"))
-            if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+            if path.suffix.lower() in EXTENSIONS and not path.name.startswith(".")
         ]
     else:
         raise InputError(
@@ -159,7 +164,9 @@ def fingerprint(path: str) -> Fingerprint:
     try:
         content = Path(path).read_bytes()
         digest = hashlib.sha256(content).hexdigest()
-        with Image.open(path) as image:
+        stored = array_in(content, path, stacks=True) if not path.lower().endswith(PLAIN) else None
+        opened = Image.open(path) if stored is None else Image.fromarray(bands_view(stored))
+        with opened as image:
             image.draft("L", (64, 64))
             small = np.asarray(image.convert("L").resize((9, 8), Image.Resampling.BOX), dtype=np.int16)
     except Exception as problem:  # a broken file can fail in any decoder
