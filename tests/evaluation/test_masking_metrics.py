@@ -94,3 +94,10 @@ def test_correlation_of_constants() -> None:
 def test_the_mask_is_min_max_scaled_after_the_negative_part_is_cut() -> None:
     np.testing.assert_allclose(normalized(np.array([[-4.0, 0.0], [1.0, 2.0]])), [[0, 0], [0.5, 1]])
     np.testing.assert_allclose(normalized(np.array([[1.0, 2.0], [3.0, 5.0]])), [[0, 0.25], [0.5, 1]])
+
+
+def test_the_parts_of_adcc_are_the_metrics_themselves() -> None:
+    one = sample(values(2), 2)
+    whole = run_metric(m.adcc(one), logits, dimmer)
+    for name in ("coherency", "complexity", "average_drop"):
+        assert whole.parts[name] == pytest.approx(run_metric(getattr(m, name)(one), logits, dimmer).value)

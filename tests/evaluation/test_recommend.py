@@ -12,7 +12,8 @@ import shisen
 from evaluation.nets import model, spots
 from shisen.errors import InputError
 from shisen.evaluation.candidates import block_ends, candidates, stage_ends
-from shisen.evaluation.recommend import recommend, recommended, saved, saved_at
+from shisen.evaluation.recommend import combined_gain, recommend, recommended, saved, saved_at
+from shisen.evaluation.scores import Example, Row, Scores
 from shisen.evaluation.settings import Setting
 from shisen.types import Layer
 
@@ -142,3 +143,82 @@ def test_stages_end_where_the_shape_changes() -> None:
     ends = [at("d.1", 7, 32), at("d.0", 7, 32), at("c.0", 14, 32), at("b.0", 28, 8), at("a.1", 56, 4), at("a.0", 56, 4)]
     assert stage_ends(ends, default) == ["d.1", "c.0", "b.0"]
     assert stage_ends([at("d.1", 7, 64), *ends[2:]], default) == ["c.0", "b.0"]
+
+
+def scored(values: dict[str, tuple[float, float]], images: range) -> Scores:
+    """Scores of settings: insertion − deletion and ADCC, the same for each of some images."""
+    rows = tuple(
+        Row(f"{i}", f"{i}.png", name, metric, value + 1e-4 * i)
+        for name, pair in values.items()
+        for metric, value in zip(("insertion_deletion", "adcc"), pair, strict=True)
+        for i in images
+    )
+    examples = {f"{i}": Example(f"{i}.png", "", 1.0, np.zeros((1, 1, 3), np.uint8), {}) for i in images}
+    return Scores(rows, tuple(values), (), ("insertion_deletion", "adcc"), next(iter(values)), {}, (), examples)
+
+
+def chosen_by(monkeypatch: pytest.MonkeyPatch, confirming: dict[str, tuple[float, float]], budget: float = 60.0) -> Any:
+    """Recommend for a model where grad_cam is better on the choosing half, and these scores come from the other."""
+    from shisen.evaluation import recommend as module
+
+    choosing = {"gradient": (0.1, 50.0), "grad_cam": (0.4, 50.0)}
+    seen: list[int] = []
+
+    def evaluated(net: Any, images: Any, settings: Any, *rest: Any, **more: Any) -> Scores:
+        start = sum(seen)
+        seen.append(len(images))
+        values = choosing if start < 6 else confirming
+        return scored({s.name: values[s.name] for s in settings}, range(start, start + len(images)))
+
+    monkeypatch.setattr(module, "evaluate", evaluated)
+    settings = [Setting("gradient"), Setting("grad_cam")]
+    return recommend(model(), spots(12), budget=budget, settings=settings, save=False)
+
+
+def test_a_winner_that_is_not_confirmed_is_not_recommended(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = chosen_by(monkeypatch, {"gradient": (0.3, 50.0), "grad_cam": (0.1, 50.0)})
+    assert found.setting == Setting("gradient")
+    one, two, three = found.explanation
+    assert one.startswith("Stay with gradient for ")
+    assert "grad_cam was better on 6 images, not on 6 others" in one
+    assert "is 0.301 and its ADCC 50.0 %" in two
+    assert "insertion_deletion -0.2 " in three
+    assert str(found) == f"{one} {two} {three}"
+
+
+def test_a_winner_that_is_confirmed_is_recommended(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = chosen_by(monkeypatch, {"gradient": (0.1, 50.0), "grad_cam": (0.2, 50.0)})
+    assert found.setting == Setting("grad_cam")
+    assert found.explanation[0].startswith("Use grad_cam for ")
+    assert found.explanation[0].endswith("the best of 2 settings tried on 6 images.")
+    assert [t.setting for t in found.tried] == ["grad_cam", "gradient"]
+    assert found.tried[0].n_images == 6
+    assert found.tried[0].insertion_deletion == pytest.approx(0.4, abs=1e-3)
+
+
+@pytest.mark.parametrize(("gain", "adcc", "kept"), [(-0.1, 5.0, False), (-0.1, 15.0, True), (0.1, -5.0, True)])
+def test_a_point_of_adcc_weighs_a_hundredth(
+    gain: float, adcc: float, kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = chosen_by(monkeypatch, {"gradient": (0.3, 50.0), "grad_cam": (0.3 + gain, 50.0 + adcc)})
+    assert (found.setting == Setting("grad_cam")) == kept
+    assert combined_gain(found.confirmed) == pytest.approx(gain + adcc / 100)
+    assert combined_gain({}) == 0.0
+
+
+def test_without_time_few_images_are_used_but_never_fewer_than_two_rounds_to_confirm(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from shisen.evaluation import recommend as module
+
+    counts: list[int] = []
+    true = module.evaluate
+
+    def counted(net: Any, images: Any, *rest: Any, **more: Any) -> Any:
+        counts.append(len(images))
+        return true(net, images, *rest, **more)
+
+    monkeypatch.setattr(module, "evaluate", counted)
+    found = recommend(model(), spots(16), budget=0.0, settings=[WEAK, Setting("grad_cam")], save=False)
+    assert counts == [2, 2, 2]
+    assert (found.facts["choosing"], found.facts["confirming"]) == (2, 4)

@@ -11,6 +11,7 @@ from evaluation.samples import SIDE, sample
 from shisen.errors import InputError
 from shisen.evaluation.annotations import Box, read_regions, region_of
 from shisen.evaluation.collages import cell, collages, halved
+from shisen.evaluation.examples import small_image, small_map
 from shisen.evaluation.localization import energy_pointing_game, pointing_game
 from shisen.evaluation.runner import evaluate
 from shisen.types import Frame
@@ -150,3 +151,25 @@ def test_collages() -> None:
             assert np.unique(c.image[cell(place, (4, 4))]) == [member]
     assert halved(made[0].image)[:, :, 0].ravel().tolist() == list(made[0].members)
     assert collages(images, [0] * 9, [1.0] * 9) == []
+
+
+def test_outlines_count_pixels_whose_centers_they_enclose() -> None:
+    """Corners on pixel centers: the upper and left edges belong to the outline, the others do not."""
+    corners = (1.5, 2.5, 4.5, 2.5, 4.5, 6.5, 1.5, 6.5)
+    box = Box(1.5, 2.5, 4.5, 6.5, "", (corners,))
+    found = region_of((box,), Frame((8, 8), (8, 8), (0.0, 0.0, 8.0, 8.0)))
+    want = np.zeros((8, 8), dtype=bool)
+    want[2:6, 1:4] = True
+    np.testing.assert_array_equal(found, want)
+
+
+def test_small_copies_for_reports() -> None:
+    image = np.zeros((300, 150, 3), dtype=np.float32)
+    image[:150], image[150:, :, 1] = 1.0, 0.5
+    small = small_image(image)
+    assert small.shape == (128, 64, 3)
+    assert small[10, 10].tolist() == [255, 255, 255]
+    assert small[100, 10].tolist() == [0, 128, 0]
+    assert small_map(image[:, :, 1])[100, 10] == 128
+    assert small_map(np.ones((20, 30))).shape == (20, 30)
+    assert small_image(np.full((4, 4, 1), 0.2)).tolist() == [[[51, 51, 51]] * 4] * 4

@@ -116,3 +116,41 @@ def test_agreement_of_maps() -> None:
     assert found["a", "b"][0] == pytest.approx(1.0)
     assert found["a", "c"][0] == pytest.approx(-1.0)
     assert found["a", "b"][1] < 1.0
+
+
+def test_verdicts_turn_at_one_half() -> None:
+    assert verdict(Interval(0.45, 0.41, 0.49, 8)) is True
+    assert verdict(Interval(0.55, 0.51, 0.59, 8)) is False
+    assert verdict(Interval(0.5, 0.5, 0.6, 8)) is False
+    for open_ in (Interval(0.5, 0.49, 0.5, 8), Interval(0.5, 0.49, 0.51, 8)):
+        assert verdict(open_) is None
+    nan = float("nan")  # a single image has no interval: its value decides
+    assert verdict(Interval(0.49, nan, nan, 1)) is True
+    assert verdict(Interval(0.51, nan, nan, 1)) is False
+
+
+def slow_ssim(a: np.ndarray, b: np.ndarray) -> float:
+    """Structural similarity window by window: a Gaussian of 1.5 pixels, 11 × 11, renormalized at the edges."""
+    h, w = a.shape
+    found = []
+    for i in range(h):
+        for j in range(w):
+            y, x = np.arange(max(0, i - 5), min(h, i + 6)), np.arange(max(0, j - 5), min(w, j + 6))
+            weight = np.exp(-((y[:, None] - i) ** 2 + (x[None, :] - j) ** 2) / (2 * 1.5**2))
+            weight /= weight.sum()
+            u, v = (m[y[0] : y[-1] + 1, x[0] : x[-1] + 1] for m in (a, b))
+            mu, mv = (weight * u).sum(), (weight * v).sum()
+            vu, vv = (weight * (u - mu) ** 2).sum(), (weight * (v - mv) ** 2).sum()
+            both = (weight * (u - mu) * (v - mv)).sum()
+            top = (2 * mu * mv + 0.01**2) * (2 * both + 0.03**2)
+            found.append(top / ((mu**2 + mv**2 + 0.01**2) * (vu + vv + 0.03**2)))
+    return float(np.mean(found))
+
+
+@pytest.mark.parametrize(("level", "contrast"), [(0.5, 0.5), (0.5, 0.02), (0.02, 0.01)])
+def test_similarity_by_its_definition(level: float, contrast: float) -> None:
+    """With little contrast and a low level the two constants decide."""
+    rng = np.random.default_rng(1)
+    a, b = (level + contrast * (rng.random((14, 11)) - 0.5) for _ in range(2))
+    assert ssim(a, b) == pytest.approx(slow_ssim(a, b), abs=1e-6)
+    assert ssim(a * 7, b * 7, 7.0) == pytest.approx(slow_ssim(a, b), abs=1e-6)

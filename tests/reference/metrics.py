@@ -100,3 +100,195 @@ def imputed(image: Any, keep: Any) -> Any:
     for p, value in zip(gone, solved, strict=True):
         out[p] = value
     return out
+
+
+# ---- every registered metric, on a toy: from a `Sample`, the probability of an image and a method to the value
+
+Explain = Callable[[Any, float], Any]
+
+
+def order(sample: Any) -> list[tuple[int, int]]:
+    """Pixels by falling value, equal ones by falling random numbers of the image."""
+    h, w = sample.heat.shape
+    ties = sample.rng("ties").random(h * w)
+    pixels = [(y, x) for y in range(h) for x in range(w)]
+    return sorted(pixels, key=lambda p: (-float(sample.heat[p]), -float(ties[p[0] * w + p[1]])))
+
+
+def deletion(sample: Any, chance: Chance, explain: Explain) -> float:
+    ties = sample.rng("ties").random(sample.heat.size)
+    return area(curve(sample.image, sample.heat, np.zeros_like(sample.image), ties, chance, steps=16, removing=True))
+
+
+def insertion(sample: Any, chance: Chance, explain: Explain) -> float:
+    ties = sample.rng("ties").random(sample.heat.size)
+    return area(curve(sample.image, sample.heat, sample.pixels("blur"), ties, chance, steps=16, removing=False))
+
+
+def insertion_deletion(sample: Any, chance: Chance, explain: Explain) -> float:
+    return insertion(sample, chance, explain) - deletion(sample, chance, explain)
+
+
+def masked(sample: Any, chance: Chance, complement: bool = False) -> tuple[float, float]:
+    """The probability of the image, and of the image under its map or the complement of it."""
+    m = mask(sample.heat)
+    return chance(sample.image), chance(through(sample.image, 1 - m if complement else m, (0.0, 0.0, 0.0)))
+
+
+def average_drop(sample: Any, chance: Chance, explain: Explain) -> float:
+    p, q = masked(sample, chance)
+    return 100 * max(0.0, p - q) / p
+
+
+def increase(sample: Any, chance: Chance, explain: Explain) -> float:
+    p, q = masked(sample, chance)
+    return 100.0 if q > p else 0.0
+
+
+def average_gain(sample: Any, chance: Chance, explain: Explain) -> float:
+    p, q = masked(sample, chance)
+    return 100 * max(0.0, q - p) / (1 - p)
+
+
+def drop_in_deletion(sample: Any, chance: Chance, explain: Explain) -> float:
+    p, q = masked(sample, chance, complement=True)
+    return 100 * max(0.0, p - q) / p
+
+
+def complexity(sample: Any, chance: Chance, explain: Explain) -> float:
+    m = mask(sample.heat)
+    return 100 * sum(float(v) for v in m.ravel()) / m.size
+
+
+def coherency(sample: Any, chance: Chance, explain: Explain) -> float:
+    m = mask(sample.heat)
+    again = explain(through(sample.image, m, (0.0, 0.0, 0.0))[None], 0.0)[0]
+    return 100 * (1 + pearson(m, mask(again))) / 2
+
+
+def adcc(sample: Any, chance: Chance, explain: Explain) -> float:
+    terms = (
+        coherency(sample, chance, explain) / 100,
+        1 - complexity(sample, chance, explain) / 100,
+        1 - average_drop(sample, chance, explain) / 100,
+    )
+    return 100 * 3 / sum(1 / t for t in terms)
+
+
+def road_with(sample: Any, chance: Chance, most_relevant_first: bool) -> float:
+    pixels = order(sample) if most_relevant_first else order(sample)[::-1]
+    noise = sample.rng("road").normal(0.0, 0.01, sample.image.shape)
+    total = 0.0
+    for per_cent in (10, 20, 40, 70, 90):
+        keep = np.ones(sample.heat.shape, dtype=bool)
+        for p in pixels[: round(per_cent / 100 * len(pixels))]:
+            keep[p] = False
+        shown = imputed(sample.image, keep)
+        shown[~keep] += noise[~keep]
+        total += chance(shown) / 5
+    return total
+
+
+def road_morf(sample: Any, chance: Chance, explain: Explain) -> float:
+    return road_with(sample, chance, True)
+
+
+def road_lerf(sample: Any, chance: Chance, explain: Explain) -> float:
+    return road_with(sample, chance, False)
+
+
+def road(sample: Any, chance: Chance, explain: Explain) -> float:
+    return (road_with(sample, chance, False) - road_with(sample, chance, True)) / 2
+
+
+def logit_of(p: float) -> float:
+    return math.log(p / (1 - p))
+
+
+def predicted_and_lost(sample: Any, chance: Chance, removed: list[Any]) -> tuple[list[float], list[float]]:
+    """For each set of pixels the sum of the map over it, and the fall of the logit without it."""
+    whole, sums, falls = logit_of(chance(sample.image)), [], []
+    for gone in removed:
+        shown = sample.image.copy()
+        for p in gone:
+            shown[p] = 0.0
+        sums.append(sum(float(sample.heat[p]) for p in gone))
+        falls.append(whole - logit_of(chance(shown)))
+    return sums, falls
+
+
+def infidelity(sample: Any, chance: Chance, explain: Explain) -> float:
+    h, w = sample.heat.shape
+    side = round(0.25 * min(h, w))
+    rng = sample.rng(f"squares 32 {side}")
+    top, left = rng.integers(0, h - side + 1, 32), rng.integers(0, w - side + 1, 32)
+    squares = [[(y, x) for y in range(a, a + side) for x in range(b, b + side)] for a, b in zip(top, left, strict=True)]
+    sums, falls = predicted_and_lost(sample, chance, squares)
+    beta = sum(a * b for a, b in zip(sums, falls, strict=True)) / sum(a * a for a in sums)
+    return sum((beta * a - b) ** 2 for a, b in zip(sums, falls, strict=True)) / len(sums)
+
+
+def mufidelity(sample: Any, chance: Chance, explain: Explain) -> float:
+    h, w = sample.heat.shape
+    rng = sample.rng("subsets 48 9 0.5")
+    subsets = []
+    for _ in range(48):
+        chosen = set(rng.permutation(81)[:40].tolist())
+        subsets.append([(y, x) for y in range(h) for x in range(w) if y * 9 // h * 9 + x * 9 // w in chosen])
+    return spearman(*predicted_and_lost(sample, chance, subsets))
+
+
+def max_sensitivity(sample: Any, chance: Chance, explain: Explain) -> float:
+    noise = sample.rng("noise 6 0.02").uniform(-0.02, 0.02, (6, *sample.image.shape))
+    own = np.asarray(sample.values, np.float64)
+    changes = []
+    for one in noise:
+        again = np.asarray(explain((sample.image + one).astype(np.float32)[None], 0.0)[0], np.float64)
+        changes.append(math.sqrt(sum((a - b) ** 2 for a, b in zip(again.ravel(), own.ravel(), strict=True))))
+    return max(changes) / math.sqrt(sum(v * v for v in own.ravel()))
+
+
+def sparseness(sample: Any, chance: Chance, explain: Explain) -> float:
+    return gini(sample.heat)
+
+
+def entropy(sample: Any, chance: Chance, explain: Explain) -> float:
+    v = [abs(float(x)) for x in sample.heat.ravel()]
+    return -sum(x / sum(v) * math.log(x / sum(v)) for x in v if x > 0) / math.log(len(v))
+
+
+def pointing_game(sample: Any, chance: Chance, explain: Explain) -> float:
+    """Whether one of the pixels of the region is within 15 pixels at a side of 224."""
+    inside = list(zip(*np.nonzero(sample.region), strict=True))
+    top = [p for p in np.ndindex(*sample.heat.shape) if sample.heat[p] == sample.heat.max()]
+    near = [min(math.dist(p, q) for q in inside) <= 15 * max(sample.heat.shape) / 224 for p in top]
+    return sum(near) / len(near)
+
+
+def energy_pointing_game(sample: Any, chance: Chance, explain: Explain) -> float:
+    positive = {p: max(0.0, float(sample.heat[p])) for p in np.ndindex(*sample.heat.shape)}
+    return sum(v for p, v in positive.items() if sample.region[p]) / sum(positive.values())
+
+
+def weight_randomization(sample: Any, chance: Chance, explain: Explain) -> float:
+    found = [spearman(np.abs(sample.heat), np.abs(explain(sample.image[None], f)[0])) for f in (0.1, 0.4, 1.0)]
+    return sum(found) / 3
+
+
+def input_independence(sample: Any, chance: Chance, explain: Explain) -> float:
+    h, w = sample.heat.shape
+    shuffled = [sample.image[i // w, i % w] for i in sample.rng("shuffle").permutation(h * w)]
+    again = explain(np.reshape(shuffled, sample.image.shape)[None], 0.0)[0]
+    return spearman(np.abs(sample.heat), np.abs(again))
+
+
+REFERENCES: dict[str, Callable[[Any, Chance, Explain], float]] = {
+    f.__name__: f
+    for f in (
+        deletion, insertion, insertion_deletion, average_drop, increase, average_gain, drop_in_deletion, coherency,
+        complexity, adcc, road_morf, road_lerf, road, infidelity, mufidelity, max_sensitivity, sparseness, entropy,
+        pointing_game, energy_pointing_game, weight_randomization, input_independence,
+    )
+}  # fmt: skip
+"""Name of a metric → its reference; a registered metric without one fails its tests."""
+REFERENCES["grid_game"] = energy_pointing_game  # in a collage, whose region is the cell of the class
