@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._core.html import render
 from .._core.io import write_file
 from ..targets import to_numpy
 from .artefacts.base import Artefact, Images, box_of
@@ -18,7 +19,7 @@ from .scanned import map_layer
 from .testing import LEAST_IMAGES, images_of
 from .thumbnails import opened, thumbnail
 from .versus import identity
-from .words import LANGUAGES
+from .words import LANGUAGES, verdict_used
 
 if TYPE_CHECKING:
     from ..models.model import Model
@@ -54,10 +55,7 @@ def write_report(
     Returns:
         What the report shows of the first findings: headline, severity, sentences, images before and after.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     words = LANGUAGES[lang]
-    templates = Environment(loader=PackageLoader("shisen", "auditing"), autoescape=True, undefined=StrictUndefined)
     worst = result.worst()
     maps = words["maps_chosen" if record["method"] else "maps_usual"]
     images = images_of(model, scan)
@@ -65,11 +63,14 @@ def write_report(
     listed = [f for f in result.findings if not f.nature or f.used]
     rest = listed[CARDS:]
     cards = tuple(_card(images, scan, f, result.labels, words) for f in listed[:CARDS])
-    page = templates.get_template("report.html.j2").render(
+    page = render(
+        "shisen.auditing",
+        "report.html",
+        lang,
+        extra="audit",
         w=words,
-        lang=lang,
         worst=worst,
-        verdict=_verdict(result, worst, words),
+        verdict=_verdict(result, worst, lang),
         few=_few(result, words),
         accuracy=_fraction(result.confusion.accuracy),
         cards=cards,
@@ -99,11 +100,11 @@ def _fraction(fraction: Share) -> dict[str, Any]:
             "low": percent(low), "high": percent(high)}  # fmt: skip
 
 
-def _verdict(result: Audit, worst: str, words: Any) -> str:
+def _verdict(result: Audit, worst: str, lang: str) -> str:
     """Return the headline; it counts only what was tested."""
     if worst in ("high", "medium"):
-        count = sum(f.used for f in result.findings)
-        return str(words.get(f"verdict_{worst}_{count}", words[f"verdict_{worst}"]).format(n=count))
+        return verdict_used(worst, sum(f.used for f in result.findings), lang)
+    words = LANGUAGES[lang]
     if not result.findings and len(result.too_few) == sum(s.n > 0 for s in result.confusion.recall):
         return str(words["verdict_few"].format(n=LEAST_IMAGES))
     cleared = sum(f.state == "not_used" for f in result.findings)
@@ -160,7 +161,7 @@ def _lines(finding: Finding, label: str, words: Any) -> list[str]:
     points = {k: _signed(getattr(e, k)) for k in ("effect", "low", "high")}
     fractions = {k: percent(getattr(e, k)) for k in ("before", "after", "control")}
     put_on = words["put_on" if finding.used else "put_on_idle"].format(n=e.tested, label=label, **points, **fractions)
-    control = words[c.artefact.control_words].format(**fractions)
+    control = words.get(c.artefact.control_words, c.artefact.control_words).format(**fractions)
     lines.append(f"{put_on} {control}" if e.controlled and (finding.used or e.control > e.before) else put_on)
     if e.witness is not None:
         lines.append(words["witness"].format(witness=_signed(e.witness)))
