@@ -15,7 +15,7 @@ from . import attribution as _fill_registry  # noqa: F401
 from . import registry
 from ._core.prefetch import prefetched
 from .adapters.wrappers import Recorded
-from .errors import ShisenError
+from .errors import ShisenError, UnknownName
 from .models.loading import with_geometry
 from .models.model import Model
 from .naming import per_image, resolve
@@ -69,6 +69,7 @@ def explain_each(
 
     Raises:
         ShisenError: with `raise_errors`, for the first image that fails.
+        UnknownName: for an unknown method, option, layer or class.
     """
     if method == "auto":
         from .evaluation.recommend import recommended
@@ -101,7 +102,7 @@ def explain_each(
         try:
             yield from explain_batch(shown, spec, batch, objective, layer, options)
         except (ShisenError, RuntimeError, ValueError) as problem:
-            if raise_errors:
+            if raise_errors or isinstance(problem, UnknownName):  # a wrong name is wrong for every image
                 raise
             for r in batch:  # one image must not lose its neighbors
                 yield from _alone(

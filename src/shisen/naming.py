@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -180,3 +182,15 @@ def label(index: int, names: Sequence[str]) -> str:
         names: labels of all classes; empty without labels.
     """
     return names[index] if 0 <= index < len(names) else f"class {index}"
+
+
+def file_words(target: str) -> str:
+    """Return a target, as it is typed, as a part of a file name; different targets give different names.
+
+    Args:
+        target: such as "tiger cat", "tabby / lynx" or "not 281".
+    """
+    words = target.strip().replace(" / ", " vs ")
+    plain = "-".join(re.findall(r"[\w.]+", words))
+    known = plain.replace("-", " ") == words  # else something was left out: a digest keeps names apart
+    return plain if known else f"{plain}-{sha256(target.encode()).hexdigest()[:6]}"

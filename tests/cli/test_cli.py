@@ -84,8 +84,11 @@ def test_explain_takes_folders_targets_styles_and_methods(run, photos: Path, tmp
         "explain", photos, "--method", "gradient", "--target", "African elephant", "--style", "mask", "--out", tmp_path
     )
     assert ran.code == 0
-    assert sorted(p.name for p in tmp_path.glob("*.png")) == ["cat_gradient.png", "coffee_gradient.png"]
-    record = json.loads((tmp_path / "coffee_gradient.json").read_text(encoding="utf-8"))
+    assert sorted(p.name for p in tmp_path.glob("*.png")) == [
+        "cat_gradient_African-elephant.png",
+        "coffee_gradient_African-elephant.png",
+    ]
+    record = json.loads((tmp_path / "coffee_gradient_African-elephant.json").read_text(encoding="utf-8"))
     assert record["target"]["indices"] == [386]
     assert record["drawing"]["style"] == "mask"
 
@@ -114,9 +117,53 @@ def test_a_bad_file_is_listed_and_loses_no_neighbor(run, photos: Path, tmp_path:
 )
 def test_unknown_names_are_answered_with_the_nearest(run, photos: Path, words: list[str], hint: str) -> None:
     ran = run("explain", photos / "cat.png", *words)
-    assert ran.code in (1, 2)
+    assert ran.code == 2
     assert hint in ran.err
     assert "Traceback" not in ran.err
+
+
+def test_a_wrong_layer_is_wrong_usage_and_said_once(run, photos: Path, tmp_path: Path) -> None:
+    ran = run("explain", photos, "--layer", "haed", "--out", tmp_path)
+    assert ran.code == 2
+    assert ran.err.count("haed") == 1
+    assert "'head'" in ran.err
+
+
+def test_what_cannot_be_used_is_one_sentence_and_wrong_usage(run, photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for words, sentence in (
+        (("--out", tmp_path / "file" / "maps"), "is a file, not a folder."),
+        (("--device", "cuda:99"), "The device must exist on this machine."),
+    ):
+        ran = run("explain", photos / "cat.png", *words)
+        assert ran.code == 2
+        (line,) = [line for line in ran.err.splitlines() if "Error" in line]
+        assert sentence in line
+        assert "Traceback" not in ran.err
+
+
+def test_two_targets_never_overwrite_each_other(run, photos: Path, tmp_path: Path) -> None:
+    words = ("explain", photos / "cat.png", "--method", "gradient", "--format", "npy", "--out", tmp_path)
+    typed = [
+        "tabby",
+        "tabby / lynx",
+        "tabby lynx",
+        "tabby, tabby cat",
+        "not tabby",
+        "281",
+        "-281",
+        "tiger cat",
+        "tiger-cat",
+    ]
+    from shisen.naming import file_words
+
+    assert len({file_words(target) for target in typed}) == len(typed)
+    for target in ("tabby", "not tabby", "tabby / Egyptian cat"):
+        assert run(*words, "--target", target).code == 0
+    assert run(*words).code == 0
+    assert len(list(tmp_path.glob("cat_gradient*.npy"))) == 4
+    assert (tmp_path / "cat_gradient.npy").is_file()
+    assert (tmp_path / "cat_gradient_not-tabby.npy").is_file()
 
 
 def test_an_unknown_command_is_answered_with_the_nearest(run) -> None:

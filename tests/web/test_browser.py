@@ -133,7 +133,7 @@ def test_what_is_downloaded_equals_the_command_lines(
         with visit.expect_download(timeout=WAIT) as waiting:
             visit.locator(f"#shisen-{kind}").click()
         got[kind] = Path(waiting.value.path()).read_bytes()
-        assert waiting.value.suggested_filename == f"cat_grad_cam.{kind}"
+        assert waiting.value.suggested_filename == f"cat_grad_cam_Egyptian-cat.{kind}"
     monkeypatch.chdir(photos)
     with pytest.raises(SystemExit) as stop:
         main(["explain", "cat.png", "--target", "Egyptian cat", "--out", str(tmp_path / "cat_grad_cam.png")])

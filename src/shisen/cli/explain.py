@@ -62,6 +62,7 @@ def explain(
     """
     from .. import registry
     from ..api import explain_each, saved_each
+    from ..naming import file_words
     from ..results import Failure
 
     drawing = {k: choice.pop(k) for k in ("style", "colormap", "alpha", "color_bar")}
@@ -81,7 +82,8 @@ def explain(
         own |= options_of(options, spec)
     if spec.caution:
         click.echo(f"Caution: {spec.name} {spec.caution}.", err=True)
-    files = destinations(sources, out, spec.name.replace(" ", "_"), suffix)
+    name = spec.name.replace(" ", "_") + (f"_{file_words(target)}" if target else "")
+    files = destinations(sources, out, name, suffix)
     failures: list[tuple[str, str]] = []
     done = 0
     with quiet_warnings():
@@ -131,13 +133,13 @@ def _check_drawing(drawing: dict[str, Any]) -> None:
     is_diverging(drawing["colormap"])
 
 
-def destinations(sources: list[str], out: Path, method: str, suffix: str) -> list[Path]:
+def destinations(sources: list[str], out: Path, name: str, suffix: str) -> list[Path]:
     """Return one file per image, named after it; images of one name get a number.
 
     Args:
         sources: files, folders, patterns, arrays or images.
         out: the output folder or file.
-        method: name of the method.
+        name: what is put after the image's name: the method, and the target if one is given.
         suffix: ending of the file name.
     """
     if out.suffix and not out.is_dir():
@@ -148,5 +150,5 @@ def destinations(sources: list[str], out: Path, method: str, suffix: str) -> lis
         stem = stem_of(source)
         used[stem] = used.get(stem, 0) + 1
         number = f"_{used[stem]}" if used[stem] > 1 else ""
-        files.append(out / f"{stem}{number}_{method}.{suffix}")
+        files.append(out / f"{stem}{number}_{name}.{suffix}")
     return files

@@ -92,6 +92,11 @@ def main(args: list[str] | None = None) -> None:
         code = 2 if isinstance(problem, InputError) else 1
     except BrokenPipeError:
         code = 0
+    except OSError as problem:
+        if debug:
+            raise
+        click.echo(f"Error: {problem.filename or 'a file'}: {problem.strerror or problem}.", err=True)
+        code = 1
     except Exception as problem:
         if debug:
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -157,7 +158,18 @@ def out_option(inside: str = "", words: str = "Output folder.") -> Decorator:
         The decorator.
     """
     default = str(Path(DEFAULT_OUT, inside))
-    return click.option("--out", "-o", default=default, show_default=True, type=click.Path(path_type=Path), help=words)
+    kind = click.Path(path_type=Path)
+    return click.option("--out", "-o", default=default, show_default=True, type=kind, help=words, callback=_writable)
+
+
+def _writable(_: click.Context, __: click.Parameter, path: Path) -> Path:
+    """Return the path, or refuse one that cannot be written, before anything is computed."""
+    there = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+    if there != path and not there.is_dir():
+        raise click.BadParameter(f"{str(path)!r} cannot be written: {str(there)!r} is a file, not a folder.")
+    if not os.access(there, os.W_OK):
+        raise click.BadParameter(f"{str(path)!r} cannot be written: {str(there)!r} is not writable.")
+    return path
 
 
 def lang_option(what: str) -> Decorator:

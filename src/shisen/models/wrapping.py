@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..adapters.frameworks import adapter_class
-from ..errors import InputError, ModelError, explain_error
+from ..errors import InputError, explain_error
 from ..types import Classifier
 from .declared import declared_classes, declared_input
 from .inputs import Inputs, with_inputs
@@ -235,14 +235,14 @@ def to_device(net: Any, device: str) -> Any:
         The module.
 
     Raises:
-        ModelError: if there is no such device.
+        InputError: if there is no such device.
     """
     import torch
 
     try:
         return net.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     except (RuntimeError, AssertionError) as problem:
-        raise ModelError(
+        raise InputError(
             explain_error("The device must exist on this machine.", f"{device!r} ({problem})", "Try device='cpu'.")
         ) from problem
 

@@ -269,7 +269,7 @@ class ExplainTab:
         def save(*given: Any) -> str:
             page = PageRequest.of(given)
             seen = self.session.explain(page.image, page.explain).whole
-            file = self.b.exports.folder() / file_name(page.image.name, page.explain.method)
+            file = self.b.exports.folder() / file_name(self.session.model, page.explain, page.image.name)
             return str(seen.save(file, **vars(page.drawing)).with_suffix(f".{kind}"))
 
         return save

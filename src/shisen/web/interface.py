@@ -59,7 +59,7 @@ def build(b: Build) -> None:
         request = ExplainRequest(spec.name, *_target(b, target), layer=layer or None, score=score)
         drawing = Drawing(style, colormap, float(alpha))
         seen = b.session.explain(chosen, request).whole
-        written = seen.save(b.exports.folder() / file_name(chosen.name, spec.name), **vars(drawing))
+        written = seen.save(b.exports.folder() / file_name(b.session.model, request, chosen.name), **vars(drawing))
         return [str(written), plain(seen.manifest(vars(drawing)))]
 
     go.click(

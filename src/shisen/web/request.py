@@ -12,7 +12,7 @@ from .. import attribution as _fill_registry  # noqa: F401
 from ..errors import ShisenError
 from ..models.model import Model
 from ..models.preprocess_names import OPTIONS, fields_of_options
-from ..naming import contrast, label, negative
+from ..naming import contrast, file_words, label, negative
 from ..registry import get
 
 SCORES = ("logit", "probability", "log_probability")
@@ -146,13 +146,9 @@ def command(model: Model, load: LoadRequest, request: ExplainRequest, drawing: D
         option = "--" + name.removesuffix("_").removeprefix("input_").replace("_", "-")
         words += [option] if value is True else [option, str(value)]
     words += ["--method", request.method]
-    if request.positive is not None:
-        a = str(class_word(model, request.positive))
-        if request.negative is not None and request.negative != request.positive:
-            a = f"{a} / {class_word(model, request.negative)}"
-        elif request.negated:
-            a = f"not {a}"
-        words += ["--target", a]
+    target = target_words(model, request)
+    if target:
+        words += ["--target", target]
     if request.arguments["layer"] not in (None, model.default_layer):
         words += ["--layer", str(request.layer)]
     if request.score != "logit":
@@ -161,7 +157,7 @@ def command(model: Model, load: LoadRequest, request: ExplainRequest, drawing: D
     for name in ("style", "colormap", "alpha"):
         if getattr(drawing, name) != getattr(standard, name):
             words += [f"--{name}", str(getattr(drawing, name))]
-    words += ["--out", file_name(image, request.method)]
+    words += ["--out", file_name(model, request, image)]
     return shlex.join(words)
 
 
@@ -189,10 +185,21 @@ def python(model: Model, load: LoadRequest, request: ExplainRequest, drawing: Dr
     return (
         f"import shisen\n\nmodel = shisen.load({load.model!r}{given})\n"
         f"seen = shisen.explain(model, {image!r}, {request.method!r}{more})\n"
-        f"seen.save({file_name(image, request.method)!r}, {drawn})\n"
+        f"seen.save({file_name(model, request, image)!r}, {drawn})\n"
     )
 
 
-def file_name(image: str, method: str) -> str:
-    """Return what the command line calls the result of an image."""
-    return f"{Path(image).stem or 'image'}_{method}.png"
+def target_words(model: Model, request: ExplainRequest) -> str:
+    """Return the target as it is typed on the command line; "" for the top class."""
+    if request.positive is None:
+        return ""
+    words = str(class_word(model, request.positive))
+    if request.negative is not None and request.negative != request.positive:
+        return f"{words} / {class_word(model, request.negative)}"
+    return f"not {words}" if request.negated else words
+
+
+def file_name(model: Model, request: ExplainRequest, image: str) -> str:
+    """Return what the command line calls the result for an image."""
+    target = target_words(model, request)
+    return f"{Path(image).stem or 'image'}_{request.method}{f'_{file_words(target)}' if target else ''}.png"
