@@ -109,7 +109,7 @@ release-check: $(VENV)/dev.stamp  ## build, check the metadata, install the whee
 	$(PIP) build twine
 	$(BIN)/python -m build --quiet
 	$(BIN)/twine check --strict dist/*
-	for python in $$($(ENVIRONMENTS) pythons); do $(BIN)/python tools/release.py "$$python" dist/*.whl || exit 1; done
+	for python in $$($(ENVIRONMENTS) pythons); do $(BIN)/python tools/release.py "$$python" dist/*.whl "$(TORCH)" || exit 1; done
 
 clean:
 	rm -rf $(VENV) $(HUBS) $(KERAS) $(LOWEST) $(CORE) .coverage demo dist build

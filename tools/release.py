@@ -1,6 +1,6 @@
 """Install a wheel in an empty environment and run the demo there, outside of the checkout.
 
-python tools/release.py PYTHON WHEEL
+python tools/release.py PYTHON WHEEL TORCH
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from pathlib import Path
 DEMO = Path(__file__).resolve().parents[1] / "examples" / "demo.py"
 
 
-def main(python: str, wheel: str) -> int:
+def main(python: str, wheel: str, torch: str) -> int:
     """Test a wheel with an interpreter.
 
     Args:
         python: path of the interpreter.
         wheel: path of the wheel.
+        torch: requirement of torch that is installed first, such as `torch==2.13.0`.
 
     Returns:
         The exit status: 0 if the demo wrote its images and the installed version is that of the wheel.
@@ -34,6 +35,7 @@ def main(python: str, wheel: str) -> int:
             return done.stdout.strip()
 
         run(python, "-m", "venv", environment)
+        run(inside, "-m", "pip", "install", "-q", torch)
         run(inside, "-m", "pip", "install", "-q", f"{Path(wheel).resolve()}[torch,perturbation]")
         version = run(inside, "-c", "import shisen; print(shisen.__version__)")
         run(inside, DEMO, out)
