@@ -133,6 +133,15 @@ def test_the_public_names_are_listed_in_the_architecture_page() -> None:
     assert not [name for name in shisen.__all__ if f"`{name}`" not in text and name != "__version__"]
 
 
+def test_the_table_of_packages_has_the_ranks_that_are_enforced() -> None:
+    from test_architecture import RANKS
+
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d) \| ([^|]+) \|", text, re.MULTILINE)
+    listed = {name: int(rank) for rank, cell in rows for name in re.findall(r"`(\w+)/?`", cell)}
+    assert listed == RANKS
+
+
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the images that the README names, as the current one."""
