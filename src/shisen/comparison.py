@@ -158,6 +158,7 @@ def compare(
         InputError: if there is no method or no target.
         ModelError: if no method suits the network.
     """
+    model.expect(image)
     names = registry.suiting(model) if methods == "all" else [methods] if isinstance(methods, str) else list(methods)
     specs = [registry.get(name) for name in names]
     own = {registry.get(name).name: dict(given) for name, given in (options or {}).items()}

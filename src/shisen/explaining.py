@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -78,6 +78,11 @@ def explain_each(
     spec = registry.get(method)
     spec.check(options)
     shown = with_geometry(model, size, fit)
+    images = iter(images)
+    first = next(images, None)
+    if first is not None:
+        shown.expect(first)
+    images = chain([] if first is None else [first], images)
     layer = shown.layer_path(layer) if layer is not None else shown.default_layer if spec.layered else None
     targets = per_image(target)
     objectives = None if targets is None else [resolve_objective(shown, t, score) for t in targets]

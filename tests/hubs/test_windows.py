@@ -148,7 +148,7 @@ def test_attention_times_gradient_of_the_last_stage() -> None:
 
 @pytest.mark.parametrize("method", ["attention_rollout", "chefer"])
 def test_what_follows_attention_through_all_layers_is_refused_with_the_reason(method: str) -> None:
-    with pytest.raises(ModelError, match=r"among all places.*windows of 16 places.*legrad"):
+    with pytest.raises(ModelError, match=r"among all positions.*windows of 16 positions.*legrad"):
         get(method)(TorchClassifier(swin(), size=(32, 64, 3)), images(), SEED)
 
 

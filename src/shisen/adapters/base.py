@@ -85,11 +85,20 @@ class HasWeights(Protocol):
 
 @runtime_checkable
 class DeclaresInput(Protocol):
-    """A network that knows the size of its images."""
+    """A network that knows the size of its images, or takes it from the first."""
 
     @property
     def size(self) -> tuple[int, int, int]:
-        """`(h, w, c)`."""
+        """`(h, w, c)`; a guess where nothing is known."""
+        ...
+
+    @property
+    def size_known(self) -> bool:
+        """Whether `size` is no guess."""
+        ...
+
+    def expect(self, shape: Shape) -> None:
+        """Take the shape `(h, w, c)` of the first image, where no other is known."""
         ...
 
 
@@ -136,6 +145,7 @@ class _Memory:
     traces: dict[Shape, Trace] = field(default_factory=dict)
     unrefined: dict[Shape, Trace] = field(default_factory=dict)
     downstream: dict[tuple[str, Shape], bool] = field(default_factory=dict)
+    expected: Shape | None = None
 
 
 class Adapter(ABC):
@@ -145,16 +155,16 @@ class Adapter(ABC):
         net: the network; it is never changed.
         scaling: what to do to pixels in [0, 1]; None hands arrays in as they are.
         output: which part of a tuple or dict output holds the logits: a key, an index or a function.
-        size: `(h, w, c)` of an input.
+        size: `(h, w, c)` of an input; None if it is not known before the first image.
         head: "softmax", "sigmoid" or "none"; found automatically if None.
     """
 
     framework = ""
 
     def __init__(
-        self, net: Any, scaling: Scaling | None, output: Output, size: tuple[int, int, int], head: str | None
+        self, net: Any, scaling: Scaling | None, output: Output, size: tuple[int, int, int] | None, head: str | None
     ) -> None:
-        self.net, self.scaling, self.output, self.size = net, scaling, output, size
+        self.net, self.scaling, self.output, self._size = net, scaling, output, size
         self.batch_size = 32
         self.rule: str | None = None
         self.lock = lock_of(net)
@@ -204,7 +214,27 @@ class Adapter(ABC):
         """Return the network in full precision."""
         return self
 
+    def guessed_size(self) -> tuple[int, int, int]:
+        """Return an input `(h, w, c)` to try where nothing is known."""
+        return (224, 224, 3)
+
     # ---- structure
+
+    @property
+    def size(self) -> tuple[int, int, int]:
+        """`(h, w, c)` of an input: as declared, else of the first image, else a guess."""
+        expected: Any = self._memory.expected
+        return self._size or expected or self.guessed_size()
+
+    @property
+    def size_known(self) -> bool:
+        """Whether the size of an input is declared or has been seen."""
+        return bool(self._size or self._memory.expected or self._memory.traces)
+
+    def expect(self, shape: Shape) -> None:
+        """Take the shape `(h, w, c)` of the first image, where no other is known."""
+        if not self.size_known:
+            self._memory.expected = tuple(int(s) for s in shape)
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -258,7 +288,7 @@ class Adapter(ABC):
             if shape not in memory.traces:
                 sample = self.to_tensor(np.zeros((1, *shape), np.float32)) if x is None else x[:1]
                 try:
-                    memory.unrefined[shape] = self.record(sample)
+                    memory.unrefined[shape] = self._recorded(sample, guessed=x is None and not self.size_known)
                     found = self.refined(memory.unrefined[shape], sample)
                 finally:
                     memory.unrefined.pop(shape, None)
@@ -266,6 +296,21 @@ class Adapter(ABC):
                     memory.traces.pop(next(iter(memory.traces)))
                 memory.traces[shape] = found
             return memory.traces[shape]
+
+    def _recorded(self, x: Any, *, guessed: bool) -> Trace:
+        try:
+            return self.record(x)
+        except Exception as problem:  # every framework has its own error for a size that does not fit
+            if not guessed:
+                raise
+            h, w, c = x.shape[1:]
+            raise ModelError(
+                explain_error(
+                    "The size of the input must be known before the first image.",
+                    f"a network that does not declare it and fails on {h} × {w} × {c} ({problem})",
+                    "Pass input_shape=(h, w, c), or explain an image first.",
+                )
+            ) from problem
 
     # ---- the three calls
 

@@ -114,6 +114,7 @@ def recommend(
         InputError: for fewer than four images.
     """
     sources = sampled(images, n_images, seed)
+    model.expect(sources[0])
     if len(sources) < 4:
         raise InputError(
             explain_error("A recommendation needs at least four images.", len(sources), "Give more images.")

@@ -60,6 +60,8 @@ def evaluate(
         UnknownName: for an unknown method, metric, option or layer.
         InputError: if there is nothing to evaluate, or a metric lacks its regions.
     """
+    sources = sampled(images, n_images, seed)
+    model.expect(sources[0])
     run = EvaluationRun(
         model,
         methods,
@@ -71,7 +73,6 @@ def evaluate(
         seed=seed,
         out=out,
     )
-    sources = sampled(images, n_images, seed)
     rows: list[Row] = []
     failures: list[tuple[str, str]] = []
     examples: dict[str, Example] = {}

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..adapters.wrappers import Batched, Shared, Wrapper
-from ..errors import InputError, ShisenWarning, explain_error
+from ..adapters.base import DeclaresInput
+from ..adapters.wrappers import Batched, Shared, Wrapper, capability
+from ..errors import InputError, ShisenError, ShisenWarning, explain_error
 from ..naming import label
 from ..targets import class_logits, probabilities, to_numpy
 from ..types import Array, Classifier, Frame, InputImage, Prediction
@@ -136,6 +138,10 @@ class Model(Wrapper):
         values = np.asarray(image.pixels if image.data is None else image.data)
         h, w = image.size
         whole = Frame((h, w), (h, w), (0.0, 0.0, float(w), float(h)))
+        channels = values.shape[-1] if image.source == "array" else self.channels or values.shape[-1]
+        network = capability(self, DeclaresInput)
+        if network is not None:
+            network.expect((h, w, channels))
         if image.source == "array" and image.data is None:
             if values.dtype == np.uint8:
                 self._say_once(assumption(None, values.shape[-1], "values 0 to 255"))
@@ -176,6 +182,17 @@ class Model(Wrapper):
                 )
             )
         return path
+
+    def expect(self, source: Any) -> None:
+        """Take the size of the network's input from an image, where neither preprocessing nor the network tells it.
+
+        Args:
+            source: an image as for `read`; one that cannot be read is left to whoever needs it.
+        """
+        network = capability(self, DeclaresInput) if self.preprocess is None else None
+        if network is not None and not network.size_known:
+            with suppress(ShisenError, OSError):
+                self.prepare(self.read(source))
 
     def find(self, target: Any) -> int:
         """Return the index of a class given by index, label or WordNet id."""

@@ -55,7 +55,8 @@ class KerasClassifier(Adapter):
         self.framework = f"keras-{self.backend}"
         self.engine = engine_for(self.backend, net)
         self._io = ModelIO(net, scaling, output)
-        super().__init__(net, scaling, output, size or self._io.size, head)
+        h, w, c = self._io.declared
+        super().__init__(net, scaling, output, size or ((h, w, c) if h and w and c else None), head)
         self.inside = operations(net)
         self._rules: dict[Hashable, Rule] = {}
 
@@ -94,6 +95,11 @@ class KerasClassifier(Adapter):
                 if self.backend == "tensorflow" and self._io.channels_first:
                     raise _no_channels_first(problem) from problem
                 raise
+
+    def guessed_size(self) -> tuple[int, int, int]:
+        """Return what the model declares, 224 where it leaves a side open."""
+        h, w, c = self._io.declared
+        return (h or 224, w or 224, c or 3)
 
     def forward(self, x: Any, points: Sequence[str], values: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
         """Return the values at `points`, channels last, without gradients; `values` are put in at other points."""

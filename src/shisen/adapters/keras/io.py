@@ -52,14 +52,14 @@ class ModelIO:
         return self._first
 
     @property
-    def size(self) -> tuple[int, int, int]:
-        """`(h, w, c)` of an input as the model declares it; 224 where it leaves a side open."""
+    def declared(self) -> tuple[int | None, int | None, int | None]:
+        """`(h, w, c)` of an input as the model declares it; None where it leaves one open."""
         inputs = getattr(self.net, "inputs", None)
         if not inputs or len(inputs[0].shape) != 4:
-            return (224, 224, 3)
+            return (None, None, None)
         shape = inputs[0].shape[1:]
         c, h, w = shape if self.channels_first else (shape[2], *shape[:2])
-        return (h or 224, w or 224, c or 3)
+        return (h, w, c)
 
     def __call__(self, x: Any) -> Any:
         """Scale pixels, move the channels to where the model expects them, run the model for inference."""

@@ -60,7 +60,7 @@ class TorchClassifier(Adapter):
         head: str | None = None,
     ) -> None:
         net = getattr(net, "_orig_mod", net)
-        super().__init__(net, scaling, output, size or guess_size(net), head)
+        super().__init__(net, scaling, output, size, head)
         self.batch_size = initial_batch_size(device_of(net).type, self.size)
         self.precision = "float32"
         self.folds = False
@@ -107,6 +107,10 @@ class TorchClassifier(Adapter):
     def refined(self, trace: Trace, x: Any) -> Trace:
         """Move the default of a token network to the last tokens that the answer depends on."""
         return influential(trace, lambda paths: self.gradients(x, _every_class, wrt=paths)[1])
+
+    def guessed_size(self) -> tuple[int, int, int]:
+        """Return 224 × 224 and the channels of the first convolution."""
+        return guess_size(self.net)
 
     def exact(self) -> Self:
         """Return the network in float32."""
