@@ -112,7 +112,7 @@ class TorchTrainer:
         for batch in batches:
             for group in self.optimizer.param_groups:
                 group["lr"] = batch.rate
-            x = _laid_out(torch.from_numpy(batch.inputs).to(self.home))
+            x = _laid_out(torch.from_numpy(batch.inputs).to(self.home), self.parts.tail)
             t = torch.from_numpy(batch.targets).to(self.home)
             with torch.enable_grad(), autocast(self.home):
                 y = self.parts.tail(x)
@@ -166,9 +166,26 @@ class TorchTrainer:
         write_file(folder / self.weights, save(state))
 
 
-def _laid_out(x: Any) -> Any:
-    """Return feature maps channels last, as the convolutions like them; vectors as they are."""
-    return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x
+def _laid_out(x: Any, trained: Any = None) -> Any:
+    """Return feature maps channels last, as the convolutions like them; vectors as they are.
+
+    Args:
+        x: `(n, c, h, w)` or `(n, c)`.
+        trained: the layers whose weights get gradients; None if there are none.
+    """
+    if x.dim() != 4 or (trained is not None and any(_needs_contiguous(m) for m in trained.modules())):
+        return x.contiguous()
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+def _needs_contiguous(module: Any) -> bool:
+    """Tell of a convolution for whose weight gradient torch 2.13 writes out of bounds in channels-last memory."""
+    return (
+        isinstance(module, torch.nn.Conv2d)
+        and module.kernel_size == (1, 1)
+        and max(module.stride) > 1
+        and module.in_channels // module.groups < 16
+    )
 
 
 def autocast(device: Any) -> Any:
