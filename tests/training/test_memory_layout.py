@@ -29,8 +29,6 @@ def test_small_strided_one_by_one_convolutions_are_trained_contiguous(conv: nn.M
 def test_the_weight_gradient_of_such_a_convolution_is_that_of_contiguous_memory() -> None:
     torch.manual_seed(0)
     conv, x = nn.Conv2d(3, 48, 1, stride=2), torch.rand(1, 3, 224, 224)
-    got, want = (
-        torch.autograd.grad(conv(y).square().sum(), conv.weight)[0]
-        for y in (_laid_out(x.to(memory_format=torch.channels_last), conv), x)
-    )
+    shown = (_laid_out(x.to(memory_format=torch.channels_last), conv), x)
+    got, want = (torch.autograd.grad(conv(y).square().sum(), conv.weight)[0] for y in shown)
     torch.testing.assert_close(got, want)
