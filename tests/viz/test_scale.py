@@ -55,34 +55,34 @@ def test_upsampling_equals_the_slow_twin(frame):
     values = np.random.default_rng(0).normal(size=(7, 5)).astype(np.float32)
     if frame.image[0] == 1:
         values = values[:1]
-    np.testing.assert_allclose(scale.place(values, frame), slow_place(values, frame), atol=1e-6)
+    np.testing.assert_allclose(scale.on_image(values, frame), slow_place(values, frame), atol=1e-6)
 
 
 def test_oracle_two_cells_over_four_pixels():
-    placed = scale.place(np.array([[0.0, 4.0]]), Frame((1, 4), (8, 8), (0.0, 0.0, 4.0, 1.0)))
+    placed = scale.on_image(np.array([[0.0, 4.0]]), Frame((1, 4), (8, 8), (0.0, 0.0, 4.0, 1.0)))
     np.testing.assert_array_equal(placed, [[0.0, 1.0, 3.0, 4.0]])
 
 
 def test_a_map_of_the_images_size_is_left_alone():
     values = np.random.default_rng(1).normal(size=(6, 9)).astype(np.float32)
-    np.testing.assert_allclose(scale.place(values, Frame((6, 9), (6, 9), (0.0, 0.0, 9.0, 6.0))), values, atol=1e-6)
+    np.testing.assert_allclose(scale.on_image(values, Frame((6, 9), (6, 9), (0.0, 0.0, 9.0, 6.0))), values, atol=1e-6)
 
 
 def test_downsampling_is_the_mean_over_the_pixel():
     values = np.random.default_rng(2).normal(size=(12, 20)).astype(np.float32)
-    placed = scale.place(values, Frame((4, 5), (12, 20), (0.0, 0.0, 5.0, 4.0)))
+    placed = scale.on_image(values, Frame((4, 5), (12, 20), (0.0, 0.0, 5.0, 4.0)))
     np.testing.assert_allclose(placed, values.reshape(4, 3, 5, 4).mean(axis=(1, 3)), atol=1e-6)
 
 
 def test_downsampling_by_a_broken_factor_keeps_the_mean():
     values = np.random.default_rng(3).random((10, 10)).astype(np.float32)
-    placed = scale.place(values, Frame((7, 3), (10, 10), (0.0, 0.0, 3.0, 7.0)))
+    placed = scale.on_image(values, Frame((7, 3), (10, 10), (0.0, 0.0, 3.0, 7.0)))
     assert placed.mean() == pytest.approx(values.mean(), abs=1e-6)
 
 
 def test_a_constant_stays_constant_inside_and_zero_outside():
     frame = FRAMES["crop wide"]
-    placed = scale.place(np.full((7, 7), 3.0, np.float32), frame)
+    placed = scale.on_image(np.full((7, 7), 3.0, np.float32), frame)
     rows, columns = scale.seen(frame)
     assert (rows, columns) == (slice(2, 28), slice(9, 36))
     np.testing.assert_allclose(placed[rows, columns], 3.0, rtol=1e-6)
@@ -96,7 +96,7 @@ def test_a_bright_spot_lands_where_it_belongs(height, width):
     frame = Frame((height, width), (224, 224), (left, top, left + side, top + side))
     values = np.zeros((7, 7), np.float32)
     values[1, 5] = 1.0
-    placed = scale.place(values, frame)
+    placed = scale.on_image(values, frame)
     i, j = np.unravel_index(placed.argmax(), placed.shape)
     cell = max(side / 7, 1.0)
     assert abs(i + 0.5 - (top + 1.5 / 7 * side)) <= cell / 2 + 0.5
@@ -104,18 +104,19 @@ def test_a_bright_spot_lands_where_it_belongs(height, width):
 
 
 def test_a_box_without_any_pixel_center_still_marks_its_pixel():
-    placed = scale.place(np.full((7, 7), 2.0, np.float32), Frame((8, 1), (224, 224), (0.0625, 3.5625, 0.9375, 4.4375)))
+    frame = Frame((8, 1), (224, 224), (0.0625, 3.5625, 0.9375, 4.4375))
+    placed = scale.on_image(np.full((7, 7), 2.0, np.float32), frame)
     np.testing.assert_allclose(placed[:, 0], [0, 0, 0, 0, 2, 0, 0, 0], atol=1e-6)
 
 
 def test_a_box_without_extent_is_refused():
     with pytest.raises(InputError, match="left < right"):
-        scale.place(np.ones((2, 2)), Frame((4, 4), (2, 2), (3.0, 0.0, 3.0, 4.0)))
+        scale.on_image(np.ones((2, 2)), Frame((4, 4), (2, 2), (3.0, 0.0, 3.0, 4.0)))
 
 
 def test_only_one_maps_places_are_accepted():
     with pytest.raises(InputError, match=r"shape \(2, 2, 3\)"):
-        scale.place(np.ones((2, 2, 3)), whole(4, 4))
+        scale.on_image(np.ones((2, 2, 3)), whole(4, 4))
 
 
 def test_channels_add_up_as_evidence_and_compete_as_sensitivity():

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..types import Frame
-from ..viz.scale import place
+from ..viz.scale import on_image
 
 SIDE = 128
 
@@ -19,7 +19,7 @@ def _shrunk(size: tuple[int, int]) -> tuple[int, int]:
 
 
 def _placed(values: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[np.float32]:
-    return place(values, Frame(size, size, (0.0, 0.0, float(size[1]), float(size[0]))))
+    return on_image(values, Frame(size, size, (0.0, 0.0, float(size[1]), float(size[0]))))
 
 
 def small_image(image: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:

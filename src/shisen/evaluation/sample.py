@@ -21,7 +21,7 @@ from .._core.baselines import INPAINT, Eraser, baseline_pixels
 from ..errors import InputError, explain_error
 from ..targets import class_logits, probabilities
 from ..types import Frame
-from ..viz.scale import place, reduce_channels
+from ..viz.scale import on_image, reduce_channels
 
 Map = npt.NDArray[np.float32]
 Image = npt.NDArray[np.float32]
@@ -212,7 +212,7 @@ def heat(values: npt.NDArray[Any], shows: str, size: tuple[int, int]) -> Map:
     reduced = reduce_channels(np.nan_to_num(np.asarray(values), nan=0.0, posinf=0.0, neginf=0.0), shows)
     if reduced.shape == size:
         return reduced
-    return place(reduced, Frame(size, size, (0.0, 0.0, float(size[1]), float(size[0]))))
+    return on_image(reduced, Frame(size, size, (0.0, 0.0, float(size[1]), float(size[0]))))
 
 
 def normalized(values: npt.NDArray[Any]) -> Map:

@@ -15,7 +15,7 @@ from ..types import Frame, InputImage
 from ..viz.files import save_image
 from ..viz.legend import badge
 from ..viz.overlay import overlay
-from ..viz.scale import place, unseen_as_nan
+from ..viz.scale import on_image, unseen_as_nan
 from ..viz.sheet import tile
 from .contact_sheet import colored, levels, numbered, shrunk, stacked, titled
 from .layer_activations import LayerActivations
@@ -96,7 +96,7 @@ def over_image(layer: LayerActivations, channel: int, image: InputImage, frame: 
         )
     one = layer.values[:, :, channel]
     low, width = float(one.min()), float(np.ptp(one))
-    heat = unseen_as_nan(place((one - low) / (width or 1.0), frame), frame)
+    heat = unseen_as_nan(on_image((one - low) / (width or 1.0), frame), frame)
     return overlay(image.pixels, heat, colormap="viridis", alpha=0.6)
 
 
@@ -159,7 +159,7 @@ def contributions(
     top = np.float32(float(positive.max()) or 1.0)
     images = []
     for i, caption in enumerate(captions):
-        drawn = overlay(image.pixels, unseen_as_nan(place(positive[:, :, i] / top, frame), frame))
+        drawn = overlay(image.pixels, unseen_as_nan(on_image(positive[:, :, i] / top, frame), frame))
         drawn.thumbnail((320, 320))
         images.append(np.asarray(badge(drawn, caption)))
     return titled(tile(images, per_row=per_row, numbers=False, gap=4), title)

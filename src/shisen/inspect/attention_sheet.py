@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from ..types import Frame, InputImage
 from ..viz.overlay import displayable, overlay
-from ..viz.scale import place
+from ..viz.scale import on_image
 from ..viz.text import font
 
 Map = npt.NDArray[np.float32]
@@ -83,6 +83,6 @@ def sheet(
 
 def _drawn(background: npt.NDArray[np.uint8], values: Map, colormap: str, alpha: float) -> Image.Image:
     h, w = background.shape[:2]
-    heat = place(values, Frame((h, w), values.shape, (0.0, 0.0, float(w), float(h))))
+    heat = on_image(values, Frame((h, w), values.shape, (0.0, 0.0, float(w), float(h))))
     top = float(heat.max())
     return overlay(background, heat / top if top > 0 else heat, "blend", colormap=colormap, alpha=alpha)

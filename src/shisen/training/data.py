@@ -51,16 +51,16 @@ class Dataset:
         return len(self.items)
 
     def indices(self, labels: Sequence[str]) -> npt.NDArray[np.int64]:
-        """Return each image's class as its place in `labels`."""
-        place = {name: i for i, name in enumerate(labels)}
-        unknown = sorted({i.label for i in self.items} - set(place))
+        """Return each image's class as its index in `labels`."""
+        index = {name: i for i, name in enumerate(labels)}
+        unknown = sorted({i.label for i in self.items} - set(index))
         if unknown:
             raise InputError(
                 explain_error(
                     f"The classes must be among {', '.join(labels)}.", ", ".join(unknown), "Check the folder names."
                 )
             )
-        return np.asarray([place[item.label] for item in self.items], dtype=np.int64)
+        return np.asarray([index[item.label] for item in self.items], dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ def fingerprints(items: Iterable[Item]) -> list[Fingerprint]:
 
 
 def duplicates(left: Sequence[Fingerprint], right: Sequence[Fingerprint]) -> list[tuple[int, int, bool]]:
-    """Return pairs of places `(left, right, exact)` that hold the same image.
+    """Return pairs of indices `(left, right, exact)` that hold the same image.
 
     Exact: equal files. Otherwise perceptual hashes that differ in at most two of 64 bits; flat images, whose hash
     says nothing, are compared by file only.

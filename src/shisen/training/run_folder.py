@@ -77,7 +77,7 @@ def load_run(name: str, request: Request) -> Model:
 
     Args:
         name: the folder.
-        request: what was asked of `load`.
+        request: the arguments of `load`.
 
     Returns:
         The model, with the classes and the preprocessing of the run.

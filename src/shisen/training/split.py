@@ -19,7 +19,7 @@ class Split:
     """A network cut in two: tail(body(x)) are its logits.
 
     Attributes:
-        net: the whole network; both parts share its weights.
+        net: the whole network; both parts have its weights.
         body: what stays as it is.
         tail: what is trained, the classifier included.
         features: the tail without its classifier.
@@ -46,7 +46,7 @@ def last_linear(net: Any) -> tuple[str, Any]:
 
 
 def with_classes(net: Any, classes: int) -> Any:
-    """Put a new linear classifier with zero weights in place of the old one; return the network.
+    """Put a new linear classifier with zero weights instead of the old one; return the network.
 
     Args:
         net: the network.
@@ -110,15 +110,15 @@ def _is_block(unit: Any) -> bool:
 def _chain(net: Any, sample: Any) -> list[Any] | None:
     """Return units whose chain equals the network on the sample, or None."""
     flat = _flat(net)
-    place = next((i for i, m in enumerate(flat) if isinstance(m, nn.Linear)), None)
-    if place is None:
+    index = next((i for i, m in enumerate(flat) if isinstance(m, nn.Linear)), None)
+    if index is None:
         return None
     glue: Sequence[Sequence[Any]] = (
         (),
         (nn.Flatten(1),),
         (nn.AdaptiveAvgPool2d(1), nn.Flatten(1)),
     )
-    before = place
+    before = index
     while before and isinstance(flat[before - 1], (nn.Dropout, nn.Identity)):
         before -= 1
     net.eval()

@@ -33,10 +33,10 @@ class Store:
         with path.open("r+b") as rows:
             rows.truncate(len(names) * self.bytes)
         write_file(self.index, "".join(f"{name}\n" for name in names))
-        self.places = {name: i for i, name in enumerate(names)}
+        self.rows = {name: i for i, name in enumerate(names)}
 
     def __contains__(self, name: str) -> bool:
-        return name in self.places
+        return name in self.rows
 
     def write(self, names: Sequence[str], values: npt.NDArray[np.float16]) -> None:
         """Append rows.
@@ -50,9 +50,9 @@ class Store:
         with self.index.open("a") as index:
             index.write("".join(f"{name}\n" for name in names))
         for name in names:
-            self.places[name] = len(self.places)
+            self.rows[name] = len(self.rows)
 
     def take(self, names: Sequence[str]) -> npt.NDArray[np.float16]:
         """Return rows."""
-        rows = np.memmap(self.path, np.float16, "r", shape=(len(self.places), *self.shape))
-        return np.asarray(rows[[self.places[name] for name in names]])
+        rows = np.memmap(self.path, np.float16, "r", shape=(len(self.rows), *self.shape))
+        return np.asarray(rows[[self.rows[name] for name in names]])

@@ -66,7 +66,7 @@ def is_diverging(name: str) -> bool:
 
 
 def index(scaled: npt.NDArray[np.floating]) -> Bytes:
-    """Return the place in the color table, round(255 · v) with v clipped to [0, 1]; NaN goes to 0.
+    """Return the index in the color table, round(255 · v) with v clipped to [0, 1]; NaN goes to 0.
 
     Rounding and clipping are monotone and happen before the conversion to eight bits, so a larger value never
     gets a smaller index and nothing wraps round.

@@ -106,7 +106,7 @@ def grid_figure(
     window, no state of pyplot, nothing to close.
 
     Args:
-        rows: panels, row by row; None leaves a place empty.
+        rows: panels, row by row; None leaves a cell empty.
         row_titles: one a row, written upwards at its left.
         title: above everything.
         notes: one a column, below it: time and number of passes.
@@ -234,10 +234,10 @@ def _plan(
     return layout
 
 
-def _draw(figure: Figure, panel: Panel, place: tuple[float, float, float, float]) -> None:
+def _draw(figure: Figure, panel: Panel, box: tuple[float, float, float, float]) -> None:
     """Draw a panel into left, top, width, height in inches; it keeps its own proportions, centered."""
     wide, high = (float(v) for v in figure.get_size_inches())
-    x, y, width, height = place
+    x, y, width, height = box
     pixels = displayable(panel.image)
     h, w = pixels.shape[:2]
     scale = min(width / w, height / h)
@@ -253,11 +253,11 @@ def _draw(figure: Figure, panel: Panel, place: tuple[float, float, float, float]
     axes.set_axis_off()
 
 
-def _bar(figure: Figure, bar: ColorBar, place: tuple[float, float, float, float], write: Any) -> None:
+def _bar(figure: Figure, bar: ColorBar, box: tuple[float, float, float, float], write: Any) -> None:
     from .colormap import table
 
     wide, high = (float(v) for v in figure.get_size_inches())
-    x, y, broad, height = place
+    x, y, broad, height = box
     axes = figure.add_axes((x / wide, 1.0 - (y + height) / high, broad / wide, height / high))
     axes.imshow(table(bar.colormap)[::-1][:, None], aspect="auto", interpolation="bilinear", origin="upper")
     axes.set_xticks([])

@@ -19,8 +19,8 @@ STYLES = ("blend", "mask", "heatmap", "contour")
 BAND = 32_768  # pixels worked on at a time: temporaries stay in the processor's cache, and no fresh memory is asked for
 SAMPLE = 1_000_000  # pixels that are enough to estimate a percentile
 UNSEEN = 0.6  # light of image parts that the network did not look at
-UNLIT = 0.12  # light that `mask` leaves where there is no evidence, so that the place can be recognized
-NOWHERE = 72  # gray of the same places in `heatmap`
+UNLIT = 0.12  # light that `mask` leaves where there is no evidence, so that the image can be recognized
+NOWHERE = 72  # gray of the same pixels in `heatmap`
 LEVELS = (0.25, 0.5, 0.75)
 
 
@@ -118,7 +118,7 @@ def overlay(
             explain_error(
                 f"The map must have the image's size {image.shape[:2]}.",
                 f"shape {values.shape}",
-                "Place it on the image first.",
+                "Lay it over the image first.",
             )
         )
     if not 0.0 <= alpha <= 1.0:

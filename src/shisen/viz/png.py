@@ -46,7 +46,9 @@ def _deflated(rows: npt.NDArray[np.uint8], channels: int) -> bytes:
         part = rows[start : start + step]
         some = lines[: len(part)]
         some[:, 1 : 1 + channels] = part[:, :channels]
-        np.subtract(part[:, channels:], part[:, :-channels], out=some[:, 1 + channels :])  # modulo 256, as it is asked
+        np.subtract(
+            part[:, channels:], part[:, :-channels], out=some[:, 1 + channels :]
+        )  # modulo 256, as the format wants it
         done.append(squeeze.compress(some))
     return b"".join([*done, squeeze.flush()])
 

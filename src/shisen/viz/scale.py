@@ -15,13 +15,13 @@ Map = npt.NDArray[np.float32]
 
 FINE = 64 * 64  # a map with more cells than this speaks of single pixels
 SENSITIVITY_PERCENTILE = 99.5
-FLAT = 1e-6  # a range below this fraction of the largest value is rounding, not evidence about place
+FLAT = 1e-6  # a range below this fraction of the largest value is rounding, not evidence about position
 SINGLE = 200_000  # products of a size that BLAS does in one thread: waking others costs more, and they have work
 SAMPLE = 1_000_000  # pixels that are enough to estimate a percentile
 
 
 def reduce_channels(values: npt.NDArray[np.generic], shows: str) -> Map:
-    """Return one value a place.
+    """Return one value for each spatial position.
 
     Evidence adds up, Σ_c v_c; of a sensitivity the strongest channel counts, max_c |v_c|.
 
@@ -88,7 +88,7 @@ def seen(frame: Frame) -> tuple[slice, slice]:
     return _axis(frame.image[0], 1, top, bottom)[0], _axis(frame.image[1], 1, left, right)[0]
 
 
-def place(values: npt.NDArray[np.generic], frame: Frame) -> Map:
+def on_image(values: npt.NDArray[np.generic], frame: Frame) -> Map:
     """Return a map laid over the image it belongs to.
 
     The center i + ½ of an image pixel lies at (i + ½ − top) / (bottom − top) · h − ½ in the map, columns alike;
@@ -166,7 +166,7 @@ def says_nothing(values: npt.NDArray[np.generic], shows: str = "evidence") -> Me
 
 
 def _normal(reduced: Map) -> tuple[Map, float]:
-    """Return the map divided by its largest size, and that size; zeros where it says nothing about place."""
+    """Return the map divided by its largest size, and that size; zeros where it says nothing about position."""
     finite = np.where(np.isfinite(reduced), reduced, np.float32(0.0))
     peak = float(np.abs(finite).max())
     if peak == 0.0 or float(finite.max()) - float(finite.min()) <= FLAT * peak:
@@ -200,7 +200,7 @@ def heatmap(attribution: Attribution, frame: Frame) -> Map:
 
     Evidence: relu(v) / max v. Sensitivity |v|, and evidence for single pixels: divided by the 99.5th percentile, at
     most 1, since a few pixels far above the rest would leave the image black. A zero or constant map becomes
-    zero: it says nothing about place.
+    zero: it says nothing about position.
 
     Args:
         attribution: raw values with what they show.
@@ -210,7 +210,7 @@ def heatmap(attribution: Attribution, frame: Frame) -> Map:
         `(H, W)` float32 in [0, 1], never NaN; zero where the network did not look.
     """
     values, _ = _reduced(attribution, attribution.shows)
-    placed = place(values, frame)
+    placed = on_image(values, frame)
     top = _top(placed, frame, _robust(values, attribution.shows))
     if not top > 0.0:
         return np.zeros_like(placed)
@@ -231,7 +231,7 @@ def signed(attribution: Attribution, frame: Frame) -> Map:
         `(H, W)` float32 in [−1, 1], never NaN; a zero or constant map is zero.
     """
     values, _ = _reduced(attribution, "evidence")
-    placed = place(values, frame)
+    placed = on_image(values, frame)
     top = _top(np.abs(placed), frame, values.size > FINE)
     if not top > 0.0:
         return np.zeros_like(placed)
@@ -252,7 +252,7 @@ def limits(attribution: Attribution, frame: Frame, *, diverging: bool = False) -
     """
     shows = "evidence" if diverging else attribution.shows
     values, peak = _reduced(attribution, shows)
-    placed = place(values, frame)
+    placed = on_image(values, frame)
     if diverging:
         top = peak * _top(np.abs(placed), frame, values.size > FINE)
         return -top, top

@@ -71,13 +71,13 @@ def tile(
     every = -(-size // (high + gap))  # where rows are lower than the type, only some are numbered
     sheet = Image.new("RGB", (left + columns * (wide + gap), top + rows * (high + gap)), PAPER)
     draw = ImageDraw.Draw(sheet)
-    for place, image in enumerate(shown):
-        x, y = left + place % columns * (wide + gap), top + place // columns * (high + gap)
+    for index, image in enumerate(shown):
+        x, y = left + index % columns * (wide + gap), top + index // columns * (high + gap)
         enlarged = np.repeat(np.repeat(image, factor, axis=0), factor, axis=1)
         h, w = enlarged.shape[:2]
         sheet.paste(Image.fromarray(enlarged), (x + (wide - w) // 2, y + (high - h) // 2))
-        if counted and place < columns:
-            draw.text((x + wide / 2, top / 2), f"+{place}", font=face, fill=SOFT, anchor="mm")
-        if named and place % (columns * every) == 0:
-            draw.text((left - size / 2, y + high / 2), str(named[place]), font=face, fill=SOFT, anchor="rm")
+        if counted and index < columns:
+            draw.text((x + wide / 2, top / 2), f"+{index}", font=face, fill=SOFT, anchor="mm")
+        if named and index % (columns * every) == 0:
+            draw.text((left - size / 2, y + high / 2), str(named[index]), font=face, fill=SOFT, anchor="rm")
     return sheet
