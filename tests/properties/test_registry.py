@@ -163,6 +163,27 @@ def test_the_gap_of_integrated_gradients_is_the_real_one(model: TorchClassifier)
     assert np.abs(to_numpy(run("integrated_gradients", model, x, n_steps=1).notes["gap"])).max() > 0.01
 
 
+def test_integrated_gradients_takes_more_steps_until_the_gap_is_small(model: TorchClassifier) -> None:
+    x = nets.images(3)
+    coarse = run("integrated_gradients", model, x, n_steps=1)
+    fine = run("integrated_gradients", model, x, n_steps=1, max_gap=0.03)
+    difference, gaps = to_numpy(fine.notes["difference"]), np.asarray(fine.notes["gap"])
+    reached = np.abs(gaps) <= 0.03 * np.abs(difference)
+    assert (reached | (np.asarray(fine.notes["n_steps"]) == 16)).all()
+    assert reached.any()
+    assert np.abs(to_numpy(coarse.notes["gap"])).max() > np.abs(gaps).max()
+    for i, count in enumerate(fine.notes["n_steps"]):
+        assert count in (1, 2, 4, 8, 16)
+        alone = maps("integrated_gradients", model, x[i : i + 1], n_steps=count)[0]
+        near(to_numpy(fine.values)[i], alone)
+        if count > 1:  # half as many were not enough
+            half = run("integrated_gradients", model, x[i : i + 1], n_steps=count // 2)
+            assert abs(float(half.notes["gap"][0])) > 0.03 * abs(difference[i])
+    for wrong in (0.0, 1.0, -0.1):
+        with pytest.raises(InputError, match="max_gap"):
+            run("integrated_gradients", model, x, max_gap=wrong)
+
+
 def dead() -> nn.Module:
     """A network whose last map is zero everywhere, whatever it is shown."""
     net = nets.Toy()

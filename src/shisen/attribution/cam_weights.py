@@ -59,7 +59,7 @@ def grad_cam_pp(
 
 
 def _reciprocal(xp: Any, values: Array, where: Array) -> Array:
-    """Return 1 / values where asked for, 0 elsewhere and where the value is zero."""
+    """Return 1 / values at the positions `where`, 0 elsewhere and where the value is zero."""
     where = where & (values != 0)
     return xp.where(where, 1.0 / xp.where(where, values, xp.ones_like(values)), xp.zeros_like(values))
 

@@ -61,7 +61,8 @@ def rise(
             spreads the shifts evenly and, with p = 0.5, evaluates each mask and its complement (n_samples
             must then be even).
         estimate: "mean" as above; "regression" solves for the map with the same expectation, Cov(y, M) / p, given the
-            masks that were drawn: nearer to the map of many masks, and shrunk towards zero where they tell little.
+            masks that were drawn: nearer to the map of many masks, and shrunk towards zero where these
+            carry little information.
         stop: None, or the correlation at which to stop, such as 0.95: the one to be expected between this map and
             one of as many other masks, estimated from two halves of the masks (Spearman–Brown: 2 r / (1 + r)). It is
             checked every 32 masks from the 128th on, for each image separately.

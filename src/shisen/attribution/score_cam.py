@@ -47,7 +47,7 @@ def score_cam(
 
     values = relu(Σ_c w_c · A_c), w_c = p(b + (x − b) · H_c), H_c = (up(A_c) − min) / (max − min)
 
-    b is the baseline, and p the probability of the target whatever score was asked for; up() is bilinear. Constant
+    b is the baseline, and p the probability of the target whatever score is explained; up() is bilinear. Constant
     channels make no mask and are skipped; channels that make the same mask are evaluated once. Masks are made and
     applied one batch at a time, so memory grows with the batch size, not with the channels.
 
@@ -58,7 +58,7 @@ def score_cam(
             multiplies the image by the mask; the authors' code multiplies the normalized image: "network_zero".
         tolerance: leave out masks as long as no position of the map can be off by more than this fraction of the map's
             largest value, whatever their scores are: a probability lies between 0 and 1. None evaluates all masks.
-        max_evals: budget of forward passes: only so many masks are evaluated, those that tell most about the map,
+        max_evals: budget of forward passes: only so many masks are evaluated, the most informative ones,
             and the weights of the others are estimated from them by kriging; 64 is a good number. None evaluates all.
 
     Returns:

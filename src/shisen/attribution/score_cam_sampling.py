@@ -11,8 +11,8 @@ import numpy.typing as npt
 from ..errors import InputError, explain_error
 
 Values = npt.NDArray[np.float64]
-Ask = Callable[[npt.NDArray[np.intp]], npt.NDArray[np.float32]]
-"""From the numbers of masks to the scores of the image seen through them."""
+Scorer = Callable[[npt.NDArray[np.intp]], npt.NDArray[np.float32]]
+"""From the numbers of masks to the scores of the image under them."""
 
 LENGTHS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)  # of the kernel, in median distances between masks
 NOISES = (1e-4, 1e-2, 1e-1)  # of a score, in variances of the scores
@@ -51,7 +51,7 @@ def limits(objective: Any) -> tuple[float, float]:
 
 
 def bounded(
-    sums: Values, ask: Ask, limits: tuple[float, float], tolerance: float, portion: int
+    sums: Values, score: Scorer, limits: tuple[float, float], tolerance: float, portion: int
 ) -> tuple[Values, float]:
     """Return weights with which no position of Σ_k w_k · sums_k is off by more than a fraction of its largest value.
 
@@ -61,7 +61,7 @@ def bounded(
 
     Args:
         sums: `(kinds, positions)`, what each weight is multiplied by.
-        ask: returns the weights of masks.
+        score: returns the weights of masks.
         limits: the least and the largest weight possible.
         tolerance: fraction of the map's largest value.
         portion: how many masks are evaluated at a time.
@@ -81,7 +81,7 @@ def bounded(
         if not rest.size or gap <= tolerance * certain:
             return weights, gap / certain if certain > 0.0 else 0.0
         some = rest[:portion]
-        weights[some] = ask(some)
+        weights[some] = score(some)
         done += len(some)
 
 
@@ -97,7 +97,7 @@ def _by_worst_position(fractions: Values) -> npt.NDArray[np.intp]:
     return order
 
 
-def estimated(masks: npt.NDArray[np.float32], sums: Values, ask: Ask, max_evals: int) -> tuple[Values, float]:
+def estimated(masks: npt.NDArray[np.float32], sums: Values, score: Scorer, max_evals: int) -> tuple[Values, float]:
     """Return all weights from those of `max_evals` masks, by kriging: nearby masks have similar scores.
 
     The weight is modelled as a random function of the mask, with a constant mean and Matérn-3/2 covariance. The masks
@@ -108,7 +108,7 @@ def estimated(masks: npt.NDArray[np.float32], sums: Values, ask: Ask, max_evals:
     Args:
         masks: `(kinds, h, w)`, each from 0 to 1.
         sums: `(kinds, positions)`, what each weight is multiplied by.
-        ask: returns the weights of masks.
+        score: returns the weights of masks.
         max_evals: how many masks may be evaluated; all of them if there are no more.
 
     Returns:
@@ -120,12 +120,12 @@ def estimated(masks: npt.NDArray[np.float32], sums: Values, ask: Ask, max_evals:
     """
     kinds = len(masks)
     if max_evals >= kinds:
-        return ask(np.arange(kinds)).astype(np.float64), 1.0
+        return score(np.arange(kinds)).astype(np.float64), 1.0
     points = masks.reshape(kinds, -1).astype(np.float64)
     distance = _distances(points, points)
     scale = float(np.median(distance[distance > 0], overwrite_input=True)) if kinds > 1 else 1.0
     chosen = _most_informative(_matern(distance / (2.0 * scale)), sums, max_evals)
-    y = ask(chosen).astype(np.float64)
+    y = score(chosen).astype(np.float64)
     among, to_all = distance[np.ix_(chosen, chosen)] / scale, distance[:, chosen] / scale
     choices = [(_left_out(_matern(among / length), noise, y), length, noise) for length in LENGTHS for noise in NOISES]
     (_, predicted), length, noise = min(choices, key=lambda choice: choice[0][0])
@@ -150,7 +150,7 @@ def _most_informative(covariance: Values, sums: Values, count: int) -> npt.NDArr
     """Return `count` points that leave the least trace of sumsᵀ · Cov · sums, chosen one after the other."""
     kinds = len(covariance)
     variance = np.diag(covariance).copy()
-    seen = sums.T @ covariance  # covariance of the map with every weight, given what was chosen
+    seen = sums.T @ covariance  # covariance of the map with every weight, given the chosen masks
     factor = np.zeros((kinds, count))
     chosen = np.empty(count, np.intp)
     free = np.ones(kinds, bool)

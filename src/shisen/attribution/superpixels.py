@@ -28,7 +28,7 @@ def cut(image: npt.NDArray[np.float32], segments: int | str, compactness: float)
 
     Raises:
         InputError: for fewer than two segments, or a grid that does not fit the image.
-        MissingDependency: without scikit-image, unless a grid is asked for.
+        MissingDependency: without scikit-image, unless `segments` is a grid.
     """
     h, w = image.shape[:2]
     if isinstance(segments, str):

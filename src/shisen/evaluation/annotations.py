@@ -1,4 +1,4 @@
-"""Where the object is: boxes and outlines from COCO, VOC and CSV files, and their place in a network's input."""
+"""Where the object is: boxes and outlines from COCO, VOC and CSV files, and their position in a network's input."""
 
 from __future__ import annotations
 
@@ -84,26 +84,32 @@ def read_regions(path: str | Path) -> dict[str, tuple[Box, ...]]:
     Raises:
         InputError: if the file cannot be understood.
     """
-    place = Path(path).expanduser()
-    if place.is_dir():
+    file = Path(path).expanduser()
+    if file.is_dir():
         found: dict[str, tuple[Box, ...]] = {}
-        for file in sorted(place.glob("*.xml")):
-            found.update(_voc(file))
+        for one in sorted(file.glob("*.xml")):
+            found.update(_voc(one))
         if not found:
-            raise InputError(explain_error("A folder of annotations holds VOC .xml files.", str(place), "Check it."))
+            raise InputError(
+                explain_error("A folder of annotations holds VOC .xml files.", f"none in {file}", "Give that folder.")
+            )
         return found
     readers = {".json": _coco, ".xml": _voc, ".csv": _csv}
-    if place.suffix.lower() not in readers or not place.is_file():
+    if file.suffix.lower() not in readers or not file.is_file():
         raise InputError(
-            explain_error("Annotations are a .json (COCO), .xml (VOC) or .csv file.", str(path), "Check the path.")
+            explain_error(
+                "Annotations are a .json (COCO), .xml (VOC) or .csv file.",
+                str(path) if file.exists() else f"{path}, which does not exist",
+                "Give such a file, or a folder of VOC files.",
+            )
         )
     try:
-        return readers[place.suffix.lower()](place)
+        return readers[file.suffix.lower()](file)
     except (KeyError, ValueError, TypeError, IndexError, UnicodeDecodeError) as problem:
         if isinstance(problem, InputError):
             raise
         raise InputError(
-            explain_error(f"{place.name} must be a complete annotation file.", repr(problem), "See the docs.")
+            explain_error(f"{file.name} must be a complete annotation file.", repr(problem), "See the docs.")
         ) from problem
 
 

@@ -1,4 +1,4 @@
-"""Maps and figures kept on disk, so that a run that was stopped goes on where it was."""
+"""Maps and scores kept on disk, so that an interrupted run continues where it stopped."""
 
 from __future__ import annotations
 
@@ -80,11 +80,11 @@ class RowStore:
                     continue  # the line that was being written when the run was stopped
 
     def get(self, key: str) -> dict[str, Any] | None:
-        """Return a figure's record, or None."""
+        """Return a score's record, or None."""
         return self._rows.get(key)
 
     def put(self, key: str, row: Mapping[str, Any]) -> None:
-        """Keep a figure's record.
+        """Keep a score's record.
 
         Args:
             key: key of the entry.

@@ -71,7 +71,7 @@ def check_sanity(
         progress: called as `progress(done, total, words)` after every group of images.
 
     Returns:
-        One verdict a method; the edge detector, which asks no network, is checked too and must fail.
+        One verdict a method; the edge detector, which does not use the network, is checked too and must fail.
     """
     if methods is None:
         methods = [m for m in suiting(model) if METHODS[m].passes == "1" and METHODS[m].class_specific]

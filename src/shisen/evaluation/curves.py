@@ -37,7 +37,7 @@ def _curve(sample: Sample, baseline: str | float, n_steps: int, removing: bool) 
         removed = most if removing else ~most
         name = f"curve {baseline} {n_steps} {'deletion' if removing else 'insertion'}"
         images = sample.without(removed, baseline)
-        # the same pixels of the same image kept: the same image, whichever map or method has asked for it
+        # the same pixels of the same image kept: the same image, whichever map or method requests it
         rows = tuple(f"{baseline} {digest(np.packbits(~one))}" for one in removed)
         middle = sample.probabilities((yield ScoreRequest(images, name, rows=rows)))
     ends = ([sample.probability], last) if removing else (last, [sample.probability])
@@ -93,7 +93,7 @@ def insertion(sample: Sample, *, baseline: str | float = "blur", n_steps: int = 
 
 @metric(family="faithfulness", unit="probability", higher_is_better=True, paper=RISE, monotone=True)
 def insertion_deletion(sample: Sample, *, n_steps: int = 16) -> Requests:
-    """Insertion into the blurred image minus deletion to zero: one figure for the order of the map.
+    """Insertion into the blurred image minus deletion to zero: one value for the order of the map.
 
     value = insertion − deletion
 
@@ -106,7 +106,7 @@ def insertion_deletion(sample: Sample, *, n_steps: int = 16) -> Requests:
     Reference:
         Petsiuk, Das, Saenko 2018, for the two terms.
     """
-    # asked under the same names as the two metrics, so that all three cost as much as two
+    # requested under the same keys as by the two metrics, so that all three cost as much as two
     gained = yield from _curve(sample, "blur", n_steps, False)
     lost = yield from _curve(sample, "network_zero", n_steps, True)
     parts = {"insertion": gained.value, "deletion": lost.value}

@@ -93,8 +93,8 @@ def mufidelity(sample: Sample, *, n_samples: int = 48, grid: int = 9, fraction: 
 
     value = ρ_S(Σ_{i∈S} v_i, f(x) − f(x without S)) over random subsets S
 
-    Protocol: S removes `share` of the cells of a `grid` × `grid` raster, drawn once an image; removed pixels are what
-    the network sees as zero; f is the logit.
+    Protocol: S removes `fraction` of the cells of a `grid` × `grid` raster, drawn once an image; removed pixels are
+    the network's zero; f is the logit.
 
     Options:
         n_samples: number of subsets.

@@ -1,4 +1,4 @@
-"""One self-contained page: figures, curves, examples and plain words."""
+"""One self-contained page: scores, curves, examples and explanations."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def curves(scores: Scores, metric: str) -> list[dict[str, Any]]:
 
 
 def judged_by(scores: Scores) -> str:
-    """Return the metric by which examples are chosen: the first that says something about quality."""
+    """Return the metric by which examples are chosen: the first with a direction."""
     preferred = ("insertion_deletion", "adcc", "insertion", "deletion")
     return next(
         (k for k in (*preferred, *scores.metrics) if k in scores.metrics and METRICS[k].higher_is_better is not None),

@@ -1,6 +1,6 @@
 """Does the map depend on the weights of the network, and on the image? If not, it explains neither.
 
-The label randomization test of Adebayo et al. trains the network anew on permuted labels and asks whether maps
+The label randomization test of Adebayo et al. trains the network anew on permuted labels and checks whether maps
 change; it needs the training data and is done with two runs of training and `agreement`, not here.
 """
 

@@ -59,7 +59,7 @@ def table(scores: Scores) -> list[tuple[str, bool, list[tuple[str, bool]]]]:
 
 
 def html_table(scores: Scores) -> str:
-    """Return the figures as an HTML table, for notebooks."""
+    """Return the scores as an HTML table, for notebooks."""
     head = "".join(f"<th>{html.escape(k)} {arrow(k)}</th>" for k in scores.metrics)
     body = ""
     for m, control, cells in table(scores):

@@ -108,7 +108,7 @@ class Scores:
         return tuple(self.score(m, k) for m in self.methods for k in self.metrics)
 
     def difference(self, method: str, reference: str, metric: str) -> Difference:
-        """Return the paired comparison of two settings on the images they share.
+        """Return the paired comparison of two settings on their common images.
 
         Args:
             method: name of the setting.
@@ -158,7 +158,12 @@ class Scores:
         found = []
         for s in self.scores:
             spec = METRICS[s.metric]
-            row = {"method": s.method, "floor": s.method in self.control_maps, "metric": s.metric, "unit": spec.unit}
+            row = {
+                "method": s.method,
+                "control_map": s.method in self.control_maps,
+                "metric": s.metric,
+                "unit": spec.unit,
+            }
             row |= {"value": s.value, "low": s.low, "high": s.high, "n": s.n, "direction": spec.direction}
             if s.method != self.reference:
                 d = self.difference(s.method, self.reference, s.metric)

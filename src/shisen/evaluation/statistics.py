@@ -60,7 +60,7 @@ def difference(
 
     Args:
         method, reference, metric: names.
-        pairs: `(n, 2)`: method's and reference's figure for each image.
+        pairs: `(n, 2)`: the method's and the reference's score of each image.
         higher_is_better: the metric's direction.
 
     Returns:
