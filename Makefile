@@ -13,7 +13,7 @@ PIP := $(BIN)/pip install -q --disable-pip-version-check
 # every supported Python on this machine, and the lowest versions of the direct dependencies
 ENVIRONMENTS := $(PYTHON) tools/environments.py
 # packages of the library whose docstrings are checked so far; all if empty
-DOCUMENTED ?= api cli comparison comparison_figure errors evaluation explaining inspect models naming registry results targets training types viz _core
+DOCUMENTED ?= api attribution auditing cli comparison comparison_figure errors evaluation explaining inspect models naming registry results targets training types viz _core
 # extras whose lowest versions `make check` installs; PyPI's old torch wheels bring gigabytes of CUDA, so torch is left to
 # `make check-lowest LOWEST_EXTRAS="torch perturbation" LOWEST_TESTS="tests/adapters tests/attribution"`
 LOWEST_EXTRAS ?= jax perturbation inside evaluate

@@ -103,6 +103,9 @@ class AtLayer:
             images: `(n, h, w, c)`.
             objective: the score to explain.
             layer: path of the point.
+
+        Returns:
+            What the forward and the backward pass gave.
         """
         values, gradients, logits = gradients_and_logits(model, images, objective, layer)
         objective = resolved_for(objective, logits)

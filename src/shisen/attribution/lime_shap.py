@@ -61,6 +61,9 @@ def lime(
         pixels. Notes, one entry an image: `segments`, their number, and `fit`, the weighted R² of the linear model;
         do not trust the map where it is small.
 
+    Raises:
+        InputError: if n_samples is too small.
+
     Reference:
         Ribeiro, Singh, Guestrin 2016. All segments enter the model; the authors' code then shows the strongest.
     """
@@ -117,6 +120,9 @@ def kernel_shap(
         `(n, h, w)`, signed, in units of the score: each segment's Shapley value, distributed evenly over its pixels;
         the sum is y(x) − y(x with every segment replaced). Notes, one entry an image: `difference` (that), `gap` (what
         rounding leaves of it) and `segments`.
+
+    Raises:
+        InputError: if n_samples is too small.
 
     Reference:
         Lundberg, Lee 2017.

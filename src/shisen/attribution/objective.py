@@ -17,12 +17,22 @@ def resolved(model: Classifier, images: Array, objective: Any) -> Any:
     """Return the objective with "the top class" turned into the class it is for these unaltered images.
 
     Methods that alter images explain one class throughout, not the top class of each altered copy.
+
+    Args:
+        model: the network.
+        images: `(n, h, w, c)` pixels in [0, 1].
+        objective: what is explained.
     """
     return objective.resolve(model.activations(images)) if hasattr(objective, "resolve") else objective
 
 
 def resolved_for(objective: Any, logits: Array) -> Any:
-    """Return the objective with "the top class" turned into the class it is in these logits."""
+    """Return the objective with "the top class" turned into the class it is in these logits.
+
+    Args:
+        objective: what is explained.
+        logits: `(n, classes)`.
+    """
     while hasattr(objective, "objective"):  # a recorder
         objective = objective.objective
     return objective.resolve(logits) if hasattr(objective, "resolve") else objective
@@ -31,7 +41,14 @@ def resolved_for(objective: Any, logits: Array) -> Any:
 def gradients_and_logits(
     model: Classifier, images: Array, objective: Any, wrt: str | Sequence[str]
 ) -> tuple[Any, Any, Array]:
-    """Return the value at one or several points, the gradient there, and the logits, from one forward pass."""
+    """Return the value at one or several points, the gradient there, and the logits, from one forward pass.
+
+    Args:
+        model: the network.
+        images: `(n, h, w, c)` pixels in [0, 1].
+        objective: what is explained.
+        wrt: path of the point, or paths of the points, where the gradient is taken.
+    """
     recorder = Recorded(objective)
     a, g = model.gradients(images, recorder, wrt=wrt)
     # a shared model may answer from memory without evaluating the objective; it knows the logits too
@@ -39,12 +56,22 @@ def gradients_and_logits(
 
 
 def on_device(model: Classifier, images: Array) -> Array:
-    """Return the images as the network's own kind of array, so that copies are made where it runs."""
+    """Return the images as the network's own kind of array, so that copies are made where it runs.
+
+    Args:
+        model: the network.
+        images: `(n, h, w, c)` pixels in [0, 1].
+    """
     return model.activations(images, "input")
 
 
 def as_score(objective: Any, score: str) -> Any:
-    """Return the objective with another score ("logit", "probability", "log_probability") where it has one."""
+    """Return the objective with another score ("logit", "probability", "log_probability") where it has one.
+
+    Args:
+        objective: what is explained.
+        score: "logit", "probability" or "log_probability".
+    """
     if isinstance(objective, MixedObjective):
         return MixedObjective(tuple(as_score(s, score) for s in objective.objectives), objective.name)
     if dataclasses.is_dataclass(objective) and hasattr(objective, "score"):
@@ -53,7 +80,12 @@ def as_score(objective: Any, score: str) -> Any:
 
 
 def is_linear(objective: Any, y: Array) -> bool:
-    """Tell whether the score is a linear function of the logits near `y` and far from it."""
+    """Return whether the score is a linear function of the logits near `y` and far from it.
+
+    Args:
+        objective: what is explained.
+        y: logits, `(n, classes)`.
+    """
     xp = array_namespace(y)
     here, there = objective(y), objective(xp.flip(y, axis=-1) * 3.0 + 1.0)
     return bool(xp.all(here == there))

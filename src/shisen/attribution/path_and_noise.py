@@ -84,7 +84,12 @@ class Noise:
     pairs: bool = False
 
     def draws(self, shape: tuple[int, ...], runs: Iterator[range]) -> Iterator[npt.NDArray[np.float32]]:
-        """Yield normal draws `(r, *shape)` run by run; they do not depend on how the runs are cut."""
+        """Yield normal draws `(r, *shape)` run by run; they do not depend on how the runs are cut.
+
+        Args:
+            shape: `(h, w, c)` of one image.
+            runs: ranges of sample numbers.
+        """
         rng = np.random.default_rng(self.seed)
         last = np.zeros(shape, np.float32)
         for run in runs:

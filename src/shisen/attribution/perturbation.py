@@ -62,6 +62,9 @@ def occlusion(
     Returns:
         `(n, h, w)`, signed, in units of the score: positive where the score falls.
 
+    Raises:
+        InputError: if the windows do not fit or do not cover the image.
+
     Reference:
         Zeiler, Fergus 2014, who draw the remaining score; ours is the difference.
     """

@@ -135,7 +135,13 @@ class Solver(Protocol):
     """Collects scores under masks, and turns them into a map."""
 
     def add(self, run: range, keep: Array, change: Array) -> None:
-        """Add masks `(r, h, w)` with these numbers and the scores under them, `(r, m)`."""
+        """Add masks `(r, h, w)` with these numbers and the scores under them, `(r, m)`.
+
+        Args:
+            run: numbers of the masks.
+            keep: `(r, h, w)`, 1 where the image is kept.
+            change: `(r, m)` scores, less a reference.
+        """
 
     def merged(self, other: Any) -> Any:
         """Return a solver with the scores of both."""

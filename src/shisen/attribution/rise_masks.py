@@ -46,7 +46,12 @@ class Grids:
         return grids, np.stack([rng.integers(0, side, self.n_samples) for side in self.sides])
 
     def masks(self, run: range, images: Array) -> Array:
-        """Return the masks with these numbers, `(r, h, w)` in [0, 1], as the images' kind of array."""
+        """Return the masks with these numbers, `(r, h, w)` in [0, 1], as the images' kind of array.
+
+        Args:
+            run: numbers of the masks.
+            images: the images that the masks are made for.
+        """
         left, right = (self._cut(axis, run) for axis in (0, 1))
         grids = like(self.grids[run.start : run.stop], images)
         with one_thread(grids):

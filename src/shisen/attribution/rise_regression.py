@@ -36,7 +36,12 @@ class Moments:
 
     @classmethod
     def of(cls, z: Values, y: Values) -> Moments:
-        """Return the sums of features `(r, k)` and scores `(r,)`."""
+        """Return the sums of features `(r, k)` and scores `(r,)`.
+
+        Args:
+            z: `(r, k)`.
+            y: `(r,)`.
+        """
         return cls(len(y), z.T @ z, z.T @ y, z.sum(axis=0), float(y.sum()), float(y @ y))
 
     def __add__(self, other: Moments) -> Moments:

@@ -75,6 +75,11 @@ def masks(chosen: npt.NDArray[Any], segments: Segmentation, images: Array) -> Ar
 
 
 def paint(values: npt.NDArray[np.float64], segments: Segmentation) -> npt.NDArray[np.float32]:
-    """Return a map in which each segment's value is distributed evenly over its pixels; it sums to the values."""
+    """Return a map in which each segment's value is distributed evenly over its pixels; it sums to the values.
+
+    Args:
+        values: `(n, segments)`.
+        segments: `(h, w)` segment numbers.
+    """
     sizes = np.bincount(segments.ravel(), minlength=len(values))
     return np.asarray((values / sizes)[segments], dtype=np.float32)

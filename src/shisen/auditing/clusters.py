@@ -42,7 +42,12 @@ def _unit(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def mean_map(maps: Sequence[Sequence[float]], shape: Sequence[int]) -> npt.NDArray[np.float32]:
-    """Return the mean of maps, each scaled to a largest absolute value of one; `(h, w)`."""
+    """Return the mean of maps, each scaled to a largest absolute value of one; `(h, w)`.
+
+    Args:
+        maps: maps, flattened.
+        shape: `(h, w)` of the result.
+    """
     total = np.zeros(tuple(shape), np.float32)
     for values in maps:
         one = np.asarray(values, np.float32).reshape(total.shape)

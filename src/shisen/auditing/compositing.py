@@ -66,12 +66,23 @@ def pasted(pixels: npt.NDArray[np.uint8], template: Floats, alpha: Floats) -> np
 
 
 def extended(template: Floats, alpha: Floats) -> Floats:
-    """Return a template whose colors go on beyond the patch, so that enlarging it blends nothing else in."""
+    """Return a template whose colors go on beyond the patch, so that enlarging it blends nothing else in.
+
+    Args:
+        template: `(h, w, 3)` mean appearance of the patch, 0 to 255.
+        alpha: `(h, w)` opacity, 0 to 1.
+    """
     return _extrapolated(template, alpha >= SOLID)
 
 
 def blended(pixels: npt.NDArray[np.uint8], template: Floats, alpha: Floats) -> npt.NDArray[np.uint8]:
-    """Return an image with a template that has colors everywhere put on it, see `pasted`."""
+    """Return an image with a template that has colors everywhere put on it, see `pasted`.
+
+    Args:
+        pixels: `(h, w, 3)` uint8.
+        template: `(h, w, 3)` mean appearance of the patch, 0 to 255.
+        alpha: `(h, w)` opacity, 0 to 1.
+    """
     from PIL import Image
 
     height, width = pixels.shape[:2]
@@ -83,7 +94,12 @@ def blended(pixels: npt.NDArray[np.uint8], template: Floats, alpha: Floats) -> n
 
 
 def removed(pixels: npt.NDArray[np.uint8], mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
-    """Return an image whose patch is filled with what surrounds it: smooth colors from the rim inwards."""
+    """Return an image whose patch is filled with what surrounds it: smooth colors from the rim inwards.
+
+    Args:
+        pixels: `(h, w, 3)` uint8.
+        mask: `(h, w)`, True inside the region.
+    """
     from PIL import Image
 
     height, width = pixels.shape[:2]

@@ -69,6 +69,9 @@ def confusion(
         true: class numbers; images without one (−1) do not count.
         predicted: class numbers.
         confidence: probability of the predicted class, in [0, 1].
+
+    Returns:
+        The matrix with accuracy, calibration and confident mistakes.
     """
     known = np.flatnonzero(true >= 0)
     t, p, c = true[known], predicted[known], confidence[known]

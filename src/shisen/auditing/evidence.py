@@ -52,7 +52,14 @@ def _coarse(values: Floats) -> Floats:
 
 
 def grid_of(model: Model, methods: Sequence[str], images: Any, targets: Sequence[int]) -> dict[str, Floats]:
-    """Return method → maps `(n, h, w)` for those methods that suit the model."""
+    """Return method → maps `(n, h, w)` for those methods that suit the model.
+
+    Args:
+        model: the network.
+        methods: names of the methods.
+        images: the images.
+        targets: class of each image.
+    """
     found = {}
     for name in methods:
         try:
@@ -95,7 +102,12 @@ def background(pixels: npt.NDArray[np.uint8]) -> Floats:
 
 
 def reliance(values: Floats, pixels: npt.NDArray[np.uint8]) -> tuple[float, float]:
-    """Return `(evidence, area)`: the fraction of the positive evidence, and of the image, that is background."""
+    """Return `(evidence, area)`: the fraction of the positive evidence, and of the image, that is background.
+
+    Args:
+        values: `(h, w)`, the map.
+        pixels: `(H, W, 3)` uint8, the image.
+    """
     from PIL import Image
 
     h, w = values.shape

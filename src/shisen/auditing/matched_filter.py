@@ -44,6 +44,10 @@ def matched(common: Floats, group: npt.NDArray[np.bool_]) -> npt.NDArray[np.floa
 
     This is the matched filter Σ t·(d_i − μ)/σ² with t the mean of the group. For a member of the group, t is the mean
     of the other members, so that nothing counts for being there itself.
+
+    Args:
+        common: `(n, n)` likeness of every two images.
+        group: `(n,)`, True for images of the group.
     """
     k = int(group.sum())
     scores = common[:, group].sum(1, dtype=np.float64)
@@ -57,6 +61,11 @@ def apart(scores: npt.NDArray[np.float64], own: npt.NDArray[np.bool_], least: in
     With z the scores in standard deviations of the other classes, the k highest of the class are chosen that make
     √k · mean(z) largest: one more is taken as long as it lies above half the mean of those taken, which is where a
     image is as likely to carry the thing as not.
+
+    Args:
+        scores: `(n,)` score of every image.
+        own: `(n,)`, True for images of the class.
+        least: least number of images that are chosen.
     """
     others = scores[~own]
     z = (scores - others.mean()) / (others.std() + 1e-6)
@@ -70,7 +79,13 @@ def apart(scores: npt.NDArray[np.float64], own: npt.NDArray[np.bool_], least: in
 
 
 def gathered(common: Floats, own: npt.NDArray[np.bool_], group: npt.NDArray[np.bool_]) -> tuple[Any, float]:
-    """Return `(members of the class, strength)` after filter and choice by turns, from a first group."""
+    """Return `(members of the class, strength)` after filter and choice by turns, from a first group.
+
+    Args:
+        common: `(n, n)` likeness of every two images.
+        own: `(n,)`, True for images of the class.
+        group: `(n,)`, True for images of the group.
+    """
     strength = 0.0
     for _ in range(ROUNDS):
         chosen, strength = apart(matched(common, group), own)

@@ -90,7 +90,12 @@ class Rows:
 
 
 def write_table(path: Path, table: Any) -> None:
-    """Write a Parquet file whole or not at all; equal tables give equal bytes."""
+    """Write a Parquet file whole or not at all; equal tables give equal bytes.
+
+    Args:
+        path: path of the file to write.
+        table: a pyarrow table.
+    """
     import pyarrow.parquet as pq
 
     write_file(path, lambda file: pq.write_table(table, file, compression="zstd"))

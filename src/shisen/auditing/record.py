@@ -50,7 +50,14 @@ class Audit:
 
 
 def record_of(result: Audit, model: Model, folder: str, scan: Scan) -> dict[str, Any]:
-    """Return everything a program or an auditor may want to know; no times, so that equal audits are equal files."""
+    """Return everything a program or an auditor may want to know; no times, so that equal audits are equal files.
+
+    Args:
+        result: the audit.
+        model: the network.
+        folder: path of the audited folder.
+        scan: the scan of the folder.
+    """
     import platform
     from importlib.metadata import PackageNotFoundError, version
 
@@ -111,6 +118,14 @@ def _plain(found: Sequence[Finding], labels: Sequence[str], names: Sequence[str]
 
 
 def write_images(path: Path, model: Model, scan: Scan, found: Sequence[Finding]) -> None:
+    """Write one row per image: labels, prediction, properties and the findings that it belongs to.
+
+    Args:
+        path: path of the Parquet file.
+        model: the network.
+        scan: the scan of the folder.
+        found: the findings, which are numbered in this order.
+    """
     import pyarrow as pa
 
     probabilities = probabilities_of(model, scan.logits)

@@ -121,12 +121,22 @@ def _few(result: Audit, words: Any) -> str:
 
 
 def what(finding: Finding, words: Any) -> str:
-    """Return what was found, in words."""
+    """Return what was found, in words.
+
+    Args:
+        finding: the finding.
+        words: the texts of the report.
+    """
     return named(finding.candidate.artefact, words)
 
 
 def named(artefact: Artefact, words: Any) -> str:
-    """Return the name of an artefact, in words."""
+    """Return the name of an artefact, in words.
+
+    Args:
+        artefact: the artefact.
+        words: the texts of the report.
+    """
     key, fills = artefact.words()
     text = words.get(key, key)  # a kind of another package may name itself
     return str(text.format(**{name: words[value] for name, value in fills.items()}))

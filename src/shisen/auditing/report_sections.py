@@ -22,6 +22,13 @@ GRIDDED = 4
 
 
 def mistakes(model: Model, scan: Scan, matrix: Confusion) -> list[dict[str, str]]:
+    """Return the most confident mistakes, with thumbnails.
+
+    Args:
+        model: the network.
+        scan: the scan of the folder.
+        matrix: the confusion matrix with its mistakes.
+    """
     rows = list(matrix.mistakes[:SHOWN])
     probabilities = probabilities_of(model, scan.logits[rows]) if rows else np.zeros((0, 1))
     return [
@@ -37,7 +44,13 @@ def mistakes(model: Model, scan: Scan, matrix: Confusion) -> list[dict[str, str]
 
 
 def pairs(model: Model, scan: Scan, matrix: Confusion) -> list[dict[str, Any]]:
-    """Return the images of the most frequent confusions, the surest mistakes first."""
+    """Return the images of the most frequent confusions, the surest mistakes first.
+
+    Args:
+        model: the network.
+        scan: the scan of the folder.
+        matrix: the confusion matrix.
+    """
     probabilities = probabilities_of(model, scan.logits)
     said = probabilities.argmax(1)
     found = []
@@ -62,7 +75,13 @@ def percent(value: float) -> str:
 
 
 def class_pages(model: Model, scan: Scan, matrix: Confusion) -> list[dict[str, Any]]:
-    """Return the page of every class: mean map, samples with maps, groups by what the model used."""
+    """Return the page of every class: mean map, samples with maps, groups by what the model used.
+
+    Args:
+        model: the network.
+        scan: the scan of the folder.
+        matrix: the confusion matrix with its counts.
+    """
     pages = []
     rows_of = sample(scan.usable)
     for label in np.unique(scan.usable[scan.usable >= 0])[:CLASSES]:

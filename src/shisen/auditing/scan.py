@@ -50,7 +50,13 @@ class _Recorded:
 
 
 def key_of(model: Model, items: Sequence[Item], version: str) -> str:
-    """Return a name for the work on these images with this model; it changes when either does."""
+    """Return a name for the work on these images with this model; it changes when either does.
+
+    Args:
+        model: the network.
+        items: the labeled images.
+        version: version of the computation.
+    """
     digest = hashlib.sha256(f"{version}\0{model.name}\0{model.framework}\0{model.preprocess}\0".encode())
     if model.precision != "float32":
         digest.update(model.precision.encode())
@@ -167,6 +173,12 @@ def look(model: Model, layer: str | None, images: Any, targets: Sequence[int]) -
 
     The map of a class is Σ_c g·A at the default layer, which for a mean and a linear head adds up to the score; the
     used features are mean_hw(g·A), channel by channel.
+
+    Args:
+        model: the network.
+        layer: path of the layer.
+        images: `(n, h, w, c)` pixels in [0, 1].
+        targets: class of each image.
     """
     if layer is None:
         logits = to_numpy(class_logits(model.activations(images), model.head))

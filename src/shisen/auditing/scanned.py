@@ -53,7 +53,12 @@ class Scan:
 
 
 def probabilities_of(model: Model, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """Return probabilities of class logits, one column a class."""
+    """Return probabilities of class logits, one column a class.
+
+    Args:
+        model: the network.
+        logits: `(n, classes)`.
+    """
     y = logits.astype(np.float64)
     if model.head == "sigmoid":
         return np.asarray(1 / (1 + np.exp(-y)))
@@ -62,12 +67,22 @@ def probabilities_of(model: Model, logits: npt.NDArray[np.float32]) -> npt.NDArr
 
 
 def label_of(model: Model, index: int) -> str:
-    """Return the name of a class."""
+    """Return the name of a class.
+
+    Args:
+        model: the network.
+        index: index of the class.
+    """
     return model.labels[index] if index < len(model.labels) else f"class {index}"
 
 
 def confusion_of(model: Model, scan: Scan) -> Confusion:
-    """Return the confusion among the classes that occur."""
+    """Return the confusion among the classes that occur.
+
+    Args:
+        model: the network.
+        scan: the scan of the folder.
+    """
     probabilities = probabilities_of(model, scan.logits)
     predicted = probabilities.argmax(1)
     true = scan.usable
@@ -89,13 +104,23 @@ def sample(true: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 
 def canvases_of(scan: Scan, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-    """Return the small copies `(n, K, K, 3)` of some images."""
+    """Return the small copies `(n, K, K, 3)` of some images.
+
+    Args:
+        scan: the scan of the folder.
+        rows: indices of images.
+    """
     raw = scan.rows.read(["canvas"], rows.tolist())["canvas"]
     return np.stack([np.frombuffer(c, np.uint8).reshape(CANVAS, CANVAS, 3) for c in raw])
 
 
 def pooled_of(scan: Scan, rows: Sequence[int]) -> npt.NDArray[np.float32]:
-    """Return the mean activations `(n, c)` of the default layer for some images, in the order of `rows`."""
+    """Return the mean activations `(n, c)` of the default layer for some images, in the order of `rows`.
+
+    Args:
+        scan: the scan of the folder.
+        rows: indices of images.
+    """
     wanted = sorted(set(rows))
     found = dict(zip(wanted, scan.rows.read(["pooled"], wanted)["pooled"], strict=True))
     return np.asarray([found[row] for row in rows], np.float32)

@@ -33,7 +33,12 @@ ENOUGH = 40
 
 
 def proposed(model: Model, scan: Scan) -> list[Candidate]:
-    """Return what goes with a class in these images, whatever the model makes of it."""
+    """Return what goes with a class in these images, whatever the model makes of it.
+
+    Args:
+        model: the network.
+        scan: the scan of the folder.
+    """
     sampled = sample(scan.usable)
     evidence = Evidence(
         labels=scan.usable,
@@ -47,7 +52,12 @@ def proposed(model: Model, scan: Scan) -> list[Candidate]:
 
 
 def images_of(model: Model, scan: Scan) -> Images:
-    """Return what interventions are made on."""
+    """Return what interventions are made on.
+
+    Args:
+        model: the network.
+        scan: the scan of the folder.
+    """
     sampled = sample(scan.usable)
     some = sampled[np.linspace(0, len(sampled) - 1, min(64, len(sampled))).astype(int)]
     return Images(
@@ -97,6 +107,11 @@ def affected(used: Sequence[Candidate], label: int, labels: npt.NDArray[np.int64
 
     The most serious come first in `used`; what would leave fewer than `ENOUGH` images without is passed over, such
     as a color that nearly all images of a class have by nature.
+
+    Args:
+        used: candidates that the model uses.
+        label: index of the class.
+        labels: `(n,)` class of every image.
     """
     free = (labels >= 0) & (labels != label)
     for c in used:

@@ -16,7 +16,12 @@ SIDE = 132
 
 
 def thumbnail(pixels: npt.NDArray[np.uint8], side: int = SIDE) -> str:
-    """Return an image, its longer side scaled to `side`, as a data address."""
+    """Return an image, its longer side scaled to `side`, as a data address.
+
+    Args:
+        pixels: `(h, w, 3)` uint8.
+        side: height and width in pixels.
+    """
     from PIL import Image
 
     image = Image.fromarray(pixels)
@@ -28,7 +33,12 @@ def thumbnail(pixels: npt.NDArray[np.uint8], side: int = SIDE) -> str:
 
 
 def heat(values: npt.NDArray[np.float32], pixels: npt.NDArray[np.uint8] | None = None) -> str:
-    """Return the positive part of a map in warm colors, over an image if there is one, as a data address."""
+    """Return the positive part of a map in warm colors, over an image if there is one, as a data address.
+
+    Args:
+        values: the map.
+        pixels: `(h, w, 3)` uint8, the image.
+    """
     from PIL import Image
 
     h, w = (SIDE, SIDE) if pixels is None else pixels.shape[:2]
@@ -43,6 +53,11 @@ def heat(values: npt.NDArray[np.float32], pixels: npt.NDArray[np.uint8] | None =
 
 
 def opened(model: Model, path: str) -> npt.NDArray[np.uint8]:
-    """Return an image's pixels."""
+    """Return an image's pixels.
+
+    Args:
+        model: the network.
+        path: path of the image.
+    """
     pixels: npt.NDArray[np.uint8] = model.read(path).pixels
     return pixels

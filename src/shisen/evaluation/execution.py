@@ -54,7 +54,12 @@ class Examined:
     source: str
 
     def row(self, metric: str, record: Mapping[str, Any]) -> Row:
-        """Return a metric's score from its record in the store."""
+        """Return a metric's score from its record in the store.
+
+        Args:
+            metric: name of the metric.
+            record: the record in the store.
+        """
         value = float("nan") if record["value"] is None else float(record["value"])
         curve, parts = tuple(record["curve"]), dict(record["parts"])
         return Row(self.member, self.source, self.setting.name, metric, value, curve, parts)
@@ -149,7 +154,13 @@ class EvaluationRun:
     def groups(
         self, sources: Sequence[Any], target: Any, failures: list[tuple[str, str]]
     ) -> Iterator[tuple[int, list[EvaluatedImage]]]:
-        """Yield (number of images read so far, images of one shape with their logits)."""
+        """Yield (number of images read so far, images of one shape with their logits).
+
+        Args:
+            sources: the images.
+            target: what is explained, as in `explain`.
+            failures: image name → reason; added to.
+        """
         model = self.model
         targets = per_image(target) or [target] * len(sources)
 
@@ -193,7 +204,12 @@ class EvaluationRun:
     # ---- scores
 
     def rows(self, group: Sequence[EvaluatedImage], examples: dict[str, Example]) -> list[Row]:
-        """Return the scores of images of one shape, and keep small copies of images and maps as examples."""
+        """Return the scores of images of one shape, and keep small copies of images and maps as examples.
+
+        Args:
+            group: images of one shape.
+            examples: image name → example; added to.
+        """
         maps = self.cache.maps(group, self.settings)
         for one in group:
             sample = self._sample(one, next(iter(maps.values())), self.settings[0])

@@ -75,7 +75,12 @@ def of_color_images(model: Classifier) -> Classifier:
 
 
 def shown(model: Classifier, images: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return generated images `(n, h, w, 3)` as the network sees them: gray where it takes gray."""
+    """Return generated images `(n, h, w, 3)` as the network sees them: gray where it takes gray.
+
+    Args:
+        model: the network.
+        images: `(n, h, w, c)` pixels in [0, 1].
+    """
     if not isinstance(model, OfColorImages) or model.channels != 1:
         return images
     gray = images @ np.asarray(LUMINANCE, images.dtype)

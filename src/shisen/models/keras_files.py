@@ -169,6 +169,9 @@ def load_saved_model(name: str, request: Request) -> Model:
         name: the folder.
         request: `trust` must be set: the graph of a SavedModel may read and write files.
 
+    Returns:
+        The model.
+
     Raises:
         ModelError: without trust, for a folder that cannot be read, and for one that does not take one image.
     """

@@ -137,11 +137,21 @@ class Artefact(Protocol):
         """Return the candidates of a class: those `found` by earlier kinds, and those of this kind.
 
         One that this kind describes better is put in the place of the one that was found.
+
+        Args:
+            evidence: what the scan has measured.
+            label: index of the class.
+            found: candidates proposed before.
         """
         ...
 
     def intervention(self, candidate: Candidate, images: Images) -> Intervention:
-        """Return how to put it on images and take it off them."""
+        """Return how to put it on images and take it off them.
+
+        Args:
+            candidate: the candidate.
+            images: images of other classes, `(n, h, w, 3)` uint8.
+        """
         ...
 
     def describe(self) -> dict[str, Any]:

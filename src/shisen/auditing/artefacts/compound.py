@@ -135,7 +135,13 @@ def _residual(part: Candidate, images: Images, before: Sequence[Alter], base: Al
 
 
 def explained(before: float, after: float, target: float) -> bool:
-    """Return whether a property has come most of the way from what it was to its target."""
+    """Return whether a property has come most of the way from what it was to its target.
+
+    Args:
+        before: the property before the change.
+        after: the property after the change.
+        target: the value aimed at.
+    """
     return abs(target - after) <= (1 - EXPLAINED) * abs(target - before)
 
 

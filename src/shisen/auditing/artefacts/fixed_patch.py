@@ -50,7 +50,12 @@ class FixedPatch:
         return self.mask
 
     def overlaps(self, other: FixedPatch, least: float) -> bool:
-        """Whether the patches cover each other, by this fraction of the smaller one."""
+        """Return whether the patches cover each other, by this fraction of the smaller one.
+
+        Args:
+            other: the other patch.
+            least: least fraction of the smaller patch.
+        """
         return bool((self.mask & other.mask).sum() > least * min(self.mask.sum(), other.mask.sum()))
 
     def describe(self) -> dict[str, Any]:

@@ -110,7 +110,13 @@ class MovingPatch:
 
     @classmethod
     def laid_out(cls, one: Roaming, side: int, rows: Sequence[int]) -> MovingPatch:
-        """Return the patch on a canvas: at its first position that is wholly inside, else at the nearest that is."""
+        """Return the patch on a canvas: at its first position that is wholly inside, else at the nearest that is.
+
+        Args:
+            one: the patch.
+            side: height and width in pixels.
+            rows: indices of the images.
+        """
         size = one.alpha.shape[0]
         inside = [c for c in one.corners if min(c) >= 0 and max(c) + size <= side]
         y, x = inside[0] if inside else (min(max(v, 0), side - size) for v in one.corners[0])
@@ -124,7 +130,12 @@ class MovingPatch:
 
 
 def moved(values: Floats, offset: tuple[int, int]) -> Floats:
-    """Return an array moved down and to the right; what leaves it is gone, what enters is zero."""
+    """Return an array moved down and to the right; what leaves it is gone, what enters is zero.
+
+    Args:
+        values: `(h, w)` or `(h, w, c)`.
+        offset: `(down, right)` in pixels.
+    """
     out = np.zeros_like(values)
     (dy, dx), (h, w) = offset, values.shape[:2]
     if abs(dy) < h and abs(dx) < w:

@@ -182,7 +182,12 @@ def _far_cut(values: npt.NDArray[np.float64], own: npt.NDArray[np.bool_]) -> Cut
 
 
 def best_cut(values: npt.NDArray[np.float64], own: npt.NDArray[np.bool_]) -> Cut | None:
-    """Return the cut with the least p, corrected for all cuts and both directions."""
+    """Return the cut with the least p, corrected for all cuts and both directions.
+
+    Args:
+        values: `(n,)` values of a property, in order.
+        own: `(n,)`, True for images of the class.
+    """
     total, group, hits = len(own), int(own.sum()), np.cumsum(own.astype(np.int64))
     ends = np.flatnonzero(own & np.append(values[1:] != values[:-1], True))
     ends = ends[hits[ends] >= max(3, round(0.03 * group))]
