@@ -78,7 +78,7 @@ def paint(values: npt.NDArray[np.float64], segments: Segmentation) -> npt.NDArra
     """Return a map in which each segment's value is distributed evenly over its pixels; it sums to the values.
 
     Args:
-        values: `(n, segments)`.
+        values: `(segments,)`.
         segments: `(h, w)` segment numbers.
     """
     sizes = np.bincount(segments.ravel(), minlength=len(values))
