@@ -6,8 +6,8 @@ A function or method is checked if its name and those of its class and module do
 at least two arguments besides `self`. Its docstring needs `Args:` with an entry for every argument, `Returns:` (or
 `Yields:`) if it returns a value, unless the first line already says what it returns ("Return the ..."), as in Google's
 style guide, and `Raises:` if it contains a `raise`. Not checked are commands of the command line, whose options carry
-the help; methods that a documented protocol defines; and methods that a framework calls. Functions registered as a
-method or a metric document their options under `Options:`; the arguments that all of them have are documented once.
+the help; methods that a documented protocol or abstract class defines; and methods that a framework calls. Functions
+registered as a method or a metric document their options under `Options:`; arguments that all have are documented once.
 """
 
 from __future__ import annotations
@@ -120,8 +120,8 @@ def public(tree: ast.Module) -> Iterator[tuple[ast.ClassDef | None, Function]]:
 
 
 def is_protocol(node: ast.ClassDef) -> bool:
-    """Return whether a class is a protocol."""
-    return any("Protocol" in ast.unparse(base) for base in node.bases)
+    """Return whether a class is a protocol or an abstract base class, which documents the methods of its subclasses."""
+    return any(re.search("Protocol|ABC", ast.unparse(base)) for base in node.bases)
 
 
 def modules() -> list[Path]:

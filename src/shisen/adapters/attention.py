@@ -23,7 +23,12 @@ def attention_names(modules: Sequence[str]) -> list[str]:
 
 
 def token_grid(calls: Sequence[Call], keys: int) -> Layout | None:
-    """Return the layout of the last tokens of this number, if there are any with a grid."""
+    """Return the layout of the last tokens of this number, if there are any with a grid.
+
+    Args:
+        calls: calls of the traced forward pass, in order.
+        keys: number of keys, all tokens.
+    """
     return next((c.layout for c in reversed(calls) if c.layout.kind == "tokens" and c.shape[1] == keys), None)
 
 

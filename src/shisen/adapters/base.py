@@ -37,7 +37,13 @@ class HasAttention(Protocol):
     """A network that can tell the attention of its heads."""
 
     def attentions(self, images: Array, objective: Any = None, *, per_block: bool = False) -> tuple[Attention, ...]:
-        """Return the attention of every layer, and the gradient of the objective's score by it."""
+        """Return the attention of every layer, and the gradient of the objective's score by it.
+
+        Args:
+            images: `(n, h, w, c)` pixels in [0, 1].
+            objective: what is explained.
+            per_block: whether the attention of each block is differentiated by the score read from that block.
+        """
         ...
 
 
@@ -55,7 +61,12 @@ class RunsDownstream(Protocol):
     """A network that can tell whether altered values at a layer run only what lies downstream of it."""
 
     def runs_downstream_only(self, images: Array, at: str) -> bool:
-        """Tell whether `replaced` with one image and k values runs only the part downstream of `at` k times."""
+        """Return whether `replaced` with one image and k values runs only the part downstream of `at` k times.
+
+        Args:
+            images: `(n, h, w, c)` pixels in [0, 1].
+            at: path of the point.
+        """
         ...
 
 
@@ -79,7 +90,12 @@ class HasWeights(Protocol):
         ...
 
     def randomized(self, up_to: float, rng: np.random.Generator) -> Classifier:
-        """Return a copy with the weights of the topmost fraction `up_to` of the layers permuted."""
+        """Return a copy with the weights of the topmost fraction `up_to` of the layers permuted.
+
+        Args:
+            up_to: fraction of the layers that are randomized, from the classifier downwards.
+            rng: random number generator.
+        """
         ...
 
 
@@ -188,7 +204,12 @@ class Adapter(ABC):
 
     @abstractmethod
     def repeated(self, x: Any, count: int) -> Any:
-        """Return one image `count` times."""
+        """Return one image `count` times.
+
+        Args:
+            x: the network's input, in its own layout.
+            count: number of copies.
+        """
 
     @abstractmethod
     def record(self, x: Any) -> Trace:
@@ -202,12 +223,24 @@ class Adapter(ABC):
     def differentiate(
         self, x: Any, objectives: Sequence[Any], at: str, wrt: Sequence[str]
     ) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]:
-        """Return the values at the points `wrt`, and for every objective at `at` the gradients there."""
+        """Return the values at the points `wrt`, and for every objective at `at` the gradients there.
+
+        Args:
+            x: the network's input, in its own layout.
+            objectives: one objective for each gradient.
+            at: path of the point.
+            wrt: path of the point, or paths of the points, where the gradient is taken.
+        """
 
     # ---- what a framework may fill in
 
     def refined(self, trace: Trace, x: Any) -> Trace:
-        """Return the trace with a better default, where that takes more than one forward."""
+        """Return the trace with a better default, where that takes more than one forward.
+
+        Args:
+            trace: the traced forward pass.
+            x: the input of the traced forward pass.
+        """
         return trace
 
     def exact(self) -> Self:
@@ -315,7 +348,12 @@ class Adapter(ABC):
     # ---- the three calls
 
     def activations(self, images: Any, at: str | Sequence[str] = "logits") -> Any:
-        """Return the value at one point, or a tuple of values at several, from one forward."""
+        """Return the value at one point, or a tuple of values at several, from one forward.
+
+        Args:
+            images: `(n, h, w, c)` pixels in [0, 1].
+            at: path of the point, or paths of several.
+        """
         points = (at,) if isinstance(at, str) else tuple(at)
         x = self.to_tensor(images)
         wanted = tuple(dict.fromkeys(p for p in points if p != "input"))
@@ -326,7 +364,14 @@ class Adapter(ABC):
     def gradients(
         self, images: Any, objective: Any, at: str = "logits", wrt: str | Sequence[str] = "input"
     ) -> tuple[Any, Any]:
-        """Return the value at `wrt` and the gradient there of the objective's score at `at`."""
+        """Return the value at `wrt` and the gradient there of the objective's score at `at`.
+
+        Args:
+            images: `(n, h, w, c)` pixels in [0, 1].
+            objective: what is explained.
+            at: path of the point where the score is taken.
+            wrt: path of the point, or paths of the points, where the gradient is taken.
+        """
         points = (wrt,) if isinstance(wrt, str) else tuple(wrt)
         many = isinstance(objective, (list, tuple))
         objectives = list(objective) if many else [objective]
@@ -337,7 +382,16 @@ class Adapter(ABC):
         return (shown[0], gradients[0]) if isinstance(wrt, str) else (shown, gradients)
 
     def replaced(self, images: Any, values: Any, at: str) -> Any:
-        """Return the logits if the value at this point were `values`; one image may serve many values."""
+        """Return the logits if the value at this point were `values`; one image may serve many values.
+
+        Args:
+            images: `(n, h, w, c)` pixels in [0, 1].
+            values: values that are put in at the point.
+            at: path of the point.
+
+        Raises:
+            InputError: if the numbers of images and values do not fit each other.
+        """
         if at == "input":
             return self.activations(values)
         x, v = self.to_tensor(images), self.to_tensor(values)
@@ -354,15 +408,27 @@ class Adapter(ABC):
         return self.to_array(self.forward(x, ("logits",), {at: v})["logits"])
 
     def runs_downstream_only(self, images: Any, at: str) -> bool:
-        """Tell whether `replaced` with one image runs only what lies downstream of the point for every value.
+        """Return whether `replaced` with one image runs only what lies downstream of the point for every value.
 
         Networks that reshape by the input's batch size, or in which the unaltered part joins again other than by
         adding, do not allow it; whole forwards are run then.
+
+        Args:
+            images: `(n, h, w, c)` pixels in [0, 1].
+            at: path of the point.
         """
         return self.takes_copies(self.to_tensor(images)[:1], at)
 
     def takes_copies(self, x: Any, at: str) -> bool:
-        """Check once, on three unaltered copies of the value at a point, that the logits stay the same."""
+        """Check once, on three unaltered copies of the value at a point, that the logits stay the same.
+
+        Args:
+            x: the network's input, in its own layout.
+            at: path of the point.
+
+        Returns:
+            True if so.
+        """
         key = (at, tuple(x.shape[1:]))
         known = self._memory.downstream
         if key not in known:

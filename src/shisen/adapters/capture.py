@@ -43,7 +43,15 @@ class Capture:
         self._counts = dict.fromkeys(self.modules, 0)
 
     def see(self, module: str, output: Any) -> Any:
-        """Take one output of a watched module; returns what to go on with."""
+        """Take one output of a watched module; returns what to go on with.
+
+        Args:
+            module: path of the module.
+            output: the output.
+
+        Returns:
+            The output to go on with.
+        """
         self._counts[module] += 1
         for point, call in self.modules[module]:
             if call.index == self._counts[module]:

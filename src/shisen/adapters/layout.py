@@ -95,7 +95,7 @@ class Layout:
 
 
 def is_map(cells: Size, maps: Sequence[Size], size: Size) -> bool:
-    """Tell whether `cells` can be the height and width of a feature map: seen before, or a reduction of one.
+    """Return whether `cells` can be the height and width of a feature map: seen before, or a reduction of one.
 
     Args:
         cells: two lengths of axes.
@@ -114,6 +114,9 @@ def token_layout(tokens: int, maps: Sequence[Size], size: Size) -> Layout:
         tokens: their number.
         maps: heights and widths of the maps so far.
         size: `(h, w)` of the image.
+
+    Returns:
+        The layout.
     """
     for k in (1, 2, 4):
         for h, w in reversed(maps):

@@ -56,7 +56,12 @@ def build(b: Build) -> None:
 
 
 def cards(found: tuple[Mapping[str, Any], ...], lang: str) -> str:
-    """Return every finding as a card: what it is, whether the model uses it, images before and after."""
+    """Return every finding as a card: what it is, whether the model uses it, images before and after.
+
+    Args:
+        found: the findings and their images.
+        lang: language of the text, such as "en" or "ja".
+    """
     return f'<div class="shisen-findings">{"".join(_card(one, lang) for one in found)}</div>' if found else ""
 
 

@@ -119,7 +119,23 @@ class CompareTab:
         many: float,
         lang: str,
     ) -> Work:
-        """Check what is chosen, and return the work of comparing it."""
+        """Check what is chosen, and return the work of comparing it.
+
+        Args:
+            image: the image.
+            methods: names of the methods.
+            second: path of the second image, empty without one.
+            file: the uploaded file.
+            model: the network.
+            many: number of classes.
+            lang: language of the text, such as "en" or "ja".
+
+        Returns:
+            The work.
+
+        Raises:
+            Said: if nothing was chosen.
+        """
         if not methods:
             raise Said(say("no_methods", lang))
         images = [image]
@@ -153,7 +169,12 @@ class CompareTab:
         return work
 
     def show(self, made: list[tuple[Comparison, Path]], _: float, lang: str) -> list[Any]:
-        """Return a value for every output."""
+        """Return a value for every output.
+
+        Args:
+            made: what was computed.
+            lang: language of the text, such as "en" or "ja".
+        """
         import gradio as gr
 
         shown = [
@@ -168,7 +189,12 @@ def _warned(methods: list[str], lang: str) -> str:
 
 
 def unsuited(made: list[Comparison], lang: str) -> str:
-    """Return as a list which methods do not suit which network, and why; empty if all do."""
+    """Return as a list which methods do not suit which network, and why; empty if all do.
+
+    Args:
+        made: what was computed.
+        lang: language of the text, such as "en" or "ja".
+    """
     lines = {f"{c.model}, {m}": w for c in made for m, w in c.failures.items()}
     if not lines:
         return ""

@@ -66,7 +66,16 @@ class Build:
     explaining: Explaining | None = None
 
     def part(self, kind: Callable[..., Any], says: dict[str, Any], **fixed: Any) -> Any:
-        """Make a component whose texts change with the language."""
+        """Make a component whose texts change with the language.
+
+        Args:
+            kind: class of the component.
+            says: key of the text, or texts by property.
+            **fixed: properties that do not depend on the language.
+
+        Returns:
+            The component.
+        """
         return self.spoken.add(kind(**self.spoken.texts(says), **fixed), **says)
 
 
@@ -76,6 +85,9 @@ def safely(function: Callable[..., Any], **kinds: type) -> Callable[..., Any]:
     Args:
         function: handles an event.
         **kinds: parameters that gradio fills in with what it knows of the event or the visitor, by type.
+
+    Returns:
+        The function that shows errors.
     """
 
     @functools.wraps(function)
@@ -90,7 +102,15 @@ def safely(function: Callable[..., Any], **kinds: type) -> Callable[..., Any]:
 
 
 def safely_each(function: Callable[..., Iterator[Any]], **kinds: type) -> Callable[..., Iterator[Any]]:
-    """As `safely`, for work that yields its status in the first output, which is emptied if the work fails."""
+    """As `safely`, for work that yields its status in the first output, which is emptied if the work fails.
+
+    Args:
+        function: the function.
+        **kinds: number of outputs.
+
+    Yields:
+        The function that shows errors.
+    """
     import gradio as gr
 
     @functools.wraps(function)
@@ -109,7 +129,12 @@ def safely_each(function: Callable[..., Iterator[Any]], **kinds: type) -> Callab
 
 
 def shown(problem: Exception, given: tuple[Any, ...]) -> Any:
-    """Return an error as the page shows it; one of the library's own says itself what to do."""
+    """Return an error as the page shows it; one of the library's own says itself what to do.
+
+    Args:
+        problem: the error.
+        given: what the user gave.
+    """
     import gradio as gr
 
     if isinstance(problem, gr.Error):

@@ -219,7 +219,15 @@ class ExplainTab:
     # what happens
 
     def explain(self, request: Any, *given: Any) -> Iterator[list[Any]]:
-        """Explain what is chosen."""
+        """Explain what is chosen.
+
+        Args:
+            request: what is to be explained.
+            *given: values of the tab's inputs.
+
+        Yields:
+            Values for the outputs of the event.
+        """
         return self._explained(request, PageRequest.of(given))
 
     def explain_rank(self, rank: int) -> Callable[..., Iterator[list[Any]]]:
@@ -234,7 +242,16 @@ class ExplainTab:
         return explain
 
     def open(self, request: Any, chosen: ImageChoice | None, *given: Any) -> Iterator[list[Any]]:
-        """Show the first image, or the one that the visitor had."""
+        """Show the first image, or the one that the visitor had.
+
+        Args:
+            request: what is to be explained.
+            chosen: the image that the user chose, None without one.
+            *given: values of the tab's inputs.
+
+        Yields:
+            Values for the outputs of the event.
+        """
         return self._show(request, chosen or ImageChoice(self.session.store.names[0]), given)
 
     def step(self, by: int) -> Callable[..., Iterator[list[Any]]]:
@@ -247,17 +264,47 @@ class ExplainTab:
         return step
 
     def pick(self, request: Any, name: str, *given: Any) -> Iterator[list[Any]]:
-        """Show an image of the folder."""
+        """Show an image of the folder.
+
+        Args:
+            request: what is to be explained.
+            name: name of the component.
+            *given: values of the tab's inputs.
+
+        Yields:
+            Values for the outputs of the event.
+        """
         self.session.store.path(name)
         return self._show(request, ImageChoice(name), given[1:])
 
     def select(self, request: Any, event: Any, *given: Any) -> Iterator[list[Any]]:
-        """Show the image of a thumbnail."""
+        """Show the image of a thumbnail.
+
+        Args:
+            request: what is to be explained.
+            event: the event of the page.
+            *given: values of the tab's inputs.
+
+        Yields:
+            Values for the outputs of the event.
+        """
         name = event.value["caption"] if isinstance(event.value, dict) else str(event.value)
         return self.pick(request, name, *given)
 
     def take_upload(self, request: Any, file: str | None, *given: Any) -> Iterator[list[Any]]:
-        """Show an upload."""
+        """Show an upload.
+
+        Args:
+            request: what is to be explained.
+            file: the uploaded file.
+            *given: values of the tab's inputs.
+
+        Yields:
+            Values for the outputs of the event.
+
+        Raises:
+            Said: if there is no upload.
+        """
         if file is None:
             raise Said(say("no_upload", str(given[-1])))
         open_upload(file, Path(file).name)
@@ -332,7 +379,15 @@ class ExplainTab:
 
 
 def summary(seen: Explanation, lang: str) -> str:
-    """Say in one line what was explained, what the network predicts, and how long it took."""
+    """Say in one line what was explained, what the network predicts, and how long it took.
+
+    Args:
+        seen: the explanation.
+        lang: language of the text, such as "en" or "ja".
+
+    Returns:
+        The text.
+    """
     best = seen.predictions[0] if seen.predictions else None
     chance = say("chance", lang).format(label=best.label, p=best.probability) if best else ""
     return say("summary", lang).format(

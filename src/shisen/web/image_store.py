@@ -63,12 +63,22 @@ class ImageStore:
         return path
 
     def step(self, name: Any, by: int) -> str:
-        """Return the name of the next or the previous image, in a circle."""
+        """Return the name of the next or the previous image, in a circle.
+
+        Args:
+            name: name of the component.
+            by: number of images to step, negative to go back.
+        """
         index = self.names.index(name) if name in self._known else -1 if by > 0 else 0
         return self.names[(index + by) % len(self.names)]
 
     def around(self, name: Any, count: int) -> list[str]:
-        """Return up to `count` names that stand around this one, for showing."""
+        """Return up to `count` names that stand around this one, for showing.
+
+        Args:
+            name: name of the component.
+            count: number of images to each side.
+        """
         index = self.names.index(name) if name in self._known else 0
         start = max(0, min(index - count // 2, len(self.names) - count))
         return self.names[start : start + count]
@@ -76,6 +86,13 @@ class ImageStore:
 
 def open_upload(path: str | Path, name: str) -> InputImage:
     """Decode an image within the page's bounds, under the name that a person knows it by.
+
+    Args:
+        path: path of the image.
+        name: name of the component.
+
+    Returns:
+        The image.
 
     Raises:
         ImageError: it is too large, is no image or is damaged.

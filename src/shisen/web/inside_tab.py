@@ -49,7 +49,16 @@ def middle_of(points: list[str]) -> str | None:
 
 
 def image(b: Build, says: str, name: str) -> Any:
-    """Add an image that can be taken away and looked at in full."""
+    """Add an image that can be taken away and looked at in full.
+
+    Args:
+        b: the page under construction.
+        says: key of the text, or texts by property.
+        name: name of the component.
+
+    Returns:
+        The component.
+    """
     import gradio as gr
 
     return b.part(
@@ -176,6 +185,13 @@ def heads(b: Build) -> None:
 
 def read_channels(text: str, lang: str) -> list[int]:
     """Read channel numbers such as "3, 8-11"; nothing for empty text.
+
+    Args:
+        text: the text.
+        lang: language of the text, such as "en" or "ja".
+
+    Returns:
+        The numbers, in the order given.
 
     Raises:
         InputError: for anything else, or more than `MOST`.

@@ -83,7 +83,13 @@ def build(b: Build) -> None:
 
 
 def others(b: Build, file: Any, image: Any) -> None:
-    """Build the calls `/compare`, `/activations`, `/evaluate`, `/recommend` and `/audit`: the same as the tabs."""
+    """Build the calls `/compare`, `/activations`, `/evaluate`, `/recommend` and `/audit`: the same as the tabs.
+
+    Args:
+        b: the page under construction.
+        file: the uploaded file.
+        image: the image.
+    """
     import gradio as gr
 
     with gr.Row(visible=False):

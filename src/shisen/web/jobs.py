@@ -55,6 +55,9 @@ class Jobs:
             who: the visitor.
             work: called with a function to report steps to, which raises `Canceled` once it is canceled.
             busy: what to say if the visitor's last work still runs; empty to cancel that one instead.
+
+        Raises:
+            Said: if too many jobs run already.
         """
         stop = threading.Event()
         with self._lock:

@@ -57,6 +57,9 @@ class LongWork:
             show: turns the result into a value for every output.
             lang: the visitor's language.
             n_outputs: number of outputs.
+
+        Yields:
+            Values for the outputs of the event.
         """
         import gradio as gr
 

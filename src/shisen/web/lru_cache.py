@@ -40,7 +40,12 @@ class LRUCache(Generic[T]):
             return self._things.get(key)
 
     def put(self, key: Hashable, thing: T) -> None:
-        """Keep a thing and let go of the ones not used for longest."""
+        """Keep a thing and let go of the ones not used for longest.
+
+        Args:
+            key: key of the entry.
+            thing: the entry.
+        """
         with self._lock:
             if key in self._things:
                 self._bytes -= self._cost(self._things.pop(key))

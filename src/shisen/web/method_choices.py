@@ -10,22 +10,42 @@ from .words import say
 
 
 def about(method: str, lang: str) -> str:
-    """Return in a sentence what a method shows."""
+    """Return in a sentence what a method shows.
+
+    Args:
+        method: name of the method.
+        lang: language of the text, such as "en" or "ja".
+    """
     return translator(lang)(METHODS[method].summary)
 
 
 def caution(method: str, lang: str) -> str:
-    """Return what a reader of the method's maps must know; empty if nothing."""
+    """Return what a reader of the method's maps must know; empty if nothing.
+
+    Args:
+        method: name of the method.
+        lang: language of the text, such as "en" or "ja".
+    """
     words = translator(lang)(METHODS[method].caution)
     return say("caution", lang).format(method=method, words=words) if words else ""
 
 
 def cautions(methods: Iterable[str], lang: str) -> str:
-    """Return the same for several methods; empty if there is nothing to know of any."""
+    """Return the same for several methods; empty if there is nothing to know of any.
+
+    Args:
+        methods: names of the methods.
+        lang: language of the text, such as "en" or "ja".
+    """
     return " ".join(words for words in (caution(m, lang) for m in methods) if words)
 
 
 def offered(names: Iterable[str], lang: str) -> list[tuple[str, str]]:
-    """Return methods as `(text, name)` to choose from; one that needs caution says so before it is chosen."""
+    """Return methods as `(text, name)` to choose from; one that needs caution says so before it is chosen.
+
+    Args:
+        names: names of the methods.
+        lang: language of the text, such as "en" or "ja".
+    """
     mark = say("with_caution", lang)
     return [(mark.format(method=name) if METHODS[name].caution else name, name) for name in names]

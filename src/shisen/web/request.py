@@ -110,7 +110,12 @@ class PageRequest:
         return cls(image, explain, Drawing(style, colormap, float(alpha)), str(lang))
 
     def about(self, image: ImageChoice | None = None, positive: int | None = None) -> PageRequest:
-        """Return the same for another class, the top class if None, and for another image if there is one."""
+        """Return the same for another class, the top class if None, and for another image if there is one.
+
+        Args:
+            image: the image.
+            positive: index of the class.
+        """
         explain = replace(self.explain, positive=positive, negative=None, negated=False)
         return replace(self, image=image or self.image, explain=explain)
 
@@ -129,7 +134,12 @@ class LoadRequest:
 
 
 def class_word(model: Model, index: int) -> str | int:
-    """Return the label of a class where the label alone finds it, else its index."""
+    """Return the label of a class where the label alone finds it, else its index.
+
+    Args:
+        model: the network.
+        index: index of the class.
+    """
     word = label(index, model.labels)
     try:
         clear = len(model.labels) > 0 and model.find(word) == index
@@ -140,7 +150,15 @@ def class_word(model: Model, index: int) -> str | int:
 
 
 def command(model: Model, load: LoadRequest, request: ExplainRequest, drawing: Drawing, image: str) -> str:
-    """Return the line to type for the same image."""
+    """Return the line to type for the same image.
+
+    Args:
+        model: the network.
+        load: how the model was loaded.
+        request: what is to be explained.
+        drawing: how the map is drawn.
+        image: the image.
+    """
     words = ["shisen", "explain", image, "--model", load.model]
     for name, value in load.options.items():
         option = "--" + name.removesuffix("_").removeprefix("input_").replace("_", "-")
@@ -162,7 +180,15 @@ def command(model: Model, load: LoadRequest, request: ExplainRequest, drawing: D
 
 
 def python(model: Model, load: LoadRequest, request: ExplainRequest, drawing: Drawing, image: str) -> str:
-    """Return the Python lines for the same image."""
+    """Return the Python lines for the same image.
+
+    Args:
+        model: the network.
+        load: how the model was loaded.
+        request: what is to be explained.
+        drawing: how the map is drawn.
+        image: the image.
+    """
     given = "".join(f", {k}={v!r}" for k, v in load.options.items() if k not in (*OPTIONS, "batch_size", "no_top"))
     fields = fields_of_options({k: v for k, v in load.options.items() if k in OPTIONS})
     if fields:
@@ -190,7 +216,12 @@ def python(model: Model, load: LoadRequest, request: ExplainRequest, drawing: Dr
 
 
 def target_words(model: Model, request: ExplainRequest) -> str:
-    """Return the target as it is typed on the command line; "" for the top class."""
+    """Return the target as it is typed on the command line; "" for the top class.
+
+    Args:
+        model: the network.
+        request: what is to be explained.
+    """
     if request.positive is None:
         return ""
     words = str(class_word(model, request.positive))
@@ -200,6 +231,12 @@ def target_words(model: Model, request: ExplainRequest) -> str:
 
 
 def file_name(model: Model, request: ExplainRequest, image: str) -> str:
-    """Return what the command line calls the result for an image."""
+    """Return what the command line calls the result for an image.
+
+    Args:
+        model: the network.
+        request: what is to be explained.
+        image: the image.
+    """
     target = target_words(model, request)
     return f"{Path(image).stem or 'image'}_{request.method}{f'_{file_words(target)}' if target else ''}.png"

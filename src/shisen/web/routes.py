@@ -27,7 +27,12 @@ def image_address(seen: Explained) -> str:
 
 
 def drawing_address(seen: Explained, drawing: Drawing) -> str:
-    """Return where the browser finds the image with its map, drawn in this way."""
+    """Return where the browser finds the image with its map, drawn in this way.
+
+    Args:
+        seen: the explanation.
+        drawing: how the map is drawn.
+    """
     return f"{PLACE[1:]}{quote(seen.token)}/map?{urlencode(vars(drawing))}"
 
 
@@ -70,7 +75,12 @@ class Drawings:
         await send({"type": "http.response.body", "body": b"" if scope.get("method") == "HEAD" else body})
 
     def answer(self, path: str, query: dict[str, str]) -> tuple[int, str, bytes]:
-        """Return status, media type and body."""
+        """Return status, media type and body.
+
+        Args:
+            path: path of the image.
+            query: parameters of the request.
+        """
         token, _, what = path.removeprefix(PLACE).partition("/")
         seen = self.session.find(token)
         known = {"image", "map", "values"} | ({"rank"} if seen and seen.request.quick else set())

@@ -136,7 +136,15 @@ def credentials(auth: str | tuple[str, str] | None) -> tuple[str, str] | None:
 
 
 def check_host(host: str, auth: tuple[str, str] | None) -> None:
-    """Raise if others could reach the page without a password."""
+    """Raise if others could reach the page without a password.
+
+    Args:
+        host: address to listen on.
+        auth: (user, password), None without one.
+
+    Raises:
+        InputError: if the address is reachable by other machines and there is no password.
+    """
     if host not in LOOPBACK and auth is None:
         raise InputError(
             explain_error(

@@ -135,6 +135,9 @@ class Session:
             chosen: the image.
             request: what is to be explained.
             step: called after every pass with the number of images sent through the network; may raise to stop.
+
+        Returns:
+            The explanation.
         """
         image = self.image(chosen)
         key: Hashable = (image.sha256, image.source, request)
@@ -159,7 +162,15 @@ class Session:
         return turn.lock
 
     def of_rank(self, seen: Explained, rank: int) -> Explained:
-        """Explain the class at a rank of the predictions in the same way; 0 is the most probable."""
+        """Explain the class at a rank of the predictions in the same way; 0 is the most probable.
+
+        Args:
+            seen: the explanation.
+            rank: 0 for the most probable class.
+
+        Returns:
+            The explanation.
+        """
         k = seen.whole.predictions[rank].index
         return self.explain(seen.chosen, replace(seen.request, positive=k, negative=None, negated=False))
 
@@ -168,7 +179,12 @@ class Session:
         return self._by_token.get(token)
 
     def inside(self, chosen: ImageChoice, layer: str) -> ActivationGrids:
-        """Return what the channels of a layer answer to an image."""
+        """Return what the channels of a layer answer to an image.
+
+        Args:
+            chosen: the image that the user chose, None without one.
+            layer: path of the layer, empty for the default.
+        """
         image = self.image(chosen)
         key = (image.sha256, layer)
         found = self._grids.get(key)
@@ -211,7 +227,12 @@ class Session:
 
     @staticmethod
     def warning(seen: Explanation, lang: str) -> str:
-        """Return why a map shows no evidence, if it shows none."""
+        """Return why a map shows no evidence, if it shows none.
+
+        Args:
+            seen: the explanation.
+            lang: language of the text, such as "en" or "ja".
+        """
         return translator(lang)(seen.warning or "")
 
 
@@ -223,7 +244,12 @@ class _Turn:
 
 
 def watched(model: Model, step: Progress | None) -> Model:
-    """Return the model with every pass reported as `step(images sent through it, 0, "")`, which may raise to stop."""
+    """Return the model with every pass reported as `step(images sent through it, 0, "")`, which may raise to stop.
+
+    Args:
+        model: the network.
+        step: called after every step, None without it.
+    """
     if step is None:
         return model
     sent = 0

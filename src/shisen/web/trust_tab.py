@@ -163,7 +163,12 @@ def recommendation(b: Build) -> None:
 
 
 def grounds(found: Recommendation, lang: str) -> str:
-    """Return a recommendation with its evidence: what was confirmed on other images, and all that was tried."""
+    """Return a recommendation with its evidence: what was confirmed on other images, and all that was tried.
+
+    Args:
+        found: the recommendation.
+        lang: language of the text, such as "en" or "ja".
+    """
     own, default, n = found.setting, found.default, int(found.facts.get("confirming", 0))
 
     def name(words: str) -> str:

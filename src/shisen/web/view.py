@@ -11,7 +11,13 @@ from .words import say
 
 
 def both(seen: Explained, drawing: Drawing, lang: str) -> str:
-    """Return the image with its map over it, under a slider, with the values for the pointer."""
+    """Return the image with its map over it, under a slider, with the values for the pointer.
+
+    Args:
+        seen: the explanation.
+        drawing: how the map is drawn.
+        lang: language of the text, such as "en" or "ja".
+    """
     whole = seen.whole
     h, w = whole.image.size
     name = escape(whole.image.source)
@@ -34,7 +40,12 @@ def both(seen: Explained, drawing: Drawing, lang: str) -> str:
 
 
 def framed(page: str, title: str) -> str:
-    """Return a whole HTML page to be shown inside of this one, apart from it."""
+    """Return a whole HTML page to be shown inside of this one, apart from it.
+
+    Args:
+        page: the text of the page.
+        title: title of the page.
+    """
     return (
         f'<iframe class="shisen-report" title="{escape(title)}" sandbox="allow-scripts allow-popups" '
         f'srcdoc="{escape(page)}"></iframe>'
@@ -42,5 +53,10 @@ def framed(page: str, title: str) -> str:
 
 
 def note(text: str, kind: str = "note") -> str:
-    """Return a line of text in a quiet frame; empty text gives nothing."""
+    """Return a line of text in a quiet frame; empty text gives nothing.
+
+    Args:
+        text: the text.
+        kind: kind of the note.
+    """
     return f'<div class="shisen-note shisen-{kind}" role="status">{escape(text)}</div>' if text else ""

@@ -189,7 +189,12 @@ def say(key: str, lang: str) -> str:
 
 
 def choices(keys: tuple[str, ...], lang: str) -> list[tuple[str, str]]:
-    """Return `(text, key)` pairs for a list to choose from."""
+    """Return `(text, key)` pairs for a list to choose from.
+
+    Args:
+        keys: keys of the texts.
+        lang: language of the text, such as "en" or "ja".
+    """
     return [(say(key, lang), key) for key in keys]
 
 
@@ -211,7 +216,12 @@ class Spoken:
         return [part for part, _ in self._parts]
 
     def texts(self, says: dict[str, Any], lang: str | None = None) -> dict[str, Any]:
-        """Return the properties in a language."""
+        """Return the properties in a language.
+
+        Args:
+            says: key of the text, or texts by property.
+            lang: language of the text, such as "en" or "ja".
+        """
         spoken = lang or self.lang
         return {k: say(v, spoken) if isinstance(v, str) else v(spoken) for k, v in says.items()}
 
@@ -246,7 +256,12 @@ class Said(InputError):
 
 
 def in_words(problem: ShisenError, lang: str) -> str:
-    """Return an error in a language: in English the library's own words, else what kind it is and these words."""
+    """Return an error in a language: in English the library's own words, else what kind it is and these words.
+
+    Args:
+        problem: the error.
+        lang: language of the text, such as "en" or "ja".
+    """
     if lang == "en":
         return str(problem)
     _ = translator(lang)

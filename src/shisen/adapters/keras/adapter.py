@@ -181,6 +181,9 @@ class KerasClassifier(Adapter):
             starts: functions that mark where a gradient is wanted, by point.
             values: what is put in at points, channels last.
 
+        Returns:
+            The value at every point that was seen.
+
         Raises:
             ModelError: for a point that the forward does not reach.
         """

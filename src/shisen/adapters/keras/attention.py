@@ -83,7 +83,12 @@ class Attentions:
 
     @contextmanager
     def active(self, backend: str, inside: Mapping[str, Any]) -> Iterator[None]:
-        """Watch the framework's functions during a forward."""
+        """Watch the framework's functions during a forward.
+
+        Args:
+            backend: name of the Keras backend.
+            inside: layers by their path.
+        """
         fused = {"torch": ("scaled_dot_product_attention", 1), "jax": ("dot_product_attention", 2)}.get(backend)
         changes: dict[str, Callable[[Any], Any]] = {"softmax": self._softmax}
         if fused is not None:
@@ -155,7 +160,12 @@ class Attentions:
 
 
 def attention_sites(model: KerasClassifier, x: Any) -> tuple[AttentionSite, ...]:
-    """Return every attention of a forward of images of this size, in forward order."""
+    """Return every attention of a forward of images of this size, in forward order.
+
+    Args:
+        model: the network.
+        x: the network's input, in its own layout.
+    """
     found: list[AttentionSite] = []
 
     def keep(_: int, module: str, result: Any) -> Any:
@@ -273,6 +283,10 @@ def blocks_of(modules: Sequence[str], calls: Sequence[Call]) -> list[Call]:
 
     The outermost layer around it that holds no other attention and returns tokens; in a model without such layers,
     the last addition of tokens in front of the next attention.
+
+    Args:
+        modules: paths of modules.
+        calls: calls of the traced forward pass, in order.
 
     Raises:
         ModelError: where there is none, or the layers' tokens do not lie on one grid.

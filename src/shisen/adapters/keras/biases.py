@@ -52,6 +52,11 @@ def biases(inside: Mapping[str, Any], trace: Trace, scaling: Scaling | None) -> 
 
     The entry "input" is in pixel values: a gradient at the input times it is what the shift of the scaling adds.
     The bias in front of a fused final softmax belongs to the point "logits".
+
+    Args:
+        inside: layers by their path.
+        trace: the traced forward pass.
+        scaling: how pixels become the network's input; None if they are not scaled.
     """
     found: dict[str, Any] = {}
     if scaling is not None and any(scaling.shift):

@@ -55,13 +55,24 @@ class Engine(Protocol):
         """Return a tensor as the array that users and methods see."""
 
     def sample(self, run: Callable[[Any], Any], x: Any) -> None:
-        """Run a forward once for its structure; values do not matter."""
+        """Run a forward once for its structure; values do not matter.
+
+        Args:
+            run: the function to run.
+            x: the network's input, in its own layout.
+        """
 
     def forward(self, key: Hashable, run: Callable[..., tuple[Any, ...]], *args: Any) -> tuple[Any, ...]:
         """Run a forward without gradients."""
 
     def gradients(self, request: GradientRequest, x: Any, objectives: Sequence[Any]) -> Gradients:
-        """Return the values at the marked points, and for each objective the gradients there."""
+        """Return the values at the marked points, and for each objective the gradients there.
+
+        Args:
+            request: points, objectives and values of the gradients.
+            x: the network's input, in its own layout.
+            objectives: one objective for each gradient.
+        """
 
 
 class _Cache:
@@ -319,7 +330,15 @@ class TorchEngine:
 
 
 def engine_for(backend: str, net: Any) -> Any:
-    """Return the engine of a Keras backend."""
+    """Return the engine of a Keras backend.
+
+    Args:
+        backend: name of the Keras backend.
+        net: the network.
+
+    Raises:
+        ModelError: if Keras runs on another backend.
+    """
     engines = {"tensorflow": TensorFlowEngine, "jax": JaxEngine, "torch": TorchEngine}
     if backend not in engines:
         raise ModelError(

@@ -57,7 +57,13 @@ def _parts(owner: Any) -> Sequence[Any]:
 
 @contextmanager
 def patched_attribute(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """Set an attribute of this one object or module, and restore it, whatever happens."""
+    """Set an attribute of this one object or module, and restore it, whatever happens.
+
+    Args:
+        owner: the object or module.
+        name: name of the attribute.
+        value: the value during the call.
+    """
     own = vars(owner)
     had, before = name in own, own.get(name)
     # past Keras's and torch's own bookkeeping of attributes, which must not see the patched value
@@ -78,6 +84,10 @@ def watched(inside: Mapping[str, Any], see: Callable[[str, Any], Any]) -> Iterat
 
     The method `call` is overridden on the instance. That works at any nesting, in eager and in compiled
     execution, where building another graph of the same layers does not.
+
+    Args:
+        inside: layers by their path.
+        see: called with the path and the output of every operation; returns the output to go on with.
     """
     here = threading.get_ident()
 
@@ -103,7 +113,12 @@ def first_tensor(output: Any) -> Any:
 
 
 def with_first(output: Any, tensor: Any) -> Any:
-    """Return an operation's output with its first tensor replaced."""
+    """Return an operation's output with its first tensor replaced.
+
+    Args:
+        output: the output.
+        tensor: the tensor.
+    """
     import keras
 
     if keras.ops.is_tensor(output):
@@ -154,7 +169,15 @@ class Recorder:
         self._keep: list[Any] = []  # holds every output, so that no identity is given out twice
 
     def see(self, path: str, output: Any) -> Any:
-        """Record one call; returns the output as it is."""
+        """Record one call; returns the output as it is.
+
+        Args:
+            path: path of the operation.
+            output: the output.
+
+        Returns:
+            The output to go on with.
+        """
         self._counts[path] = self._counts.get(path, 0) + 1
         tensor = first_tensor(output)
         if tensor is None or len(tensor.shape) < 2:

@@ -50,7 +50,12 @@ def framework_of(backend: str) -> Any:
 
 @contextmanager
 def patched_functions(owner: Any, changes: Mapping[str, Callable[[Any], Any]]) -> Iterator[None]:
-    """Replace functions of a module by `changes[name](original)`, for calls made by this thread."""
+    """Replace functions of a module by `changes[name](original)`, for calls made by this thread.
+
+    Args:
+        owner: the object or module.
+        changes: name of a function → from the original function to its replacement.
+    """
     here = threading.get_ident()
 
     def around(original: Any, changed: Any) -> Any:
@@ -75,7 +80,12 @@ class Rule:
         self.fired = 0
 
     def rewire(self, original: Callable[..., Any], cap: float | None) -> Callable[..., Any]:
-        """Return a ReLU with the same values and this rule for its gradient."""
+        """Return a ReLU with the same values and this rule for its gradient.
+
+        Args:
+            original: the function that is replaced.
+            cap: maximum of the activation, None without one.
+        """
         from keras import ops
 
         def relu(x: Any, *args: Any, **kwargs: Any) -> Any:
@@ -99,7 +109,12 @@ class Rule:
 
     @contextmanager
     def active(self, backend: str, inside: Mapping[str, Any]) -> Iterator[None]:
-        """Give every ReLU of a forward this rule."""
+        """Give every ReLU of a forward this rule.
+
+        Args:
+            backend: name of the Keras backend.
+            inside: layers by their path.
+        """
         with ExitStack() as stack:
             for part in inside.values():
                 cap = _capped(part)
@@ -112,7 +127,12 @@ class Rule:
             yield
 
     def check(self, inside: Mapping[str, Any], stacklevel: int = 6) -> None:
-        """Raise if no ReLU was met; warn if other activations passed the plain gradient."""
+        """Raise if no ReLU was met; warn if other activations passed the plain gradient.
+
+        Args:
+            inside: layers by their path.
+            stacklevel: as in `warnings.warn`.
+        """
         check_rule(self.name, self.fired, smooth_activations(inside), stacklevel)
 
 

@@ -80,7 +80,15 @@ def _channels_last(model: Any, name: str, dims: Sequence[int]) -> bool:
 
 
 def output_spec(model: Any, output: str | int | None) -> OutputSpec:
-    """Return where the graph answers; a softmax or sigmoid at the very end is taken off."""
+    """Return where the graph answers; a softmax or sigmoid at the very end is taken off.
+
+    Args:
+        model: the ONNX model.
+        output: index or name of the output, None for the only one.
+
+    Raises:
+        InputError: if there is no such output.
+    """
     names = [o.name for o in model.graph.output]
     if isinstance(output, str) and output not in names:
         raise unknown("output", output, names)
@@ -114,7 +122,13 @@ def _count(dims: Sequence[int]) -> int:
 
 
 def layouts(model: Any, shapes: dict[str, tuple[int, ...]], size: tuple[int, int]) -> dict[str, Layout]:
-    """Tell how the axes of every tensor are arranged; ONNX convolutions always have the channels second."""
+    """Return how the axes of every tensor are arranged; ONNX convolutions always have the channels second.
+
+    Args:
+        model: the ONNX model.
+        shapes: shape of every tensor for one image.
+        size: `(height, width, channels)` of the input.
+    """
     found: dict[str, Layout] = {}
     maps: list[tuple[int, int]] = []
     for node in model.graph.node:
@@ -159,7 +173,12 @@ def candidates(calls: Sequence[Call]) -> list[Call]:
 
 
 def with_outputs(model: Any, names: Sequence[str]) -> bytes:
-    """Return the graph, serialized, with exactly these tensors as its outputs."""
+    """Return the graph, serialized, with exactly these tensors as its outputs.
+
+    Args:
+        model: the ONNX model.
+        names: names of the tensors.
+    """
     import onnx
 
     changed = onnx.ModelProto()
@@ -176,6 +195,14 @@ def downstream_graph(model: Any, at: str, output: str) -> tuple[bytes, bool]:
     """Return the part of the graph from the tensor `at` to `output`, serialized, and whether it needs the image too.
 
     Paths around the tensor, such as skip connections, stay: then the image is still an input.
+
+    Args:
+        model: the ONNX model.
+        at: path of the point.
+        output: name of the logits' tensor.
+
+    Raises:
+        ModelError: if the output does not depend on the point.
     """
     import onnx
 

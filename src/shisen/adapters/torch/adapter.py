@@ -233,7 +233,12 @@ class TorchClassifier(Adapter):
                 return None
 
     def foldable(self, traced: Trace, x: Any) -> Pairs:
-        """Return the convolutions that may take their normalization in: none if the answer would not be the same."""
+        """Return the convolutions that may take their normalization in: none if the answer would not be the same.
+
+        Args:
+            traced: the traced forward pass.
+            x: the network's input, in its own layout.
+        """
         if not self.folds:
             return {}
         if self._pairs is None or self._pairs[0] is not self.module:

@@ -279,6 +279,10 @@ def blocks_of(modules: Sequence[str], calls: Sequence[Call]) -> list[Call]:
     What it returns must be a map or tokens, all of one shape: then the head can read them. Earlier attentions, whose
     maps are of another shape, as in networks with stages, are left out.
 
+    Args:
+        modules: paths of modules.
+        calls: calls of the traced forward pass, in order.
+
     Raises:
         ModelError: where there is no such module around the last attention.
     """

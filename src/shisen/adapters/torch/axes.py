@@ -10,7 +10,7 @@ from ..points import Call
 
 
 def layout_of(module: Any, shape: Sequence[int], seen: Sequence[Call], size: Size) -> Layout:
-    """Tell how the axes of an output lie.
+    """Return how the axes of an output lie.
 
     Args:
         module: whose output it is.

@@ -32,6 +32,11 @@ def biases(net: Any, calls: Iterable[Call], scaling: Scaling | None) -> dict[str
     """Return path → bias `(c,)` of every module call that has one, and "input" for the scaling of pixels.
 
     The entry "input" is in pixel values: a gradient at the input times it is what the shift of the scaling adds.
+
+    Args:
+        net: the network.
+        calls: calls of the traced forward pass, in order.
+        scaling: how pixels become the network's input; None if they are not scaled.
     """
     found: dict[str, Any] = {}
     if scaling is not None and any(scaling.shift):

@@ -84,7 +84,12 @@ def seen(tensor: Any) -> Seen:
 
 
 def changed(tensor: Any, then: Seen) -> bool:
-    """Tell whether a tensor is another one, or has been moved or written to, since `seen`."""
+    """Return whether a tensor is another one, or has been moved or written to, since `seen`.
+
+    Args:
+        tensor: the tensor.
+        then: the tensor as it was seen before.
+    """
     known, version, address, some, values = then
     if tensor is not known:
         return True
@@ -96,7 +101,12 @@ def changed(tensor: Any, then: Seen) -> bool:
 
 
 def pairs(net: Any, calls: Sequence[Call]) -> dict[tuple[str, str], Pair]:
-    """Return every convolution followed at once by a batch normalization, each called once, by their paths."""
+    """Return every convolution followed at once by a batch normalization, each called once, by their paths.
+
+    Args:
+        net: the network.
+        calls: calls of the traced forward pass, in order.
+    """
     counts: dict[str, int] = {}
     for call in calls:
         counts[call.module] = counts.get(call.module, 0) + 1
@@ -153,7 +163,12 @@ def agreed(found: dict[tuple[str, str], Pair], forward: Callable[[], Any]) -> di
 
 @contextmanager
 def folded(found: dict[tuple[str, str], Pair], watched: Collection[str]) -> Iterator[None]:
-    """Run the pairs as one convolution each, but those with a module in `watched`; everything is put back after."""
+    """Run the pairs as one convolution each, but those with a module in `watched`; everything is put back after.
+
+    Args:
+        found: pairs of a convolution and its normalization.
+        watched: paths of captured modules.
+    """
     taken: list[tuple[Pair, Any, Any]] = []
     writing: list[Any] = []
     try:

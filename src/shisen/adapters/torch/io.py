@@ -18,7 +18,12 @@ def device_of(net: Any) -> Any:
 
 
 def to_tensor(images: Any, device: Any) -> Any:
-    """Return images as a float32 tensor without a graph."""
+    """Return images as a float32 tensor without a graph.
+
+    Args:
+        images: `(n, h, w, c)` pixels in [0, 1].
+        device: name of the device, such as "cpu" or "cuda:0".
+    """
     with torch.inference_mode(False):  # tensors made in inference mode cannot carry a graph
         tensor = images if isinstance(images, torch.Tensor) else torch.as_tensor(images)
         if tensor.is_inference():
@@ -34,6 +39,9 @@ def network_input(net: Any, scaling: Scaling | None, x: Any, *, contiguous: bool
         scaling: what to do to pixels in [0, 1]; None for arrays as they are.
         x: `(n, h, w, c)`.
         contiguous: whether memory is rearranged too, as in tensors that are made `(n, c, h, w)`.
+
+    Returns:
+        `(n, c, h, w)` or the network's own layout.
     """
     if scaling is not None:
         # rows of w·c numbers at a time: far faster than channel by channel, which are three
@@ -61,7 +69,12 @@ def first_tensor(output: Any) -> Any:
 
 
 def with_first(output: Any, tensor: Any) -> Any:
-    """Return a module's output with its first tensor replaced; the output itself is left as it is."""
+    """Return a module's output with its first tensor replaced; the output itself is left as it is.
+
+    Args:
+        output: the output.
+        tensor: the tensor.
+    """
     import copy
 
     if isinstance(output, torch.Tensor):
@@ -84,6 +97,10 @@ def initial_batch_size(device: str, size: tuple[int, int, int]) -> int:
 
     On a processor, feature maps beyond some 30 MB are mapped anew for every layer, and a batch of 32 images of
     224 × 224 takes twice as long as eight batches of 4 (benchmarks/batch_size.py).
+
+    Args:
+        device: name of the device, such as "cpu" or "cuda:0".
+        size: `(height, width)` of the images.
     """
     return 32 if device != "cpu" else max(2, min(32, 4 * 224**2 // (size[0] * size[1])))
 

@@ -35,7 +35,12 @@ def half_of(device: Any, cpuinfo: Path = Path("/proc/cpuinfo")) -> tuple[str, st
 
 
 def cast(precision: str, device: Any) -> Any:
-    """Return a context in which a forward, or the rest of one, runs in a precision."""
+    """Return a context in which a forward, or the rest of one, runs in a precision.
+
+    Args:
+        precision: name of the floating-point type.
+        device: name of the device, such as "cpu" or "cuda:0".
+    """
     if precision == "float32":
         return torch.autocast(device.type, enabled=False)
     return torch.autocast(device.type, dtype=getattr(torch, precision))

@@ -63,6 +63,13 @@ def vector_jacobian(outputs: Any, inputs: Any, cotangent: Any, rule: str | None,
     """Return the gradients of <cotangent, outputs> by each of `inputs`, under a ReLU rule if one is given.
 
     Gradients by tokens, on a processor, leave out rows of zeros.
+
+    Args:
+        outputs: outputs of the graph.
+        inputs: inputs that are differentiated.
+        cotangent: gradient of the score by the outputs.
+        rule: "guided", "deconvnet" or None for the plain gradient.
+        keep: whether the graph is kept for another backward pass.
     """
 
     # of one number: given a cotangent of its own, torch imports SymPy to compare shapes, a third of a second

@@ -49,6 +49,9 @@ def trace(net: Any, run: Callable[[], Any], size: tuple[int, ...]) -> Trace:
         net: the module whose parts are watched.
         run: one forward of one image; returns the network's selected output.
         size: `(h, w)` of that image.
+
+    Returns:
+        The trace.
     """
     records: list[Call] = []
     keep: list[Any] = []  # holds every output, so that no identity is given out twice
@@ -95,6 +98,9 @@ def influential(found: Trace, gradients_at: Callable[[list[str]], Any]) -> Trace
     Args:
         found: the trace of the network.
         gradients_at: from paths to the gradients of some score there, `(1, h, w, c)` each.
+
+    Returns:
+        The trace with that default.
     """
     if found.default is None or found.default.layout.kind not in ("tokens", "sequence"):
         return found
