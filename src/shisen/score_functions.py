@@ -187,7 +187,7 @@ def _torch(y: Any) -> Any:
 def _rows(function: ScoreFunction, y: Any, library: Any) -> Any:
     """Return the score of each row, `(n,)`: of the batch at once, or row by row.
 
-    The first row alone decides how the function is written: given `(1, ...)` it must answer with one number, else it
+    The first row alone decides how the function is written: given `(1, ...)` it must return one number, else it
     is given rows without the batch axis.
     """
     problem: Exception | None = None

@@ -62,7 +62,7 @@ def probabilities(y: Array, head: str) -> Array:
 
 
 def class_logits(y: Array, head: str) -> Array:
-    """Return one logit a class: a single sigmoid unit answers for its negative class with −1.
+    """Return one logit per class: that of the negative class of a single sigmoid unit is its negation.
 
     Args:
         y: logits, `(n, classes)`.
@@ -81,7 +81,7 @@ class ClassObjective:
 
     Attributes:
         name: in words.
-        terms: `(weight, classes)` with one class for all rows or one a row.
+        terms: `(weight, classes)` with one class for all rows or one per row.
         score: "logit", "probability" or "log_probability".
         head: "softmax", "sigmoid" or "none".
     """
@@ -251,7 +251,7 @@ class OutputObjective:
             )
         hot = np.zeros((1, count), np.float32)
         hot[0, self.index] = 1.0
-        return like(np.broadcast_to(hot, (y.shape[0], count)).reshape(tuple(y.shape)), y)
+        return like(np.repeat(hot, y.shape[0], axis=0).reshape(tuple(y.shape)), y)
 
     def __call__(self, y: Array) -> Array:
         return self._hot(y)

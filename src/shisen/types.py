@@ -1,4 +1,4 @@
-"""The frozen records that flow through shisen, and the protocol that every network answers to."""
+"""The frozen records that flow through shisen, and the protocol of every network."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class Scaling:
 
 @dataclass(frozen=True)
 class Prediction:
-    """One class of a network's answer.
+    """One class of a network's prediction.
 
     `probability` is in [0, 1], or the raw score where a network has no probabilities (`head="none"`); `logit` is the
     raw score.
@@ -215,7 +215,7 @@ class Score:
 class Objective(Protocol):
     """An objective on the value at a point: its score and its cotangent, row by row.
 
-    A objective for n images answers an array of r·n rows too: row i belongs to image i mod n.
+    An objective for n images takes an array of r·n rows too: row i belongs to image i mod n.
     """
 
     @property
@@ -289,7 +289,7 @@ class Classifier(Protocol):
     def replaced(self, images: Array, values: Array, at: str) -> Array:
         """Return the logits if the value at this point were `values`.
 
-        One image and k values give k answers; only what lies downstream of the point runs k times. Otherwise
+        One image and k values give k rows of logits; only what lies downstream of the point runs k times. Otherwise
         there are as many values as images.
 
         Args:

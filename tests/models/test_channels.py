@@ -217,3 +217,20 @@ def test_a_part_of_a_recipe_changes_and_the_rest_stays() -> None:
     assert lite.updated(channels=1).channels == 1
     with pytest.raises(ValueError, match="Did you mean 'std'"):
         lite.updated(sd=3)
+
+
+def test_a_preset_by_name_takes_size_and_channels_from_the_network() -> None:
+    torch = pytest.importorskip("torch")
+    from shisen.models.wrapping import merged
+
+    gray = torch.nn.Conv2d(1, 2, 3)
+    assert merged(None, "zero-to-one", gray, (28, 28, 1)) == Preprocess(28, channels=1)
+    assert merged(None, {"base": "0-255", "size": 20}, gray).channels == 1
+    lite = Preprocess(224, fit="crop", resize=256, mean=127, std=128, range=(0, 255), interpolation="bicubic")
+    found = merged(lite, "imagenet", gray)
+    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    assert found == Preprocess(224, fit="crop", resize=256, mean=mean, std=std, interpolation="bicubic")
+    assert merged(lite, {"interpolation": "nearest"}, gray) == lite.updated(interpolation="nearest")
+    assert merged(None, "efficientnet_lite0", torch.nn.Conv2d(3, 2, 3)).resize == 256
+    with pytest.raises(ValueError, match="Did you mean 'imagenet'"):
+        merged(None, "imagnet", gray)

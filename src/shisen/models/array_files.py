@@ -23,8 +23,8 @@ def array_in(data: bytes, name: str, *, stacks: bool = False) -> npt.NDArray[Any
     Args:
         data: the file's bytes.
         name: of the file, for messages.
-        stacks: whether TIFF files of several pages, or of other types than 8 bits, are read whole; only such that no
-            other reader knows otherwise.
+        stacks: whether TIFF files of several pages, or of other types than 8 bits, are read with all their channels;
+            otherwise only those that Pillow cannot read.
 
     Raises:
         ImageError: for a damaged file, or one that holds no image.

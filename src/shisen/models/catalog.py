@@ -7,7 +7,10 @@ from .presets import RECIPES
 FORMS = (
     ("package.module:build", "a function of your own that returns a torch or Keras network", "--weights, --labels"),
     ("model.onnx", "an ONNX file; gradients too where onnx2torch is installed", "onnx, onnxruntime"),
+    ("script.pt", "a TorchScript file: gradients of the pixels and methods without gradients", "torch"),
+    ("program.pt2", "an exported program, whose reader may unpickle objects: only a file of your own", "--trust"),
     ("whole.pt", "a torch network pickled whole, which executes code: only a file of your own", "--trust"),
+    ("SavedModel folder", "a TensorFlow SavedModel, as one layer: only a folder of your own", "tensorflow, --trust"),
     ("run folder", "what `shisen finetune` has written", "torch"),
     ("torchvision:resnet50", "any classifier of torchvision; resnet50@random without its weights", "torchvision"),
     ("timm:vit_small_patch16_224", "any classifier of timm", "timm"),

@@ -30,7 +30,7 @@ def in_units(array: npt.NDArray[Any], name: str, data_range: tuple[float, float]
         An array of the same shape.
 
     Raises:
-        ImageError: for values that are not finite, or whose black and white cannot be told.
+        ImageError: for values that are not finite, or whose black and white are not known.
     """
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise not_finite(array)

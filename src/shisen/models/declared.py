@@ -12,8 +12,8 @@ Shape = tuple[int | None, int | None, int | None]
 def declared_input(net: Any) -> Shape:
     """Return `(h, w, c)` of the image a network takes; None for what it leaves open.
 
-    Keras models declare their input. Torch modules are asked for the configuration that timm and transformers leave on
-    them, and else for the channels of their first convolution.
+    Keras models declare their input. For torch modules it is the configuration that timm and transformers
+    store on them, or else the channels of the first convolution.
 
     Args:
         net: a live network of any framework.

@@ -86,7 +86,7 @@ class InvertedResidual(nn.Module):  # type: ignore[misc]
 
 
 class EfficientNetLite(nn.Module):  # type: ignore[misc]
-    """Stem, stages of inverted residual blocks, head, mean over places, classifier.
+    """Stem, stages of inverted residual blocks, head, mean over positions, classifier.
 
     `head` is the last feature map after its activation; block b of stage s is `blocks.s.b`.
 

@@ -286,10 +286,10 @@ def _filled(build: Callable[[int | None], Any], request: Request) -> Any:
 def _reachable(name: str, host: str) -> Iterator[None]:
     """Turn every way in which a download can fail into one sentence with the ways out.
 
-    Without a way to the host the hub is told so: then it looks at the files on this machine and asks no more, where
-    otherwise it would ask five times and wait in between.
+    If the host cannot be reached, the hub is set to offline mode: it then uses the files on this machine at once,
+    instead of trying five times with pauses.
     """
-    away = not _answers(host)
+    away = not _reaches(host)
     try:
         with _without_network() if away else nullcontext():
             yield
@@ -308,7 +308,7 @@ def _reachable(name: str, host: str) -> Iterator[None]:
         ) from problem
 
 
-def _answers(host: str) -> bool:
+def _reaches(host: str) -> bool:
     """Tell whether a host can be reached; where a proxy or a mirror stands between, that is left to the hub."""
     if not host or getproxies() or os.environ.get("HF_ENDPOINT"):
         return True
@@ -328,7 +328,10 @@ def _without_network() -> Iterator[None]:
     try:
         for module in found:
             module.HF_HUB_OFFLINE = True
-        with redirect_stderr(StringIO()), redirect_stdout(StringIO()):  # "Downloading …" would be said of nothing
+        with (
+            redirect_stderr(StringIO()),
+            redirect_stdout(StringIO()),
+        ):  # "Downloading …"
             yield
     finally:
         for module, value in zip(found, before, strict=True):

@@ -44,8 +44,8 @@ Convert = Callable[[Image.Image, str], npt.NDArray[Any]]
 def open_image(source: Any, least: int = 0) -> InputImage:
     """Return an image as upright uint8 pixels, whatever it comes as.
 
-    Files are turned as their EXIF data says; transparency lies over white; of an animation the first frame is
-    taken; 16 bits are scaled to 8.
+    Files are rotated as their EXIF data says; transparent pixels are composited over white; of an animation the first
+    frame is taken; 16 bits are scaled to 8.
 
     Args:
         source: path, URL, bytes, open binary file, PIL image, or array: `(H, W)`, `(H, W, 1)`,

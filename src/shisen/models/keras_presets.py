@@ -1,4 +1,4 @@
-"""The networks of keras.applications: which there are, what they expect, what they answer."""
+"""The networks of keras.applications: names, preprocessing and labels."""
 
 from __future__ import annotations
 

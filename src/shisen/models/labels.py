@@ -64,7 +64,7 @@ class Labels(Sequence[str]):
 
     @cached_property
     def _places(self) -> tuple[dict[str, list[int]], ...]:
-        """Class numbers by exact label, by label, by WordNet id and by synonym; first match first asked."""
+        """Class indices by exact label, by label, by WordNet id and by synonym, in the order of the search."""
         exact: dict[str, list[int]] = {}
         plain: dict[str, list[int]] = {}
         ids: dict[str, list[int]] = {}
@@ -83,21 +83,21 @@ class Labels(Sequence[str]):
     def find(self, query: int | str) -> int:
         """Return the number of the class that a person means.
 
-        Asked in this order: an index, the label to the letter, the label without regard to case, underscores and
+        Searched in this order: an index, the label to the letter, the label without regard to case, underscores and
         hyphens, the WordNet id, a synonym.
 
         Args:
             query: index (a number, or its digits), label, synonym or WordNet id.
 
         Raises:
-            UnknownName: no class answers to it, or several do; the message lists them.
+            UnknownName: no class has this name, or several have it; the message lists them.
         """
         if isinstance(query, (int, np.integer)) and not isinstance(query, bool):
             return self._checked(int(query))
         if not isinstance(query, str):
             raise InputError(
                 explain_error(
-                    "A class is asked for by index, label or WordNet id.",
+                    "A class is named by index, label or WordNet id.",
                     repr(query),
                     "Give a number or a text, such as 386 or 'African elephant'.",
                 )

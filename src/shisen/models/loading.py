@@ -21,7 +21,7 @@ from .wrapping import Request, assemble, installed, to_device, wrap
 
 Loader = Callable[[str, Request], Model]
 
-# where each kind of name is understood; the modules are imported only when such a name is asked for
+# where each kind of name is understood; the modules are imported only when such a name is loaded
 PREFIXES: dict[str, str] = {
     "torchvision": "shisen.models.hubs:load_torchvision",
     "timm": "shisen.models.hubs:load_timm",

@@ -26,7 +26,7 @@ from .preprocess import Preprocess
 class Model(Wrapper):
     """A classifier that takes images: the network, its preprocessing and its labels.
 
-    Made by `shisen.load` and `shisen.wrap`. It answers to `shisen.types.Classifier`, so methods take it as it is.
+    Made by `shisen.load` and `shisen.wrap`. It is a `shisen.types.Classifier`, so methods take it as it is.
 
     Args:
         network: the adapter.
@@ -224,7 +224,7 @@ class Model(Wrapper):
         scores = to_numpy(class_logits(logits, self.head)).astype(np.float64)
         if scores.ndim == 2 and len(self.labels) not in (0, scores.shape[1]):
             raise wrong_labels(len(self.labels), scores.shape[1])
-        chances = to_numpy(probabilities(logits, self.head)).astype(np.float64)
+        probability_rows = to_numpy(probabilities(logits, self.head)).astype(np.float64)
         if scores.ndim != 2:
             return [[] for _ in range(len(scores))]
         order = np.argsort(-scores, axis=-1, kind="stable")[:, :top]
@@ -235,7 +235,7 @@ class Model(Wrapper):
                 )
                 for k in best
             ]
-            for best, row, p in zip(order, scores, chances, strict=True)
+            for best, row, p in zip(order, scores, probability_rows, strict=True)
         ]
 
     def predict(self, image: Any, top: int = 5) -> Any:

@@ -36,18 +36,18 @@ def predict_each(
     waiting: list[tuple[str, Any]] = []
     for item in prefetched(ready, sources, depth=2 * model.batch_size):
         if waiting and (_shape(item) != _shape(waiting[0]) or len(waiting) == model.batch_size):
-            yield from _answer(model, waiting, top)
+            yield from _predicted(model, waiting, top)
             waiting = []
         waiting.append(item)
     if waiting:
-        yield from _answer(model, waiting, top)
+        yield from _predicted(model, waiting, top)
 
 
 def _shape(item: tuple[str, Any]) -> Any:
     return None if isinstance(item[1], str) else item[1].shape
 
 
-def _answer(model: Model, batch: list[tuple[str, Any]], top: int) -> Iterator[tuple[str, list[Prediction] | str]]:
+def _predicted(model: Model, batch: list[tuple[str, Any]], top: int) -> Iterator[tuple[str, list[Prediction] | str]]:
     if _shape(batch[0]) is None:
         yield from batch
         return

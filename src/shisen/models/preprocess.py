@@ -278,7 +278,7 @@ class Preprocess:
         return [Image.fromarray(np.ascontiguousarray(array[:, :, c], kind)) for c in range(self.channels)]
 
     def _placed(self, image: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Return the size to which the image is scaled, and where in it the input's top left corner lies."""
+        """Return the size to which the image is scaled, and the position of the input's top left corner in it."""
         (H, W), (h, w) = image, self.sides
         if self.fit == "stretch":
             return (h, w), (0, 0)

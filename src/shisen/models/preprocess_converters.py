@@ -133,14 +133,14 @@ def _from_function(function: Callable[[Any], Any], size: Size) -> Fields:
     if size is None:
         raise size_needed("a function, which does not tell")
     black = _try(function, np.zeros((1, 8, 8, 3)))
-    answers = [_try(function, np.full((1, 8, 8, 3), 255.0) * np.eye(3)[c]) for c in range(3)]
+    outputs = [_try(function, np.full((1, 8, 8, 3), 255.0) * np.eye(3)[c]) for c in range(3)]
     shift = black[0, 0, 0]
     # row: channel lit, column: channel that answered
-    response = np.stack([(a - black)[0, 0, 0] for a in answers]) / 255.0
-    answering = np.abs(response) > 1e-6 * np.abs(response).max(initial=0)
-    order = "rgb" if (answering == np.eye(3, dtype=bool)).all() else "bgr"
+    response = np.stack([(a - black)[0, 0, 0] for a in outputs]) / 255.0
+    lit = np.abs(response) > 1e-6 * np.abs(response).max(initial=0)
+    order = "rgb" if (lit == np.eye(3, dtype=bool)).all() else "bgr"
     expected = np.eye(3, dtype=bool) if order == "rgb" else np.eye(3, dtype=bool)[::-1]
-    if not (answering == expected).all():
+    if not (lit == expected).all():
         raise not_understood("a function that mixes channels, or whose output ignores some")
     gradient = response.sum(axis=0)
     rng = np.random.default_rng(0)
@@ -162,11 +162,11 @@ def _tidy(size: int | tuple[int, int], gradient: npt.NDArray[Any], shift: npt.ND
 
 
 def _try(function: Callable[[Any], Any], pixels: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return the function's answer to a copy (some work in place)."""
+    """Return the function's output for a copy (some work in place)."""
     try:
-        answer = np.asarray(to_numpy(function(pixels.astype(np.float32))), np.float64)
+        output = np.asarray(to_numpy(function(pixels.astype(np.float32))), np.float64)
     except Exception as error:
         raise not_understood(f"a function that fails on it: {type(error).__name__}: {error}") from error
-    if answer.shape != pixels.shape or not np.isfinite(answer).all():
-        raise not_understood(f"a function that answers {pixels.shape} with {answer.shape} or with NaN")
-    return answer
+    if output.shape != pixels.shape or not np.isfinite(output).all():
+        raise not_understood(f"a function that returns {output.shape}, or NaN, for {pixels.shape}")
+    return output

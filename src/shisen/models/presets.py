@@ -1,4 +1,4 @@
-"""Built-in networks: name → what they expect and what they answer."""
+"""Built-in networks: name → preprocessing, labels and weights."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Recipe:
         variant: which of its family.
         preprocess: what it expects.
         labels: function that returns its classes.
-        default_layer: the point that methods use: the last map before the mean over places.
+        default_layer: the point that methods use: the last feature map before global pooling.
         summary: one line for people.
         weights: the package the weights come from.
     """

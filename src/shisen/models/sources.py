@@ -19,7 +19,7 @@ EXTENSIONS = frozenset(
 )
 MAX_BYTES = 512_000_000
 TIMEOUT = 20.0
-"""Seconds without an answer after which a download is given up."""
+"""Seconds without a response after which a download is given up."""
 
 
 def find_images(sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[str]:
@@ -131,8 +131,8 @@ def missing_file(kind: str, path: str | os.PathLike[str]) -> ModelError:
         kind: what was looked for, such as "model file".
         path: where.
     """
-    place = Path(path).expanduser()
-    advice = "A folder is there; name a file in it." if place.is_dir() else neighbors(place)
+    file = Path(path).expanduser()
+    advice = "A folder is there; name a file in it." if file.is_dir() else neighbors(file)
     return ModelError(explain_error(f"The {kind} must exist.", repr(str(path)), advice))
 
 
@@ -140,8 +140,8 @@ def fetched(url: str) -> bytes:
     """Return the content of a URL, at most `MAX_BYTES` bytes."""
     request = urllib.request.Request(url, headers={"User-Agent": "shisen"})
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
-            data: bytes = answer.read(MAX_BYTES + 1)
+        with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
+            data: bytes = response.read(MAX_BYTES + 1)
     except (OSError, ValueError, urllib.error.URLError, EOFError) as error:
         raise _not_fetched(url, error) from error
     except Exception as error:  # http.client has a family of its own

@@ -1,7 +1,7 @@
 """Tensors out of a file written by torch, as NumPy arrays: without torch, and without executing anything.
 
 Such a file is a pickle whose tensors point to storages, either in a zip archive or, as older versions wrote it,
-as one pickle after the other with the raw storages behind. The pickle may name tensors, storages and ordered
+as one pickle after the other followed by the raw storages. The pickle may name tensors, storages and ordered
 dictionaries; anything else is refused before it is looked up.
 """
 
@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ModelError, explain_error
+from .sources import missing_file
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 TYPES = {
@@ -67,7 +68,7 @@ class _Tensor:
 
 @dataclass
 class _Reader:
-    """Makes unpicklers that share storages."""
+    """Makes unpicklers with common storages."""
 
     storages: dict[str, _Storage] = field(default_factory=dict)
 
@@ -129,9 +130,7 @@ def read_tensors(path: str | Path) -> dict[str, npt.NDArray[Any]]:
         if len(tensors) != len(found):
             raise pickle.UnpicklingError("it holds more than tensors")
     except FileNotFoundError as problem:
-        raise ModelError(
-            explain_error("A file of weights must exist.", repr(str(path)), "Check the path.")
-        ) from problem
+        raise missing_file("file of weights", path) from problem
     except Exception as problem:  # a damaged pickle may raise anything
         raise ModelError(
             explain_error(

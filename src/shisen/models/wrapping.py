@@ -18,7 +18,11 @@ from .label_files import labels_of
 from .labels import Labels
 from .model import Model, wrong_labels
 from .preprocess import Preprocess
+from .preprocess_names import named
 from .torch_programs import is_opaque, one_piece
+
+PLAIN: dict[str, Any] = {"range": (0.0, 1.0), "mean": (0.0,), "std": (1.0,), "channel_order": "rgb"}
+"""What a preset says where it says nothing."""
 
 
 @dataclass(frozen=True)
@@ -144,18 +148,22 @@ def merged(known: Preprocess | None, given: Any, net: Any, shape: tuple[int, int
         return known
     h, w, c = shape or declared_input(net)
     size = (h, w) if h and w else None
-    if isinstance(given, Mapping) and "input_size" not in given:
-        fields = dict(given)
-        base = fields.pop("base", None)
-        if base is not None:
-            known = Preprocess.of(base, size or (known.sides if known else None))
-        if known is not None:
-            return known.updated(**fields)
-        defaults: dict[str, Any] = {} if size is None else {"size": size}
-        if c and "channels" not in fields and not any(_count(fields.get(k)) > 1 for k in ("mean", "std")):
-            defaults["channels"] = c
-        return Preprocess.of(defaults | fields)
-    return Preprocess.of(given, size or (known.sides if known is not None else None))
+    if isinstance(given, str):
+        given = {"base": given}
+    if not isinstance(given, Mapping) or "input_size" in given:
+        return Preprocess.of(given, size or (known.sides if known is not None else None))
+    fields = dict(given)
+    base = named(fields.pop("base")) if "base" in fields else None
+    if isinstance(base, Mapping):  # a preset: all numbers, and whatever geometry there is
+        fields = PLAIN | dict(base) | fields
+    elif base is not None:
+        known = base if size is None else base.with_size(size)
+    if known is not None:
+        return known.updated(**fields)
+    defaults: dict[str, Any] = {} if size is None else {"size": size}
+    if c and "channels" not in fields and not any(_count(fields.get(k)) > 1 for k in ("mean", "std", "bands")):
+        defaults["channels"] = c
+    return Preprocess.of(defaults | fields)
 
 
 def adapter(net: Any, request: Request, preprocess: Preprocess | None, shape: tuple[int, int, int] | None) -> Any:
