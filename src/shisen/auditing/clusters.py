@@ -18,7 +18,7 @@ def clusters(features: npt.NDArray[np.float32], maps: npt.NDArray[np.float32]) -
 
     Args:
         features: `(n, c)`.
-        maps: `(n, places)`.
+        maps: `(n, positions)`.
 
     Reference: Campello et al. 2013, HDBSCAN, as in scikit-learn.
     """

@@ -123,7 +123,7 @@ class WindowHeads:
         maps: one `(heads, h, w)` per layer: what each position receives from the positions of its window, 1 on average
             where windows are full; the grid and the number of heads differ from stage to stage.
         values: one `(windows, heads, queries, keys)` per layer, rows summing to 1.
-        places: one `(windows, keys)` per layer: positions of the keys in the flattened grid; −1 for padding.
+        positions: one `(windows, keys)` per layer: positions of the keys in the flattened grid; −1 for padding.
         model: the network's name.
     """
 
@@ -132,7 +132,7 @@ class WindowHeads:
     layers: tuple[str, ...]
     maps: tuple[Map, ...]
     values: tuple[Map, ...]
-    places: tuple[npt.NDArray[np.int64], ...]
+    positions: tuple[npt.NDArray[np.int64], ...]
     model: str
 
     @property
@@ -172,7 +172,7 @@ class WindowHeads:
 
     def slider_layers(self) -> list[SliderLayer]:
         """Return what the page with sliders holds, layer by layer."""
-        return [_in_windows(*one) for one in zip(self.maps, self.values, self.places, strict=True)]
+        return [_in_windows(*one) for one in zip(self.maps, self.values, self.positions, strict=True)]
 
 
 def _manifest(heads: Heads | WindowHeads, sizes: dict[str, Any]) -> dict[str, Any]:
@@ -186,21 +186,21 @@ def _manifest(heads: Heads | WindowHeads, sizes: dict[str, Any]) -> dict[str, An
     }
 
 
-def _in_windows(maps: Map, values: Map, places: npt.NDArray[np.int64]) -> SliderLayer:
+def _in_windows(maps: Map, values: Map, positions: npt.NDArray[np.int64]) -> SliderLayer:
     """Return a layer with windows from what each position receives, its attention, and the positions of the keys."""
     heads, h, w = maps.shape
-    window, key = np.nonzero(places >= 0)
-    here = places[window, key]
+    window, key = np.nonzero(positions >= 0)
+    here = positions[window, key]
     of, at = np.zeros((2, h * w), np.int64)
     of[here], at[here] = window, key  # every position lies in one window
     own = values[of, :, at].swapaxes(0, 1)  # (heads, positions, k)
-    own = np.where(places[of][None] >= 0, own, 0)
+    own = np.where(positions[of][None] >= 0, own, 0)
     flat = maps.reshape(heads, h * w)
     return SliderLayer(
         grid=(h, w),
         heads=heads,
         first=np.concatenate([flat, flat.mean(axis=0, keepdims=True)]),
         own=np.concatenate([own, own.mean(axis=0, keepdims=True)]),
-        members=places,
+        members=positions,
         window=of,
     )

@@ -42,7 +42,7 @@ def attention(model: Model, image: Any) -> Heads | WindowHeads:
             layers=tuple(layer.path for layer in found),
             maps=tuple(map(_received, found)),
             values=tuple(map(_per_window, found)),
-            places=tuple(map(_positions, found)),
+            positions=tuple(map(_positions, found)),
             model=model.name,
         )
     layers = global_attention(found)

@@ -15,7 +15,7 @@ from ..viz.overlay import displayable
 from .request import Drawing
 from .session import Explained, Session
 
-PLACE = "/shisen/"
+ROOT = "/shisen/"
 KEPT = b"private, max-age=3600, immutable"
 
 Scope = MutableMapping[str, Any]
@@ -23,7 +23,7 @@ Scope = MutableMapping[str, Any]
 
 def image_address(seen: Explained) -> str:
     """Return where the browser finds the image without a map."""
-    return f"{PLACE[1:]}{quote(seen.token)}/image"
+    return f"{ROOT[1:]}{quote(seen.token)}/image"
 
 
 def drawing_address(seen: Explained, drawing: Drawing) -> str:
@@ -33,17 +33,17 @@ def drawing_address(seen: Explained, drawing: Drawing) -> str:
         seen: the explanation.
         drawing: how the map is drawn.
     """
-    return f"{PLACE[1:]}{quote(seen.token)}/map?{urlencode(vars(drawing))}"
+    return f"{ROOT[1:]}{quote(seen.token)}/map?{urlencode(vars(drawing))}"
 
 
 def rank_address(seen: Explained) -> str:
     """Return where the browser finds the map of another likely class, drawn; empty where that takes long."""
-    return f"{PLACE[1:]}{quote(seen.token)}/rank" if seen.request.quick else ""
+    return f"{ROOT[1:]}{quote(seen.token)}/rank" if seen.request.quick else ""
 
 
 def values_address(seen: Explained) -> str:
     """Return where the browser finds the values of the map."""
-    return f"{PLACE[1:]}{quote(seen.token)}/values"
+    return f"{ROOT[1:]}{quote(seen.token)}/values"
 
 
 class Drawings:
@@ -62,7 +62,7 @@ class Drawings:
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         path = str(scope.get("path", ""))
-        if scope["type"] != "http" or not path.startswith(PLACE):
+        if scope["type"] != "http" or not path.startswith(ROOT):
             await self.app(scope, receive, send)
             return
         from starlette.concurrency import run_in_threadpool
@@ -81,7 +81,7 @@ class Drawings:
             path: path of the image.
             query: parameters of the request.
         """
-        token, _, what = path.removeprefix(PLACE).partition("/")
+        token, _, what = path.removeprefix(ROOT).partition("/")
         seen = self.session.find(token)
         known = {"image", "map", "values"} | ({"rank"} if seen and seen.request.quick else set())
         if seen is None or what not in known:

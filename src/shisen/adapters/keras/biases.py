@@ -19,7 +19,7 @@ def bias_of(layer: Any) -> npt.NDArray[np.float32] | None:
     Convolution and dense layer: b. Normalization with stored statistics: β − γ μ / √(σ² + ε).
 
     Raises:
-        ModelError: for a bias behind which an activation is fused, so that its own point cannot be asked for.
+        ModelError: for a bias that is followed by a fused activation, so that its own point cannot be requested.
     """
     import keras
 

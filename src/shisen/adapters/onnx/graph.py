@@ -1,4 +1,4 @@
-"""Surgery on ONNX graphs in memory: what their tensors are, more outputs, and the part behind a tensor."""
+"""Surgery on ONNX graphs in memory: what their tensors are, more outputs, and the part downstream of a tensor."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Convolutions with the batch normalization behind them folded in, for the time of one forward.
+"""Convolutions with the batch normalization that follows folded in, for the time of one forward.
 
     norm(conv(x)) = (γ/σ · W) * x + (β + γ/σ · (b − μ)),  σ = √(variance + ε)
 
 In evaluation mode both are the same function; a normalization less is a pass over memory less. What the convolution
-hands on is then nobody's but the activation's behind it, which writes into it instead of into fresh memory. Done only
-to networks that shisen has loaded itself, and only to pairs that nobody looks between.
+hands on is then nobody's but that of the activation after it, which writes into it instead of into fresh memory. Done
+only to networks that shisen has loaded itself, and only to pairs that nobody looks between.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class Pair:
 
     Args:
         conv: the convolution.
-        norm: the batch normalization right behind it.
-        act: the activation right behind that, if it could work in place and does not.
+        norm: the batch normalization right after it.
+        act: the activation right after that, if it could work in place and does not.
         packs: whether the weight is kept in the processor's order.
     """
 
@@ -56,7 +56,7 @@ class Pair:
 
     @property
     def free(self) -> bool:
-        """Whether nobody looks between the two, nor behind the second."""
+        """Whether nobody looks between the two, nor after the second."""
         return not (
             self.conv.training
             or self.norm.training

@@ -1,7 +1,7 @@
 """A backward pass that leaves out rows of zeros, exactly.
 
 Where an answer is read from one token, the gradients of all other tokens are zero until the last attention is reached:
-0 · W = 0 for finite W, so of the products behind it only the rows of that token are made, and of the attention only
+0 · W = 0 for finite W, so of the products after it only the rows of that token are made, and of the attention only
 its query. A dispatch mode sees the operators while `torch.autograd.grad` runs, as in `torch_rewire`; the network is not
 touched.
 """
@@ -54,7 +54,7 @@ class LiveRows(TorchDispatchMode):  # type: ignore[misc]
 
 
 def live_rows(gradients: Any) -> Any:
-    """Return the places of the rows with a value other than zero; None if these are more than half, or few in all.
+    """Return the positions of the rows with a value other than zero; None if these are more than half, or few in all.
 
     Args:
         gradients: `(rows, columns)`. NaN is not zero.
