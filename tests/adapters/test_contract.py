@@ -14,7 +14,8 @@ from torch import nn
 import nets
 import shisen
 from nets_numpy import NumpyClassifier, NumpyNet
-from shisen.adapters.base import DOWNSTREAM_TOLERANCE, HasAttention, HasBiases, HasWeights, RunsDownstream, lock_of
+from shisen.adapters.base import DOWNSTREAM_TOLERANCE, lock_of
+from shisen.adapters.capabilities import HasAttention, HasBiases, HasWeights, RunsDownstream
 from shisen.adapters.capture import Capture
 from shisen.adapters.layout import Layout
 from shisen.adapters.points import Call, PointTable

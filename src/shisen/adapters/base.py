@@ -1,7 +1,7 @@
 """What every adapter has in common, and what some can do beyond it.
 
-A new framework is a subclass of `Adapter` that fills in its abstract methods. Further abilities are small protocols;
-code that needs one calls `shisen.adapters.wrappers.capability`.
+A new framework is a subclass of `Adapter` that fills in its abstract methods. Further abilities are the
+protocols of `capabilities`; code that needs one calls `shisen.adapters.wrappers.capability`.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from ..errors import InputError, ModelError, explain_error
 from ..targets import to_numpy
-from ..types import Array, Attention, Classifier, Layer, Scaling
+from ..types import Layer, Scaling
 from .rules import RULES
 from .trace import Output, Trace
 
@@ -30,115 +30,6 @@ TRACES = 8
 """Image sizes for which the structure of a network is kept."""
 DOWNSTREAM_TOLERANCE = 1e-3
 """How far copies at a layer may change the logits, relative to the largest; float32 rounding is a hundredth of it."""
-
-
-@runtime_checkable
-class HasAttention(Protocol):
-    """A network that can tell the attention of its heads."""
-
-    def attentions(self, images: Array, objective: Any = None, *, per_block: bool = False) -> tuple[Attention, ...]:
-        """Return the attention of every layer, and the gradient of the objective's score by it.
-
-        Args:
-            images: `(n, h, w, c)` pixels in [0, 1].
-            objective: what is explained.
-            per_block: whether the attention of each block is differentiated by the score read from that block.
-        """
-        ...
-
-
-@runtime_checkable
-class HasBiases(Protocol):
-    """A network that can tell what every layer adds by itself."""
-
-    def biases(self, images: Array) -> Mapping[str, Array]:
-        """Return point → bias `(c,)`."""
-        ...
-
-
-@runtime_checkable
-class RunsDownstream(Protocol):
-    """A network that can tell whether altered values at a layer run only what lies downstream of it."""
-
-    def runs_downstream_only(self, images: Array, at: str) -> bool:
-        """Return whether `replaced` with one image and k values runs only the part downstream of `at` k times.
-
-        Args:
-            images: `(n, h, w, c)` pixels in [0, 1].
-            at: path of the point.
-        """
-        ...
-
-
-@runtime_checkable
-class HalfPrecision(Protocol):
-    """A network that can run in bfloat16 or float16."""
-
-    precision: str
-
-    def fast(self) -> Classifier:
-        """Return the same network in half precision."""
-        ...
-
-
-@runtime_checkable
-class HasWeights(Protocol):
-    """A network whose weights can be read and permuted."""
-
-    def weights(self) -> Mapping[str, Array]:
-        """Return every weight and buffer by its name."""
-        ...
-
-    def randomized(self, up_to: float, rng: np.random.Generator) -> Classifier:
-        """Return a copy with the weights of the topmost fraction `up_to` of the layers permuted.
-
-        Args:
-            up_to: fraction of the layers that are randomized, from the classifier downwards.
-            rng: random number generator.
-        """
-        ...
-
-
-@runtime_checkable
-class DeclaresInput(Protocol):
-    """A network that knows the size of its images, or takes it from the first."""
-
-    @property
-    def size(self) -> tuple[int, int, int]:
-        """`(h, w, c)`; a guess where nothing is known."""
-        ...
-
-    @property
-    def size_known(self) -> bool:
-        """Whether `size` is no guess."""
-        ...
-
-    def expect(self, shape: Shape) -> None:
-        """Take the shape `(h, w, c)` of the first image, where no other is known."""
-        ...
-
-
-@runtime_checkable
-class ScalesPixels(Protocol):
-    """A network side that scales pixels before the network sees them."""
-
-    scaling: Scaling | None
-
-
-@runtime_checkable
-class AnyBatchSize(Protocol):
-    """A network that compiles nothing for a batch size, so that the fastest can be looked for."""
-
-    def hardware(self) -> tuple[str, ...]:
-        """Return what the speed depends on beside the network: device, threads, version of the framework."""
-        ...
-
-
-@runtime_checkable
-class FoldsNormalization(Protocol):
-    """A network whose batch normalization may be folded into the convolutions before it."""
-
-    folds: bool
 
 
 _LOCKS: WeakKeyDictionary[Any, threading.RLock] = WeakKeyDictionary()

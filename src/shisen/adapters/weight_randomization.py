@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import InputError, ModelError, explain_error
 from ..types import Classifier
-from .base import HasWeights
+from .capabilities import HasWeights
 from .wrappers import Batched, Wrapper, capability
 
 

@@ -13,7 +13,7 @@ from array_api_compat import array_namespace
 
 from ..errors import InputError, ModelError, ShisenWarning, explain_error
 from ..types import Array, Attention, Classifier, Layer
-from .base import HalfPrecision, HasAttention, RunsDownstream, ScalesPixels
+from .capabilities import HalfPrecision, HasAttention, RunsDownstream, ScalesPixels
 
 Ability = TypeVar("Ability")
 

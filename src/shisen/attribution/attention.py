@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from array_api_compat import array_namespace
 
-from ..adapters.base import HasAttention
+from ..adapters.capabilities import HasAttention
 from ..adapters.wrappers import capability
 from ..errors import ModelError, explain_error, of_kind
 from ..registry import method

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from array_api_compat import array_namespace
 
-from ..adapters.base import RunsDownstream
+from ..adapters.capabilities import RunsDownstream
 from ..adapters.wrappers import Wrapper, capability, downstream_batch
 from ..targets import like, to_numpy
 from ..types import Array, Classifier

@@ -9,7 +9,7 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from .._core.image_ops import resize, spread
-from ..adapters.base import HasBiases
+from ..adapters.capabilities import HasBiases
 from ..adapters.wrappers import capability
 from ..errors import ModelError, explain_error
 from ..registry import method

@@ -82,8 +82,7 @@ def rise(
     Reference:
         Petsiuk, Das, Saenko 2018, with probabilities as scores: use score="probability" to do the same.
     """
-    _check(p, cells, n_samples, estimate, variant)
-    checked_stop(stop)
+    _check(p, cells, n_samples, estimate, variant, stop)
     logits = model.activations(images)
     objective = resolved_for(objective, logits)
     images = on_device(model, images)
@@ -113,7 +112,7 @@ def rise(
     return Maps(values, {"uncertainty": [float(u[0]) for _, u in solved], **notes})
 
 
-def _check(p: float, cells: int, n_samples: int, estimate: str, variant: str) -> None:
+def _check(p: float, cells: int, n_samples: int, estimate: str, variant: str, stop: float | None) -> None:
     """Raise if options of `rise` are out of range or exclude each other."""
     if not (0 < p < 1 and cells >= 1 and n_samples >= 2):
         raise InputError(
@@ -129,6 +128,7 @@ def _check(p: float, cells: int, n_samples: int, estimate: str, variant: str) ->
                 "A regression removes the mean score.", f"variant={variant!r}", "Leave variant out, or use the mean."
             )
         )
+    checked_stop(stop)
 
 
 class Solver(Protocol):

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from .._core.i18n import N_
 from .._core.prefetch import prefetched
 from .._core.progress import Progress
-from ..adapters.base import HasWeights
+from ..adapters.capabilities import HasWeights
 from ..adapters.wrappers import capability
 from ..errors import ShisenError
 from ..targets import ClassObjective, TopKObjective, class_logits, to_numpy

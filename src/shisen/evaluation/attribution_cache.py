@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..adapters.base import DeclaresInput
+from ..adapters.capabilities import DeclaresInput
 from ..adapters.weight_randomization import randomized
 from ..adapters.wrappers import Shared, capability
 from ..errors import ModelError

@@ -18,7 +18,7 @@ from time import perf_counter
 import numpy as np
 
 from .._core.io import write_file
-from ..adapters.base import AnyBatchSize
+from ..adapters.capabilities import AnyBatchSize
 from ..adapters.wrappers import capability
 from ..targets import to_numpy
 from ..types import Classifier

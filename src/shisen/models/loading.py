@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from ..adapters.base import FoldsNormalization
+from ..adapters.capabilities import FoldsNormalization
 from ..adapters.wrappers import capability
 from ..errors import InputError, ModelError, explain_error, require, unknown
 from .inputs import Inputs

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..adapters.base import DeclaresInput
+from ..adapters.capabilities import DeclaresInput
 from ..adapters.wrappers import Batched, Shared, Wrapper, capability
 from ..errors import InputError, ShisenError, ShisenWarning, explain_error
 from ..naming import label

@@ -7,19 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from .._core.progress import Progress
-from ..naming import label
 from ..registry import get as method_of
 from ..results import Explanation
 from .context import NETWORK, QUICK, Build, Explaining, safely, safely_each, seconds
+from .explain_layout import TOP, ExplainLayout
 from .image_store import open_upload
 from .jobs import Update
 from .long_work import LongWork, progress_line
 from .method_choices import about, caution
 from .request import (
-    COLORMAPS,
     NO_CLASS,
-    SCORES,
-    STYLES,
     ExplainRequest,
     ImageChoice,
     PageRequest,
@@ -30,24 +27,22 @@ from .request import (
 from .script import DRAW, LATER
 from .session import Explained
 from .view import both, note
-from .words import Said, choices, say
+from .words import Said, say
 
-TOP = 5
 THUMBS = 8
 PATIENCE, FEW = 0.7, 4  # seconds, and images sent through the network, until a visitor is shown progress
 
 
-class ExplainTab:
-    """The tab: its layout, and what happens on each event.
+class ExplainTab(ExplainLayout):
+    """The tab: what happens on each event.
 
     Args:
         b: the page; its `explaining` is set for other tabs.
     """
 
     def __init__(self, b: Build) -> None:
-        self.b, self.session = b, b.session
+        super().__init__(b)
         self.work = LongWork(b, "explain", replaces=True, line=self._line)
-        self._layout()
         self.inputs = [
             *(b.chosen, self.method, self.layer, self.positive, self.negative, self.negated, self.score),
             *(self.style, self.colormap, self.alpha, b.lang),
@@ -59,114 +54,6 @@ class ExplainTab:
         self.of_class = [self.status, self.positive, self.negative, self.negated, *self.outputs]
         self.of_image = [self.status, b.chosen, self.store, self.thumbs, *self.of_class[1:]]
         self._connect()
-
-    # layout
-
-    def _layout(self) -> None:
-        import gradio as gr
-
-        with gr.Row(equal_height=False):
-            with gr.Column(scale=6, min_width=280):
-                with gr.Column(elem_classes="shisen-card"):
-                    self._result_card()
-                with gr.Column(elem_classes="shisen-card"):
-                    self._drawing_card()
-            with gr.Column(scale=4, min_width=280):
-                with gr.Column(elem_classes="shisen-card"):
-                    self._images_card()
-                with gr.Column(elem_classes="shisen-card"):
-                    self._request_card()
-        with self.b.part(gr.Accordion, {"label": "again"}, open=False, elem_classes="shisen-card"):
-            fixed: dict[str, Any] = {"lines": 1, "interactive": False, "wrap_lines": True}
-            self.shell = self.b.part(gr.Code, {"label": "command"}, language="shell", **fixed)
-            self.lines = self.b.part(gr.Code, {"label": "python"}, language="python", **fixed)
-        self.ranked = gr.State([])
-
-    def _result_card(self) -> None:
-        import gradio as gr
-
-        b = self.b
-        self.view = gr.HTML(elem_id="shisen-view")
-        with gr.Row(elem_classes="shisen-step"):
-            self.back = b.part(gr.Button, {"value": "previous"}, size="sm", elem_id="shisen-previous")
-            self.on = b.part(gr.Button, {"value": "next"}, size="sm", elem_id="shisen-next")
-        self.status = gr.HTML(elem_id="shisen-status")
-        self.summary = gr.HTML(elem_id="shisen-summary")
-        b.part(gr.Markdown, {"value": "answers"})
-        with gr.Row(elem_classes="shisen-answers"):
-            self.answers = [gr.Button("–", elem_id=f"shisen-answer-{i}", size="sm") for i in range(TOP)]
-        with gr.Row():
-            self.png = b.part(gr.Button, {"value": "png"}, variant="primary", elem_id="shisen-png")
-            self.record = b.part(gr.Button, {"value": "json"}, elem_id="shisen-json")
-        self.redraw, self.stop = (
-            gr.Button(k, elem_id=f"shisen-{k}", visible="hidden") for k in ("redraw", "stop-explain")
-        )
-        self.files = [gr.DownloadButton(k, elem_id=f"shisen-file-{k}", visible="hidden") for k in ("png", "json")]
-
-    def _drawing_card(self) -> None:
-        import gradio as gr
-
-        part = self.b.part
-        styles = {"label": "style", "choices": lambda lang: choices(STYLES, lang)}
-        self.style = part(gr.Radio, styles, value="blend", elem_id="shisen-style")
-        with gr.Row():
-            maps = {"choices": list(COLORMAPS), "value": "jet", "min_width": 120}
-            self.colormap = part(gr.Dropdown, {"label": "colormap"}, elem_id="shisen-colormap", **maps)
-            strength = {"minimum": 0, "maximum": 1, "step": 0.05, "value": 0.4, "min_width": 140}
-            self.alpha = part(gr.Slider, {"label": "alpha"}, elem_id="shisen-strength", **strength)
-
-    def _images_card(self) -> None:
-        import gradio as gr
-
-        names = self.session.store.names
-        self.upload = self.b.part(gr.File, {"label": "upload"}, type="filepath", height=96, elem_id="shisen-upload")
-        self.store = self.b.part(gr.Dropdown, {"label": "images"}, choices=names[:2000], value=names[0])
-        self.thumbs = gr.Gallery(
-            columns=4,
-            rows=2,
-            height=132 if len(names) <= 4 else 244,
-            show_label=False,
-            allow_preview=False,
-            interactive=False,
-            object_fit="cover",
-            buttons=[],
-            elem_id="shisen-shelf",
-        )
-
-    def _request_card(self) -> None:
-        import gradio as gr
-
-        part, session = self.b.part, self.session
-        offered = {"label": "method", "choices": session.offered}
-        self.method = part(gr.Dropdown, offered, value="grad_cam", elem_id="shisen-method")
-        self.about = gr.HTML(elem_id="shisen-about")
-        layers = [point.path for point in session.model.layers if point.spatial]
-        default = session.default.path if session.default else None
-        self.layer = part(gr.Dropdown, {"label": "layer"}, choices=layers, value=default)
-        self.why = gr.HTML(elem_id="shisen-why")
-        with gr.Row():
-            self.positive, self.negative = (
-                part(
-                    gr.Dropdown,
-                    {"label": says, "choices": self._classes(first)},
-                    value=NO_CLASS,
-                    min_width=140,
-                    elem_id=name,
-                )
-                for says, first, name in (
-                    ("class_a", "top_class", "shisen-class"),
-                    ("class_b", "nothing", "shisen-other"),
-                )
-            )
-        self.negated = part(gr.Checkbox, {"label": "against"}, value=False)
-        scores = {"label": "score", "choices": lambda lang: choices(SCORES, lang)}
-        self.score = part(gr.Radio, scores, value="logit")
-
-    def _classes(self, first: str) -> Callable[[str], list[tuple[str, int]]]:
-        every = [(label(k, self.session.model.labels), k) for k in range(self.session.classes)]
-        return lambda lang: [(say(first, lang), NO_CLASS), *every]
-
-    # events
 
     def _connect(self) -> None:
         import gradio as gr
@@ -215,8 +102,6 @@ class ExplainTab:
         import gradio as gr
 
         return safely_each(self.open, request=gr.Request), self.inputs, self.of_image
-
-    # what happens
 
     def explain(self, request: Any, *given: Any) -> Iterator[list[Any]]:
         """Explain what is chosen.
