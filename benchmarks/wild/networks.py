@@ -15,9 +15,8 @@ import shisen
 from .situations import LeNet, agrees, close, conv_net, gradient, logits, noise, photo, refused, works
 
 X = noise(16, 16, 3)
-LAYOUT = "images go in as a permuted tensor; the memory layout is decided by the adapters"
+SIZE = "an error of the framework about sizes is not put into words"
 CUT = "a gradient that does not reach the layer is not said by the adapters"
-SHAPE = "a shape is guessed before the first image"
 
 
 class Two(nn.Module):
@@ -63,25 +62,25 @@ AGE = torch.tensor([[0.3, -1.0]])
 # ---- shapes
 
 
-@works("shapes", "LeNet with x.view on 28 × 28 gray arrays", open=LAYOUT)
+@works("shapes", "LeNet with x.view on 28 × 28 gray arrays")
 def lenet(folder: Path) -> None:
     net, x = LeNet().eval(), noise(28, 28, 1)
     agrees(shisen.wrap(net), net, x)
     assert shisen.explain(shisen.wrap(net), x, layer="conv2").values.shape == (10, 10)
 
 
-@works("shapes", "a CIFAR network with x.view on 32 × 32 color arrays", open=LAYOUT)
+@works("shapes", "a CIFAR network with x.view on 32 × 32 color arrays")
 def cifar(folder: Path) -> None:
     net = LeNet(3, 32).eval()
     agrees(shisen.wrap(net), net, noise(32, 32, 3))
 
 
-@works("shapes", "the layers of a network of fixed size, with input_shape", open=LAYOUT)
+@works("shapes", "the layers of a network of fixed size, with input_shape")
 def layers_of_fixed(folder: Path) -> None:
     assert [p.shape for p in shisen.wrap(LeNet().eval(), input_shape=(28, 28, 1)).layers][:1] == [(24, 24, 6)]
 
 
-@refused("shapes", "an image of another size than the network's", open=LAYOUT)
+@refused("shapes", "an image of another size than the network's", open=SIZE)
 def other_size(folder: Path) -> None:
     shisen.explain(shisen.wrap(LeNet().eval()), noise(30, 30, 1))
 
@@ -107,7 +106,7 @@ def linear_only(folder: Path) -> None:
     agrees(shisen.wrap(net), net, X)
 
 
-@refused("shapes", "Grad-CAM of a network of linear layers only", open=SHAPE)
+@refused("shapes", "Grad-CAM of a network of linear layers only")
 def cam_of_linear(folder: Path) -> None:
     shisen.explain(shisen.wrap(nn.Sequential(nn.Flatten(), nn.Linear(768, 3)).eval()), X)
 

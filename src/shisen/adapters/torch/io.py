@@ -52,7 +52,8 @@ def network_input(net: Any, scaling: Scaling | None, x: Any, *, contiguous: bool
             x = x.flip(-1)
     if x.dim() == 4:
         x = x.permute(0, 3, 1, 2)
-        x = x.contiguous() if contiguous else x
+        if contiguous:  # of one channel every layout counts as contiguous: only a copy has the usual strides
+            x = x.clone(memory_format=torch.contiguous_format)
     home = next((p for p in net.parameters() if p.is_floating_point()), None)
     return x if home is None else x.to(home.dtype)
 
