@@ -9,14 +9,15 @@ from __future__ import annotations
 import functools
 import itertools
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
 from ...errors import ModelError, explain_error
+from ..base import lock_of
 from .rewire import Rule
 
 MarkLeaf = Callable[[str, Any], Any]
@@ -291,18 +292,35 @@ class TorchEngine:
     def sample(self, run: Callable[[Any], Any], x: Any) -> None:
         self.forward("sample", lambda x: (run(x),), x)
 
-    def forward(self, key: Hashable, run: Callable[..., tuple[Any, ...]], *args: Any) -> tuple[Any, ...]:
+    @contextmanager
+    def _frozen(self) -> Iterator[None]:
+        """Run without gradients of the weights, for this thread only: others may train the model meanwhile.
+
+        Modules of torch inside the model have flags that all threads see: then these are set, and restored.
+        """
+        import keras
         import torch
 
         from ..torch.frozen_eval import frozen_eval
 
-        with frozen_eval(self._net), torch.no_grad():
+        own = (keras.layers.Layer, torch.nn.ParameterDict)
+        if not all(isinstance(m, own) for m in self._net.modules()):
+            with lock_of(self._net), frozen_eval(self._net):
+                yield
+            return
+        frozen = [(v, v.value.detach()) for v in self._net.variables]
+        with keras.StatelessScope(state_mapping=frozen), torch.inference_mode(False), torch.enable_grad():
+            yield
+
+    def forward(self, key: Hashable, run: Callable[..., tuple[Any, ...]], *args: Any) -> tuple[Any, ...]:
+        import torch
+
+        with self._frozen(), torch.no_grad():
             return tuple(run(*args))
 
     def gradients(self, request: GradientRequest, x: Any, objectives: Sequence[Any]) -> Gradients:
         import torch
 
-        from ..torch.frozen_eval import frozen_eval
         from ..torch.rewire import RewiredReLU
 
         leaves: dict[str, Any] = {}
@@ -312,7 +330,7 @@ class TorchEngine:
             return leaves[point]
 
         gradients = []
-        with frozen_eval(self._net):
+        with self._frozen():
             y = request.run(x, mark_leaf)
             raw = list(leaves.values())
             for i, objective in enumerate(objectives):
