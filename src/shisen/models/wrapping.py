@@ -150,6 +150,8 @@ def merged(known: Preprocess | None, given: Any, net: Any, shape: tuple[int, int
     size = (h, w) if h and w else None
     if isinstance(given, str):
         given = {"base": given}
+    if isinstance(given, Preprocess):
+        return given  # a size that was stated outweighs the one a network was configured with first
     if not isinstance(given, Mapping) or "input_size" in given:
         return Preprocess.of(given, size or (known.sides if known is not None else None))
     fields = dict(given)
