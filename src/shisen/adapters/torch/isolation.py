@@ -1,4 +1,4 @@
-"""A private copy of a torch module that shares its weights, so that nothing done to it shows outside.
+"""A private copy of a torch module on the same weights, so that nothing done to it shows outside.
 
 Hooks, evaluation mode, frozen parameters and folded weights belong to the copy: a thread that trains or runs the
 user's module meanwhile is not disturbed. Where no such copy can be made, the module itself is put in evaluation mode.
