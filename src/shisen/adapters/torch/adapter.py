@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from ...errors import ModelError, explain_error
+from ...errors import ModelError, ShisenWarning, explain_error
 from ...types import Attention, Scaling
 from ..base import Adapter
 from ..layout import Layout
@@ -133,6 +134,8 @@ class TorchClassifier(Adapter):
                 starts = [p for p in wrt if p != "input"]
                 y = single(captured_forward(self, x, [at], starts=starts, leaves=leaves)[at])
             raw = [leaves[p][0] for p in wrt]
+            if not y.requires_grad:
+                warnings.warn(_cut_graph(wrt), ShisenWarning, stacklevel=4)
             rows = []
             for i, objective in enumerate(objectives):
                 cotangent = objective(y.detach()).to(y.dtype)
@@ -245,6 +248,14 @@ class TorchClassifier(Adapter):
             noise = torch.rand(1, *x.shape[1:], generator=torch.Generator().manual_seed(0)).to(x.device)
             self._pairs = self.module, agreed(pairs(self.module, traced.calls), lambda: self.answer(noise).float())
         return self._pairs[1]
+
+
+def _cut_graph(points: Sequence[str]) -> str:
+    return (
+        f"The score does not depend on {' or '.join(map(repr, points))} as far as gradients tell: it is not used, or "
+        "the network cuts its graph, by detach(), NumPy or integer arithmetic. The gradients are zero, which is no "
+        "evidence for or against anything. Use another layer, or occlusion or rise, which need no gradients."
+    )
 
 
 def _every_class(y: Any) -> Any:
