@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -101,3 +103,13 @@ def test_the_parts_of_adcc_are_the_metrics_themselves() -> None:
     whole = run_metric(m.adcc(one), logits, dimmer)
     for name in ("coherency", "complexity", "average_drop"):
         assert whole.parts[name] == pytest.approx(run_metric(getattr(m, name)(one), logits, dimmer).value)
+
+
+def test_masked_pixels_become_the_networks_zero() -> None:
+    one = replace(sample(values()), zero=(0.4, 0.5, 0.6))
+    keep = np.zeros((SIDE, SIDE), dtype=np.float32)
+    keep[0], keep[1] = 1.0, 0.5
+    found = one.blended(keep)
+    np.testing.assert_array_equal(found[0], one.image[0])
+    np.testing.assert_allclose(found[1], (one.image[1] + np.float32([0.4, 0.5, 0.6])) / 2, atol=1e-6)
+    np.testing.assert_allclose(found[2:], np.broadcast_to([0.4, 0.5, 0.6], found[2:].shape), atol=1e-6)
