@@ -168,11 +168,12 @@ def single(spec: Method) -> None:
         def _like(self, model: Any) -> Any:
             return Kept(model, Passes())
 
+    class Attending(TorchClassifier):
         def attentions(self, images: Any, *given: Any, **options: Any) -> Any:
             seen.extend([images] * (2 if options else 1))  # every block's score takes a pass more
-            return self.model.attentions(images, *given, **options)  # type: ignore[attr-defined]
+            return super().attentions(images, *given, **options)
 
-    model, x = Kept(TorchClassifier(network(spec), size=SIZE), Passes()), torch.tensor(nets.images(1))
+    model, x = Kept(Attending(network(spec), size=SIZE), Passes()), torch.tensor(nets.images(1))
     spec(model, x, one_hot(), **LIGHT.get(spec.name, {}))
     only = len(seen) == 1 and seen[0].shape == x.shape and bool((torch.as_tensor(seen[0]) == x).all())
     if spec.single:
