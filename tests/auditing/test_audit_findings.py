@@ -13,6 +13,7 @@ from shisen._core.stats import upper_limit
 from shisen.auditing.artefacts.base import Candidate
 from shisen.auditing.artefacts.fixed_patch import FixedPatch
 from shisen.auditing.artefacts.property import GlobalProperty
+from shisen.auditing.artefacts.transform import Treatment
 from shisen.auditing.findings import Finding, Trial, findings, judged
 from shisen.auditing.interventions import Effect
 
@@ -77,6 +78,14 @@ def test_not_used_takes_a_faithful_copy_and_a_bound() -> None:
         found = only(PATCH, effect)
         assert (found.state, found.reason) == ("not_decided", reason)
     assert only(PATCH, replace(NOTHING, upper=0.049, fidelity=0.61, undone=0.86)).state == "not_used"
+
+
+def test_a_treatment_that_is_unlike_what_the_images_have_shows_nothing() -> None:
+    treated = replace(PATCH, artefact=Treatment("quarter_left"))
+    assert only(treated, some(0.4, fidelity=0.31)).used
+    unlike = only(treated, some(0.4, fidelity=0.29))
+    assert (unlike.state, unlike.reason) == ("not_decided", "weak_copy")
+    assert only(PATCH, some(0.4, fidelity=0.29)).used, "a patch that turns answers is used, however much of it there is"
 
 
 def test_what_cannot_be_put_on_is_not_decided() -> None:

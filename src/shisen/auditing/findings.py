@@ -24,6 +24,8 @@ KEPT = 0.15
 """Largest change of answers when an artefact is taken off that agrees with "not used"."""
 NATURE = 0.5
 """Least fraction of a class that has a property by nature."""
+TREATMENT = 1
+"""Order of treatments: a detector may take for one what images show by nature."""
 
 
 class Trial(NamedTuple):
@@ -109,6 +111,8 @@ def judged(test: Trial, q_used: float) -> tuple[State, str]:
     if e is None:
         return "not_decided", test.obstacle or "no_way"
     least = c.artefact.least_effect
+    if c.artefact.order == TREATMENT and e.fidelity is not None and e.fidelity < WEAK:
+        return "not_decided", "weak_copy"  # what moves answers is not what the images have
     if e.low > 0 and e.effect >= least:
         beyond = q_used <= LEVEL and e.after - e.control >= least / 2
         return ("used", "") if beyond else ("not_decided", "strong_control")

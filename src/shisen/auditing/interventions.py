@@ -151,8 +151,8 @@ def intervene(candidate: Candidate, images: Images, *, seed: int = 0) -> Effect 
     order = np.random.default_rng([seed, k, len(candidate.members)]).permutation(free)
     rows, after = _applied(candidate, images, how, order)
     plain = images.probabilities[rows]
-    control = _controlled(images, how, rows.tolist())
     turned = (after.probabilities.argmax(1) == k).astype(float) - (plain.argmax(1) == k)
+    control = _controlled(images, how, rows.tolist()) if turned.sum() > 0 else None  # else there is nothing to control
     interval = bootstrap(turned, n_resamples=2000, seed=seed)
     gain = after.probabilities[:, k] - np.maximum(plain[:, k], 0.0 if control is None else control[:, k])
     gained = np.argsort(-(after.probabilities[:, k] - plain[:, k]), kind="stable")

@@ -20,6 +20,7 @@ from .candidates import candidates
 from .embedding import embedding
 from .findings import Finding, Trial, findings
 from .interventions import Effect, intervene
+from .middle import Middle
 from .scanned import Scan, canvases_of, pooled_of, probabilities_of, sample
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def proposed(model: Model, scan: Scan) -> list[Candidate]:
         properties=scan.properties,
         read=lambda row: model.read(scan.paths[row]).pixels,
         embed=embedding(),
+        middle=Middle.of(model, scan.paths),
     )
     return candidates(evidence)
 

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from ..._core import plugins
 from .base import Artefact
+from .feature_group import FeatureGroup
 from .fixed_patch import FixedPatch
 from .moving_patch import MovingPatch
 from .property import GlobalProperty
 from .text_overlay import TextOverlay
 from .transform import Treatment
+from .transplanted_part import TransplantedPart
 
-REGISTERED: list[type[Artefact]] = [FixedPatch, MovingPatch, TextOverlay, Treatment, GlobalProperty]
+REGISTERED: list[type[Artefact]] = [
+    FixedPatch,
+    MovingPatch,
+    TextOverlay,
+    Treatment,
+    FeatureGroup,
+    TransplantedPart,
+    GlobalProperty,
+]
 
 
 def register(kind: type[Artefact]) -> type[Artefact]:

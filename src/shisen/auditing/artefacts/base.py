@@ -13,6 +13,7 @@ from ..._core.stats import enrichment
 
 if TYPE_CHECKING:
     from ...models.model import Model
+    from ..middle import Middle
 
 Pixels8 = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
@@ -34,6 +35,7 @@ class Evidence:
         properties: `(n, properties)`.
         read: from a row to the pixels `(h, w, 3)` of the image; None where only the small copies are there.
         embed: from images to pooled early features `(n, d)` of the embedded network, or None.
+        middle: what a layer in the middle of the audited network sees, or None.
         memo: what a kind computes once for all classes, under its name.
     """
 
@@ -43,6 +45,7 @@ class Evidence:
     properties: npt.NDArray[np.float64]
     read: Callable[[int], Pixels8] | None = None
     embed: Callable[[Sequence[Pixels8]], npt.NDArray[np.float32]] | None = None
+    middle: Middle | None = None
     memo: dict[str, Any] = field(default_factory=dict)
 
 

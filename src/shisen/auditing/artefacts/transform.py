@@ -21,9 +21,9 @@ from .property import best_cut
 
 LEAST, TRAINED = 60, 80  # images, of all classes, that detectors learn from
 SIDE = 160  # longer side at which images are treated and looked at
-MISSED = 0.1  # fraction of treated copies that may lie below the least score of a member
+MISSED = 0.05  # fraction of treated copies that may lie below the least score of a member
 MOST = 3  # candidates of a class
-RARE = 0.5  # of the other classes' images, at most, may have what a class has by treatment
+RARE = 1.2  # images of other classes that the detector takes for treated, at most, for each one of the class
 
 
 class Scores(NamedTuple):
