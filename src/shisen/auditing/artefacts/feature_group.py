@@ -150,7 +150,8 @@ def groups(
     _, _, axes = np.linalg.svd(mine, full_matrices=False)
     points = mine @ axes[:COMPONENTS].T
     found: list[tuple[npt.NDArray[np.int64], float, list[int]]] = []
-    for count in COUNTS:
+    distinct = len(np.unique(points.round(5), axis=0))
+    for count in (count for count in COUNTS if count < distinct):
         names = KMeans(count, n_init=4, random_state=0).fit_predict(points)
         for k in range(count):
             chosen = names == k

@@ -142,7 +142,8 @@ def parts(features: Floats, images: npt.NDArray[np.int64], count: int) -> list[t
     from sklearn.cluster import KMeans
 
     found: list[tuple[npt.NDArray[np.int64], float]] = []
-    for k in COUNTS:
+    distinct = len(np.unique(features.round(5), axis=0))
+    for k in (k for k in COUNTS if k < distinct):
         names = KMeans(k, n_init=4, random_state=0).fit_predict(features)
         for name in range(k):
             rows = np.flatnonzero(names == name)
