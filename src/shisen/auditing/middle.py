@@ -67,7 +67,12 @@ class Middle:
 
     @classmethod
     def of(cls, model: Model, paths: Sequence[str]) -> Middle | None:
-        """Return that of a model; None where it has no feature maps, or where images keep sizes of their own."""
+        """Return that of a model; None where it has no feature maps, or where images keep sizes of their own.
+
+        Args:
+            model: the network.
+            paths: files.
+        """
         layer = None if model.preprocess is None else middle_layer(model)
         return None if layer is None else cls(model, layer, paths)
 

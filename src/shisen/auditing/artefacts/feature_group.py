@@ -114,13 +114,23 @@ class Transfer(NamedTuple):
 
     @classmethod
     def of(cls, maps: Floats, inside: npt.NDArray[np.bool_]) -> Transfer:
-        """Return that of the maps of a class `(n, h, w, c)`, of which some are of the group."""
+        """Return the transfer between the maps of a class.
+
+        Args:
+            maps: `(n, h, w, c)`.
+            inside: `(n,)`, True for images of the group.
+        """
         a, b = maps[inside], maps[~inside]
         scale = np.minimum(a.std(0, ddof=1) / (b.std(0, ddof=1) + 1e-6), 1.0)
         return cls(scale.astype(np.float32), (a.mean(0) - scale * b.mean(0)).astype(np.float32))
 
     def answers(self, middle: Middle, rows: Sequence[int]) -> npt.NDArray[np.float64]:
-        """Return class probabilities `(n, classes)` of images whose maps are turned."""
+        """Return class probabilities `(n, classes)` of images whose maps are transferred.
+
+        Args:
+            middle: feature maps of the audited images.
+            rows: indices of the images.
+        """
         found = []
         for x, maps in middle.batches(rows):
             logits = middle.model.replaced(x[:1], maps * self.scale + self.shift, middle.layer)
