@@ -128,6 +128,20 @@ def test_what_other_images_have_stays_by_itself(images: Images) -> None:
     assert len(merged([corner(0), other], images.labels, 1)) == 2
 
 
+def test_pieces_may_mark_regions_at_sizes_of_their_own(images: Images) -> None:
+    small = np.zeros((10, 10), np.float32)
+    small[7:, 7:] = 1.0
+    other = replace(corner(1), artefact=Still(np.zeros((10, 10, 3), np.float32), small))
+    (whole,) = merged([corner(0), other], images.labels, 1)
+    mask = whole.artefact.mask_in(0)
+    assert mask is not None
+    assert mask.shape == (SIDE, SIDE)
+    assert mask[:10, :10].all()
+    assert mask[28:, 28:].all()
+    assert mask.sum() == 10 * 10 + 12 * 12
+    assert whole.artefact.words()[0] in ("patch", "frame")
+
+
 def test_a_frame_is_named_by_what_is_there(tmp_path: Path) -> None:
     alpha = np.ones((40, 40), np.float32)
     alpha[4:-4, 4:-4] = 0.0

@@ -63,14 +63,14 @@ class Compound:
         masks = [m for m in (c.artefact.mask_in(c.members[0]) for c in self.parts) if m is not None]
         key, fills = self.lead.artefact.words()
         if len(masks) > 1 and "where" in fills:
-            together = position_of(np.any(masks, axis=0))
+            together = position_of(_together(masks))
             return ("frame", {}) if together == "around" else (key, {"where": together})
         return key, fills
 
     def mask_in(self, row: int) -> npt.NDArray[np.bool_] | None:
         """Return where an image has any of it; None for the whole image."""
         masks = [m for m in (c.artefact.mask_in(row) for c in self.parts) if m is not None]
-        return np.asarray(np.any(masks, axis=0)) if masks else None
+        return _together(masks) if masks else None
 
     def intervention(self, candidate: Candidate, images: Images) -> Intervention:
         """Return how to put all parts on an image, and take them off again.
@@ -103,6 +103,13 @@ class Compound:
     def _opposite(self, back: Sequence[Alter]) -> Alter | None:
         lead = PROPERTIES.get(self.lead.kind)
         return _chained(back) if back and lead is not None and lead.opposite else None
+
+
+def _together(masks: Sequence[npt.NDArray[np.bool_]]) -> npt.NDArray[np.bool_]:
+    """Return where any of several masks is, at the size of the largest; kinds mark regions at sizes of their own."""
+    high, wide = (max(mask.shape[axis] for mask in masks) for axis in (0, 1))
+    every = [m[np.arange(high)[:, None] * m.shape[0] // high, np.arange(wide) * m.shape[1] // wide] for m in masks]
+    return np.asarray(np.any(every, axis=0))
 
 
 def _chained(alters: Sequence[Alter]) -> Alter:
