@@ -17,6 +17,7 @@ import shisen
 from shisen.auditing.artefacts.base import Candidate, Images, Intervention
 from shisen.auditing.artefacts.compound import Compound, merged
 from shisen.auditing.artefacts.fixed_patch import FixedPatch
+from shisen.auditing.artefacts.transform import Treatment
 from shisen.auditing.findings import Trial, judged
 from shisen.auditing.interventions import Effect, answers, intervene
 
@@ -121,6 +122,14 @@ def test_a_copy_of_another_color_is_too_weak(images: Images) -> None:
     assert effect.fidelity is not None
     assert effect.fidelity < 0.3
     assert judged(Trial(pale, effect), 1.0) == ("not_decided", "weak_copy")
+
+
+def test_two_treatments_of_the_same_images_are_not_put_on_together(images: Images) -> None:
+    left, right = (
+        replace(corner(0), artefact=Treatment(name), p=p)
+        for name, p in (("quarter_left", 1e-5), ("quarter_right", 1e-6))
+    )
+    assert merged([left, right], images.labels, 1) == [right, left]
 
 
 def test_what_other_images_have_stays_by_itself(images: Images) -> None:

@@ -182,6 +182,8 @@ def merged(found: Sequence[Candidate], labels: Labels, label: int) -> list[Candi
             apart = other.artefact.order >= 3 and len(own[id(other)]) > WHOLE * group
             if id(other) in taken or apart or not _alike(own[id(lead)], own[id(other)]):
                 continue
+            if other.artefact.order == 1 and any(c.artefact.order == 1 for c in parts):
+                continue  # one treatment may undo another: to the left, to the right
             if (other.kind, other.artefact.direction) in {
                 (c.kind, c.artefact.direction) for c in parts if c.artefact.order >= 3
             }:
