@@ -122,24 +122,39 @@ def agrees(spec: Method) -> None:
     for reference in found.values():
         if spec.needs == "attention":
             for mean in (False, True):
-                _without_layer(spec, reference, nets.Transformer(mean).eval(), nets.Transformer(mean).eval())
+                _without_layer(spec, reference, nets.Transformer(mean).eval(), nets.Transformer(mean).eval(), f"{mean}")
         elif not spec.layered:
             for style in ("modules", "relu6"):
                 net = nets.Toy(style)
-                _without_layer(spec, reference, net, nets.Pixels(net))
+                _without_layer(spec, reference, net, nets.Pixels(net), style)
         else:
             for layer, bent in reference.points:
                 _at_layer(spec, reference, layer, bent)
 
 
-def _without_layer(spec: Method, reference: Reference, net: Any, slow: Any) -> None:
+WANTED: dict[tuple[int, str], Any] = {}
+"""Maps of references, which are slow: the same networks and images are asked about again and again."""
+
+
+def _wanted(reference: Reference, where: str, make: Callable[[], Any]) -> Any:
+    key = id(reference), where
+    if key not in WANTED:
+        WANTED[key] = make()
+    return WANTED[key]
+
+
+def _without_layer(spec: Method, reference: Reference, net: Any, slow: Any, where: str) -> None:
     x, k = nets.images(), 1
     found = run(spec, TorchClassifier(net), x, k, **reference.options).values
-    same(found, np.stack([reference.function(slow, one, k) for one in x]))
+    same(found, _wanted(reference, where, lambda: np.stack([reference.function(slow, one, k) for one in x])))
 
 
 def _at_layer(spec: Method, reference: Reference, layer: str, bent: bool) -> None:
     net, x = nets.Toy(bent=bent), nets.images()
-    maps = [np.stack([reference.function(nets.Pixels(net), layer, one, k) for one in x]) for k in range(5)]
+
+    def make() -> list[Any]:
+        return [np.stack([reference.function(nets.Pixels(net), layer, one, k) for one in x]) for k in range(5)]
+
+    maps = _wanted(reference, f"{layer} {bent}", make)
     k = int(np.argmax([m.max() - m.min() for m in maps]))  # a class whose map is not zero everywhere
     same(run(spec, TorchClassifier(net), x, k, layer=layer, **reference.options).values, maps[k])
