@@ -42,7 +42,7 @@ RANKS = {
 }
 ONLY = {"viz": {"types", "errors", "_core"}, "_core": {"types", "errors"}, "types": set(), "errors": set()}
 FRAMEWORKS = {"torch", "keras", "tensorflow", "jax", "onnxruntime", "torchvision", "timm", "transformers"}
-LONGEST_FILE, LONGEST_FUNCTION, MEDIAN_FILE = 400, 80, 123
+LONGEST_FILE, LONGEST_FUNCTION, MEDIAN_FILE = 400, 80, 120
 
 
 def name_of(path: Path) -> str:

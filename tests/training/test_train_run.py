@@ -176,3 +176,24 @@ def test_scenes(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     mixed = counts + counts.T - 2 * np.diag(np.diag(counts))
     pair = {run.labels[i] for i in np.unravel_index(int(np.argmax(np.triu(mixed))), mixed.shape)}
     assert pair == {"glacier", "mountain"}
+
+
+def test_training_leaves_the_arithmetic_of_small_numbers_as_it_was() -> None:
+    torch = pytest.importorskip("torch")
+    from shisen.training.torch import flush_denormals
+
+    def flushed() -> bool:
+        return float(torch.full((1,), 1e-40) * 0.5) == 0.0
+
+    @flush_denormals()
+    def stopped() -> None:
+        raise KeyError(flushed())
+
+    for flag in (False, True):
+        torch.set_flush_denormal(flag)
+        try:
+            with pytest.raises(KeyError, match="True"):
+                stopped()
+            assert flushed() == flag
+        finally:
+            torch.set_flush_denormal(False)

@@ -9,8 +9,6 @@ import numpy as np
 
 from ..types import Array, Attention, Classifier, Scaling
 
-Shape = tuple[int, ...]
-
 
 @runtime_checkable
 class HasAttention(Protocol):
@@ -93,7 +91,7 @@ class DeclaresInput(Protocol):
         """Whether `size` is no guess."""
         ...
 
-    def expect(self, shape: Shape) -> None:
+    def expect(self, shape: tuple[int, ...]) -> None:
         """Take the shape `(h, w, c)` of the first image, where no other is known."""
         ...
 

@@ -23,12 +23,7 @@ from .path_and_noise import Noise
 )
 @several_layers
 def grad_cam_pp(
-    model: Classifier,
-    images: Array,
-    objective: Objective,
-    *,
-    layer: str,
-    variant: Literal["paper", "code"] = "paper",
+    model: Classifier, images: Array, objective: Objective, *, layer: str, variant: Literal["paper", "code"] = "paper"
 ) -> Array:
     """Grad-CAM++: positive gradients, each weighted so that every instance of an object counts alike.
 
@@ -111,9 +106,8 @@ def smooth_grad_cam_pp(
     else:
         run = "no noisy copies, since the gradient at the layer does not depend on the image"
         n_samples, copies = 1, iter([found.gradients[None, ...]])
-    first: Any = 0.0
-    second: Any = 0.0
-    third: Any = 0.0
+    nothing: Any = 0.0
+    first, second, third = nothing, nothing, nothing
     for g in copies:
         first = first + xp.sum(g, axis=0) / n_samples
         second = second + xp.sum(g * g, axis=0) / n_samples

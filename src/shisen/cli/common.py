@@ -18,14 +18,11 @@ LONG = 1000
 
 
 def load_model(choice: dict[str, Any], images: int = 1) -> Model:
-    """Load the model that the options name; takes its own options out of `choice`.
+    """Return the model that the options name; takes its own options out of `choice`.
 
     Args:
         choice: the options of the command.
         images: about how many will be sent through it; for many the batch size is tuned.
-
-    Returns:
-        The model.
     """
     from ..models.loading import load
     from ..models.preprocess_names import OPTIONS, fields_of_options

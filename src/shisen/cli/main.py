@@ -100,10 +100,7 @@ def main(args: list[str] | None = None) -> None:
     except Exception as problem:
         if debug:
             raise
-        click.echo(
-            f"Error: {type(problem).__name__}: {problem}\nUse --debug for the traceback.",
-            err=True,
-        )
+        click.echo(f"Error: {type(problem).__name__}: {problem}\nUse --debug for the traceback.", err=True)
         code = 1
     sys.exit(code if isinstance(code, int) else 0)
 

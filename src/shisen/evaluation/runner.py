@@ -92,7 +92,6 @@ def evaluate(
 def sampled(images: Any, n_images: int | None, seed: int) -> list[Any]:
     """Return the images that a folder, a pattern or a list stands for; `n_images` of them, in their order, if given.
 
-
     Args:
         images: paths, arrays or what else `explain` accepts; a folder or pattern is searched.
         n_images: number of images, None for all.

@@ -106,9 +106,7 @@ def setting_of(item: Any, layer: Any = None, options: Mapping[str, Mapping[str, 
     text, _, where = str(item).partition("@")
     if text in CONTROL_MAPS:
         if where:
-            raise InputError(
-                explain_error("A control map does not work at a layer.", repr(item), "Leave the layer out.")
-            )
+            raise InputError(explain_error("A control map has no layer.", repr(item), "Leave the layer out."))
         return Setting(text)
     spec = registry.get(text)
     own = dict((options or {}).get(spec.name, {}))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,17 @@ from .split import Split, split
 
 if TYPE_CHECKING:
     from ..models.model import Model
+
+
+@contextmanager
+def flush_denormals() -> Iterator[None]:
+    """Take denormal numbers for zero, which small weights turn into and which are slow; as before afterwards."""
+    before = float(torch.full((1,), 1e-40) * 0.5) == 0.0
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(before)
 
 
 class TorchTrainer:
@@ -68,7 +79,6 @@ class TorchTrainer:
     def start(self, settings: Settings) -> None:
         """Prepare the tail and its optimizer."""
         self.settings = settings
-        torch.set_flush_denormal(True)
         for p in self.net.parameters():
             p.requires_grad_(False)
         for p in self.parts.tail.parameters():
@@ -92,6 +102,7 @@ class TorchTrainer:
         history: list[list[float]] = state["history"]
         return history
 
+    @flush_denormals()
     def fit_head(self, learn: Part) -> tuple[float, float]:
         """Fit the linear head, where the network could be cut in front of it; see `fit_head`."""
         if self.parts.features is None:
@@ -100,6 +111,7 @@ class TorchTrainer:
         features = self._through(self.parts.features, learn.cache, rows)
         return fit_head(self.parts, features, torch.from_numpy(learn.targets).repeat(learn.views))
 
+    @flush_denormals()
     def epoch(self, number: int, batches: Iterable[Batch]) -> tuple[float, float]:
         """Train for one epoch; see `settings.Trainer`."""
         torch.manual_seed(self.settings.seed * 1000 + number)  # dropout
@@ -153,6 +165,7 @@ class TorchTrainer:
             chunks = (cache.take(rows[i : i + 64]) for i in range(0, len(rows), 64))
             return torch.cat([part(_laid_out(torch.from_numpy(x).to(self.home))).float().cpu() for x in chunks])
 
+    @flush_denormals()
     def evaluate(self, part: Part) -> npt.NDArray[np.float32]:
         """Return the logits of every image."""
         found = self._through(self.parts.tail, part.cache, np.arange(len(part.targets)))

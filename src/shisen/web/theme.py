@@ -102,8 +102,7 @@ CSS = """
 #shisen-heads .shisen-report { height: 690px; border: 0; }
 .main.app { max-width: 1240px !important; padding: 16px 24px !important; }
 [data-testid=status-tracker]:has(.error) { display: none !important; }
-.shisen-hidden { display: none !important; }
-#shisen-shelf .caption-label { display: none; }
+.shisen-hidden, #shisen-shelf .caption-label { display: none !important; }
 #shisen-shelf .grid-wrap { padding: 0 8px; }
 #shisen-shelf .grid-container { grid-template-columns: repeat(4, minmax(0, 1fr)) !important; }
 #shisen-upload .wrap, #shisen-second-upload .wrap { font-size: 0; }

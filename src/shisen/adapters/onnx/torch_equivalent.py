@@ -24,9 +24,7 @@ class _Fixed(torch.nn.Module):  # type: ignore[misc]
 
     def __init__(self, net: Any, channels_last: bool, output: int) -> None:
         super().__init__()
-        self.net = net
-        self.channels_last = channels_last
-        self.output = output
+        self.net, self.channels_last, self.output = net, channels_last, output
 
     def forward(self, x: Any) -> Any:
         found = self.net(x.permute(0, 2, 3, 1) if self.channels_last else x)

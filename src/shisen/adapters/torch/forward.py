@@ -93,17 +93,14 @@ def _run(
             found[point] = value if torch.is_grad_enabled() else value.float().clone()
             if all(p in found for p in ends):
                 raise Reached
-        if entered or torch.is_grad_enabled():
-            # a clone, so that an in-place layer downstream cannot overwrite what was captured
-            output = with_first(output, tensor.clone())
-        return output
+        # a clone, so that an in-place layer downstream cannot overwrite what was captured
+        return with_first(output, tensor.clone()) if entered or torch.is_grad_enabled() else output
 
     capture = Capture(traced.points, (*ends, *starts, *values), at_point)
     with ExitStack() as stack:
         stack.enter_context(folded(foldable, capture.modules))  # ahead of the hooks: ours do not look at what goes in
         for module in capture.modules:
-            handle = model.module.get_submodule(module).register_forward_hook(_hook(capture, module))
-            stack.callback(handle.remove)
+            stack.callback(model.module.get_submodule(module).register_forward_hook(_hook(capture, module)).remove)
         if half and not nonlinear:
             stack.enter_context(cast(model.precision, x.device))
         activation = stack.enter_context(OutputActivation()) if traced.output_activation else None

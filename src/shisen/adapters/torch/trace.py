@@ -67,8 +67,7 @@ def trace(net: Any, run: Callable[[], Any], size: tuple[int, ...]) -> Trace:
             kind, raw = type(module).__name__, tuple(int(s) for s in tensor.shape)
             same = next((r for r in reversed(records) if r.tensor == id(tensor) and r.shape == raw), None)
             layout = same.layout if same else layout_of(module, raw, records, (size[0], size[1]))
-            own = sum(p.numel() for p in module.parameters(recurse=False))
-            bundled = not isinstance(output, torch.Tensor)
+            own, bundled = sum(p.numel() for p in module.parameters(recurse=False)), not torch.is_tensor(output)
             records.append(Call(path, path, counts[path], kind, raw, layout, own, id(tensor), bundled))
 
         return hook
@@ -83,10 +82,8 @@ def trace(net: Any, run: Callable[[], Any], size: tuple[int, ...]) -> Trace:
     if not activation:
         warn_if_probabilities(output.detach().float().cpu().numpy())
     calls = name_calls(records)
-    default, reason = default_call(default_candidates(calls, id(output)))
-    shape = tuple(int(s) for s in output.shape)
-    head = head_of(shape, activation)
-    return Trace(PointTable(calls), default, reason, activation, head, shape[1:] or (1,), id(output))
+    default, shape = default_call(default_candidates(calls, id(output))), tuple(int(s) for s in output.shape)
+    return Trace(PointTable(calls), *default, activation, head_of(shape, activation), shape[1:] or (1,), id(output))
 
 
 def influential(found: Trace, gradients_at: Callable[[list[str]], Any]) -> Trace:
