@@ -126,10 +126,10 @@ def load_weights(net: Any, path: str | Path, *, trust: bool = False) -> None:
         ModelError: listing missing, unexpected and misshapen entries, and for a file that cannot be read.
         InputError: for a network that takes no weights.
     """
-    if hasattr(net, "load_state_dict"):
-        _load_torch(net, path, trust)
-    elif hasattr(net, "load_weights"):
+    if hasattr(net, "load_weights"):  # a Keras model; on torch it is a torch module too
         _load_keras(net, path)
+    elif hasattr(net, "load_state_dict"):
+        _load_torch(net, path, trust)
     else:
         raise InputError(
             explain_error(
