@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 import shisen
-from shapes import NAMES, fit, image
+from shapes import NAMES, fit, image, pixels
 
 
 class Detector(nn.Module):
@@ -41,13 +41,13 @@ class Detector(nn.Module):
 def explain(net: Any, image: Any, box: int, method: str = "gradient") -> Any:
     """Explain the score of the box with this number."""
     model = shisen.wrap(net, output="scores", head="none")
-    return shisen.explain(model, image, method, target=box)
+    return shisen.explain(model, pixels(image), method, target=box)
 
 
 def explain_side(net: Any, image: Any, box: int, side: int, method: str = "gradient") -> Any:
     """Explain the position of one side of a box: `side` 0 to 3 in the detector's own order."""
     model = shisen.wrap(net, output=lambda found: found["boxes"][:, box], head="none")
-    return shisen.explain(model, image, method, target=side)
+    return shisen.explain(model, pixels(image), method, target=side)
 
 
 def trained() -> nn.Module:

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 import shisen
-from shapes import NAMES, fit, image
+from shapes import NAMES, fit, image, pixels
 
 LABELS = NAMES
 
@@ -38,8 +38,8 @@ class Tagger(nn.Module):
 def explain(net: Any, image: Any, above: float = 0.5, method: str = "gradient", score: str = "logit") -> dict[str, Any]:
     """Explain every label whose probability is above a threshold."""
     model = shisen.wrap(net, labels=LABELS, head="sigmoid")
-    found = [p.label for p in model.predict(image, top=len(LABELS)) if p.probability > above]
-    return dict(zip(found, shisen.explain(model, image, method, target=found, score=score), strict=True))
+    found = [p.label for p in model.predict(pixels(image), top=len(LABELS)) if p.probability > above]
+    return dict(zip(found, shisen.explain(model, pixels(image), method, target=found, score=score), strict=True))
 
 
 def trained() -> nn.Module:

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 import shisen
-from shapes import fit, image
+from shapes import fit, image, pixels
 
 
 class Regressor(nn.Module):
@@ -36,7 +36,7 @@ class Regressor(nn.Module):
 def explain(net: Any, image: Any, method: str = "integrated_gradients", **options: Any) -> Any:
     """Explain the output; with integrated gradients the map sums to the output minus that for a black image."""
     model = shisen.wrap(net, head="none")
-    return shisen.explain(model, image, method, target=0, **options)
+    return shisen.explain(model, pixels(image), method, target=0, **options)
 
 
 def trained() -> nn.Module:

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 import shisen
-from shapes import NAMES, fit, image
+from shapes import NAMES, fit, image, pixels
 
 
 class Segmenter(nn.Module):
@@ -45,7 +45,7 @@ def over_mask(label: int, mask: Any) -> Any:
 def explain(net: Any, image: Any, label: int, mask: Any, method: str = "gradient") -> Any:
     """Explain one class over one region."""
     model = shisen.wrap(net, output="out", head="none")
-    return shisen.explain(model, image, method, target=over_mask(label, mask))
+    return shisen.explain(model, pixels(image), method, target=over_mask(label, mask))
 
 
 def trained() -> nn.Module:

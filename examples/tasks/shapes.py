@@ -15,6 +15,11 @@ NAMES = ("disc", "square", "triangle")
 COLORS = ((200, 60, 60), (60, 170, 60), (70, 70, 210))
 
 
+def pixels(image: Any) -> Any:
+    """Return what the networks here are trained on: an array of bytes as numbers from 0 to 1, others as they are."""
+    return np.asarray(image, np.float32) / 255 if getattr(image, "dtype", None) == np.uint8 else image
+
+
 def image(draw: np.random.Generator, kinds: list[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return an image with one object of each of these kinds, in thirds of its width from left to right.
 

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 import shisen
-from shapes import NAMES, fit, image
+from shapes import NAMES, fit, image, pixels
 
 
 class Embedder(nn.Module):
@@ -47,8 +47,8 @@ def alike(other: Any) -> Any:
 def explain(net: Any, image: Any, other: Any, method: str = "gradient") -> Any:
     """Explain what makes `image` similar to `other`."""
     model = shisen.wrap(net, head="none")
-    embedding = model.activations(model.prepare(model.read(other))[0][None])[0]
-    return shisen.explain(model, image, method, target=alike(embedding))
+    embedding = model.activations(model.prepare(model.read(pixels(other)))[0][None])[0]
+    return shisen.explain(model, pixels(image), method, target=alike(embedding))
 
 
 def trained() -> nn.Module:
