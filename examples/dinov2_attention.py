@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 import shisen
+from shisen.adapters.torch.io import network_input
 
 SIZE = 224
 STATISTICS = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
@@ -102,7 +103,7 @@ def fit_head(model: shisen.Model, files: list[Path], classes: list[int], steps: 
     for i in range(0, len(files), 16):
         images = np.stack([model.prepare(model.read(file))[0] for file in files[i : i + 16]])
         with torch.no_grad():
-            shown = model.network._network_input(torch.tensor(images))
+            shown = network_input(net, model.network.scaling, torch.tensor(images))
             rows.append(net.forward_head(net.forward_features(shown), pre_logits=True))
     features, wanted = torch.cat(rows), torch.tensor(classes)
     torch.manual_seed(0)

@@ -20,6 +20,7 @@ import torch
 from torch import nn
 
 import shisen
+from shisen.adapters.torch.io import network_input
 
 CONVOLUTIONS = (2, 2, 3, 3, 3)
 # the edge detector was trained on bytes in the order blue, green, red, less their means
@@ -59,7 +60,7 @@ def fit(model: shisen.Model, files: list[Path], classes: list[int], steps: int =
     for i in range(0, len(files), 8):
         images = np.stack([model.prepare(model.read(file))[0] for file in files[i : i + 8]])
         with torch.no_grad():
-            maps = net.features(model.network._network_input(torch.tensor(images)))
+            maps = net.features(network_input(net, model.network.scaling, torch.tensor(images)))
             rows.append(net.avgpool(maps).flatten(1))
     features, wanted = torch.cat(rows), torch.tensor(classes)
     # one scale for all features keeps the first steps small; it is then put into the weights

@@ -25,6 +25,7 @@ from run import code, kept
 from scores import UNUSED, USED, f1, precision, put
 
 import shisen
+from shisen.adapters.torch.io import network_input, to_tensor
 from shisen.targets import to_numpy
 
 TOOLS = {"spray": "SpRAy (CoRelAy)", "embedding": "clusters of embeddings", "cleanlab": "cleanlab"}
@@ -38,7 +39,9 @@ def looked(home: Path) -> dict[str, Any]:
     own = np.asarray([model.find(file.parent.name) for file in files])
     network = model.network
     images = np.stack([model.prepare(model.read(f))[0] for f in files])
-    logits, seen, maps = relevance(network.net, to_numpy(network._network_input(network._tensor(images))), own)
+    logits, seen, maps = relevance(
+        network.net, to_numpy(network_input(network.net, network.scaling, to_tensor(images, "cpu"))), own
+    )
     weights = to_numpy(network.net.classifier.weight)[own]
     return {
         "labels": list(model.labels),
