@@ -90,7 +90,7 @@ def test_a_drawing_that_made_room_for_others_is_asked_for_anew(visit: Any, sessi
     visit.locator("#shisen-answer-2").click()
     alt(visit, "tabby")
     session._seen = LRUCache(BUDGET, lambda s: s.bytes)  # all is forgotten
-    session._told.clear()
+    session._by_token.clear()
     old = over(visit).split("?")[0]
     visit.locator("#shisen-style").get_by_text("heatmap", exact=True).click()
     visit.wait_for_function(

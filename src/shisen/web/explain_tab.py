@@ -59,7 +59,7 @@ class ExplainTab(ExplainLayout):
         import gradio as gr
 
         b, inputs = self.b, self.inputs
-        event = self._event(self.explain)
+        event = self._event(self.update)
         whole = [self.status, *self.outputs]
         drawing = [self.style, self.colormap, self.alpha]
         for part in (self.method, self.layer, self.positive, self.negative, self.negated, self.score):
@@ -103,7 +103,7 @@ class ExplainTab(ExplainLayout):
 
         return safely_each(self.open, request=gr.Request), self.inputs, self.of_image
 
-    def explain(self, request: Any, *given: Any) -> Iterator[list[Any]]:
+    def update(self, request: Any, *given: Any) -> Iterator[list[Any]]:
         """Explain what is chosen.
 
         Args:
@@ -118,13 +118,13 @@ class ExplainTab(ExplainLayout):
     def explain_rank(self, rank: int) -> Callable[..., Iterator[list[Any]]]:
         """Return what explains the class at a rank of the predictions, 0 the most probable."""
 
-        def explain(request: Any, ranked: list[int], *given: Any) -> Iterator[list[Any]]:
+        def update_class(request: Any, ranked: list[int], *given: Any) -> Iterator[list[Any]]:
             if rank >= len(ranked):
                 raise Said(say("no_upload", str(given[-1])))
             page = PageRequest.of(given).about(positive=ranked[rank])
             return self._explained(request, page, first=(ranked[rank], NO_CLASS, False))
 
-        return explain
+        return update_class
 
     def open(self, request: Any, chosen: ImageChoice | None, *given: Any) -> Iterator[list[Any]]:
         """Show the first image, or the one that the visitor had.
