@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 import shisen
-from shisen._core.image_ops import spread
+from shisen._core.image_ops import distribute
 from shisen.adapters.wrappers import Shared
 from shisen.registry import METHODS
 from shisen.targets import ClassObjective, to_numpy
@@ -76,7 +76,7 @@ def fraction(values: Any, cell: int, shows: str) -> float:
     values = np.abs(values) if shows == "sensitivity" else np.maximum(values, 0)
     values = values.sum(axis=-1) if values.ndim == 3 else values
     if values.shape[0] % 2 or values.shape[1] % 2:  # no line between the photos: enlarge, keeping the sum
-        values = spread(values[None].astype(np.float32), (448, 448))[0]
+        values = distribute(values[None].astype(np.float32), (448, 448))[0]
     row, column = divmod(cell, 2)
     total = float(values.sum())
     h, w = values.shape[0] // 2, values.shape[1] // 2

@@ -74,8 +74,8 @@ def drawn(window: Any, rounds: int) -> list[float]:
             times.append(took(window, "#shisen-colormap", lambda box=box: box.press("Enter"), f"colormap={color}&"))
         else:
             alpha = f"{0.05 + 0.05 * (k // 3):.2f}".rstrip("0")
-            slider = window.locator("#shisen-strength input[type=range]")
-            times.append(took(window, "#shisen-strength", lambda s=slider, a=alpha: s.fill(a), f"alpha={alpha}"))
+            slider = window.locator("#shisen-opacity input[type=range]")
+            times.append(took(window, "#shisen-opacity", lambda s=slider, a=alpha: s.fill(a), f"alpha={alpha}"))
     return times
 
 

@@ -149,5 +149,5 @@ def test_the_elephant_is_found_where_it_stands(model: shisen.Model, shared: Path
 def test_a_number_is_no_probability() -> None:
     from shisen.types import Prediction
 
-    assert Prediction(0, "cat", None, 0.8783, 2.0).strength == "87.8%"
-    assert Prediction(0, "height", None, 150.8, 150.8).strength == "150.8"
+    assert Prediction(0, "cat", None, 0.8783, 2.0).confidence == "87.8%"
+    assert Prediction(0, "height", None, 150.8, 150.8).confidence == "150.8"

@@ -1,4 +1,4 @@
-"""The verbs: what a person asks for in one call."""
+"""The verbs: what a user calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One family of errors. Every message says what must hold, what was received and what to try."""
+"""One family of errors. Every message states what must hold, what was received and what to try."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def of_kind(error: E, kind: str) -> E:
 
 
 def explain_error(expected: str, received: object, advice: str) -> str:
-    """Compose a message in the house form.
+    """Compose a message in the common form.
 
     Args:
         expected: what must hold, a full sentence.

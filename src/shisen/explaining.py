@@ -163,7 +163,7 @@ def _batches(items: Iterable[Any], size: int) -> Iterator[list[Ready] | Failure 
 
 
 def resolve_objective(model: Model, target: Any, score: str) -> Any:
-    """Turn what a person asks for into an objective, with the model's own labels.
+    """Resolve a requested target to an objective, with the model's own labels.
 
     Args:
         model: from `load` or `wrap`.

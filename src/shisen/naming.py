@@ -46,8 +46,8 @@ def contrast(a: Any, b: Any) -> Named:
     """Ask "why `a` rather than `b`": the difference of two class scores (the Finer-CAM question).
 
     Args:
-        a: class spoken for: index, label or WordNet id.
-        b: class spoken against.
+        a: positive class: index, label or WordNet id.
+        b: negative class.
 
     Returns:
         A target.
@@ -126,7 +126,7 @@ def resolve(
     score: str = "logit",
     framework: str = "",
 ) -> Any:
-    """Turn what a person asks for into an objective.
+    """Resolve a requested target to an objective.
 
     Args:
         target: None (the top class), an index, a label, a WordNet id, `top(k)`, `contrast(a, b)`, `negative(a)`,

@@ -101,7 +101,7 @@ class Method(Registered):
         complete: whether the values sum to a difference of scores.
         linear: whether values scale linearly with the score.
         passes: number of forward passes an image: a number, or an expression of the options, of `channels`, `positions`
-            and `windows`, and of `affine`, which says that the network is affine downstream of the layer.
+            and `windows`, and of `affine`, which means that the network is affine downstream of the layer.
         single: whether the first and only gradient call sees the unaltered images, so that the class
             can be chosen from the same forward.
         class_specific: False if the map does not depend on the target.
@@ -210,7 +210,7 @@ def method(*, family: str, paper: str, **claims: Unpack[Claims]) -> Callable[[Fu
 
 
 def complete_docstring(function: Callable[..., Any], shared: Mapping[str, str]) -> None:
-    """Write what is shared about a function's arguments into its docstring, before what it says itself.
+    """Write what is shared about a function's arguments into its docstring, before its own text.
 
     Args:
         function: its docstring may have a section `Options:`, which becomes the section `Args:`.

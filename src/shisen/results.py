@@ -149,6 +149,6 @@ class Explanation:
         return encode(np.asarray(self.overlay()))
 
     def __repr__(self) -> str:
-        top = f", {self.predictions[0].label} {self.predictions[0].strength}" if self.predictions else ""
+        top = f", {self.predictions[0].label} {self.predictions[0].confidence}" if self.predictions else ""
         shape = " × ".join(str(s) for s in self.values.shape)
         return f"<shisen.Explanation {self.method} of {self.target.name!r} ({shape}{top})>"

@@ -1,7 +1,7 @@
 """What is explained, as numbers: objectives on the logits or on a layer, written without a framework.
 
-Every objective here is a `Objective`: it knows its score, row by row, and the score's gradient by the value it
-is asked about. Linear scores have constant gradients; probabilities and log-probabilities depend on the value.
+Every objective here is a `Objective`: it returns its score, row by row, and the gradient of the score by the
+value at its point. Linear scores have constant gradients; probabilities and log-probabilities depend on the value.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ class ClassObjective:
 
     @property
     def indices(self) -> tuple[int, ...]:
-        """The classes concerned, those spoken for first; only meaningful for one row."""
+        """The classes concerned, positive ones first; only meaningful for one row."""
         return tuple(c[0] for _, c in self.terms)
 
 
@@ -313,7 +313,7 @@ def channel(index: int) -> LayerObjective:
 
 
 def neuron(index: int, row: int, column: int) -> LayerObjective:
-    """Ask what one position of a channel likes.
+    """Explain the activation of a channel at one position.
 
     Args:
         index: number of the channel.
@@ -327,7 +327,7 @@ def neuron(index: int, row: int, column: int) -> LayerObjective:
 
 
 def direction(weights: Sequence[float]) -> LayerObjective:
-    """Ask what a direction in channel space likes: Σ_c weight_c · mean of channel c."""
+    """Explain the activation along a direction in channel space: Σ_c weight_c · mean of channel c."""
     return LayerObjective(tuple((c, float(w)) for c, w in enumerate(weights)))
 
 

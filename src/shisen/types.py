@@ -21,11 +21,11 @@ class Layer:
     """A named point of a network.
 
     Attributes:
-        path: the name under which the point is asked for.
+        path: the name by which the point is requested.
         kind: the class of the layer, such as `Conv2d`.
         shape: `(h, w, c)` of one image's feature map, `(c,)` of a vector; channels last.
         parameters: number of weights the layer holds itself.
-        default: whether methods use this point unless told otherwise.
+        default: whether methods use this point by default.
         reason: why it is the default, or what a reader should know about the point.
     """
 
@@ -111,7 +111,7 @@ class Prediction:
     logit: float
 
     @property
-    def strength(self) -> str:
+    def confidence(self) -> str:
         """The probability in per cent, or the score where there is none."""
         return f"{self.probability:.1%}" if 0.0 <= self.probability <= 1.0 else f"{self.logit:.4g}"
 
@@ -122,7 +122,7 @@ class Target:
 
     Attributes:
         name: such as "African elephant" or "cat rather than dog".
-        indices: the classes concerned, the one spoken for first; empty for other objectives.
+        indices: the classes concerned, the positive one first; empty for other objectives.
         score: "logit", "probability" or "log_probability", or what else was measured.
         value: the score the network gave, for this image; NaN if it was not measured.
     """
@@ -157,7 +157,7 @@ class Attribution:
         unit: unit of the values, such as "logit" or "logit per unit of pixel value".
         signed: whether negative values carry meaning.
         shows: "evidence" (values add up like a score: positive speaks for the target) or
-            "sensitivity" (only the size of a value says something about importance).
+            "sensitivity" (only the magnitude of a value is evidence of importance).
         target: what was explained.
         layer: the point used, or None.
         options: the options the method ran with.
@@ -182,7 +182,7 @@ class Attention:
     Attributes:
         path: the module in which it happened, followed by ".attention".
         values: `(n, heads, queries, keys)`; every row sums to 1.
-        gradients: of the score by the values, same shape; None if no score was asked for.
+        gradients: of the score by the values, same shape; None if no score was requested.
         grid: `(h, w)` of the keys that have a spatial position; `(0, 0)` where they have none, as in windows.
         prefix: number of leading tokens without a position (class, distillation, registers).
         windows: number of windows an image is cut into; their heads follow one another along the heads.
@@ -201,7 +201,7 @@ class Attention:
 
 @dataclass(frozen=True)
 class Score:
-    """One figure of an evaluation, with its 95 % interval."""
+    """One value of an evaluation, with its 95 % interval."""
 
     method: str
     metric: str
@@ -258,7 +258,7 @@ class Classifier(Protocol):
 
     @property
     def batch_size(self) -> int:
-        """How many images the network takes at a time; methods make masks and noise in such portions."""
+        """How many images the network takes at a time; methods make masks and noise in batches of this size."""
         ...
 
     def activations(self, images: Array, at: str | Sequence[str] = "logits") -> Any:

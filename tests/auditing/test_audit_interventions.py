@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from shisen.auditing.compositing import blended, extended, pasted, removed
+from shisen.auditing.compositing import blended, composited, extended, removed
 from shisen.auditing.interventions import SCREENED, _reduced, _screened
 
 
@@ -41,7 +41,7 @@ def test_a_patch_made_ready_once_is_the_patch() -> None:
     template, alpha = np.zeros((28, 28, 3), np.float32), np.zeros((28, 28), np.float32)
     template[4:12, 6:20], alpha[4:12, 6:20] = draw.uniform(0, 255, (8, 14, 3)), 0.8
     image = draw.integers(0, 256, (90, 70, 3)).astype(np.uint8)
-    assert np.array_equal(blended(image, extended(template, alpha), alpha), pasted(image, template, alpha))
+    assert np.array_equal(blended(image, extended(template, alpha), alpha), composited(image, template, alpha))
 
 
 def test_taking_off_touches_the_place_alone_and_fills_it_from_around() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shisen.auditing.compositing import filled, pasted, removed
+from shisen.auditing.compositing import composited, filled, removed
 from shisen.auditing.patch_search import Patch, at_own_size, common_patches, completed
 
 SIDE = 64
@@ -59,7 +59,7 @@ def test_a_rim_that_is_covered_in_part_is_put_on_too() -> None:
     best = common_patches(np.rint(canvases).astype(np.uint8), LABELS, 0)[0]
     plain = np.full((SIDE, SIDE, 3), 90, np.uint8)
     wanted = (1 - alpha) * plain + alpha * np.array([240.0, 40.0, 200.0])
-    put = pasted(plain, best.template, best.alpha).astype(np.float32)
+    put = composited(plain, best.template, best.alpha).astype(np.float32)
     assert np.abs(put - wanted).mean((0, 1)).max() < 1.0
     assert np.abs(put[30, 12:22] - wanted[30, 12:22]).mean() < 15  # without a rim: 52
 
@@ -82,7 +82,7 @@ def test_paste_and_remove() -> None:
     alpha = np.zeros((SIDE, SIDE), np.float32)
     alpha[10:20, 10:20] = 1.0
     template = np.full((SIDE, SIDE, 3), 200.0, np.float32)
-    put = pasted(pixels, template, alpha)
+    put = composited(pixels, template, alpha)
     assert (put[11:19, 11:19] == 200).all()
     assert np.array_equal(put[25:], pixels[25:])
     flat = np.full((SIDE, SIDE, 3), 90, np.uint8)
@@ -112,7 +112,7 @@ def test_a_patch_is_taken_as_sharp_as_the_images_are() -> None:
     def off(mixed: np.ndarray) -> float:
         return float(np.abs(mixed.astype(float) - real)[150:174, 12:42].mean())
 
-    assert off(pasted(ground, template, alpha)) < 0.35 * off(pasted(ground, patch.template, patch.alpha))
+    assert off(composited(ground, template, alpha)) < 0.35 * off(composited(ground, patch.template, patch.alpha))
 
 
 def test_a_control_covers_the_place_without_the_strokes() -> None:

@@ -7,7 +7,7 @@ import pytest
 import threadpoolctl
 import torch
 
-from shisen._core.image_ops import blur, box_mean, one_thread, resize, spread
+from shisen._core.image_ops import blur, box_mean, distribute, one_thread, resize
 
 
 @pytest.mark.parametrize("size", [(5, 7), (8, 8), (24, 10), (3, 4), (1, 30)])
@@ -27,7 +27,7 @@ def test_spreading_keeps_every_values_sum(size: tuple[int, int]) -> None:
     for place in np.ndindex(5, 7):
         one = np.zeros((1, 5, 7), np.float32)
         one[(0, *place)] = 2.0
-        large = spread(one, size)
+        large = distribute(one, size)
         assert large.sum() == pytest.approx(2.0, rel=1e-5)
         assert (large >= 0).all()
 

@@ -8,7 +8,7 @@ from math import comb
 import numpy as np
 import pytest
 
-from shisen._core.stats import benjamini_hochberg, bootstrap, enrichment, sign_flip, spread, wilson
+from shisen._core.stats import benjamini_hochberg, bootstrap, enrichment, evenly_spaced, sign_flip, wilson
 
 
 def test_wilson_solves_its_defining_equation() -> None:
@@ -119,5 +119,5 @@ def test_an_interval_excludes_zero_on_either_side() -> None:
 
 
 def test_rows_are_spread_evenly_over_all() -> None:
-    assert spread(np.arange(10), 20).tolist() == list(range(10))
-    assert spread(np.arange(0, 200, 2), 4).tolist() == [0, 66, 132, 198]
+    assert evenly_spaced(np.arange(10), 20).tolist() == list(range(10))
+    assert evenly_spaced(np.arange(0, 200, 2), 4).tolist() == [0, 66, 132, 198]

@@ -54,8 +54,8 @@ def test_values_are_those_of_the_network_and_dead_and_saturated_channels_are_cou
     np.testing.assert_allclose(act.values[:, :, 3], 1 - RED[:, :, 0], atol=1e-6)
     assert act.dead.tolist() == [False, True, False, False]
     assert act.saturated.tolist() == [False, False, True, False]
-    np.testing.assert_allclose(act.strength, [0.4, 0.0, 6.0, 0.6], atol=1e-6)
-    assert act.order("strength").tolist() == [2, 3, 0, 1]
+    np.testing.assert_allclose(act.magnitude, [0.4, 0.0, 6.0, 0.6], atol=1e-6)
+    assert act.order("magnitude").tolist() == [2, 3, 0, 1]
     assert not found["conv"].dead.any()  # before the ceiling and the floor the channel is −1, not nothing
     assert "1 dead, 1 saturated" in act.summary
 
@@ -114,7 +114,7 @@ def test_pages_scales_orders_and_channels_that_there_are_not(model: shisen.Model
         found.grid("act", page=2)
     with pytest.raises(UnknownName, match="channel"):
         found.grid("act", scale="chanel")
-    with pytest.raises(UnknownName, match="strength"):
+    with pytest.raises(UnknownName, match="magnitude"):
         found.grid("act", order="strenght")
     with pytest.raises(InputError, match="between 0 and 3"):
         found.channel("act", 4)

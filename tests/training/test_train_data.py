@@ -43,7 +43,7 @@ def test_what_cannot_be_used_is_said(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="one folder a class"):
         read_dataset(tmp_path / "empty")
-    with pytest.raises(InputError, match="Check the path"):
+    with pytest.raises(InputError, match="Check the spelling"):
         read_dataset(tmp_path / "absent")
     (tmp_path / "t.csv").write_text("a,b\n1,2\n")
     with pytest.raises(InputError, match="columns path and label"):

@@ -1,1 +1,1 @@
-"""How work is spread."""
+"""Chores that every package needs: files, statistics, image operations, progress, messages."""

@@ -50,7 +50,7 @@ def baseline_pixels(images: Array, baseline: str | float, zero: tuple[float, ...
         baseline: a pixel value, "black" (0), "gray" (0.5), "mean" (each image's own mean color), "network_zero" (what
             the network sees as zero) or "blur" (11 × 11 Gaussian, standard deviation 5 pixels at 224, as in RISE).
         zero: the network's zero as a pixel value, for all channels or one a channel;
-            `shisen.adapters.wrappers.network_zero` tells it.
+            `shisen.adapters.wrappers.network_zero` returns it.
 
     Returns:
         `(n, h, w, c)`, pixels.

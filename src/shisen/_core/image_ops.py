@@ -138,7 +138,7 @@ def resize(maps: Array, size: tuple[int, int]) -> Array:
     return separable(maps, bilinear(h, size[0]), bilinear(w, size[1]))
 
 
-def spread(maps: Array, size: tuple[int, int]) -> Array:
+def distribute(maps: Array, size: tuple[int, int]) -> Array:
     """Enlarge maps so that their sum stays what it is; arguments as in `resize`.
 
     Args:

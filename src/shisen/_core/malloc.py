@@ -1,4 +1,4 @@
-"""Memory that a program of our own keeps between two batches, instead of asking the system for it again."""
+"""Memory that a program of our own keeps between two batches, instead of requesting it from the system again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LARGE = 2**30
 def keep_freed_memory() -> bool:
     """Let the C library keep freed blocks of up to a gigabyte; return whether it will.
 
-    By default it hands every large block back to the system at once, and a network asks for hundreds of them in each
+    By default it hands every large block back to the system at once, and a network requests hundreds of them in each
     forward: on CPU the fresh pages cost a quarter of the time of a batch of 8, and more than half of one of 32. What is
     kept is about what was in use at once. For a process of our own, such as a command: a library does not
     decide this for the program that it is part of. Does nothing but on Linux with the GNU C library.

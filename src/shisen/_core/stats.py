@@ -188,7 +188,7 @@ def benjamini_hochberg(p: npt.ArrayLike) -> npt.NDArray[np.float64]:
     return np.asarray(false_discovery_control(np.asarray(p, dtype=np.float64)), dtype=np.float64)
 
 
-def spread(rows: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.int64]:
+def evenly_spaced(rows: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.int64]:
     """Return at most `most` rows, evenly from all of them.
 
     Args:

@@ -207,7 +207,7 @@ class Adapter(ABC):
         if shape in memory.traces:
             return memory.traces[shape]
         with self.lock:
-            if shape in memory.unrefined:  # asked for by `refined` below: nobody else can get in here
+            if shape in memory.unrefined:  # requested by `refined` below: nobody else can get in here
                 return memory.unrefined[shape]
             if shape not in memory.traces:
                 sample = self.to_tensor(np.zeros((1, *shape), np.float32)) if x is None else x[:1]

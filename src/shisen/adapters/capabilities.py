@@ -12,7 +12,7 @@ from ..types import Array, Attention, Classifier, Scaling
 
 @runtime_checkable
 class HasAttention(Protocol):
-    """A network that can tell the attention of its heads."""
+    """A network that returns the attention of its heads."""
 
     def attentions(self, images: Array, objective: Any = None, *, per_block: bool = False) -> tuple[Attention, ...]:
         """Return the attention of every layer, and the gradient of the objective's score by it.
@@ -27,7 +27,7 @@ class HasAttention(Protocol):
 
 @runtime_checkable
 class HasBiases(Protocol):
-    """A network that can tell what every layer adds by itself."""
+    """A network that returns what every layer adds by itself."""
 
     def biases(self, images: Array) -> Mapping[str, Array]:
         """Return point → bias `(c,)`."""
@@ -36,7 +36,7 @@ class HasBiases(Protocol):
 
 @runtime_checkable
 class RunsDownstream(Protocol):
-    """A network that can tell whether altered values at a layer run only what lies downstream of it."""
+    """A network that knows whether altered values at a layer run only what lies downstream of it."""
 
     def runs_downstream_only(self, images: Array, at: str) -> bool:
         """Return whether `replaced` with one image and k values runs only the part downstream of `at` k times.

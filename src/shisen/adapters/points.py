@@ -20,7 +20,7 @@ class Call:
     """One call of one module during a forward.
 
     Attributes:
-        path: the name under which the point is asked for.
+        path: the name by which the point is requested.
         module: path of the module.
         index: which of the module's calls it is, from 1.
         kind: class of the module.
@@ -106,7 +106,7 @@ def as_layers(calls: Sequence[Call], default: Call | None, reason: str) -> tuple
 
     Args:
         calls: of the trace.
-        default: the one that methods use unless told otherwise.
+        default: the one that methods use by default.
         reason: why.
     """
     return tuple(
@@ -116,7 +116,7 @@ def as_layers(calls: Sequence[Call], default: Call | None, reason: str) -> tuple
 
 
 def default_call(candidates: Sequence[Call]) -> tuple[Call | None, str]:
-    """Choose the point that methods use unless told otherwise, the last candidate, and say why."""
+    """Choose the point that methods use by default, the last candidate, and say why."""
     if not candidates:
         return None, NOT_SPATIAL
     h, w, c = candidates[-1].layout.shape(candidates[-1].shape)

@@ -34,7 +34,7 @@ def check_rule(rule: str, fired: int, others: Mapping[str, int], stacklevel: int
     if found:
         warnings.warn(
             f"The {rule} rule met {fired} ReLUs, but {found} keep the plain gradient: "
-            "the map is only partly what its name says.",
+            "the map is only in part what its name promises.",
             ShisenWarning,
             stacklevel=stacklevel,
         )

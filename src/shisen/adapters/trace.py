@@ -25,7 +25,7 @@ class Trace:
 
     Attributes:
         points: every module call, in the order in which they end.
-        default: the call that methods use unless told otherwise, None if no layer has a spatial feature map.
+        default: the call that methods use by default, None if no layer has a spatial feature map.
         reason: why.
         output_activation: "softmax", "log_softmax" or "sigmoid" at the very end, "" if the network ends in logits.
         head: "softmax", "sigmoid" or "none".

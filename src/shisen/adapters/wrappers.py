@@ -143,7 +143,7 @@ class Wrapper:
             per_block: take each score from the tokens after the attention's own block.
 
         Raises:
-            ModelError: for a network that cannot tell it.
+            ModelError: for a network that does not reveal it.
         """
         network = self.capability(HasAttention)
         if network is None:
@@ -334,7 +334,7 @@ class Recorded:
 
 
 class Shared(Wrapper):
-    """Remember every result for the images in hand, so that methods that need the same share one pass.
+    """Remember every result for the images in hand, so that methods that need the same run one forward.
 
     Args:
         model: the classifier.

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from array_api_compat import array_namespace
 
-from .._core.image_ops import resize, spread
+from .._core.image_ops import distribute, resize
 from ..adapters.capabilities import HasBiases
 from ..adapters.wrappers import capability
 from ..errors import ModelError, explain_error
@@ -37,7 +37,7 @@ def full_grad(
 
     Options:
         model: the network; its adapter must know its biases (PyTorch).
-        variant: "complete" adds all terms with their sign, each layer's spread over the pixels it covers, so that
+        variant: "complete" adds all terms with their sign, each layer's distributed over the pixels it covers, so that
             the map sums to the score; "paper" adds up their magnitudes, each layer scaled to [0, 1] first, as the
             authors do.
 
@@ -96,7 +96,7 @@ def _added(point: str, a: Array, known: Mapping[str, Any], clipped: Mapping[str,
 def _as_map(terms: Array, size: tuple[int, int], variant: str) -> Array:
     xp = array_namespace(terms)
     if variant == "complete":
-        return spread(xp.sum(terms, axis=-1), size)
+        return distribute(xp.sum(terms, axis=-1), size)
     terms = xp.abs(terms)
     low = xp.min(terms, axis=(1, 2, 3), keepdims=True)
     span = xp.max(terms, axis=(1, 2, 3), keepdims=True) - low

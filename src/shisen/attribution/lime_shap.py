@@ -53,7 +53,7 @@ def lime(
         n_samples: number of altered images, the unaltered one among them; each segment is kept with probability ½.
         segments: number of superpixels (scikit-image SLIC), or a grid such as "7x7".
         kernel_width: of the kernel k.
-        ridge: strength of the penalty.
+        ridge: factor of the penalty.
         seed: random seed of the choices.
 
     Returns:
@@ -190,7 +190,7 @@ def weighted_ridge(
         z: `(n, K)` choices.
         y: `(n,)` scores.
         weights: `(n,)`, positive.
-        ridge: strength of the penalty, ≥ 0.
+        ridge: factor of the penalty, ≥ 0.
 
     Returns:
         `(K,)`, and R² (1 where all scores are equal).
@@ -200,8 +200,8 @@ def weighted_ridge(
     zc, yc = z - center, y - level
     gram = (zc * weights[:, None]).T @ zc + ridge * np.eye(z.shape[1])
     beta = np.linalg.solve(gram, (zc * weights[:, None]).T @ yc) if ridge > 0 else _least(zc, yc, weights)
-    spread = float(weights @ yc**2)
-    return beta, 1.0 - float(weights @ (yc - zc @ beta) ** 2) / spread if spread > 0 else 1.0
+    total = float(weights @ yc**2)
+    return beta, 1.0 - float(weights @ (yc - zc @ beta) ** 2) / total if total > 0 else 1.0
 
 
 def _least(z: Choices, y: npt.NDArray[np.float64], weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

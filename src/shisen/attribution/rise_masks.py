@@ -74,7 +74,7 @@ class Balanced(Grids):
     cell a column of its own with a sign of its own: over a block no two cells are correlated (a foldover of a
     saturated two-level design). With another p, each cell is visible in as near p · 64 of 64 masks as can be, the
     remainder carried over, in an order of its own. Either way each mask alone has the distribution of the paper's
-    cells one by one. Shifts follow an additive recurrence with a random start; complements share theirs.
+    cells one by one. Shifts follow an additive recurrence with a random start; complements have the same.
 
     Reference:
         Plackett, Burman 1946: The design of optimum multifactorial experiments; Box, Hunter 1961 for the foldover;

@@ -59,8 +59,8 @@ class Regression:
     pixels have the same prior variance. The ratio t of that variance to the noise's is the one under which the scores
     are most likely (restricted maximum likelihood).
 
-    Of complements only half the difference of their scores is used: what the two have in common says nothing about
-    Cov(y, M), because M and 1 − M are equally likely.
+    Of complements only half the difference of their scores is used: what the two have in common carries no
+    information about Cov(y, M), because M and 1 − M are equally likely.
 
     Args:
         plan: the masks.
@@ -106,10 +106,10 @@ class Regression:
         w = turned.T @ (root * cross)
         t, noise = _likeliest(sizes, w, square, free)
         weights = root * (turned @ (t * w / (1.0 + t * sizes)))
-        spread = noise * (root[:, None] * turned) ** 2 @ (t / (1.0 + t * sizes))
+        leverage = noise * (root[:, None] * turned) ** 2 @ (t / (1.0 + t * sizes))
         plan = self.plan
         fraction = (1.0 - plan.p) / plan.p / (plan.size[0] * plan.size[1])
-        error = np.sqrt(fraction * (self.directions.variances @ spread))
+        error = np.sqrt(fraction * (self.directions.variances @ leverage))
         return self.directions.painted(weights)[None], np.asarray([error])
 
 

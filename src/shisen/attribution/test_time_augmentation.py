@@ -49,7 +49,7 @@ def augmented(
             does. 0 to leave the map as it is. It takes 7 forward passes more.
 
     Returns:
-        A `Method`, which `explain` takes in place of a name.
+        A `Method`, which `explain` accepts instead of a name.
 
     Raises:
         InputError: for no scale or one that is not positive, a power that is not, another score, a fraction outside of

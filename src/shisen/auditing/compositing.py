@@ -17,7 +17,7 @@ FAINT = 0.1  # the same on its rim
 def filled(alpha: Floats) -> Floats:
     """Return an opacity without the form of what is shown: gaps up to an eighth of the image are closed.
 
-    Writing in other colors is writing; a control must cover the place without drawing the same strokes.
+    Writing in other colors is writing; a control must cover the region without drawing the same strokes.
     """
     from scipy import ndimage
 
@@ -31,7 +31,7 @@ def filled(alpha: Floats) -> Floats:
 def without_edge(alpha: Floats) -> Floats:
     """Return an opacity that covers the same region, see `filled`, and fades out around it.
 
-    A control that ends as sharply as what was found has an edge of its own, which may be what the model goes by.
+    A control that ends as sharply as what was found has an edge of its own, which the model may rely on.
     """
     from scipy import ndimage
 
@@ -46,7 +46,7 @@ def with_rim(alpha: Floats, raw: npt.NDArray[np.floating[Any]], chance: float) -
     Args:
         alpha: opacity of the patch, 0 elsewhere.
         raw: estimated opacity everywhere.
-        chance: what chance alone makes of an opacity of 0; less is left out.
+        chance: what an opacity of 0 can be estimated as by chance; less is left out.
     """
     from scipy import ndimage
 
@@ -54,8 +54,8 @@ def with_rim(alpha: Floats, raw: npt.NDArray[np.floating[Any]], chance: float) -
     return np.asarray(np.where(rim, raw, alpha), dtype=np.float32)
 
 
-def pasted(pixels: npt.NDArray[np.uint8], template: Floats, alpha: Floats) -> npt.NDArray[np.uint8]:
-    """Return an image with the patch put on it, at the place and size it has relative to the image.
+def composited(pixels: npt.NDArray[np.uint8], template: Floats, alpha: Floats) -> npt.NDArray[np.uint8]:
+    """Return an image with the patch put on it, at the position and size it has relative to the image.
 
     Args:
         pixels: `(h, w, 3)`.
@@ -76,7 +76,7 @@ def extended(template: Floats, alpha: Floats) -> Floats:
 
 
 def blended(pixels: npt.NDArray[np.uint8], template: Floats, alpha: Floats) -> npt.NDArray[np.uint8]:
-    """Return an image with a template that has colors everywhere put on it, see `pasted`.
+    """Return an image with a template that has colors everywhere put on it, see `composited`.
 
     Args:
         pixels: `(h, w, 3)` uint8.

@@ -14,7 +14,7 @@ BINS = 10
 
 
 @dataclass(frozen=True)
-class Share:
+class Fraction:
     """A fraction `hits` / `n` with its 95 % Wilson interval."""
 
     hits: int
@@ -47,9 +47,9 @@ class Confusion:
 
     labels: tuple[str, ...]
     counts: tuple[tuple[int, ...], ...]
-    accuracy: Share
-    recall: tuple[Share, ...]
-    precision: tuple[Share, ...]
+    accuracy: Fraction
+    recall: tuple[Fraction, ...]
+    precision: tuple[Fraction, ...]
     largest: tuple[tuple[int, str, str], ...]
     calibration: tuple[tuple[float, float, int], ...]
     calibration_error: float
@@ -93,9 +93,9 @@ def confusion(
     return Confusion(
         tuple(labels),
         tuple(tuple(int(v) for v in row) for row in counts),
-        Share(int(right.sum()), len(known)),
-        tuple(Share(int(counts[i, i]), int(counts[i].sum())) for i in range(len(labels))),
-        tuple(Share(int(counts[i, i]), int(counts[:, i].sum())) for i in range(len(labels))),
+        Fraction(int(right.sum()), len(known)),
+        tuple(Fraction(int(counts[i, i]), int(counts[i].sum())) for i in range(len(labels))),
+        tuple(Fraction(int(counts[i, i]), int(counts[:, i].sum())) for i in range(len(labels))),
         tuple(sorted(pairs, key=lambda x: (-x[0], x[1], x[2]))[:10]),
         tuple(calibration),
         float(error),

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from .._core.stats import spread
+from .._core.stats import evenly_spaced
 from .artefacts.base import Candidate, Images
 
 Floats = npt.NDArray[np.floating]
 COMPARED = 120  # images of each group
 LEAST = 5  # images of each group of the class
-ENOUGH = 12  # images that must have an artefact for it to be said that the network does not see it
+ENOUGH = 12  # images that must have an artefact to conclude that the network does not see it
 
 
 def visible_difference(candidate: Candidate, images: Images) -> tuple[Floats, Floats, float] | None:
@@ -26,8 +26,8 @@ def visible_difference(candidate: Candidate, images: Images) -> tuple[Floats, Fl
         difference without what chance adds to it; None where one of the groups is too small.
     """
     own = np.flatnonzero(images.labels == candidate.label)
-    have = spread(np.intersect1d(own, candidate.members), COMPARED)
-    rest = spread(np.setdiff1d(own, candidate.members), COMPARED)
+    have = evenly_spaced(np.intersect1d(own, candidate.members), COMPARED)
+    rest = evenly_spaced(np.setdiff1d(own, candidate.members), COMPARED)
     if min(len(have), len(rest)) < LEAST:
         return None
     a, b = (images.pooled(rows.tolist()).astype(np.float64) for rows in (have, rest))
@@ -69,7 +69,7 @@ def returned(original: Floats, without: Floats, again: Floats) -> float | None:
         again: the same after it was put on again.
 
     Returns:
-        1 for all the way; None where taking it off changes nothing, which says nothing about the copy.
+        1 for all the way; None where taking it off changes nothing, which carries no information about the copy.
     """
     deviation = original.std(0) + 0.05 * float(original.std(0).mean()) + 1e-9
     way, back = ((a - without).mean(0) / deviation for a in (original, again))

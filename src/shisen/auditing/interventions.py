@@ -1,4 +1,4 @@
-"""Put an artefact on images of other classes, take it off those that have it, and see what the model says."""
+"""Put an artefact on images of other classes, take it off those that have it, and see what the model predicts."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Effect:
         strength: how strongly a property was put on, as `Property.alter` takes it.
         upper: one-sided 95 % limit of the fraction of images whose prediction turns, by Clopper and Pearson.
         fidelity: how far the copy moves the network's features the way the original does, 1 for as far; None where
-            that cannot be told.
+            that cannot be determined.
         witness: the effect of the same difference put on inside the network, or None.
     """
 
@@ -75,14 +75,14 @@ def _reduced(pixels: Pixels8, most: int) -> Pixels8:
 
 
 class Answers(NamedTuple):
-    """What a network says of images: class probabilities `(n, classes)`, and mean activations `(n, c)`."""
+    """The output of a network for images: class probabilities `(n, classes)`, and mean activations `(n, c)`."""
 
     probabilities: npt.NDArray[np.float64]
     pooled: npt.NDArray[np.float32]
 
 
 def answers(images: Images, rows: Sequence[int], alter: Alter | None, *, reduce: bool = False) -> Answers:
-    """Return what the network says of altered images.
+    """Return the output of the network for altered images.
 
     Args:
         images: where they are read from, and the model.
@@ -184,7 +184,7 @@ def intervene(candidate: Candidate, images: Images, *, seed: int = 0) -> Effect 
 def _faithful(
     candidate: Candidate, images: Images, how: Intervention, rows: Sequence[int], after: Answers
 ) -> float | None:
-    """Return how far copies move the features the way the original does; None where that cannot be told.
+    """Return how far copies move the features the way the original does; None where that cannot be determined.
 
     Where (nearly) all of the class have it, there is nothing to compare the original with but these images after it
     was taken off, and put on again.
@@ -203,7 +203,7 @@ def _faithful(
 
 
 def _put_on(images: Images, how: Intervention, rows: Sequence[int]) -> Answers:
-    """Return what the network says of images with the artefact: on the pixels, or else inside the network."""
+    """Return the output of the network for images with the artefact: on the pixels, or else inside the network."""
     if how.apply is not None:
         return answers(images, rows, how.apply, reduce=how.reduce)
     assert how.inside is not None
@@ -220,7 +220,7 @@ def _controlled(images: Images, how: Intervention, rows: Sequence[int]) -> npt.N
 def _applied(
     candidate: Candidate, images: Images, how: Intervention, free: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.int64], Answers]:
-    """Return the rows that were given the artefact, of `free` in random order, and what the network says then."""
+    """Return the rows that were given the artefact, of `free` in random order, and the output of the network then."""
     k, order = candidate.label, free[:TESTED]
     rows = _screened(order, images.probabilities, k)
     after = _put_on(images, how, rows.tolist())

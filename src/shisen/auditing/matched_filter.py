@@ -1,4 +1,4 @@
-"""Who carries it: a matched filter on the fine detail of a region, and the cut that tells carriers from others best."""
+"""Which images are affected: a matched filter on the detail of a region, and the threshold that separates them."""
 
 from __future__ import annotations
 

@@ -1,18 +1,18 @@
 """Search for common patches: what many images of a class have at one position, and images of other classes do not.
 
-Seeds. Windows of the fine detail (image minus its local mean) are compared between images at the same place; two
+Seeds. Windows of the fine detail (image minus its local mean) are compared between images at the same position; two
 images that carry the same thing correlate there, others do not. The surprise of an image and a window is
 
     s = k · log((k/n) / ((o + 1)/(m + 1)))
 
 for k among n images of the class and o among m others that correlate with it.
 
-Groups. Who carries what the group has in common is found by a matched filter, see `matched_filter`.
+Groups. The images that have what the group has in common are found by a matched filter, see `matched_filter`.
 
-Overlay. Over the group, an overlay x = α·t + (1 − α)·b lowers the spread of each pixel to (1 − α) times the spread it
-has elsewhere; so α = 1 − sd(group)/sd(others), and t follows from the means. The patch is where α is high, connected
-with the window. Around it lies a rim of one pixel that the thing covers in part: its opacity there is kept, its
-color is that of the pixels next to it.
+Overlay. Over the group, an overlay x = α·t + (1 − α)·b lowers the standard deviation of each pixel to (1 − α) times
+the one it has elsewhere; so α = 1 − sd(group)/sd(others), and t follows from the means. The patch is where α is high,
+connected with the window. Around it lies a rim of one pixel that the thing covers in part: its opacity there is
+kept, its color is that of the pixels next to it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._core.image_ops import box_mean
-from .._core.stats import log_enrichment, spread
+from .._core.stats import evenly_spaced, log_enrichment
 from .compositing import SOLID, with_rim
 from .matched_filter import NOISE, apart, detail, gathered, likeness, matched
 
@@ -88,8 +88,8 @@ def common_patches(
         label: the class.
         most: how many.
     """
-    inside = spread(np.flatnonzero(labels == label), LARGEST)
-    outside = spread(np.flatnonzero(labels != label), OTHERS)
+    inside = evenly_spaced(np.flatnonzero(labels == label), LARGEST)
+    outside = evenly_spaced(np.flatnonzero(labels != label), OTHERS)
     if len(inside) < 4 or len(outside) < 4:
         return []
     fine = detail(canvases[np.concatenate([inside, outside])])
@@ -105,7 +105,7 @@ def common_patches(
 
 
 def _groups(fine: Floats, n: int, tried: int) -> list[tuple[float, Window, tuple[int, ...]]]:
-    """Return `(strength, window, members)` of groups that share something, those furthest apart first."""
+    """Return `(strength, window, members)` of groups that have something in common, those furthest apart first."""
     own = np.arange(len(fine)) < n
     found: list[tuple[float, Window, tuple[int, ...]]] = []
     seen: list[tuple[Window, set[int]]] = []
@@ -146,12 +146,12 @@ def _seeds(fine: Floats, n: int) -> list[tuple[float, int, Window, tuple[int, ..
     found = []
     m = len(fine) - n
     for high, wide in SHAPES:
-        rows, columns = (_places(fine.shape[1], high), _places(fine.shape[2], wide))
+        rows, columns = (_positions(fine.shape[1], high), _positions(fine.shape[2], wide))
         for y in rows:
             for x in columns:
                 window = fine[:, y : y + high, x : x + wide].reshape(len(fine), -1)
                 norm = np.linalg.norm(window, axis=1)
-                # windows with next to no detail have nothing to share: two levels of noise are added to the norm
+                # windows with next to no detail have nothing in common: two levels of noise are added to the norm
                 unit = window / (norm + 2.0 * np.sqrt(window.shape[1]))[:, None]
                 correlation = unit[:n] @ unit.T
                 for least in ALIKE:
@@ -165,7 +165,7 @@ def _seeds(fine: Floats, n: int) -> list[tuple[float, int, Window, tuple[int, ..
     return found
 
 
-def _places(length: int, side: int) -> list[int]:
+def _positions(length: int, side: int) -> list[int]:
     return sorted({*range(0, length - side + 1, max(1, side // 2)), length - side})
 
 
@@ -176,7 +176,7 @@ def _grown(
     window: Window,
     background: Background,
 ) -> Patch | None:
-    """Return the patch that a group of images has around a window: opacity, template, and all who carry it."""
+    """Return the patch that a group of images has around a window: opacity, template, and all affected images."""
     for _ in range(2):
         if len(members) < 3:
             return None
@@ -211,15 +211,15 @@ def _overlay(
     (y, x, high, wide), natural, usual = where, background.deviation, background.mean
     window = np.zeros(natural.shape, bool)
     window[y : y + high, x : x + wide] = True
-    group = canvases[spread(members, LARGEST)].astype(np.float32)
+    group = canvases[evenly_spaced(members, LARGEST)].astype(np.float32)
     small = np.sqrt(len(group) / (len(group) - 1))
-    # the fewer images, the lower a spread that chance alone gives
+    # the fewer images, the lower a standard deviation that arises by chance
     chance = 1.0 - float(np.sqrt(stats.chi2.ppf(0.01, len(group) - 1) / (len(group) - 1)))
     least = max(SOLID, chance)
     deviation = natural
     rest = np.setdiff1d(own, members)
     if len(rest) >= 8:  # what all images of the class have in common is no patch of the group
-        own_deviation = canvases[spread(rest, LARGEST)].astype(np.float32).std(0).mean(-1) + 4.0
+        own_deviation = canvases[evenly_spaced(rest, LARGEST)].astype(np.float32).std(0).mean(-1) + 4.0
         deviation = np.minimum(natural, own_deviation)
     raw = np.clip(1.0 - small * group.std(0).mean(-1) / deviation, 0.0, 1.0)
     solid = (raw >= least) & (box_mean((raw >= least)[None].astype(np.float32), 3)[0] >= 2.9 / 9)
@@ -250,7 +250,7 @@ def _affected(
     """Return which images, of any class, have the patch, by its colors or by its fine detail, and how clearly.
 
     By color: how much likelier an image is with the patch on it, Σ (x − μ)²/2σ² − (x − e)²/2s² + log σ/s with
-    e = α·t + (1 − α)·μ and s² = ((1 − α)σ)² + noise². Opaque things are told apart better that way, thin or varying
+    e = α·t + (1 − α)·μ and s² = ((1 − α)σ)² + noise². Opaque things are distinguished better that way, thin or varying
     ones by their detail; the way that goes with the class more clearly counts.
     """
     from scipy import ndimage
@@ -272,9 +272,9 @@ def _affected(
     group[members] = True
     look = matched(likeness(fine, own), group)
     by_detail, _ = apart(look, own)
-    told = [log_enrichment(np.array([(c & own).sum()]), int(own.sum()), np.array([c.sum()]), len(own))[0]
+    evidence = [log_enrichment(np.array([(c & own).sum()]), int(own.sum()), np.array([c.sum()]), len(own))[0]
             for c in (by_color, by_detail)]  # fmt: skip
-    return (by_color, color) if told[0] < told[1] else (by_detail, look)
+    return (by_color, color) if evidence[0] < evidence[1] else (by_detail, look)
 
 
 def completed(canvases: npt.NDArray[np.uint8], own: npt.NDArray[np.bool_], patch: Patch) -> Patch:
@@ -292,7 +292,7 @@ def completed(canvases: npt.NDArray[np.uint8], own: npt.NDArray[np.bool_], patch
     others = np.setdiff1d(np.flatnonzero(~own), patch.members)
     if len(members) < ENOUGH or len(others) < ENOUGH:
         return patch
-    background = Background.of(canvases[spread(others, OTHERS)].astype(np.float32))
+    background = Background.of(canvases[evenly_spaced(others, OTHERS)].astype(np.float32))
     window = (0, 0, *canvases.shape[1:3])
     made = _overlay(canvases, np.flatnonzero(own), members, window, background, whole=True)
     if made is None or (made[1] >= SOLID)[patch.mask].mean() < 0.7:

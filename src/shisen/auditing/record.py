@@ -29,7 +29,7 @@ class Audit:
         unreadable: files that could not be read, with the reason.
         names: names of the images, by row.
         labels: the model's classes, by number.
-        too_few: classes with too few images to tell anything about them.
+        too_few: classes with too few images for any conclusion about them.
         other: the model compared with, or None.
         cards: of each finding what a person looks at: headline, severity, sentences, images before and after.
     """

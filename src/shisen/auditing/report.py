@@ -23,7 +23,7 @@ from .words import LANGUAGES, verdict_used
 
 if TYPE_CHECKING:
     from ..models.model import Model
-    from .confusion import Confusion, Share
+    from .confusion import Confusion, Fraction
     from .record import Audit
     from .scanned import Scan
 
@@ -94,7 +94,7 @@ def write_report(
     return cards
 
 
-def _fraction(fraction: Share) -> dict[str, Any]:
+def _fraction(fraction: Fraction) -> dict[str, Any]:
     low, high = fraction.interval
     return {"value": f"{100 * fraction.value:.1f} %", "hits": fraction.hits, "n": fraction.n,
             "low": percent(low), "high": percent(high)}  # fmt: skip
@@ -226,7 +226,7 @@ def _marked(images: Images, row: int, finding: Finding) -> Any:
 
 
 def _pairs(images: Images, finding: Finding) -> list[dict[str, Any]]:
-    """Return examples before and after, with what the model says to each."""
+    """Return examples before and after, with the prediction for each."""
     if finding.effect is None:
         return []
     alter = finding.candidate.artefact.intervention(finding.candidate, images).apply
@@ -239,11 +239,11 @@ def _pairs(images: Images, finding: Finding) -> list[dict[str, Any]]:
         pixels = images.read(row)
         altered = alter(pixels, row)
         both = np.stack([model.prepare(InputImage(p, "array"))[0] for p in (pixels, altered)])
-        said = model.predictions(to_numpy(model.activations(both)), 1)
+        predicted = model.predictions(to_numpy(model.activations(both)), 1)
         found.append(
             {
                 "before": thumbnail(pixels), "after": thumbnail(altered),
-                "said": [f"{one[0].label} {percent(one[0].probability)}".replace(" %", "\u00a0%") for one in said],
+                "predicted": [f"{p[0].label} {percent(p[0].probability)}".replace(" %", "\u00a0%") for p in predicted],
             }
         )  # fmt: skip
     return found

@@ -36,7 +36,7 @@ def mistakes(model: Model, scan: Scan, matrix: Confusion) -> list[dict[str, str]
             "image": thumbnail(opened(model, scan.paths[row])),
             "name": scan.names[row],
             "true": label_of(model, int(scan.true[row])),
-            "said": label_of(model, int(probabilities[i].argmax())),
+            "predicted": label_of(model, int(probabilities[i].argmax())),
             "probability": percent(float(probabilities[i].max())),
         }
         for i, row in enumerate(rows)
@@ -52,12 +52,12 @@ def pairs(model: Model, scan: Scan, matrix: Confusion) -> list[dict[str, Any]]:
         matrix: the confusion matrix.
     """
     probabilities = probabilities_of(model, scan.logits)
-    said = probabilities.argmax(1)
+    predicted = probabilities.argmax(1)
     found = []
     for n, true, taken in matrix.largest[:PAIRS]:
         own = [
             i for i in matrix.mistakes
-            if label_of(model, int(scan.true[i])) == true and label_of(model, int(said[i])) == taken
+            if label_of(model, int(scan.true[i])) == true and label_of(model, int(predicted[i])) == taken
         ]  # fmt: skip
         anchor = f"pair-{matrix.labels.index(true)}-{matrix.labels.index(taken)}"
         images = [
@@ -106,14 +106,14 @@ def class_pages(model: Model, scan: Scan, matrix: Confusion) -> list[dict[str, A
         page["samples"] = []
         for j in np.linspace(0, len(rows) - 1, min(len(rows), SHOWN)).astype(int):
             pixels = opened(model, scan.paths[rows[j]])
-            said = label_of(model, int(scan.logits[rows[j]].argmax()))
+            predicted = label_of(model, int(scan.logits[rows[j]].argmax()))
             shown = (
                 heat(np.asarray(read["map"][j], np.float32).reshape(read["map_shape"][j]), pixels)
                 if read["map_shape"][j] and model.preprocess is not None and model.preprocess.fit == "stretch"
                 else ""
             )
             page["samples"].append(
-                {"image": thumbnail(pixels), "map": shown, "said": said, "right": said == name,
+                {"image": thumbnail(pixels), "map": shown, "predicted": predicted, "right": predicted == name,
                  "name": scan.names[rows[j]]}
             )  # fmt: skip
         pages.append(page)
@@ -121,7 +121,7 @@ def class_pages(model: Model, scan: Scan, matrix: Confusion) -> list[dict[str, A
 
 
 def _grid(model: Model, scan: Scan, rows: list[int], label: int) -> dict[str, Any] | None:
-    """Return images × methods for one class: maps for the class itself, whatever the model says."""
+    """Return images × methods for one class: maps for the class itself, whatever the prediction."""
     if model.preprocess is None or model.preprocess.fit != "stretch":  # a map of a crop does not fit the image
         return None
     chosen = [rows[i] for i in np.linspace(0, len(rows) - 1, min(len(rows), GRIDDED)).astype(int)]

@@ -44,7 +44,7 @@ def audit(
     """Audit a classifier on a folder of labeled images: mistakes, what it used, shortcuts tested by intervention.
 
     A finding is something that goes with a class: a patch that looks the same at one position, or a global property. It
-    is called used by the model only if putting it on images of other classes changes what the model says.
+    is called used by the model only if putting it on images of other classes changes its predictions.
 
     Args:
         model: from `load` or `wrap`.
@@ -68,7 +68,7 @@ def audit(
     if model.channels not in (None, 1, 3, 4):
         raise InputError(
             explain_error(
-                "An audit alters color or gray images and asks the model again.",
+                "An audit alters color or gray images and runs the model again.",
                 f"a network of {model.channels} channels",
                 "Use shisen.evaluate and shisen.explain, which take any number of channels.",
             )
@@ -112,7 +112,7 @@ def audit(
 
 
 def _too_few(model: Model, scan: Scan) -> tuple[str, ...]:
-    """Return the classes with too few images to tell anything about them."""
+    """Return the classes with too few images for any conclusion about them."""
     found, counts = np.unique(scan.usable[scan.usable >= 0], return_counts=True)
     return tuple(label_of(model, int(k)) for k, n in zip(found, counts, strict=True) if n < LEAST_IMAGES)
 

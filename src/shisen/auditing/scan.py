@@ -159,10 +159,10 @@ def _part(
 def _replace_maps(
     model: Model, method: str, images: Any, targets: Sequence[int], answers: list[dict[str, Any]]
 ) -> None:
-    """Put the maps of a registered method in place of gradient times activation, for both classes."""
-    said = [int(np.argmax(a["logits"])) for a in answers]
-    maps = maps_by(model, method, images, said)
-    other = maps_by(model, method, images, [k if t < 0 else t for t, k in zip(targets, said, strict=True)])
+    """Put the maps of a registered method instead of gradient times activation, for both classes."""
+    predicted = [int(np.argmax(a["logits"])) for a in answers]
+    maps = maps_by(model, method, images, predicted)
+    other = maps_by(model, method, images, [k if t < 0 else t for t, k in zip(targets, predicted, strict=True)])
     for answer, one, true, target in zip(answers, maps, other, targets, strict=True):
         answer["map"], answer["map_shape"] = one.ravel().tolist(), list(one.shape)
         answer["map_true"] = true.ravel().tolist() if target >= 0 else []

@@ -89,9 +89,9 @@ def confusion_of(model: Model, scan: Scan) -> Confusion:
     present = np.unique(np.concatenate([true[true >= 0], predicted[true >= 0]]))
     index = {int(k): i for i, k in enumerate(present)}
     own = np.asarray([index.get(int(k), -1) for k in true])
-    said = np.asarray([index.get(int(k), 0) for k in predicted])
+    predicted_class = np.asarray([index.get(int(k), 0) for k in predicted])
     names = [label_of(model, int(k)) for k in present]
-    return confusion(names, own, said, probabilities.max(1))
+    return confusion(names, own, predicted_class, probabilities.max(1))
 
 
 def sample(true: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

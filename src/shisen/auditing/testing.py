@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..models.model import Model
 
 LEAST_IMAGES = 10
-"""Least number of images of a class about which anything can be said."""
+"""Least number of images of a class about which anything can be concluded."""
 
 ENOUGH = 40
 """Least number of images of other classes on which what is used is measured without another class's."""

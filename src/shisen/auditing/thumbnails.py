@@ -1,4 +1,4 @@
-"""Small images for the report, as data addresses."""
+"""Small images for the report, as data URIs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SIDE = 132
 
 
 def thumbnail(pixels: npt.NDArray[np.uint8], side: int = SIDE) -> str:
-    """Return an image, its longer side scaled to `side`, as a data address.
+    """Return an image, its longer side scaled to `side`, as a data URI.
 
     Args:
         pixels: `(h, w, 3)` uint8.
@@ -33,7 +33,7 @@ def thumbnail(pixels: npt.NDArray[np.uint8], side: int = SIDE) -> str:
 
 
 def heat(values: npt.NDArray[np.float32], pixels: npt.NDArray[np.uint8] | None = None) -> str:
-    """Return the positive part of a map in warm colors, over an image if there is one, as a data address.
+    """Return the positive part of a map in warm colors, over an image if there is one, as a data URI.
 
     Args:
         values: the map.

@@ -29,7 +29,7 @@ SCALINGS = ("channel", "layer", "article")
 )
 @click.option(
     "--order",
-    type=click.Choice(["index", "strength"]),
+    type=click.Choice(["index", "magnitude"]),
     default="index",
     show_default=True,
     help="Order of the channels: by index, or strongest first.",

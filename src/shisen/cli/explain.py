@@ -116,7 +116,7 @@ def line(source: str, result: Any, written: Path | None) -> str:
     answer = ""
     if result.predictions:
         best = result.predictions[0]
-        answer = f"{best.label} ({best.strength})"
+        answer = f"{best.label} ({best.confidence})"
     explained = (
         ""
         if result.target.name == (result.predictions and result.predictions[0].label)

@@ -134,7 +134,7 @@ class AttributionCache:
     ) -> dict[tuple[str, str], npt.NDArray[Any]]:
         """Return (image name, setting name) → raw map, for images of one shape.
 
-        Methods that need the same pass of the network share it.
+        Methods that need the same forward use one.
 
 
         Args:

@@ -121,6 +121,6 @@ def patterns(model: Model, n_images: int, seed: int) -> list[Any]:
     made = []
     for _ in range(n_images):
         smooth = blur(rng.random((1, h, w, c)), max(h, w) / 28.0, max(1, max(h, w) // 10))[0].astype(np.float32)
-        spread = (smooth - smooth.min()) / (smooth.max() - smooth.min())
-        made.append(np.rint(spread * 255).astype(np.uint8) if model.preprocess is not None else spread)
+        stretched = (smooth - smooth.min()) / (smooth.max() - smooth.min())
+        made.append(np.rint(stretched * 255).astype(np.uint8) if model.preprocess is not None else stretched)
     return made

@@ -118,7 +118,7 @@ def mufidelity(sample: Sample, *, n_samples: int = 48, grid: int = 9, fraction: 
     falls = yield from _removed(sample, masks, f"subsets {n_samples} {grid} {fraction}")
     predicted = np.einsum("khw,hw->k", masks, sample.heat.astype(np.float64))
     if np.ptp(sample.heat) <= 1e-6 * np.abs(sample.heat).max():
-        return Outcome(0.0)  # subsets differ by a pixel or two in area, which says nothing about positions
+        return Outcome(0.0)  # subsets differ by a pixel or two in area, which carries no information about positions
     return Outcome(rank_correlation(predicted, falls))
 
 

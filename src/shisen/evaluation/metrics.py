@@ -10,7 +10,7 @@ from .._core.i18n import N_
 from ..registry import Function, Registered, complete_docstring, find
 
 ARGUMENTS: Mapping[str, str] = MappingProxyType({"sample": "the image and its map."})
-"""What the argument that all metrics share means; a metric's docstring describes only its own, under `Options:`."""
+"""What the argument common to all metrics means; a metric's docstring describes only its own, under `Options:`."""
 
 
 @dataclass(frozen=True)

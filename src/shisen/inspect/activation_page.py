@@ -107,7 +107,7 @@ def sprite(layer: LayerActivations, scale: str) -> Sprite:
         if layer.dead[i]
         else N_("saturated")
         if layer.saturated[i]
-        else Message("mean magnitude {value:.3g}", value=float(layer.strength[i]))
+        else Message("mean magnitude {value:.3g}", value=float(layer.magnitude[i]))
         for i in range(c)
     ]
     uri = _sheet_uri(Image.fromarray(sheet), lossless=max(h, w) <= LOSSLESS)

@@ -48,7 +48,7 @@ def sheet(
         layer: the feature maps.
         per_row: channels in a row.
         scale: "channel", "layer" or "article"; see `contact_sheet.levels`.
-        order: "index", or "strength" for the strongest first.
+        order: "index", or "magnitude" for the largest first.
         page: which sheet, from 1 to `n_pages(layer)`.
 
     Returns:
@@ -69,7 +69,7 @@ def sheet(
     else:
         drawn = tile(numbered(images, numbers, cell), per_row=per_row, numbers=False)
     part = f"; sheet {page} of {pages}" if pages > 1 else ""
-    first = "; strongest first" if order == "strength" else ""
+    first = "; largest first" if order == "magnitude" else ""
     return titled(drawn, f"{layer.summary}; normalized by {scale}{first}{part}")
 
 
@@ -113,7 +113,7 @@ def contact_sheet(layers: Iterable[LayerActivations], *, strongest: int = 16, sc
     """
     rows = []
     for layer in layers:
-        images = _drawn(layer, layer.order("strength")[:strongest], 56, scale)
+        images = _drawn(layer, layer.order("magnitude")[:strongest], 56, scale)
         rows.append(titled(tile(images, per_row=strongest, numbers=False, cell=56), layer.summary, 12))
     return stacked(rows)
 

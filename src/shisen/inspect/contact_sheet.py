@@ -92,8 +92,8 @@ def marked(size: tuple[int, ...], dead: bool) -> Bytes:
         size: `(height, width)` in pixels.
         dead: True for a channel that is zero everywhere, False for a saturated one.
     """
-    ground, ink = DEAD if dead else SATURATED
-    image = Image.new("RGB", (size[1], size[0]), ground)
+    background, ink = DEAD if dead else SATURATED
+    image = Image.new("RGB", (size[1], size[0]), background)
     draw = ImageDraw.Draw(image)
     right, low = size[1] - 1, size[0] - 1
     thick = max(1, min(size) // 24)

@@ -98,7 +98,7 @@ def filters(
 
 
 def _recipe(model: Classifier, layer: str, wanted: list[Any], recipe: str, size: int) -> Recipe:
-    """Return the recipe, after a check of what was asked for."""
+    """Return the recipe, after a check of the request."""
     if recipe not in RECIPES:
         raise unknown("recipe", recipe, RECIPES)
     if not wanted or size < 8:

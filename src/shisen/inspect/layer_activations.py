@@ -11,7 +11,7 @@ import numpy.typing as npt
 from .._core.i18n import Message
 from ..errors import unknown
 
-ORDERS = ("index", "strength")
+ORDERS = ("index", "magnitude")
 
 
 @dataclass(frozen=True)
@@ -47,15 +47,15 @@ class LayerActivations:
         return np.asarray((self.values == self.values.max()).all(axis=(0, 1)) & ~self.dead)
 
     @cached_property
-    def strength(self) -> npt.NDArray[np.float32]:
+    def magnitude(self) -> npt.NDArray[np.float32]:
         """Mean magnitude of each channel: mean over positions of |v|, `(c,)`, in the layer's unit."""
         return np.asarray(np.abs(self.values).mean(axis=(0, 1)))
 
     def order(self, by: str = "index") -> npt.NDArray[np.int64]:
-        """Return the channel numbers by "index", or by "strength" with the strongest first."""
+        """Return the channel numbers by "index", or by "magnitude" with the largest first."""
         if by not in ORDERS:
             raise unknown("order", by, ORDERS)
-        return np.argsort(-self.strength, kind="stable") if by == "strength" else np.arange(self.channels)
+        return np.argsort(-self.magnitude, kind="stable") if by == "magnitude" else np.arange(self.channels)
 
     @property
     def summary(self) -> Message:

@@ -135,7 +135,7 @@ def opposite(channel: int) -> LayerObjective:
 
 
 def diagonal(wanted: Sequence[Any], diversity: float = 0.0) -> Any:
-    """Return the objective that asks image i about `wanted[i]`: a channel number or any objective.
+    """Return the objective that for image i is `wanted[i]`: a channel number or any objective.
 
     Args:
         wanted: channel numbers and objectives, mixed at will.

@@ -39,23 +39,23 @@ class Resampling:
         """The fraction of each output that lies outside of the source, `(m,)`: 1 − Σ_k weight."""
         return np.asarray(1.0 - self.weight.sum(axis=1), np.float32)
 
-    def apply(self, planes: Map, ground: float = 0.0) -> Map:
+    def apply(self, planes: Map, background: float = 0.0) -> Map:
         """Return the planes resampled.
 
         Args:
             planes: `(..., h, w)` of the source size.
-            ground: value outside of the source.
+            background: value outside of the source.
         """
         flat = planes.reshape(-1, self.source[0] * self.source[1])
         out = np.zeros((flat.shape[0], self.index.shape[0]), planes.dtype)
         for k in range(4):
             out += flat[:, self.index[:, k]] * self.weight[:, k]
-        if ground:
-            out += np.float32(ground) * self.outside
+        if background:
+            out += np.float32(background) * self.outside
         return out.reshape(*planes.shape[:-2], *self.target)
 
     def adjoint(self, planes: Map) -> Map:
-        """Return Σ_j weight_jk · planes_j at index_jk: the transpose of `apply` with no ground.
+        """Return Σ_j weight_jk · planes_j at index_jk: the transpose of `apply` with no background.
 
         Args:
             planes: `(..., h, w)` of the target size.

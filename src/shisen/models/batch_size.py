@@ -1,6 +1,6 @@
 """How many images a network takes at a time, as measured on this machine.
 
-Results do not depend on it; time and memory do. Whoever says nothing gets the rule of the adapter. Commands on many
+Results do not depend on it; time and memory do. By default, the rule of the adapter applies. Commands on many
 images measure once, a second or two, and keep what they found in the user's cache folder, by machine and network.
 """
 
@@ -34,7 +34,7 @@ NEAR = 1.05
 
 
 def tuned(model: Model) -> Model:
-    """Return the model with the chunk that is fastest on this machine: known already, or measured now.
+    """Return the model with the batch size that is fastest on this machine: known already, or measured now.
 
     Only where nothing is compiled for a batch size (PyTorch); Keras and ONNX keep theirs.
 
@@ -52,11 +52,11 @@ def tuned(model: Model) -> Model:
 
 
 def measured(model: Model, now: Callable[[], float] = perf_counter) -> dict[int, float]:
-    """Return the seconds an image takes by the size of the chunk, the better of two runs each.
+    """Return the seconds an image takes by batch size, the better of two runs each.
 
     Args:
         model: the network.
-        now: the clock.
+        now: returns the time in seconds.
     """
     assert model.preprocess is not None
     shape = (*model.preprocess.sides, len(model.preprocess.scaling().scale))

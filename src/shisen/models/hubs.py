@@ -32,7 +32,7 @@ def load_torchvision(name: str, request: Request) -> Model:
 
     Args:
         name: as above.
-        request: what the caller asked for.
+        request: what the caller requested.
 
     Returns:
         The model.
@@ -83,7 +83,7 @@ def load_timm(name: str, request: Request) -> Model:
 
     Args:
         name: as above.
-        request: what the caller asked for.
+        request: what the caller requested.
 
     Returns:
         The model.
@@ -130,7 +130,7 @@ def load_transformers(name: str, request: Request) -> Model:
 
     Args:
         name: as above.
-        request: what the caller asked for.
+        request: what the caller requested.
 
     Returns:
         The model.
@@ -339,7 +339,7 @@ def _without_network() -> Iterator[None]:
 
 
 def _usual(config: Any) -> Preprocess:
-    """Return ImageNet's statistics at the configuration's size, where no image processor tells more."""
+    """Return ImageNet's statistics at the configuration's size, where no image processor gives more."""
     side = getattr(config, "image_size", None) or 224
     size = (int(side), int(side)) if isinstance(side, int) else (int(side[0]), int(side[-1]))
     return Preprocess(size, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
@@ -349,7 +349,7 @@ def _processor(hub: Any, base: str) -> Any:
     try:
         return hub.AutoImageProcessor.from_pretrained(base)
     except (OSError, ValueError):
-        return None  # the configuration tells the size
+        return None  # the configuration has the size
 
 
 def _cached_names() -> list[str]:

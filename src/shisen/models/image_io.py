@@ -321,7 +321,7 @@ def _unreadable(name: str, error: Exception, data: bytes = b"") -> ImageError:
     elif head.startswith((b"<!doctype", b"<html", b"<?xml", b"<svg", b"%pdf")):
         advice = "It is a document, not an image of pixels: save the image itself as PNG or JPEG."
     elif data and all(32 <= c < 127 or c in b"\t\r\n" for c in start):
-        advice = "It is text, whatever its name says: check the path."
+        advice = "It is text, not an image: check that the path is the right one."
     elif isinstance(error, UnidentifiedImageError):
         advice = "Its name may be wrong or its beginning damaged: fetch it again, or save it as PNG or JPEG."
     else:

@@ -26,7 +26,7 @@ def with_inputs(net: Any, inputs: Inputs | None) -> Any:
             None for a network of one input.
 
     Returns:
-        The network, or one around it that shares its layers.
+        The network, or one around it with the same layers.
 
     Raises:
         InputError: for a network of several inputs without `inputs`, and for names it does not have.

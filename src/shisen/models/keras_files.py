@@ -76,7 +76,7 @@ def load_application(name: str, request: Request) -> Model:
 
     Args:
         name: as above.
-        request: what the caller asked for.
+        request: what the caller requested.
 
     Returns:
         The model.
@@ -240,18 +240,18 @@ def refuse_code(config: Any, name: str, registered: set[str]) -> None:
     Raises:
         ModelError: if the model contains code.
     """
-    suspects = []
+    unsafe = []
     for part in _objects(config):
         kind, module = str(part["class_name"]), part.get("module")
         own = part.get("registered_name") in registered or kind in registered
         inner = part.get("config")
         label = inner.get("name", kind) if isinstance(inner, dict) else kind
         if kind in ("Lambda", "__lambda__", "TFSMLayer"):
-            suspects.append(f"{kind} {label!r}")
+            unsafe.append(f"{kind} {label!r}")
         elif isinstance(module, str) and module.split(".")[0] not in ("keras", "builtins") and not own:
-            suspects.append(f"{module}.{kind}")
-    if suspects:
-        shown = ", ".join(dict.fromkeys(suspects[:5]))
+            unsafe.append(f"{module}.{kind}")
+    if unsafe:
+        shown = ", ".join(dict.fromkeys(unsafe[:5]))
         raise ModelError(
             explain_error(
                 "A model file must not execute code when it is loaded.",
@@ -274,7 +274,7 @@ def _objects(config: Any) -> Iterator[dict[str, Any]]:
 
 
 def guessed_preprocess(net: Any, given: Any = None) -> Preprocess | None:
-    """Return what a model without a recipe seems to expect: its own size and channels, and the range its layers tell.
+    """Return what a model without a recipe seems to expect: its own size and channels, and the range its layers imply.
 
     Args:
         net: a Keras model.

@@ -63,7 +63,7 @@ class Labels(Sequence[str]):
         return f"{name!r} = {index}" + (f" = {identity}" if identity else "")
 
     @cached_property
-    def _places(self) -> tuple[dict[str, list[int]], ...]:
+    def _indices(self) -> tuple[dict[str, list[int]], ...]:
         """Class indices by exact label, by label, by WordNet id and by synonym, in the order of the search."""
         exact: dict[str, list[int]] = {}
         plain: dict[str, list[int]] = {}
@@ -103,7 +103,7 @@ class Labels(Sequence[str]):
                 )
             )
         text, plain = query.strip(), simplified(query)
-        exact, *others = self._places
+        exact, *others = self._indices
         for table, key in ((exact, text), *((table, plain) for table in others)):
             found = table.get(key, [])
             if len(found) == 1:
@@ -114,7 +114,7 @@ class Labels(Sequence[str]):
                     explain_error(
                         "A class must be named so that it is the only one.",
                         f"{query!r}, which is the name of {len(found)} classes: {candidates}",
-                        "Ask by index or by WordNet id.",
+                        "Name it by index or by WordNet id.",
                     )
                 )
         if re.fullmatch(r"[+-]?\d+", text):

@@ -184,7 +184,7 @@ class Model(Wrapper):
         return path
 
     def expect(self, source: Any) -> None:
-        """Take the size of the network's input from an image, where neither preprocessing nor the network tells it.
+        """Take the size of the network's input from an image, where nothing else determines it.
 
         Args:
             source: an image as for `read`; one that cannot be read is left to whoever needs it.
@@ -263,7 +263,7 @@ class Model(Wrapper):
 
 
 def assumption(size: tuple[int, int] | None, channels: int, values: str = "values 0 to 1") -> str:
-    """Return the warning that says which preprocessing was assumed, and how to name another.
+    """Return the warning that names which preprocessing was assumed, and how to name another.
 
     Args:
         size: `(h, w)` to which images are stretched; None if they keep their own.

@@ -25,7 +25,7 @@ def load_onnx(name: str, request: Request) -> Model:
 
     Args:
         name: the file.
-        request: what the caller asked for.
+        request: what the caller requested.
 
     Returns:
         The model.
@@ -79,14 +79,14 @@ def _with_constants(path: Path, inputs: Inputs) -> bytes:
         name = f"{entry.name}/one" if repeated else entry.name
         model.graph.initializer.append(onnx.numpy_helper.from_array(value, name))
         if repeated:
-            axis, tail = f"{name}/axis", f"{name}/rest"
+            axis, shape_rest = f"{name}/axis", f"{name}/rest"
             model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([0], np.int64), axis))
-            model.graph.initializer.append(onnx.numpy_helper.from_array(np.array(rest, np.int64), tail))
+            model.graph.initializer.append(onnx.numpy_helper.from_array(np.array(rest, np.int64), shape_rest))
             make = onnx.helper.make_node
             nodes += [
                 make("Shape", [free[0]], [f"{name}/shape"]),
                 make("Gather", [f"{name}/shape", axis], [f"{name}/n"]),
-                make("Concat", [f"{name}/n", tail], [f"{name}/to"], axis=0),
+                make("Concat", [f"{name}/n", shape_rest], [f"{name}/to"], axis=0),
                 make("Expand", [name, f"{name}/to"], [entry.name]),
             ]
     nodes += list(model.graph.node)

@@ -23,7 +23,7 @@ from .transform_steps import (
 
 
 def fields_of(given: Any, size: Size = None) -> Fields:
-    """Return the fields of the `Preprocess` that says the same as another library's object.
+    """Return the fields of the `Preprocess` that is equivalent to another library's object.
 
     Args:
         given: its fields as a mapping; timm's data configuration; torchvision's preset of a weight entry, or a
@@ -131,7 +131,7 @@ def _processor_geometry(given: Any) -> tuple[str, Any, Any]:
 def _from_function(function: Callable[[Any], Any], size: Size) -> Fields:
     """Return factor, summand and channel order of a function of pixels 0 … 255, and verify them on other pixels."""
     if size is None:
-        raise size_needed("a function, which does not tell")
+        raise size_needed("a function, which does not reveal it")
     black = _try(function, np.zeros((1, 8, 8, 3)))
     outputs = [_try(function, np.full((1, 8, 8, 3), 255.0) * np.eye(3)[c]) for c in range(3)]
     shift = black[0, 0, 0]
@@ -162,7 +162,7 @@ def _tidy(size: int | tuple[int, int], gradient: npt.NDArray[Any], shift: npt.ND
 
 
 def _try(function: Callable[[Any], Any], pixels: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return the function's output for a copy (some work in place)."""
+    """Return the function's output for a copy (some alter their argument)."""
     try:
         output = np.asarray(to_numpy(function(pixels.astype(np.float32))), np.float64)
     except Exception as error:

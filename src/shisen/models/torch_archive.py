@@ -104,7 +104,7 @@ def _allowed(module: str, name: str) -> Any:
     if module == "torch" and name in TYPES:
         return TYPES[name]
     if (module, name) not in known:
-        raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+        raise pickle.UnpicklingError(f"it requires {module}.{name}")
     return known[module, name]
 
 

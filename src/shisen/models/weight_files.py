@@ -46,7 +46,7 @@ def read_weights(path: str | Path, *, trust: bool = False) -> dict[str, Any]:
         raise ModelError(
             explain_error(
                 "A file of weights must hold tensors only, so that reading it executes no code.",
-                f"{file.name}, which asks for more ({str(problem).splitlines()[0]})",
+                f"{file.name}, which requires more ({str(problem).splitlines()[0]})",
                 "Save net.state_dict() or a safetensors file; pass trust=True (--trust) only for a file of your own.",
             )
         ) from problem

@@ -22,12 +22,12 @@ from .preprocess_names import named
 from .torch_programs import is_opaque, one_piece
 
 PLAIN: dict[str, Any] = {"range": (0.0, 1.0), "mean": (0.0,), "std": (1.0,), "channel_order": "rgb"}
-"""What a preset says where it says nothing."""
+"""Defaults of a preset."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a caller asked for besides the name; every loader understands the same fields.
+    """What a caller requested besides the name; every loader understands the same fields.
 
     Attributes:
         framework: "torch", "keras" or "" for the loader's own choice.
@@ -76,7 +76,7 @@ def wrap(
         output: key, index or function that selects the logits of a network with several outputs.
         inputs: for a network with several inputs: a mapping from names to constant values, where the image is the one
             that is not named; or a function from the image to all arguments. See `models.inputs.with_inputs`.
-        input_shape: `(h, w, c)` of an input, for a network that declares none and is asked for its layers before the
+        input_shape: `(h, w, c)` of an input, for a network that declares none and whose layers are requested before the
             first image.
         head: "softmax", "sigmoid" or "none" where it cannot be read from the network.
         name: what the model is called in results.
@@ -105,7 +105,7 @@ def assemble(
 
     Args:
         net: a live network.
-        request: what the caller asked for.
+        request: what the caller requested.
         preprocess: what the network is known to expect.
         labels: the names its classes are known by.
         name: what the model is called in results.

@@ -65,7 +65,7 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What tells one image from another: digest of the file and a perceptual hash; or why it cannot be read."""
+    """What distinguishes one image from another: digest of the file and a perceptual hash; or why it cannot be read."""
 
     sha256: str
     perceptual: int
@@ -120,7 +120,7 @@ def read_dataset(source: str | Path, labels: str | Path | None = None) -> Datase
             explain_error(
                 "Labeled images come from a folder with one folder a class, or from a CSV file.",
                 repr(str(source)),
-                "Check the path.",
+                "Check the spelling, or give a folder that exists.",
             )
         )
     if not items:
@@ -137,7 +137,7 @@ def read_dataset(source: str | Path, labels: str | Path | None = None) -> Datase
 
 def _from_csv(file: Path, root: Path) -> list[Item]:
     if not file.is_file():
-        raise InputError(explain_error("A CSV file of labels must exist.", repr(str(file)), "Check the path."))
+        raise InputError(explain_error("A CSV file of labels must exist.", repr(str(file)), "Check the spelling."))
     with file.open(encoding="utf-8-sig", newline="") as stream:
         rows = list(csv.DictReader(stream))
     known = {name.strip().lower(): name for name in (rows[0] if rows else {})}
@@ -186,7 +186,7 @@ def duplicates(left: Sequence[Fingerprint], right: Sequence[Fingerprint]) -> lis
     """Return pairs of indices `(left, right, exact)` that hold the same image.
 
     Exact: equal files. Otherwise perceptual hashes that differ in at most two of 64 bits; flat images, whose hash
-    says nothing, are compared by file only.
+    carries no information, are compared by file only.
 
     Args:
         left: fingerprints of the first images.

@@ -30,8 +30,9 @@ BATCH = 64
 class KerasTrainer:
     """A functional Keras backbone cut in two; see `settings.Trainer`.
 
-    The cut is where one tensor is all that the tail needs of the body. Blocks are counted by their convolutions over
-    more than one position, without the first of the network: EfficientNet-Lite0 and ResNet-50 have sixteen.
+    The cut is where the trainable part needs one tensor only of the body. Blocks are counted by their
+    convolutions over more than one position, without the first of the network: EfficientNet-Lite0 and ResNet-50 have
+    sixteen.
 
     Args:
         model: from `load`, with the preprocessing of the run.
@@ -55,9 +56,9 @@ class KerasTrainer:
         self._body = keras.Model(net.input, cut)
         features = None if cut is old.input else keras.Model(cut, old.input)
         classifier = keras.layers.Dense(classes, kernel_initializer="zeros", name="classes")
-        self._tail = _Tail(features, classifier, rate, settings.seed)
+        self._trainable = _TrainablePart(features, classifier, rate, settings.seed)
         self.shape = tuple(self.body(sample).shape[1:])
-        self._tail(np.zeros((1, *self.shape), np.float32))
+        self._trainable(np.zeros((1, *self.shape), np.float32))
         self._whole = keras.Model(net.input, classifier(old.input), name=str(net.name))
 
     def _inputs(self, images: Floats) -> Floats:
@@ -75,16 +76,16 @@ class KerasTrainer:
             yield str(variable.path), _values([variable])[0]
 
     def start(self, settings: Settings) -> None:
-        """Prepare the tail and its optimizer."""
+        """Prepare the trainable part and its optimizer."""
         self.settings = json.dumps(asdict(settings), sort_keys=True)
-        self._tail.compile(
+        self._trainable.compile(
             keras.optimizers.AdamW(settings.learning_rate, weight_decay=settings.weight_decay, epsilon=1e-8),
             keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=settings.label_smoothing),
             metrics=[keras.metrics.CategoricalCrossentropy(from_logits=True, name="plain"), "accuracy"],
             # what TensorFlow would gain by compiling, it loses in compiling
             jit_compile=keras.config.backend() == "jax",
         )
-        self._tail.optimizer.build(self._tail.trainable_variables)
+        self._trainable.optimizer.build(self._trainable.trainable_variables)
         self.best: list[npt.NDArray[Any]] = []
 
     def resume(self, checkpoint: Path) -> list[list[float]]:
@@ -95,30 +96,30 @@ class KerasTrainer:
         with np.load(file, allow_pickle=False) as found:
             if str(found["settings"]) != self.settings:
                 return []
-            tail, optimizer, self.best = (
+            trainable, optimizer, self.best = (
                 [found[f"{part}{i}"] for i in range(sum(name.startswith(part) for name in found.files))]
-                for part in ("tail", "optimizer", "best")
+                for part in ("trainable", "optimizer", "best")
             )
             history: list[list[float]] = found["history"].tolist()
-        self._tail.set_weights(tail)
-        for variable, value in zip(self._tail.optimizer.variables, optimizer, strict=True):
+        self._trainable.set_weights(trainable)
+        for variable, value in zip(self._trainable.optimizer.variables, optimizer, strict=True):
             variable.assign(value)
         return history
 
     def fit_head(self, learn: Part) -> tuple[float, float]:
         """Fit the linear head; see `fit_head`."""
-        features = self._through(self._tail.features, learn.cache, len(learn.cache.rows))
-        return fit_head(self._tail.classifier, features, np.tile(learn.targets, learn.views))
+        features = self._through(self._trainable.features, learn.cache, len(learn.cache.rows))
+        return fit_head(self._trainable.classifier, features, np.tile(learn.targets, learn.views))
 
     def epoch(self, number: int, batches: Iterable[Batch]) -> tuple[float, float]:
         """Train for one epoch; see `settings.Trainer`."""
-        classes = np.eye(self._tail.classifier.units, dtype=np.float32)
-        self._tail.start_epoch(number)
+        classes = np.eye(self._trainable.classifier.units, dtype=np.float32)
+        self._trainable.start_epoch(number)
         sums, seen = np.zeros(2), 0
         for batch in batches:
-            self._tail.optimizer.learning_rate = batch.rate
-            self._tail.reset_metrics()
-            logs = self._tail.train_on_batch(batch.inputs, classes[batch.targets], return_dict=True)
+            self._trainable.optimizer.learning_rate = batch.rate
+            self._trainable.reset_metrics()
+            logs = self._trainable.train_on_batch(batch.inputs, classes[batch.targets], return_dict=True)
             sums += len(batch.targets) * np.asarray([logs["plain"], logs["accuracy"]], float)
             seen += len(batch.targets)
         loss, accuracy = sums / seen
@@ -126,27 +127,29 @@ class KerasTrainer:
 
     def keep(self, checkpoint: Path, history: list[list[float]], best: bool) -> None:
         """Write a checkpoint; see `settings.Trainer`."""
-        tail = _values(self._tail.weights)
+        trainable = _values(self._trainable.weights)
         if best:
-            self.best = [w.copy() for w in tail]
+            self.best = [w.copy() for w in trainable]
         arrays: dict[str, Any] = {"history": np.asarray(history), "settings": np.asarray(self.settings)}
-        optimizer = _values(self._tail.optimizer.variables)
-        for part, values in (("tail", tail), ("optimizer", optimizer), ("best", self.best)):
+        optimizer = _values(self._trainable.optimizer.variables)
+        for part, values in (("trainable", trainable), ("optimizer", optimizer), ("best", self.best)):
             arrays |= {f"{part}{i}": value for i, value in enumerate(values)}
         write_file(checkpoint.with_suffix(".npz"), lambda file: np.savez(file, **arrays))
 
     def restore_best(self) -> None:
         """Take the weights of the best epoch."""
-        self._tail.set_weights(self.best)
+        self._trainable.set_weights(self.best)
 
-    def _through(self, part: Any, cache: Cache, count: int) -> Floats:
-        """Return what a part of the tail answers to the first rows, `(count, c)`; None stands for no part."""
-        chunks = (cache.take(np.arange(i, min(i + BATCH, count))) for i in range(0, count, BATCH))
-        return np.concatenate([x if part is None else np.asarray(part.predict_on_batch(x), np.float32) for x in chunks])
+    def _through(self, piece: Any, cache: Cache, count: int) -> Floats:
+        """Return the output of a piece of the trainable part (or None) for the first rows, `(count, c)`."""
+        batches = (cache.take(np.arange(i, min(i + BATCH, count))) for i in range(0, count, BATCH))
+        return np.concatenate(
+            [np.asarray(piece.predict_on_batch(x), np.float32) if piece is not None else x for x in batches]
+        )
 
     def evaluate(self, part: Part) -> Floats:
         """Return the logits of every image."""
-        return self._through(self._tail, part.cache, len(part.targets))
+        return self._through(self._trainable, part.cache, len(part.targets))
 
     def save(self, folder: Path) -> None:
         """Write the whole network."""
@@ -167,11 +170,11 @@ def _values(variables: Sequence[Any]) -> list[npt.NDArray[Any]]:
         return [np.array(v.numpy()) for v in variables]
 
 
-class _Tail(keras.Model):  # type: ignore[misc]
+class _TrainablePart(keras.Model):  # type: ignore[misc]
     """What is trained: batch normalization keeps its statistics and learns scale and shift."""
 
     def __init__(self, features: Any, classifier: Any, rate: float, seed: int) -> None:
-        super().__init__(name="tail")
+        super().__init__(name="trainable")
         self.features, self.classifier, self.seed = features, classifier, seed
         self.dropout = keras.layers.Dropout(rate, seed=seed) if rate else None
 
@@ -202,7 +205,7 @@ def _last_dense(net: Any) -> Any:
 
 
 def _cut(net: Any, features: Any, sample: Floats, blocks: int | None) -> Any:
-    """Return the tensor between body and tail: before the last blocks, narrow, and all that the tail needs.
+    """Return the tensor at which a network is cut: before the last blocks, narrow, and all that the rest needs.
 
     Args:
         net: the functional network.
@@ -232,7 +235,7 @@ def _cut(net: Any, features: Any, sample: Floats, blocks: int | None) -> Any:
     for layer in [*order, *net.layers[1:before][::-1]]:
         try:
             keras.Model(layer.output, features)
-        except (ValueError, KeyError):  # the tail needs more than this
+        except (ValueError, KeyError):  # the trainable part needs more than this
             continue
         return layer.output
     return net.layers[0].output
@@ -256,8 +259,8 @@ def fit_head(
     """
     from scipy.optimize import minimize
 
-    mean, spread = features.mean(0, dtype=np.float64), np.maximum(features.std(0, dtype=np.float64), 1e-4)
-    x = (features - mean) / spread
+    mean, deviation = features.mean(0, dtype=np.float64), np.maximum(features.std(0, dtype=np.float64), 1e-4)
+    x = (features - mean) / deviation
     n, classes = len(x), classifier.units
     own = np.eye(classes)[targets]
 
@@ -272,7 +275,7 @@ def fit_head(
 
     start = np.zeros((x.shape[1] + 1) * classes)
     flat = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 100}).x
-    weight, bias = flat[:-classes].reshape(-1, classes) / spread[:, None], flat[-classes:]
+    weight, bias = flat[:-classes].reshape(-1, classes) / deviation[:, None], flat[-classes:]
     bias = bias - mean @ weight
     classifier.set_weights([weight.astype(np.float32), bias.astype(np.float32)])
     return figures((features @ weight + bias).astype(np.float32), targets)

@@ -77,7 +77,7 @@ class Batch:
 
 
 class Trainer(Protocol):
-    """A backbone cut into a frozen body and a tail that is trained, in one framework.
+    """A backbone cut into a frozen body and a trainable part, in one framework.
 
     Attributes:
         shape: of the body's answer to one image.
@@ -94,7 +94,7 @@ class Trainer(Protocol):
         """Yield the body's weights by name, in a fixed order."""
 
     def start(self, settings: Settings) -> None:
-        """Prepare the tail and its optimizer; batch normalization keeps its statistics."""
+        """Prepare the trainable part and its optimizer; batch normalization keeps its statistics."""
 
     def resume(self, checkpoint: Path) -> list[list[float]]:
         """Continue from a checkpoint of the same settings; return the figures of its epochs, none without one."""

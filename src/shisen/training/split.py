@@ -1,4 +1,4 @@
-"""A torch network as a chain of units, cut into a frozen body and a tail that is trained."""
+"""A torch network as a chain of units, cut into a frozen body and a trainable part."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from .settings import TRAINED_FRACTION
 
 @dataclass(frozen=True)
 class Split:
-    """A network cut in two: tail(body(x)) are its logits.
+    """A network cut in two: trainable(body(x)) are its logits.
 
     Attributes:
         net: the whole network; both parts have its weights.
         body: what stays as it is.
-        tail: what is trained, the classifier included.
-        features: the tail without its classifier.
+        trainable: what is trained, the classifier included.
+        features: the trainable part without its classifier.
         classifier: the last linear layer.
-        trained: number of blocks in the tail.
+        trained: number of blocks in the trainable part.
     """
 
     net: Any
     body: Any
-    tail: Any
+    trainable: Any
     features: Any
     classifier: Any
     trained: int
@@ -99,8 +99,8 @@ def split(net: Any, sample: Any, classes: int, blocks: int | None = None) -> Spl
             explain_error(f"Between 0 and {len(heavy)} blocks can be trained.", wanted, "Leave the number out.")
         )
     cut = heavy[len(heavy) - wanted] if wanted else end
-    tail, features = nn.Sequential(*units[cut:]), nn.Sequential(*units[cut:end])
-    return Split(net, nn.Sequential(*units[:cut]), tail, features, classifier, wanted)
+    trainable, features = nn.Sequential(*units[cut:]), nn.Sequential(*units[cut:end])
+    return Split(net, nn.Sequential(*units[:cut]), trainable, features, classifier, wanted)
 
 
 def _is_block(unit: Any) -> bool:

@@ -77,14 +77,14 @@ class TorchTrainer:
             yield name, value.detach().cpu().numpy()
 
     def start(self, settings: Settings) -> None:
-        """Prepare the tail and its optimizer."""
+        """Prepare the trainable part and its optimizer."""
         self.settings = settings
         for p in self.net.parameters():
             p.requires_grad_(False)
-        for p in self.parts.tail.parameters():
+        for p in self.parts.trainable.parameters():
             p.requires_grad_(True)
         self.optimizer = torch.optim.AdamW(
-            self.parts.tail.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+            self.parts.trainable.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
         self.best: dict[str, Any] = {}
 
@@ -96,7 +96,7 @@ class TorchTrainer:
         state = torch.load(file, map_location="cpu", weights_only=True)
         if state.get("settings") != asdict(self.settings):
             return []
-        self.parts.tail.load_state_dict(state["tail"])
+        self.parts.trainable.load_state_dict(state["trainable"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.best = state["best"]
         history: list[list[float]] = state["history"]
@@ -117,17 +117,17 @@ class TorchTrainer:
         torch.manual_seed(self.settings.seed * 1000 + number)  # dropout
         scaler = torch.amp.GradScaler("cuda", enabled=self.home.type == "cuda")
         self.net.eval()
-        for module in self.parts.tail.modules():
+        for module in self.parts.trainable.modules():
             # batch normalization keeps its statistics and learns scale and shift: small batches would blur them
             module.training = not isinstance(module, torch.nn.modules.batchnorm._BatchNorm)
         loss_sum, hits, seen = 0.0, 0, 0
         for batch in batches:
             for group in self.optimizer.param_groups:
                 group["lr"] = batch.rate
-            x = _laid_out(torch.from_numpy(batch.inputs).to(self.home), self.parts.tail)
+            x = _laid_out(torch.from_numpy(batch.inputs).to(self.home), self.parts.trainable)
             t = torch.from_numpy(batch.targets).to(self.home)
             with torch.enable_grad(), autocast(self.home):
-                y = self.parts.tail(x)
+                y = self.parts.trainable(x)
                 loss = F.cross_entropy(y.float(), t, label_smoothing=self.settings.label_smoothing)
             self.optimizer.zero_grad()
             scaler.scale(loss).backward()
@@ -141,13 +141,13 @@ class TorchTrainer:
 
     def keep(self, checkpoint: Path, history: list[list[float]], best: bool) -> None:
         """Write a checkpoint; see `settings.Trainer`."""
-        tail = self.parts.tail.state_dict()
+        trainable = self.parts.trainable.state_dict()
         if best:
-            self.best = {k: v.clone() for k, v in tail.items()}
+            self.best = {k: v.clone() for k, v in trainable.items()}
         state = {
             "settings": asdict(self.settings),
             "history": history,
-            "tail": tail,
+            "trainable": trainable,
             "optimizer": self.optimizer.state_dict(),
             "best": self.best,
         }
@@ -155,20 +155,20 @@ class TorchTrainer:
 
     def restore_best(self) -> None:
         """Take the weights of the best epoch."""
-        self.parts.tail.load_state_dict(self.best)
+        self.parts.trainable.load_state_dict(self.best)
         self.net.eval()
 
     def _through(self, part: Any, cache: Cache, rows: npt.NDArray[np.int64]) -> Any:
-        """Return what a part of the tail answers to these rows, `(rows, c)` on the CPU, in evaluation mode."""
+        """Return the output of a piece of the trainable part for these rows, `(rows, c)` on the CPU."""
         self.net.eval()
         with torch.no_grad():
-            chunks = (cache.take(rows[i : i + 64]) for i in range(0, len(rows), 64))
-            return torch.cat([part(_laid_out(torch.from_numpy(x).to(self.home))).float().cpu() for x in chunks])
+            batches = (cache.take(rows[i : i + 64]) for i in range(0, len(rows), 64))
+            return torch.cat([part(_laid_out(torch.from_numpy(x).to(self.home))).float().cpu() for x in batches])
 
     @flush_denormals()
     def evaluate(self, part: Part) -> npt.NDArray[np.float32]:
         """Return the logits of every image."""
-        found = self._through(self.parts.tail, part.cache, np.arange(len(part.targets)))
+        found = self._through(self.parts.trainable, part.cache, np.arange(len(part.targets)))
         return np.asarray(found.numpy())
 
     def save(self, folder: Path) -> None:
@@ -220,8 +220,8 @@ def fit_head(parts: Split, features: Any, targets: Any, *, penalty: float = 1e-4
     Returns:
         Mean cross-entropy and accuracy on these features.
     """
-    mean, spread = features.mean(0), features.std(0).clamp_min(1e-4)
-    x = ((features - mean) / spread).double()
+    mean, deviation = features.mean(0), features.std(0).clamp_min(1e-4)
+    x = ((features - mean) / deviation).double()
     weight = torch.zeros(parts.classifier.out_features, x.shape[1], dtype=torch.float64, requires_grad=True)
     bias = torch.zeros(parts.classifier.out_features, dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.LBFGS([weight, bias], max_iter=60, line_search_fn="strong_wolfe")
@@ -235,7 +235,7 @@ def fit_head(parts: Split, features: Any, targets: Any, *, penalty: float = 1e-4
     with torch.enable_grad():
         optimizer.step(closure)
     with torch.no_grad():
-        scaled = weight / spread
+        scaled = weight / deviation
         parts.classifier.weight.copy_(scaled)
         parts.classifier.bias.copy_(bias - scaled @ mean.double())
         logits = x @ weight.T + bias

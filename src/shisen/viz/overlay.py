@@ -16,7 +16,7 @@ from .legend import badge
 
 STYLES = ("blend", "mask", "heatmap", "contour")
 
-BAND = 32_768  # pixels worked on at a time: temporaries stay in the processor's cache, and no fresh memory is asked for
+BAND = 32_768  # pixels worked on at a time: temporaries stay in the processor's cache, and no fresh memory is allocated
 SAMPLE = 1_000_000  # pixels that are enough to estimate a percentile
 UNSEEN = 0.6  # light of image parts that the network did not look at
 UNLIT = 0.12  # light that `mask` leaves where there is no evidence, so that the image can be recognized
@@ -93,7 +93,7 @@ def overlay(
     `blend` is (1 − alpha) · image + alpha · color; `mask` lights the image by the map, its 10th to 90th
     percentile stretched; `heatmap` is the colors alone; `contour` draws lines at 25, 50 and 75 % of the hottest
     value. With a diverging color map zero is the middle. Where the map is NaN the network did not look: the image
-    is left without tint and a little darker. A map without any evidence is said to be one, in words.
+    is left without tint and a little darker. A map without any evidence is labeled as such.
 
     Args:
         pixels: `(H, W, 3)` uint8, or what `displayable` makes of it.

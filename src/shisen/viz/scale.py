@@ -151,9 +151,9 @@ def says_nothing(values: npt.NDArray[np.generic], shows: str = "evidence") -> Me
         )
     if high - low <= FLAT * max(abs(low), abs(high)):
         if array.size == 1:
-            return Message("The map has a single cell, which says nothing about position. Try an earlier layer.")
+            return Message("The map has a single cell: it has no information about position. Try an earlier layer.")
         return Message(
-            "The map has the same value everywhere ({value:.3g}), which says nothing about position. "
+            "The map has the same value everywhere ({value:.3g}): it has no information about position. "
             "Try an earlier layer.",
             value=high,
         )
@@ -166,7 +166,7 @@ def says_nothing(values: npt.NDArray[np.generic], shows: str = "evidence") -> Me
 
 
 def _normal(reduced: Map) -> tuple[Map, float]:
-    """Return the map divided by its largest size, and that size; zeros where it says nothing about position."""
+    """Return the map divided by its largest magnitude, and that magnitude; zeros where it is uniform."""
     finite = np.where(np.isfinite(reduced), reduced, np.float32(0.0))
     peak = float(np.abs(finite).max())
     if peak == 0.0 or float(finite.max()) - float(finite.min()) <= FLAT * peak:
@@ -200,7 +200,7 @@ def heatmap(attribution: Attribution, frame: Frame) -> Map:
 
     Evidence: relu(v) / max v. Sensitivity |v|, and evidence for single pixels: divided by the 99.5th percentile, at
     most 1, since a few pixels far above the rest would leave the image black. A zero or constant map becomes
-    zero: it says nothing about position.
+    zero: it carries no information about position.
 
     Args:
         attribution: raw values with what they show.
@@ -221,7 +221,7 @@ def heatmap(attribution: Attribution, frame: Frame) -> Map:
 def signed(attribution: Attribution, frame: Frame) -> Map:
     """Return a map with its sign, v / max |v| (its 99.5th percentile for single pixels), for diverging color maps.
 
-    Channels are summed, of a sensitivity too: the sum tells what happens if the pixel gets lighter as a whole.
+    Channels are summed, of a sensitivity too: the sum is what happens if the pixel gets lighter as a whole.
 
     Args:
         attribution: raw values.
@@ -248,7 +248,7 @@ def limits(attribution: Attribution, frame: Frame, *, diverging: bool = False) -
         diverging: whether `signed` is drawn instead of `heatmap`.
 
     Returns:
-        the values drawn coldest and hottest, in the attribution's unit; (0, 0) for a map that says nothing.
+        the values drawn coldest and hottest, in the attribution's unit; (0, 0) for a map without information.
     """
     shows = "evidence" if diverging else attribution.shows
     values, peak = _reduced(attribution, shows)

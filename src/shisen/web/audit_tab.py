@@ -75,7 +75,7 @@ def _card(one: Mapping[str, Any], lang: str) -> str:
         + "".join(
             f'<figure><img src="{escape(pair[key])}" alt="{escape(say(key, lang))}: {escape(caption)}">'
             f"<figcaption>{escape(say(key, lang))}<br>{escape(caption)}</figcaption></figure>"
-            for key, caption in zip(("before", "after"), pair["said"], strict=True)
+            for key, caption in zip(("before", "after"), pair["predicted"], strict=True)
         )
         + "</div>"
         for pair in one["pairs"]

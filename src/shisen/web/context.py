@@ -16,7 +16,7 @@ from .words import LANGUAGES, Said, Spoken, in_words, say
 log = logging.getLogger("shisen.web")
 
 NETWORK: dict[str, Any] = {"concurrency_id": "network", "concurrency_limit": 4, "api_visibility": "private"}
-"""Of events that ask the network: some may wait for it, and none is part of the page's interface for programs."""
+"""Of events that run the network: some may wait for it, and none is part of the page's interface for programs."""
 
 QUICK: dict[str, Any] = {"concurrency_limit": 8, "api_visibility": "private", "show_progress": "hidden"}
 """Of events that only draw."""
@@ -46,7 +46,7 @@ class Build:
     """The page while it is being built.
 
     Attributes:
-        session: what it asks of the library.
+        session: what it calls of the library.
         spoken: its texts.
         exports: where files to take away are written.
         jobs: long work.
@@ -129,7 +129,7 @@ def safely_each(function: Callable[..., Iterator[Any]], **kinds: type) -> Callab
 
 
 def shown(problem: Exception, given: tuple[Any, ...]) -> Any:
-    """Return an error as the page shows it; one of the library's own says itself what to do.
+    """Return an error as the page shows it; one of the library's own states itself what to do.
 
     Args:
         problem: the error.

@@ -75,8 +75,8 @@ class ExplainLayout:
         with gr.Row():
             maps = {"choices": list(COLORMAPS), "value": "jet", "min_width": 120}
             self.colormap = part(gr.Dropdown, {"label": "colormap"}, elem_id="shisen-colormap", **maps)
-            strength = {"minimum": 0, "maximum": 1, "step": 0.05, "value": 0.4, "min_width": 140}
-            self.alpha = part(gr.Slider, {"label": "alpha"}, elem_id="shisen-strength", **strength)
+            opacity = {"minimum": 0, "maximum": 1, "step": 0.05, "value": 0.4, "min_width": 140}
+            self.alpha = part(gr.Slider, {"label": "alpha"}, elem_id="shisen-opacity", **opacity)
 
     def _images_card(self) -> None:
         import gradio as gr
@@ -93,7 +93,7 @@ class ExplainLayout:
             interactive=False,
             object_fit="cover",
             buttons=[],
-            elem_id="shisen-shelf",
+            elem_id="shisen-images",
         )
 
     def _request_card(self) -> None:

@@ -287,4 +287,4 @@ def _answer(seen: Explanation, rank: int, request: ExplainRequest) -> Any:
         return gr.update(visible=False)
     p = seen.predictions[rank]
     on = seen.target.indices[:1] == (p.index,) and not request.negated
-    return gr.update(value=f"{p.label}  {p.strength}", visible=True, variant="primary" if on else "secondary")
+    return gr.update(value=f"{p.label}  {p.confidence}", visible=True, variant="primary" if on else "secondary")

@@ -17,7 +17,7 @@ from .request import ImageChoice
 from .view import framed
 from .words import Said, choices, say
 
-ORDERS = ("strength", "index")
+ORDERS = ("magnitude", "index")
 SCALES = ("channel", "layer")
 MOST = 64  # filters made at a time
 CARRIED = 10_000_000  # bytes of attention sent to the browser; beyond, positions cannot be clicked
@@ -93,7 +93,7 @@ def channels(b: Build) -> None:
                 elem_id="shisen-inside-layer",
             )
             order = b.part(
-                gr.Radio, {"label": "order", "choices": lambda lang: choices(ORDERS, lang)}, value="strength"
+                gr.Radio, {"label": "order", "choices": lambda lang: choices(ORDERS, lang)}, value="magnitude"
             )
             scale = b.part(gr.Radio, {"label": "scale", "choices": scales}, value="channel")
             sheet = b.part(gr.Number, {"label": "page"}, value=1, minimum=1, precision=0, min_width=80)
@@ -141,7 +141,7 @@ def patterns(b: Build) -> None:
         grid = image(b, "filters", "shisen-filters")
 
     def plan(_: str, chosen: ImageChoice, layer: str, which: str, recipe: str, lang: str) -> Work:
-        numbers = read_channels(which, lang) or b.session.inside(chosen, layer)[layer].order("strength")[:4].tolist()
+        numbers = read_channels(which, lang) or b.session.inside(chosen, layer)[layer].order("magnitude")[:4].tolist()
 
         def work(step: Progress) -> Any:
             model = b.session.model

@@ -54,7 +54,7 @@ class Jobs:
         Args:
             who: the visitor.
             work: called with a function to report steps to, which raises `Canceled` once it is canceled.
-            busy: what to say if the visitor's last work still runs; empty to cancel that one instead.
+            busy: the message if the visitor's last work still runs; empty to cancel that one instead.
 
         Raises:
             Said: if too many jobs run already.

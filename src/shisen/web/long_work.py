@@ -52,7 +52,7 @@ class LongWork:
         """Run the work in a thread of its own; yield values for the event's outputs, of which the first is the status.
 
         Args:
-            request: who asks.
+            request: who requests it.
             work: called with a function that reports progress and raises once the work is canceled.
             show: turns the result into a value for every output.
             lang: the visitor's language.
@@ -125,7 +125,7 @@ def stoppable(model: Model, step: Progress, words: str, total: int = 0, done: in
     Args:
         model: the model that the work uses.
         step: reports progress, and raises once the work is canceled.
-        words: what is said before the first report.
+        words: the status before the first report.
         total: number of steps, 0 if it is not known yet.
         done: number of steps done before.
 
@@ -145,7 +145,7 @@ def progress_line(progress: Update, lang: str, stop: str = "") -> str:
     """Return how far work is, as a bar with words.
 
     Args:
-        progress: how far; a total of 0 if it is not known, then its words are all that is said.
+        progress: how far; a total of 0 if it is not known, then only its words are shown.
         lang: the visitor's language.
         stop: name of the component that cancels the work, for a button beside the bar; empty for none.
     """

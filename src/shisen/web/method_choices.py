@@ -41,7 +41,7 @@ def cautions(methods: Iterable[str], lang: str) -> str:
 
 
 def offered(names: Iterable[str], lang: str) -> list[tuple[str, str]]:
-    """Return methods as `(text, name)` to choose from; one that needs caution says so before it is chosen.
+    """Return methods as `(text, name)` to choose from; one that needs caution is marked before it is chosen.
 
     Args:
         names: names of the methods.

@@ -1,4 +1,4 @@
-"""What a visitor requests on the page, and the command and the Python lines that ask for the same."""
+"""What a visitor requests on the page, and the command and the Python lines that do the same."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ POLICY = (
     "worker-src 'self' blob:; frame-src 'self' data: blob:; object-src 'none'; base-uri 'self'; form-action 'self'; "
     "frame-ancestors 'self'"
 )
-"""Whatever a page's parts ask for, a browser loads nothing that does not come from this server."""
+"""Whatever a page's parts request, a browser loads nothing that does not come from this server."""
 
 Scope = MutableMapping[str, Any]
 

@@ -1,4 +1,4 @@
-"""Serve the page: on this machine unless told otherwise, and never to a stranger."""
+"""Serve the page: on this machine by default, and never to a stranger."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def serve(
         lang: "en" or "ja"; can be switched on the page.
         host: the address to serve at. Any but this machine's own needs `auth`.
         port: the port; 0 for any that is free.
-        auth: "user:password" or a pair, asked for by the page.
+        auth: "user:password" or a pair, that the page requires.
         options: how `model` was loaded, to be named in the commands that the page shows.
         versus: another network for the same images, to compare with; as `model`.
         block: wait until the server is stopped.
@@ -164,5 +164,5 @@ def _quiet() -> None:
 
 @cache
 def _uploads() -> tempfile.TemporaryDirectory[str]:
-    """Return the folder of the uploads, one a process: the framework asks the environment for it at every upload."""
+    """Return the folder of the uploads, one a process: the framework reads it from the environment at every upload."""
     return tempfile.TemporaryDirectory(prefix="shisen_uploads_")

@@ -1,4 +1,4 @@
-"""What the page asks of the library: one network, results kept by image and settings."""
+"""What the page calls of the library: one network, results kept by image and settings."""
 
 from __future__ import annotations
 

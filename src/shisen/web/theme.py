@@ -102,9 +102,9 @@ CSS = """
 #shisen-heads .shisen-report { height: 690px; border: 0; }
 .main.app { max-width: 1240px !important; padding: 16px 24px !important; }
 [data-testid=status-tracker]:has(.error) { display: none !important; }
-.shisen-hidden, #shisen-shelf .caption-label { display: none !important; }
-#shisen-shelf .grid-wrap { padding: 0 8px; }
-#shisen-shelf .grid-container { grid-template-columns: repeat(4, minmax(0, 1fr)) !important; }
+.shisen-hidden, #shisen-images .caption-label { display: none !important; }
+#shisen-images .grid-wrap { padding: 0 8px; }
+#shisen-images .grid-container { grid-template-columns: repeat(4, minmax(0, 1fr)) !important; }
 #shisen-upload .wrap, #shisen-second-upload .wrap { font-size: 0; }
 #shisen-upload, #shisen-second-upload { border: 1px dashed var(--border-color-primary) !important; }
 .dark .shisen-note { background: #134e4a; color: #ccfbf1; }

@@ -1,4 +1,4 @@
-"""The tab that measures explanations on the folder, and says which method to use for this network."""
+"""The tab that measures explanations on the folder, and recommends a method for this network."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def recommendation(b: Build) -> None:
         plain = not own.options and not own.augment and (own.layer is None or isinstance(own.layer, str))
         return [
             "",
-            grounds(found, lang) + ("" if plain else note(say("not_here", lang), "quiet")),
+            reasons(found, lang) + ("" if plain else note(say("not_here", lang), "quiet")),
             gr.update(visible=plain),
             gr.update(value=str(file), visible=True),
             (own.method, own.layer or (b.session.default.path if b.session.default else None)) if plain else None,
@@ -162,7 +162,7 @@ def recommendation(b: Build) -> None:
         )
 
 
-def grounds(found: Recommendation, lang: str) -> str:
+def reasons(found: Recommendation, lang: str) -> str:
     """Return a recommendation with its evidence: what was confirmed on other images, and all that was tried.
 
     Args:

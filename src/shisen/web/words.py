@@ -104,7 +104,7 @@ WORDS: dict[str, str] = {
     "one_head": N_("One head, chosen with sliders"),
     "inside_help": N_("Feature maps: the activation of every channel of a layer on the image chosen under Explain."),
     "order": N_("Order"),
-    "strength": N_("strongest first"),
+    "magnitude": N_("largest first"),
     "index": N_("by number"),
     "scale": N_("Normalize by"),
     "by_channel": N_("channel"),

@@ -1,7 +1,7 @@
 """Attention probabilities of every head of a Keras model, also where the framework computes attention in one operation.
 
 Whatever layer or operation a person uses, attention ends in the framework's softmax or in its fused attention. For
-one call the first is watched and the second is computed by its formula; the operations that are running tell where.
+one call the first is watched and the second is computed by its formula; the operations that are running show where.
 """
 
 from __future__ import annotations
@@ -200,7 +200,7 @@ def attentions(
         One `Attention` a layer, in forward order; none where the network has no attention.
 
     Raises:
-        ModelError: with `per_block`, where a block's tokens cannot be told.
+        ModelError: with `per_block`, where a block's tokens cannot be determined.
     """
     x = model.to_tensor(images)
     calls = model.trace(x).calls
@@ -308,7 +308,7 @@ def blocks_of(modules: Sequence[str], calls: Sequence[Call]) -> list[Call]:
 
 
 def _record(name: str, values: Any, gradient: Any, calls: Sequence[Call], windows: int) -> Attention:
-    """Return one layer's attention; the last tokens of that number tell the grid of its keys."""
+    """Return one layer's attention; the last tokens of that number determine the grid of its keys."""
     layout = token_grid(calls, values.shape[-1]) if windows == 1 else None
     grid, prefix = (layout.grid, layout.prefix) if layout is not None else ((0, 0), 0)
     return Attention(name, values, gradient, grid, prefix, windows)

@@ -72,7 +72,7 @@ def _channels_last(model: Any, name: str, dims: Sequence[int]) -> bool:
     few = (1, 3, 4)
     if (dims[1] in few) != (dims[3] in few):
         return dims[3] in few
-    # both or neither could be channels: a transposition right after the input tells
+    # both or neither could be channels: a transposition right after the input decides
     first = next((n for n in model.graph.node if name in n.input), None)
     if first is None or first.op_type != "Transpose":
         return False

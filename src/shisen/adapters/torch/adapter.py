@@ -202,7 +202,7 @@ class TorchClassifier(Adapter):
 
     @property
     def module(self) -> Any:
-        """What runs instead of the network: a private copy that shares its weights, if there can be one."""
+        """What runs instead of the network: a private copy with the same weights, if there can be one."""
         return self._isolation.module
 
     def answer(self, x: Any) -> Any:
@@ -252,7 +252,7 @@ class TorchClassifier(Adapter):
 
 def _cut_graph(points: Sequence[str]) -> str:
     return (
-        f"The score does not depend on {' or '.join(map(repr, points))} as far as gradients tell: it is not used, or "
+        f"The score does not depend on {' or '.join(map(repr, points))} as far as gradients show: it is not used, or "
         "the network cuts its graph, by detach(), NumPy or integer arithmetic. The gradients are zero, which is no "
         "evidence for or against anything. Use another layer, or occlusion or rise, which need no gradients."
     )

@@ -1,7 +1,7 @@
 """Attention probabilities of every head, also where a network computes attention in one fused operation.
 
 For one call, two things watch the forward: a function mode sees every attention operation and computes it by its
-formula, and hooks tell in which module it happened. Nothing is patched; PyTorch's native fast path stands aside by
+formula, and hooks show in which module it happened. Nothing is patched; PyTorch's native fast path stands aside by
 itself while a function mode is active.
 """
 

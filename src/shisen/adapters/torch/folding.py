@@ -29,8 +29,8 @@ class Pair:
     Args:
         conv: the convolution.
         norm: the batch normalization right after it.
-        act: the activation right after that, if it could work in place and does not.
-        packs: whether the weight is kept in the processor's order.
+        act: the activation right after that, if it could work in-place and does not.
+        packs: whether the weight is prepacked for oneDNN.
     """
 
     def __init__(self, conv: Any, norm: Any, act: Any = None, *, packs: bool = False) -> None:
@@ -56,7 +56,7 @@ class Pair:
 
     @property
     def free(self) -> bool:
-        """Whether nobody looks between the two, nor after the second."""
+        """Whether no hook observes the value between the two, nor after the second."""
         return not (
             self.conv.training
             or self.norm.training
@@ -68,7 +68,7 @@ class Pair:
 
     @property
     def alone(self) -> bool:
-        """Whether nobody looks at what goes into the activation."""
+        """Whether no hook observes the input of the activation."""
         return self.act is not None and not (self.act._forward_hooks or self.act._forward_pre_hooks)
 
 

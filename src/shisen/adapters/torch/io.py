@@ -35,7 +35,7 @@ def network_input(net: Any, scaling: Scaling | None, x: Any, *, contiguous: bool
     """Scale pixels and move the channels to where torch expects them.
 
     Args:
-        net: whose first weights tell the type of the input.
+        net: whose first weights determine the dtype of the input.
         scaling: what to do to pixels in [0, 1]; None for arrays as they are.
         x: `(n, h, w, c)`.
         contiguous: whether memory is rearranged too, as in tensors that are made `(n, c, h, w)`.

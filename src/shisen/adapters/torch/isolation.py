@@ -98,7 +98,7 @@ class _Copy:
         return made if same and made.follows() else None
 
     def follows(self) -> bool:
-        """Take over flags and hooks of the original; tell whether the copy still is the same network."""
+        """Take over flags and hooks of the original; return whether the copy still is the same network."""
         modules = every_module(self.net)
         if len(modules) != len(self.originals):
             return False

@@ -29,8 +29,8 @@ def half_of(device: Any, cpuinfo: Path = Path("/proc/cpuinfo")) -> tuple[str, st
     if cpuinfo.is_file():
         able = any(flag in cpuinfo.read_text(encoding="utf-8", errors="replace") for flag in CPU_FLAGS)
     else:
-        tell: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-        able = any(tell.get(flag.strip(), False) for flag in CPU_FLAGS)
+        capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+        able = any(capabilities.get(flag.strip(), False) for flag in CPU_FLAGS)
     return ("bfloat16", "") if able else ("", "this processor has no instructions for bfloat16 and would be slower")
 
 

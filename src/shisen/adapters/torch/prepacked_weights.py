@@ -1,9 +1,9 @@
-"""Weights of convolutions in the order in which oneDNN reads them, put there once instead of in every forward.
+"""Convolution weights in oneDNN's blocked memory format, reordered once instead of in every forward.
 
-On processors torch computes convolutions by oneDNN, which wants weights in blocks that suit its registers. One that
-lies as everywhere else is copied into blocks at each call: for a network of many weights and one image that is much
-of the time. Torch's own compiler keeps blocks by the same two functions. Their names are private: what fails is
-computed the ordinary way.
+On CPUs, PyTorch computes convolutions with oneDNN, which reads weights in a blocked format. A weight in the ordinary
+format is reordered at each call: for a large network and a single image this takes much of the time. PyTorch's own
+compiler prepacks weights with the same two functions. Their names are private: where they fail, the convolution is
+computed in the ordinary way.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import torch
 
 
 class Packed(torch.Tensor):  # type: ignore[misc]
-    """A weight `(out, in / groups, h, w)` that convolutions of channels-last input read from blocks.
+    """A weight `(out, in / groups, h, w)` whose convolutions of channels-last input read the blocked copy.
 
-    Whatever else is asked of it, a gradient included, it answers as the tensor that it is made of.
+    In every other operation, gradients included, it behaves as the plain tensor.
 
     Attributes:
-        blocks: the same numbers in blocks, by their type; filled at the first call of each.
-        broken: whether a call has failed, and none is tried any more.
+        blocks: the weight in the blocked format, by dtype; filled at the first call with each.
+        broken: whether a call has failed; none is tried any more.
     """
 
     blocks: dict[Any, Any]
@@ -37,7 +37,7 @@ class Packed(torch.Tensor):  # type: ignore[misc]
 
 
 def packed(weight: Any) -> Any:
-    """Return a weight as one that is read from blocks; as it is where torch cannot do that."""
+    """Return a weight that is prepacked at its first use; unchanged where PyTorch cannot do that."""
     mkldnn = torch.backends.mkldnn
     if weight.device.type != "cpu" or not mkldnn.is_available() or not getattr(mkldnn, "enabled", True):
         return weight
@@ -49,7 +49,7 @@ def packed(weight: Any) -> Any:
 def _convolved(
     x: Any, weight: Packed, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
 ) -> Any:
-    """Return the convolution, with the arguments of torch's; None where it is not for blocks."""
+    """Return the output of `conv2d`, with its arguments; None where the blocked format is no use."""
     dtype = _autocast() or torch.float32
     if (
         weight.broken
@@ -58,7 +58,7 @@ def _convolved(
         or (torch.is_grad_enabled() and x.requires_grad)
         or dtype not in (torch.float32, torch.bfloat16)
         or x.dtype not in (torch.float32, dtype)
-        or not x.is_contiguous(memory_format=torch.channels_last)  # else what comes out would lie otherwise
+        or not x.is_contiguous(memory_format=torch.channels_last)  # or the output differs in format
     ):
         return None
     padding, stride, dilation = ([v, v] if isinstance(v, int) else list(v) for v in (padding, stride, dilation))
@@ -79,7 +79,7 @@ def _convolved(
 
 
 def _autocast() -> Any:
-    """Return the type that torch casts to at present; None where it does not."""
+    """Return the dtype of the active autocast; None without autocast."""
     try:
         on = torch.is_autocast_enabled("cpu")
     except TypeError:  # torch < 2.4

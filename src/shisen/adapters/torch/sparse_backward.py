@@ -1,9 +1,8 @@
-"""A backward pass that leaves out rows of zeros, exactly.
+"""A backward pass that skips rows of zeros, with the same result.
 
-Where an answer is read from one token, the gradients of all other tokens are zero until the last attention is reached:
-0 · W = 0 for finite W, so of the products after it only the rows of that token are made, and of the attention only
-its query. A dispatch mode sees the operators while `torch.autograd.grad` runs, as in `torch_rewire`; the network is not
-touched.
+Where the logits are computed from one token, the gradients of all other tokens are zero downstream of the last
+attention: 0 · W = 0 for finite W, so only the rows of that token are computed, and in the attention only its query. A
+dispatch mode sees the operators while `torch.autograd.grad` runs, as in `rewire`; the network is not touched.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 ATTENTION = "aten::_scaled_dot_product_flash_attention_for_cpu_backward"
 FEWEST = 16  # rows from which looking for zeros can pay
-GLANCE = 4  # columns looked at first: where most rows differ from zero there, none of the others is looked at
+PROBED = 4  # columns checked first: if most rows are nonzero there, the others are not checked
 
 
 class LiveRows(TorchDispatchMode):  # type: ignore[misc]
@@ -46,10 +45,10 @@ class LiveRows(TorchDispatchMode):  # type: ignore[misc]
             )
             live = live_rows(gradients.permute(2, 0, 1, 3).flatten(1))
             if live is not None:
-                asked = (t.index_select(2, live) for t in (gradients, query))
-                known = (t.index_select(2, live) for t in (answer, sums))
-                by_query, *others = func(*asked, key, value, *known, *rest, **more)
-                return torch.zeros_like(query).index_copy_(2, live, by_query), *others
+                nonzero = (t.index_select(2, live) for t in (gradients, query))
+                forward_values = (t.index_select(2, live) for t in (answer, sums))
+                of_query, *others = func(*nonzero, key, value, *forward_values, *rest, **more)
+                return torch.zeros_like(query).index_copy_(2, live, of_query), *others
         return func(*args, **more)
 
 
@@ -60,7 +59,7 @@ def live_rows(gradients: Any) -> Any:
         gradients: `(rows, columns)`. NaN is not zero.
     """
     most = len(gradients) // 2
-    if len(gradients) < FEWEST or int((gradients[:, :GLANCE] != 0).any(dim=1).sum()) > most:
+    if len(gradients) < FEWEST or int((gradients[:, :PROBED] != 0).any(dim=1).sum()) > most:
         return None
     live = (gradients != 0).any(dim=1).nonzero()[:, 0]
     return live if len(live) <= most else None

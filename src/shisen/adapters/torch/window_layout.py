@@ -1,8 +1,8 @@
 """Where the tokens of windows lie in the map: read from gradients, so that no way of cutting need be known.
 
 The score of a token with itself, before the softmax, depends on one position of the map that its block was given. Two
-backward passes tell which for all tokens at once: one of the sum of these scores, one of the sum in which the i-th is
-counted i times; at the position of token i the second gradient is i times the first.
+backward passes determine which, for all tokens at once: one of the sum of these scores, one of the sum in which the
+i-th is counted i times; at the position of token i the second gradient is i times the first.
 """
 
 from __future__ import annotations

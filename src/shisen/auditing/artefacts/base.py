@@ -139,7 +139,7 @@ class Artefact(Protocol):
     def propose(cls, evidence: Evidence, label: int, found: Sequence[Candidate]) -> list[Candidate]:
         """Return the candidates of a class: those `found` by earlier kinds, and those of this kind.
 
-        One that this kind describes better is put in the place of the one that was found.
+        One that this kind describes better replaces the one that was found.
 
         Args:
             evidence: what the scan has measured.

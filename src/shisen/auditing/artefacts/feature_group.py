@@ -98,9 +98,9 @@ class FeatureGroup:
         random = [Transfer.of(maps, np.isin(own, draw.permutation(own)[: len(group)])) for _ in range(DRAWN)]
 
         def control(rows: Sequence[int]) -> npt.NDArray[np.float64]:
-            said = np.stack([one.answers(middle, rows) for one in random])
-            strongest = said[..., candidate.label].argmax(0)
-            return np.asarray(said[strongest, np.arange(said.shape[1])])
+            answers = np.stack([one.answers(middle, rows) for one in random])
+            strongest = answers[..., candidate.label].argmax(0)
+            return np.asarray(answers[strongest, np.arange(answers.shape[1])])
 
         transfer = Transfer.of(maps, np.isin(own, group))
         return Intervention(inside=lambda rows: transfer.answers(middle, rows), inside_control=control)
@@ -180,7 +180,7 @@ def groups(
 
 
 def _direction(points: npt.NDArray[np.floating], chosen: npt.NDArray[np.bool_]) -> npt.NDArray[np.floating]:
-    """Return the direction that tells a group from the rest best: Fisher's, shrunk towards the identity."""
+    """Return the direction that separates a group from the rest best: Fisher's, shrunk towards the identity."""
     a, b = points[chosen], points[~chosen]
     within = np.cov(a.T) * (len(a) - 1) + np.cov(b.T) * (len(b) - 1)
     within = within / (len(points) - 2)

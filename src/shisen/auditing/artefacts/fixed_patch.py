@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ..._core.stats import spread
+from ..._core.stats import evenly_spaced
 from ..compositing import SOLID, blended, extended, removed, without_edge
 from ..patch_search import at_own_size, whole_patches
 from .base import Alter, Candidate, Evidence, Images, Intervention, Labels, Pixels8, box_of, position_of
@@ -120,8 +120,8 @@ def taken_finer(
     """
     own = labels == candidate.label
     members = [i for i in candidate.members if own[i]][:LOOKED]
-    rest = spread(np.setdiff1d(np.flatnonzero(own), candidate.members), LOOKED)
-    others = spread(np.setdiff1d(np.flatnonzero((labels >= 0) & ~own), candidate.members), LOOKED)
+    rest = evenly_spaced(np.setdiff1d(np.flatnonzero(own), candidate.members), LOOKED)
+    others = evenly_spaced(np.setdiff1d(np.flatnonzero((labels >= 0) & ~own), candidate.members), LOOKED)
     if len(members) < 3 or len(others) < 8:
         return None
     opened = [Image.fromarray(read(int(i))) for i in (*members, *rest, *others)]

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from ..._core.stats import log_enrichment, spread
+from ..._core.stats import evenly_spaced, log_enrichment
 from ..compositing import SOLID, filled, with_rim
 from ..matched_filter import NOISE, apart
 from .base import Candidate, Evidence, Images, Intervention, box_of, searched_candidate
@@ -92,7 +92,7 @@ class MovingPatch:
 
     def words(self) -> tuple[str, Mapping[str, str]]:
         """Return the key of its name in words."""
-        return "wandering", {}
+        return "moving_patch", {}
 
     @classmethod
     def propose(cls, evidence: Evidence, label: int, found: Sequence[Candidate]) -> list[Candidate]:
@@ -160,8 +160,8 @@ def roaming(
         label: the class.
         known: patches that have been found already; they are not found again.
     """
-    inside = spread(np.flatnonzero(labels == label), LOOKED[0])
-    outside = spread(np.flatnonzero(labels != label), LOOKED[1])
+    inside = evenly_spaced(np.flatnonzero(labels == label), LOOKED[0])
+    outside = evenly_spaced(np.flatnonzero(labels != label), LOOKED[1])
     if len(inside) < 6 or len(outside) < 12:
         return None
     rows = np.concatenate([inside, outside])
@@ -169,13 +169,13 @@ def roaming(
     best: tuple[float, int, Any, Any] | None = None
     for cell in CELLS:
         windows, grid = _windows(canvases[rows], cell)
-        for seed, distance, place in _nearest(windows, _standing_out(windows, own, grid)):
-            distance[seed[0]] = np.median(np.sort(distance)[1:4])  # its likeness to itself says nothing
+        for seed, distance, position in _nearest(windows, _standing_out(windows, own, grid)):
+            distance[seed[0]] = np.median(np.sort(distance)[1:4])  # its likeness to itself carries no information
             chosen, strength = apart(-np.log(distance + NOISE), own, least=4)
             if best is not None and strength <= best[0]:
                 continue
             nearer = np.median(distance[~own]) / (np.median(distance[chosen & own]) + NOISE)
-            corners = np.stack(np.unravel_index(place, (grid, grid)), 1) * cell
+            corners = np.stack(np.unravel_index(position, (grid, grid)), 1) * cell
             middles = (corners + cell * WIDE // 2)[chosen & own]
             if nearer < NEARER or _chance(chosen, own) > LEVEL or _held(rows[chosen & own], middles, known):
                 continue
@@ -218,17 +218,17 @@ def _standing_out(windows: Floats, own: npt.NDArray[np.bool_], grid: int) -> lis
     for axis in range(3):  # neighboring colors count too
         counts = counts + 0.5 * (np.roll(counts, 1, axis) + np.roll(counts, -1, axis))
     rare = -np.log(counts.ravel()[index] + 1.0)
-    # what keeps to one color is told apart best: detail counts against a window a little
+    # what keeps to one color is distinguished best: detail counts against a window a little
     rare -= windows.reshape(*windows.shape[:2], -1, 3).std(2).mean(-1) / 32.0
     found = []
     for i in np.flatnonzero(own):
         order = np.argsort(-rare[i], kind="stable")
         taken: list[tuple[int, int]] = []
-        for place in order[: grid * grid // 4]:
-            y, x = divmod(int(place), grid)
+        for position in order[: grid * grid // 4]:
+            y, x = divmod(int(position), grid)
             if all(abs(y - a) >= 2 or abs(x - b) >= 2 for a, b in taken):
                 taken.append((y, x))
-                found.append((int(i), int(place)))
+                found.append((int(i), int(position)))
                 if len(taken) == SEEDS:
                     break
     return found
@@ -246,19 +246,19 @@ def _nearest(
         templates = np.stack([windows[seed] for seed in some])
         square = norms[:, None] - 2 * (flat @ templates.T) + np.square(templates).sum(1)
         square = square.reshape(n, count, len(some))
-        place = square.argmin(1)
-        least = np.take_along_axis(square, place[:, None], 1)[:, 0]
+        position = square.argmin(1)
+        least = np.take_along_axis(square, position[:, None], 1)[:, 0]
         distance = np.sqrt(np.maximum(least, 0) / depth).astype(np.float64)
         for j, seed in enumerate(some):
-            yield seed, distance[:, j].copy(), place[:, j]
+            yield seed, distance[:, j].copy(), position[:, j]
 
 
 def _crops(canvases: npt.NDArray[np.uint8], corners: npt.NDArray[np.int64], side: int) -> Floats:
     """Return `(n, side, side, 3)` around the corners; beyond the image its last pixels go on."""
-    k, places = canvases.shape[1], np.arange(side)
+    k, offsets = canvases.shape[1], np.arange(side)
     out = np.empty((len(canvases), side, side, 3), np.float32)
     for i, (y, x) in enumerate(corners):
-        out[i] = canvases[i][np.clip(y + places, 0, k - 1)][:, np.clip(x + places, 0, k - 1)]
+        out[i] = canvases[i][np.clip(y + offsets, 0, k - 1)][:, np.clip(x + offsets, 0, k - 1)]
     return out
 
 

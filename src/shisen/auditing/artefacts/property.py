@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..._core.stats import enrichment, log_enrichment, spread
+from ..._core.stats import enrichment, evenly_spaced, log_enrichment
 from ..properties import PROPERTIES
 from .base import Alter, Candidate, Evidence, Images, Intervention, Labels, Pixels8
 
@@ -93,8 +93,8 @@ class GlobalProperty:
         reference = same if enough else free[images.labels[free] != candidate.label]
         if not len(reference) or not len(own):
             return None
-        without = [images.read(int(i)) for i in spread(reference, CALIBRATED)]
-        affected = [images.read(int(i)) for i in spread(own, CALIBRATED)]
+        without = [images.read(int(i)) for i in evenly_spaced(reference, CALIBRATED)]
+        affected = [images.read(int(i)) for i in evenly_spaced(own, CALIBRATED)]
         return Samples(without, affected)
 
     def altered(self, strength: float) -> Alter | None:
@@ -124,8 +124,8 @@ def property_candidates(labels: Labels, properties: npt.NDArray[np.float64], lab
 
     The scan takes, for each direction, the threshold with the least hypergeometric p-value, multiplied by the number of
     thresholds tried. What a class is by nature prevails there; so that a few images that were treated in one way are
-    not lost among them, those that stand out from all other classes (`FAR`) are looked at by themselves, in what tells
-    how images were made rather than what they show.
+    not lost among them, those that stand out from all other classes (`FAR`) are examined by themselves, in
+    what distinguishes how images were made rather than what they show.
 
     Args:
         labels: `(n,)` class numbers, −1 for none.

@@ -23,7 +23,7 @@ from .base import Candidate, Evidence, Images, Intervention
 from .fixed_patch import FixedPatch, overlaid, taken_finer
 
 Floats = npt.NDArray[np.float32]
-APART = 40.0  # levels between ink and background below which strokes cannot be told
+APART = 40.0  # levels between ink and background below which strokes cannot be distinguished
 NEAR = 40.0  # levels by which a pixel may lie off the line from background to ink
 LEAST = 6  # pixels, at least, on which nearly all members have ink
 HIGHEST = 0.25  # height of a line of text, at most, as a fraction of the image
@@ -52,7 +52,7 @@ class TextOverlay:
 
     @classmethod
     def propose(cls, evidence: Evidence, label: int, found: Sequence[Candidate]) -> list[Candidate]:
-        """Return the candidates so far, with patches that are varying text in their place."""
+        """Return the candidates so far, with varying text instead of the patches that are such."""
         return [cls._told(evidence, c) for c in found]
 
     @classmethod
@@ -160,14 +160,14 @@ def _columns(own: Floats, others: Floats, core: npt.NDArray[np.bool_], line: int
 
 
 def _opacity(part: Floats, ink: npt.NDArray[np.floating], line: int) -> Floats:
-    """Return how much of each pixel is ink, `(h, w)` in [0, 1]; 0 where that cannot be told."""
+    """Return how much of each pixel is ink, `(h, w)` in [0, 1]; 0 where that cannot be determined."""
     from scipy import ndimage
 
-    ground = ndimage.median_filter(part, size=(2 * (line // 2) + 3, 2 * (line // 2) + 3, 1), mode="nearest")
-    way = ink - ground
+    background = ndimage.median_filter(part, size=(2 * (line // 2) + 3, 2 * (line // 2) + 3, 1), mode="nearest")
+    way = ink - background
     length = np.square(way).sum(-1)
-    fraction = np.clip(((part - ground) * way).sum(-1) / np.maximum(length, 1.0), 0.0, 1.0)
-    off = np.sqrt(np.square(part - ground - fraction[..., None] * way).sum(-1))
+    fraction = np.clip(((part - background) * way).sum(-1) / np.maximum(length, 1.0), 0.0, 1.0)
+    off = np.sqrt(np.square(part - background - fraction[..., None] * way).sum(-1))
     fraction[(length < APART**2) | (off > NEAR)] = 0.0
     fraction[fraction < 0.15] = 0.0  # grain
     return np.asarray(fraction, dtype=np.float32)

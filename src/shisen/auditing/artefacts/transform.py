@@ -14,7 +14,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..._core.stats import spread
+from ..._core.stats import evenly_spaced
 from ..transforms import TRANSFORMS, Change, Transform
 from .base import Candidate, Evidence, Images, Intervention
 from .property import best_cut
@@ -27,7 +27,7 @@ RARE = 1.2  # images of other classes that the detector takes for treated, at mo
 
 
 class Scores(NamedTuple):
-    """What a detector says: `(n,)` scores of images as they are, and `(m,)` of treated copies."""
+    """The output of a detector: `(n,)` scores of images as they are, and `(m,)` of treated copies."""
 
     images: npt.NDArray[np.float64]
     copies: npt.NDArray[np.float64]
@@ -62,9 +62,9 @@ class Treatment:
         rows, scores = evidence.memo["transforms"]
         own = evidence.labels[rows] == label
         new = []
-        for name, said in scores.items():
-            least = float(np.quantile(said.copies, MISSED))
-            values = np.where(said.images >= least, said.images, least - 1.0)
+        for name, given in scores.items():
+            least = float(np.quantile(given.copies, MISSED))
+            values = np.where(given.images >= least, given.images, least - 1.0)
             order = np.argsort(-values, kind="stable")
             cut = best_cut(values[order], own[order])
             if cut is None or values[order[cut.last]] < least:
@@ -103,7 +103,7 @@ def _by_row(change: Change | None) -> Any:
 
 
 def detected(evidence: Evidence) -> tuple[npt.NDArray[np.int64], dict[str, Scores]]:
-    """Return the rows that were looked at, and what each detector says of them.
+    """Return the rows that were looked at, and the output of each detector for them.
 
     Args:
         evidence: with `read` and `embed`.
@@ -113,7 +113,7 @@ def detected(evidence: Evidence) -> tuple[npt.NDArray[np.int64], dict[str, Score
     embed, read = evidence.embed, evidence.read
     rows = evidence.sampled
     whole = np.concatenate([embed([reduced(read(int(i)))]) for i in rows])
-    chosen = spread(np.arange(len(rows)), TRAINED)
+    chosen = evenly_spaced(np.arange(len(rows)), TRAINED)
     center, scale = whole.mean(0), whole.std(0) + 1e-3
     plain = (whole - center) / scale
     found = {}

@@ -1,9 +1,9 @@
-"""A part of images, of any look and at any position, that the audited network goes by: a transplant of raw pixels.
+"""A part of images, of any look and at any position, that the audited network relies on: a transplant of raw pixels.
 
 Of every image of a class, the positions where the evidence for the class is largest are taken: HiResCAM at a layer in
 the middle. What the network sees there is clustered. A cluster that many images of the class have is put on images of
 other classes by transplanting the donors' own pixels around the position, feathered. A part of a building makes a
-building: so the control transplants, in the same way, what the network goes by most in those images of the class that
+building: so the control transplants, in the same way, what the network relies on most in those images of the class that
 do not have the part. Only what does more than what the class itself is counts.
 """
 
@@ -36,7 +36,7 @@ Spots = Mapping[int, tuple[float, float]]
 
 @dataclass(frozen=True, eq=False)
 class TransplantedPart:
-    """A part that the network goes by.
+    """A part that the network relies on.
 
     Attributes:
         spots: where each member has it.
@@ -57,7 +57,7 @@ class TransplantedPart:
 
     @classmethod
     def propose(cls, evidence: Evidence, label: int, found: Sequence[Candidate]) -> list[Candidate]:
-        """Return the candidates so far, and the parts that the network goes by in most images of the class."""
+        """Return the candidates so far, and the parts that the network relies on in most images of the class."""
         if evidence.middle is None:
             return list(found)
         labels = evidence.labels[evidence.sampled]
