@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 from skimage import data
 from torch import nn
 
+import nets
 import shisen
 from shisen.errors import ImageError, InputError, UnknownName
 
@@ -151,3 +153,13 @@ def test_a_number_is_no_probability() -> None:
 
     assert Prediction(0, "cat", None, 0.8783, 2.0).confidence == "87.8%"
     assert Prediction(0, "height", None, 150.8, 150.8).confidence == "150.8"
+
+
+def test_a_large_gap_of_a_complete_method_is_warned_of() -> None:
+    model, image = shisen.wrap(nets.Toy("relu6"), preprocess=shisen.Preprocess(size=(12, 16))), nets.images(1)[0]
+    with pytest.warns(shisen.ShisenWarning, match=r"integrated_gradients .* miss \d+% of it.*max_gap=0.05"):
+        shisen.explain(model, image, "integrated_gradients", target=2, n_steps=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        shisen.explain(model, image, "integrated_gradients", target=2, n_steps=2000)
+        shisen.explain(model, image, "gradient", target=2)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby
 from pathlib import Path
@@ -15,7 +16,7 @@ from . import attribution as _fill_registry  # noqa: F401
 from . import registry
 from ._core.prefetch import prefetched
 from .adapters.wrappers import Recorded
-from .errors import ShisenError, UnknownName
+from .errors import ShisenError, ShisenWarning, UnknownName
 from .models.loading import with_geometry
 from .models.model import Model
 from .naming import per_image, resolve
@@ -24,6 +25,8 @@ from .results import Explanation, Failure
 from .targets import MixedObjective, TopKObjective, to_numpy
 from .types import Array, Attribution, Frame, InputImage, Target
 
+LARGE_GAP = 0.05
+"""Fraction of the difference of the scores from which on what a complete method misses of it is worth a warning."""
 UNITS = {"logit": "logit", "probability": "probability", "log_probability": "log-probability"}
 
 
@@ -210,6 +213,8 @@ def explain_batch(
     recorded = Recorded(objective) if spec.single and not in_hand else objective
     maps = spec(model, images, recorded, layer=layer, **options)
     values = to_numpy(maps.values).astype(np.float32, copy=False)
+    if spec.complete and "gap" in maps.notes:
+        warn_of_gap(spec, maps.notes)
     seconds = (perf_counter() - start) / len(batch)
     if isinstance(recorded, Recorded) and recorded.values:
         logits = recorded.whole[: len(batch)]
@@ -237,6 +242,23 @@ def explain_batch(
             seconds,
             {"framework": model.framework, "source": model.source, "precision": model.precision},
         )
+
+
+def warn_of_gap(spec: Method, notes: Mapping[str, Any]) -> None:
+    """Warn where the values of a complete method miss much of the difference of the scores that they sum to.
+
+    Args:
+        spec: the method.
+        notes: of its maps, with `gap` and `difference`, one entry an image.
+    """
+    gap, difference = (np.abs([float(value) for value in notes[name]]) for name in ("gap", "difference"))
+    missed = gap / np.maximum(difference, 1e-12)
+    if (missed > LARGE_GAP).any():
+        advice = "Give n_steps= more steps" if "n_steps" in spec.options else "Read its map with care"
+        advice += ", or max_gap=0.05." if "max_gap" in spec.options else "."
+        text = f"The values of {spec.name} sum to the difference of two scores, but miss {missed.max():.0%} of it"
+        where = f" ({int((missed > LARGE_GAP).sum())} of {len(missed)} images)" if len(missed) > 1 else ""
+        warnings.warn(f"{text}{where}. {advice}", ShisenWarning, stacklevel=2)
 
 
 def _answers(model: Model, objective: Any, logits: Array | None, n: int) -> tuple[Any, list[Any], Any]:

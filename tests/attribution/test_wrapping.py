@@ -13,8 +13,10 @@ import nets
 import shisen.attribution  # noqa: F401
 from shisen._core.image_ops import resize
 from shisen.adapters.torch.adapter import TorchClassifier
-from shisen.adapters.wrappers import Passes, Watched
+from shisen.adapters.wrappers import Batched, Passes, Watched
 from shisen.attribution.downstream import is_affine
+from shisen.attribution.path_and_noise import Noise
+from shisen.attribution.smoothing import smoothed
 from shisen.attribution.test_time_augmentation import WIDER, augmented
 from shisen.errors import InputError, ModelError, UnknownName
 from shisen.registry import METHODS, get
@@ -218,3 +220,46 @@ def test_superpixels_follow_the_image(model: TorchClassifier) -> None:
     values = maps("lime", model, x, n_samples=40, segments=12)[0]
     for piece in range(pieces.max() + 1):
         assert np.ptp(values[pieces == piece]) < 1e-6
+
+
+@pytest.mark.parametrize("statistic", ["mean", "square", "variance"])
+def test_smoothing_the_gradient_is_smooth_grad(model: TorchClassifier, statistic: Any) -> None:
+    x = nets.images()
+    found = smoothed("gradient", statistic=statistic, n_samples=6, seed=3)
+    want = maps("smooth_grad", model, x, n_samples=6, statistic=statistic, seed=3)
+    np.testing.assert_allclose(maps(found, model, x), want, rtol=0, atol=1e-6 * np.abs(want).max())
+    assert found.signed == (statistic == "mean")
+    assert found.unit == ("{score} squared" if statistic != "mean" else "{score}") + " per unit of pixel value"
+
+
+@pytest.mark.parametrize(("name", "options"), [("grad_cam", {"layer": "act1"}), ("occlusion", {"window": 4})])
+def test_smoothing_any_method_is_a_statistic_over_noisy_copies(
+    name: str, options: dict[str, Any], model: TorchClassifier
+) -> None:
+    x = nets.images()
+    draws = np.concatenate(list(Noise(5, 0.2, 1).draws(x.shape[1:], iter([range(5)]))))
+    deviation = 0.2 * (x.max(axis=(1, 2, 3)) - x.min(axis=(1, 2, 3)))[:, None, None, None]
+    copies = np.stack([maps(name, model, x + deviation * draw, **options) for draw in draws])
+    for statistic, want in {"mean": copies.mean(0), "square": (copies**2).mean(0), "variance": copies.var(0)}.items():
+        made = smoothed(name, statistic=statistic, n_samples=5, noise_std=0.2, seed=1)  # type: ignore[arg-type]
+        for shown in (model, Batched(model, 2)):
+            np.testing.assert_allclose(maps(made, shown, x, **options), want, rtol=0, atol=1e-4 * np.abs(want).max())
+    with pytest.raises(InputError, match="statistic"):
+        smoothed(name, statistic="median")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="n_samples"):
+        smoothed(name, n_samples=0)
+
+
+def test_baselines_as_images_must_fit_the_image(model: TorchClassifier) -> None:
+    x = nets.images()
+    one = maps("expected_gradients", model, x, baselines=np.zeros((1, 12, 16, 3)), n_samples=4)
+    np.testing.assert_array_equal(one, maps("expected_gradients", model, x, baselines="black", n_samples=4))
+    for wrong in (np.zeros((1, 6, 8, 3)), np.zeros((12, 16, 3)), np.zeros((0, 12, 16, 3))):
+        with pytest.raises(InputError, match=r"shape \(k, 12, 16, 3\)"):
+            maps("expected_gradients", model, x, baselines=wrong)
+    with pytest.raises(InputError, match="at least one baseline"):
+        maps("gradient_shap", model, x, baselines=())
+    with pytest.raises(InputError, match="max_sigma"):
+        maps("blur_ig", model, x, max_sigma=0.0)
+    with pytest.raises(InputError, match="fraction"):
+        maps("guided_ig", model, x, fraction=0.0)

@@ -20,6 +20,10 @@ LIGHT: dict[str, dict[str, Any]] = {
     "smooth_grad": {"n_samples": 4},
     "smooth_grad_cam_pp": {"n_samples": 4},
     "integrated_gradients": {"n_steps": 64},
+    "expected_gradients": {"n_samples": 4},
+    "gradient_shap": {"n_samples": 4},
+    "blur_ig": {"n_steps": 64},
+    "guided_ig": {"n_steps": 12},
     "rise": {"n_samples": 20},
     "lime": {"n_samples": 30, "segments": "3x3"},
     "kernel_shap": {"n_samples": 40, "segments": "3x3"},
@@ -113,7 +117,7 @@ def complete(spec: Method) -> None:
     """Values sum to the difference of scores in the notes, except for the gap noted, which is small."""
     for style in ("modules", "relu6"):
         x = nets.images(3)
-        options = {"n_steps": 400} if spec.name == "integrated_gradients" else {}  # ReLU6 makes the path uneven
+        options = {"n_steps": 400} if "n_steps" in spec.options else {}  # ReLU6 makes the path uneven
         net = network(spec) if spec.needs == "attention" else nets.Toy(style)
         model = TorchClassifier(net, size=SIZE)
         result = spec(model, x, one_hot(), **{**LIGHT.get(spec.name, {}), **options})

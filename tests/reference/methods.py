@@ -14,7 +14,7 @@ from shisen.attribution.superpixels import cut
 from shisen.registry import Method
 from shisen.targets import ClassObjective, to_numpy
 
-from . import attention, cams, gradients, perturbations
+from . import attention, cams, gradients, paths, perturbations
 
 POINTS = (("act2", False), ("conv2", True), ("norm", False), ("act1", True))
 """Layers of `nets.Toy`, and whether it is non-linear downstream of conv2."""
@@ -65,6 +65,26 @@ REFERENCES: dict[str, dict[str, Reference]] = {
     "integrated_gradients": {
         "black": Reference(with_options(gradients.integrated_gradients, 7), {"n_steps": 7}),
         "gray": Reference(with_options(gradients.integrated_gradients, 7, 0.5), {"n_steps": 7, "baseline": "gray"}),
+    },
+    "expected_gradients": {
+        "": Reference(
+            with_options(paths.expected_gradients, 7, (0.0, 0.25)), {"n_samples": 7, "baselines": ("black", 0.25)}
+        )
+    },
+    "gradient_shap": {
+        "": Reference(
+            with_options(paths.expected_gradients, 5, (0.5, 0.25, 0.0), 0.2),
+            {"n_samples": 5, "baselines": ("gray", 0.25, "black"), "noise_std": 0.2},
+        )
+    },
+    "blur_ig": {
+        kind: Reference(with_options(paths.blur_ig, 5, kind), {"n_steps": 5, "border": kind})
+        for kind in ("inside", "zero")
+    },
+    "guided_ig": {
+        "": Reference(
+            with_options(paths.guided_ig, 9, 0.3, 0.15), {"n_steps": 9, "fraction": 0.3, "max_distance": 0.15}
+        )
     },
     "full_grad": {"": Reference(lambda net, x, k: gradients.full_grad(net, x, k)[0])},
     "cam": {"": Reference(cams.cam, points=(("act2", False),))},

@@ -1,10 +1,10 @@
 """Why this answer: attribution methods. Importing the package fills the registry, in the order people meet them."""
 
 # isort: off
-from . import gradient, path_and_noise
+from . import gradient, path_and_noise, expected_gradients, paths
 from . import cam, cam_weights, cam_eigen, cam_perturbation, score_cam, full_gradient
 from . import perturbation, rise, lime_shap
-from . import test_time_augmentation
+from . import test_time_augmentation, smoothing
 from . import attention
 # isort: on
 
@@ -16,13 +16,16 @@ __all__ = [
     "cam_eigen",
     "cam_perturbation",
     "cam_weights",
+    "expected_gradients",
     "full_gradient",
     "gradient",
     "lime_shap",
     "path_and_noise",
+    "paths",
     "perturbation",
     "rise",
     "score_cam",
+    "smoothing",
     "test_time_augmentation",
 ]
 

@@ -275,7 +275,7 @@ def integrated_gradients(
     Returns:
         `(n, h, w, c)`, signed, in units of the score; the sum is y(x) − y(b). Notes, one entry an image:
         `difference` is y(x) − y(b), `gap` what the sum misses of it, for too few points; with `max_gap` also `n_steps`,
-        the number of points used.
+        the number of points used. `explain` warns of a gap above 5 % of the difference.
 
     Raises:
         InputError: for fewer than one point, or a gap that is not a positive fraction.
