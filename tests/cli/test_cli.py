@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from PIL import Image
 from skimage import data
 
 from shisen.cli import main
+from shisen.cli.options import DEFAULT_OUT
 
 
 @pytest.fixture(scope="module")
@@ -238,6 +240,14 @@ def test_compare_writes_a_figure_and_a_record_of_every_panel(run, photos: Path, 
     record = json.loads(out.with_suffix(".json").read_text(encoding="utf-8"))
     assert [p["target"]["name"] for p in record["panels"]] == ["tabby", "tabby rather than Egyptian cat"]
     assert run("compare", photos / "cat.png", "--target", "tabby", "--top", 2).code == 2
+    words = ("--methods", "smooth_grad,occlusion", "--n-samples", 3, "--seed", 5, "--baseline", "0.25", "--out", out)
+    assert run("compare", photos / "cat.png", *words).code == 0
+    record = json.loads(out.with_suffix(".json").read_text(encoding="utf-8"))
+    assert [p["options"].get("baseline") for p in record["panels"]] == [None, 0.25]
+    assert record["panels"][0]["options"] | {"n_samples": 3, "seed": 5} == record["panels"][0]["options"]
+    ran = run("compare", photos / "cat.png", "--methods", "grad_cam", "--n-samples", 3)
+    assert ran.code == 2
+    assert "--n-samples" in ran.err
 
 
 @pytest.mark.slow
@@ -307,3 +317,39 @@ def test_a_batch_size_from_the_environment_is_checked(run, photos: Path, monkeyp
     ran = run("predict", photos / "cat.png")
     assert ran.code == 2
     assert "--batch-size" in ran.err
+
+
+ALIASES = {
+    "--language",
+    "--output",
+    "--random-state",
+    "--batch",
+    "--class",
+    "--classes",
+    "--draws",
+    "--fill",
+    "--count",
+}
+
+
+def test_one_option_name_for_one_idea_over_all_commands() -> None:
+    """An option means the same everywhere: one type, one default if it has one, and one folder for what is written."""
+    from shisen.cli.main import COMMANDS, shisen
+
+    context = click.Context(shisen)
+    kinds: dict[str, set[str]] = {}
+    for name in COMMANDS:
+        command = shisen.get_command(context, name)
+        assert command is not None
+        for option in command.params:
+            if not isinstance(option, click.Option):
+                continue
+            assert not ALIASES & set(option.opts), f"{name} {option.opts}"
+            assert all(opt == opt.lower() or opt == "-O" for opt in option.opts)
+            kinds.setdefault(option.opts[0], set()).add(type(option.type).__name__)
+            if option.name == "out":
+                assert Path(str(option.default)).parts[0] == DEFAULT_OUT, f"{name} writes elsewhere"
+                assert option.opts == ["--out", "-o"]
+            assert (option.help or "").rstrip().endswith("."), f"{name} {option.opts[0]} is not a sentence"
+    for name in ("--layer", "--target", "--out", "--seed", "--batch-size", "--lang", "--baseline", "--n-samples"):
+        assert len(kinds[name]) == 1, f"{name} takes {kinds[name]}"

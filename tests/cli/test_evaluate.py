@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -87,3 +88,19 @@ def test_auto_on_the_command_line(folder: Path, capsys: pytest.CaptureFixture[st
     recommend(model(), spots(8), settings=[Setting("random_patches"), Setting("grad_cam", augment={"flip": True})])
     assert run("explain", str(folder / "0.png"), "--method", "auto", "--out", str(out)) == 0
     assert (out / "0_augmented_grad_cam.png").is_file()
+
+
+def test_one_baseline_for_methods_and_metrics(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, words = folder.parent / "eval", ["evaluate", str(folder), "-n", "3", "--methods", "occlusion"]
+    assert run(*words, "--metrics", "deletion,insertion,complexity", "--baseline", "gray", "--out", str(out)) == 0
+    facts = json.loads((out / "scores.json").read_text(encoding="utf-8"))["facts"]
+    assert facts["metric_options"] == {
+        "deletion": {"baseline": "gray"},
+        "insertion": {"baseline": "gray"},
+        "complexity": {},
+    }
+    assert facts["settings"][0]["options"] == {"baseline": "gray"}
+    assert run("evaluate", str(folder), "--methods", "grad_cam", "--metrics", "complexity", "--baseline", "gray") == 2
+    assert "baseline" in capsys.readouterr().err
+    assert run(*words, "--metrics", "deletion", "--baseline", "grey", "--out", str(out)) == 2
+    assert "gray" in capsys.readouterr().err

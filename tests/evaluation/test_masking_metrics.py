@@ -7,7 +7,9 @@ import pytest
 
 from evaluation.samples import SIDE, important, logits, probability, sample
 from reference import metrics as twin
+from shisen.evaluation import fill_registry
 from shisen.evaluation import masking_metrics as m
+from shisen.evaluation.metrics import METRICS
 from shisen.evaluation.sample import normalized, run_metric
 
 ZERO = (0.0, 0.0, 0.0)
@@ -109,7 +111,32 @@ def test_masked_pixels_become_the_networks_zero() -> None:
     one = replace(sample(values()), zero=(0.4, 0.5, 0.6))
     keep = np.zeros((SIDE, SIDE), dtype=np.float32)
     keep[0], keep[1] = 1.0, 0.5
-    found = one.blended(keep)
+    (found,) = one.blended(keep[None])
     np.testing.assert_array_equal(found[0], one.image[0])
     np.testing.assert_allclose(found[1], (one.image[1] + np.float32([0.4, 0.5, 0.6])) / 2, atol=1e-6)
     np.testing.assert_allclose(found[2:], np.broadcast_to([0.4, 0.5, 0.6], found[2:].shape), atol=1e-6)
+
+
+def test_every_metric_that_removes_pixels_takes_a_baseline() -> None:
+    """Where the network's zero is gray, the metrics see the same images as with "gray", and not as with "black"."""
+    one = replace(sample(values()), zero=(0.5,))
+    fill_registry()
+    takers = [spec for spec in METRICS.values() if "baseline" in spec.options]
+    assert {spec.name for spec in takers} >= {"deletion", "insertion", "insertion_deletion", "adcc", "average_drop"}
+    for spec in takers:
+        seen: dict[str, list[np.ndarray]] = {}
+        for baseline in ("network_zero", "gray", "black"):
+            images = seen.setdefault(baseline, [])
+
+            def watched(given: np.ndarray, images: list[np.ndarray] = images) -> np.ndarray:
+                images.append(given)
+                return logits(given)
+
+            def explained(given: np.ndarray, fraction: float, images: list[np.ndarray] = images) -> np.ndarray:
+                images.append(given)
+                return dimmer(given, fraction)
+
+            run_metric(spec.function(one, baseline=baseline), watched, explained)
+        for zero, gray, black in zip(*seen.values(), strict=True):
+            np.testing.assert_array_equal(zero, gray)
+            assert np.abs(gray - black).max() > 0.2

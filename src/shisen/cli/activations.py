@@ -24,15 +24,15 @@ SCALINGS = ("channel", "layer", "article")
     type=click.Choice(SCALINGS),
     default="channel",
     show_default=True,
-    help="Scale each channel by its own range, by the range of the layer, or by mean and standard deviation; "
-    "also accepted by --scale.",
+    help="Normalize by the range of each channel, by the range of the layer, or by mean and standard deviation "
+    "(also accepted by --scale).",
 )
 @click.option(
     "--order",
     type=click.Choice(["index", "magnitude"]),
     default="index",
     show_default=True,
-    help="Order of the channels: by index, or strongest first.",
+    help="Order of the channels: by index, or by decreasing mean magnitude.",
 )
 @click.option(
     "--per-row", default=16, show_default=True, type=click.IntRange(min=1), help="Number of channels per row."

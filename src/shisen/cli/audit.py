@@ -16,9 +16,13 @@ from .progress import Bar
 @click.argument("folder")
 @model_options
 @out_option("audit")
-@click.option("--truth", default=None, help="CSV file with the columns path and label, for a folder without classes.")
+@click.option(
+    "--truth", default=None, help="CSV file with the columns path and label, for a folder without class subfolders."
+)
 @click.option("--versus", default=None, help="Second model to compare with.")
-@click.option("--method", default="", help="Method of the maps, or auto (gradient times activation by default).")
+@click.option(
+    "--method", default="", help="Attribution method of the maps, or auto (gradient × activation by default)."
+)
 @click.option(
     "--fail-on",
     type=click.Choice(["high", "medium", "low"]),
@@ -40,15 +44,7 @@ def audit(folder: str, out: Path, truth: str | None, versus: str | None, fail_on
     model = load_model(dict(choice), LONG)
     other = None if versus is None else load_model({**choice, "model": versus}, LONG)
     with quiet_warnings(), Bar() as bar:
-        result = run(
-            model,
-            folder,
-            out,
-            labels=truth,
-            versus=other,
-            progress=bar,
-            **how,
-        )
+        result = run(model, folder, out, labels=truth, versus=other, progress=bar, **how)
     fraction = result.confusion.accuracy
     low, high = fraction.interval
     click.echo(f"Accuracy: {fraction.value:.1%} of {fraction.n} images (95 % interval {low:.1%} to {high:.1%})")

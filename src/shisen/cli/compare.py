@@ -8,9 +8,17 @@ from typing import Any
 import click
 
 from .common import images_of, load_model, quiet_warnings, table, wrote
-from .options import drawing_options, layer_option, model_options, out_option, score_option, target_option
+from .options import (
+    drawing_options,
+    layer_option,
+    method_options,
+    model_options,
+    out_option,
+    score_option,
+    target_option,
+)
 from .progress import Bar
-from .values import names_of, target_of
+from .values import names_of, shared_options, target_of
 
 
 @click.command()
@@ -22,12 +30,17 @@ from .values import names_of, target_of
     multiple=True,
 )
 @click.option(
-    "--top", default=None, type=click.IntRange(min=1), help="Explain the most probable classes instead, this many."
+    "--top", default=None, type=click.IntRange(min=1), help="Explain this number of most probable classes instead."
 )
 @layer_option("Layer for methods of the CAM family (the default layer if omitted).")
 @score_option
+@method_options
 @drawing_options
-@click.option("--alone", is_flag=True, help="Run every method on its own, so that times are comparable.")
+@click.option(
+    "--alone",
+    is_flag=True,
+    help="Run every method on its own, without shared forward passes, so that run times are comparable.",
+)
 @out_option("comparison.png", "Output file: .png, .svg or .pdf.")
 def compare(
     image: str, methods: str, target: tuple[str, ...], top: int | None, layer: str | None, out: Path, **choice: Any
@@ -36,7 +49,7 @@ def compare(
     from .. import attribution as _fill_registry  # noqa: F401
     from ..comparison import compare as run
     from ..naming import top as of_rank
-    from ..registry import METHODS, suiting
+    from ..registry import get, suiting
 
     if top and target:
         raise click.UsageError("--target and --top exclude each other.")
@@ -45,9 +58,13 @@ def compare(
     score, alone = choice.pop("score"), choice.pop("alone")
     (source,) = images_of([image])[:1]
     model = load_model(choice)
-    names = suiting(model) if methods == "all" else names_of(methods)
+    specs = [get(name) for name in (suiting(model) if methods == "all" else names_of(methods))]
+    options = shared_options(choice, specs)
     with quiet_warnings(), Bar() as bar:
-        found = run(model, source, names, targets, layer=layer, score=score, reuse=not alone, progress=bar)
+        names = [spec.name for spec in specs]
+        found = run(
+            model, source, names, targets, layer=layer, score=score, options=options, reuse=not alone, progress=bar
+        )
         written = found.save(out, **drawing)
     table(
         f"{found.model}: {' | '.join(found.targets)}",
@@ -55,8 +72,8 @@ def compare(
         found.table(),
         numeric=["seconds", "passes"],
     )
-    for name in names:
-        if name in METHODS and METHODS[name].caution:
-            click.echo(f"Caution: {name} {METHODS[name].caution}.")
+    for spec in specs:
+        if spec.caution:
+            click.echo(f"Caution: {spec.name} {spec.caution}.")
     wrote(written, written.with_suffix(".json"))
     return 1 if found.failures and methods != "all" else 0

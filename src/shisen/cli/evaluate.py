@@ -9,6 +9,7 @@ import click
 
 from .common import LONG, finish, images_of, load_model, quiet_warnings, table, wrote
 from .options import (
+    baseline_option,
     lang_option,
     layer_option,
     model_options,
@@ -18,7 +19,7 @@ from .options import (
     target_option,
 )
 from .progress import Bar
-from .values import names_of, seconds_of, target_of
+from .values import names_of, seconds_of, target_of, value_of
 
 
 @click.command()
@@ -38,6 +39,7 @@ from .values import names_of, seconds_of, target_of
 )
 @layer_option("Layer for methods named without one (the default layer if omitted).")
 @target_option("Target class (the top class of each image by default).")
+@baseline_option
 @n_images_option()
 @seed_option
 @click.option("--regions", default=None, help="Boxes or masks: COCO .json, VOC .xml, .csv, or a folder of .xml files.")
@@ -56,7 +58,8 @@ def evaluate(
     from ..evaluation.runner import evaluate as run
 
     settings = {k: choice.pop(k) for k in ("layer", "reference", "seed")}
-    target, n_images = target_of(choice.pop("target")), choice.pop("n_images")
+    settings |= {"target": target_of(choice.pop("target")), "baseline": value_of(choice.pop("baseline"))}
+    settings["n_images"] = choice.pop("n_images")
     sources = images_of(images)
     boxes = None if regions is None else read_regions(regions)
     model = load_model(choice, LONG)
@@ -66,8 +69,6 @@ def evaluate(
             sources,
             names_of(methods),
             names_of(metrics),
-            target=target,
-            n_images=n_images,
             out=out,
             regions=boxes,
             progress=progress,
@@ -160,4 +161,4 @@ def metrics() -> None:
 
     fill_registry()
     rows = [[m.name, m.family, m.summary, m.unit, m.direction, m.paper] for m in METRICS.values()]
-    table(f"{len(rows)} metrics", ["name", "family", "what it measures", "unit", "direction", "paper"], rows)
+    table(f"{len(rows)} metrics", ["name", "family", "description", "unit", "direction", "paper"], rows)

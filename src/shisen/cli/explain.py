@@ -8,9 +8,17 @@ from typing import Any
 import click
 
 from .common import finish, images_of, load_model, quiet_warnings, stem_of
-from .options import drawing_options, layer_option, model_options, out_option, score_option, target_option
+from .options import (
+    drawing_options,
+    layer_option,
+    method_options,
+    model_options,
+    out_option,
+    score_option,
+    target_option,
+)
 from .progress import progress
-from .values import options_of, target_of
+from .values import METHOD_OPTIONS, options_of, target_of
 
 
 @click.command()
@@ -27,12 +35,15 @@ from .values import options_of, target_of
 )
 @layer_option()
 @score_option
-@click.option("-O", "--option", "options", multiple=True, metavar="NAME=VALUE", help="Option of the method.")
 @click.option(
-    "--baseline",
-    default=None,
-    help="What removed pixels become: black, gray, mean, network_zero, blur, inpaint or a pixel value in [0, 1].",
+    "-O",
+    "--option",
+    "options",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Another option of the method; see `shisen methods`.",
 )
+@method_options
 @drawing_options
 @click.option("--color-bar", is_flag=True, help="Draw a color bar with the unit beside the image.")
 @out_option(words="Output folder, or output file for a single image.")
@@ -51,7 +62,6 @@ def explain(
     layer: str | None,
     score: str,
     options: tuple[str, ...],
-    baseline: str | None,
     out: Path,
     suffix: str,
     **choice: Any,
@@ -67,7 +77,7 @@ def explain(
 
     drawing = {k: choice.pop(k) for k in ("style", "colormap", "alpha", "color_bar")}
     spec: Any = None if method == "auto" else registry.get(method)
-    options += () if baseline is None else (f"baseline={baseline}",)
+    options += tuple(f"{k}={v}" for k in METHOD_OPTIONS if (v := choice.pop(k)) is not None)
     own = {} if spec is None else options_of(options, spec)
     _check_drawing(drawing)
     sources = images_of(images)

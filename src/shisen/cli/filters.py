@@ -32,14 +32,21 @@ from .values import numbers_of
     default=128,
     show_default=True,
     type=click.IntRange(min=8),
-    help="Side of the generated images in pixels.",
+    help="Size of the generated images in pixels.",
 )
 @click.option(
-    "--n-steps", default=None, type=click.IntRange(min=1), help="Number of optimization steps (set by the recipe)."
+    "--n-steps",
+    default=None,
+    type=click.IntRange(min=1),
+    help="Number of optimization steps (set by the recipe by default).",
 )
 @seed_option
-@click.option("--examples", default=None, help="Folder of photos; crops that activate each channel most are added.")
-@click.option("--site", default=None, type=click.Path(path_type=Path), help="Folder for one page per channel.")
+@click.option(
+    "--examples", default=None, help="Folder of photos; the crops that maximally activate each channel are added."
+)
+@click.option(
+    "--site", default=None, type=click.Path(path_type=Path), help="Also write one HTML page per channel to this folder."
+)
 @lang_option("pages")
 @out_option("filters.png", "Output file: .png, .jpg or .webp.")
 def filters(layer: str | None, out: Path, **choice: Any) -> None:

@@ -23,7 +23,7 @@ WRITTEN = ("shisen.json", "weights.safetensors", "model.keras", "history.png", "
     default=5,
     show_default=True,
     type=click.IntRange(min=0),
-    help="Epochs of training the last blocks; 0 trains the classifier head only.",
+    help="Number of epochs for the last blocks; 0 trains the classifier only.",
 )
 @out_option("finetune")
 @click.option("--framework", default="torch", show_default=True, help="torch or keras.")
@@ -53,15 +53,7 @@ def finetune(train: str, val: str | None, backbone: str, epochs: int, out: Path,
     for warning in found.warnings:
         click.echo(f"Note: {warning}", err=True)
     with quiet_warnings(), Bar() as bar:
-        result = run(
-            train,
-            val,
-            backbone,
-            epochs,
-            out=out,
-            progress=bar,
-            **choice,
-        )
+        result = run(train, val, backbone, epochs, out=out, progress=bar, **choice)
     table(
         "History",
         ["epoch", "loss", "accuracy", "val loss", "val accuracy"],

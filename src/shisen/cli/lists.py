@@ -73,7 +73,7 @@ def methods(as_json: bool) -> None:
         ]
         for m in METHODS.values()
     ]
-    table(f"{len(rows)} methods", ["name", "family", "what it shows", "passes", "options (-O)", "paper"], rows)
+    table(f"{len(rows)} methods", ["name", "family", "description", "passes", "options (-O)", "paper"], rows)
 
 
 @click.command()
@@ -83,4 +83,4 @@ def models(search: str) -> None:
     from ..models.catalog import listing
 
     rows = [row for row in listing(search) if search.lower() in row[0].lower()]
-    table("Models", ["name", "what it is", "needs"], rows)
+    table("Models", ["name", "description", "needs"], rows)

@@ -24,7 +24,7 @@ DEFAULT_OUT = "shisen-out"
 """The folder that every command writes to by default; commands that write many files use a folder inside."""
 
 INTERPOLATIONS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
-HEAD_HELP = "How the output is read: one class of many, independent yes/no units, or numbers."
+HEAD_HELP = "Output activation: softmax (one class of many), sigmoid (independent classes) or none (raw numbers)."
 
 MODEL_OPTIONS: tuple[Decorator, ...] = (
     click.option(
@@ -54,24 +54,34 @@ MODEL_OPTIONS: tuple[Decorator, ...] = (
         default=None,
         help="Resize mode: stretch, center-crop or pad.",
     ),
-    click.option("--scale", default=None, help="Factor for pixel values in 0 to 255, such as 1/255."),
-    click.option("--range", "range_", default=None, help="Values of black and white before mean and std, such as 0,1."),
+    click.option("--scale", default=None, help="Factor applied to pixel values of 0 to 255, such as 1/255."),
+    click.option(
+        "--range", "range_", default=None, help="Range of pixel values before --mean and --std, such as 0,1 or -1,1."
+    ),
     click.option("--mean", default=None, help="Subtracted from every channel: one number, or one per channel."),
     click.option("--std", default=None, help="Divided by, after --mean: one number, or one per channel."),
-    click.option("--bgr", is_flag=True, help="Channel order blue, green, red."),
-    click.option("--interpolation", type=click.Choice(INTERPOLATIONS), default=None, help="How images are resized."),
+    click.option("--bgr", is_flag=True, help="Channel order blue, green, red (BGR)."),
+    click.option(
+        "--interpolation", type=click.Choice(INTERPOLATIONS), default=None, help="Interpolation of resized images."
+    ),
     click.option(
         "--preprocess",
         default=None,
-        help="Preprocessing by name: imagenet, clip, caffe, minus-one-to-one, … or that of a model, such as "
+        help="Named preprocessing: imagenet, clip, caffe, minus-one-to-one, … or that of a model, such as "
         "torchvision:resnet50 or keras:VGG16.",
     ),
-    click.option("--channels", "input_channels", type=click.IntRange(1), default=None, help="Channels of the input."),
-    click.option("--bands", default=None, help="Channels of the data that go in, in order, such as 3,2,1."),
-    click.option("--data-range", default=None, help="Values of black and white in the data, such as 0,4095."),
-    click.option("--rgb", default=None, help="Channels of the input that are drawn as red, green and blue."),
+    click.option(
+        "--channels", "input_channels", type=click.IntRange(1), default=None, help="Number of input channels."
+    ),
+    click.option(
+        "--bands", default=None, help="Bands of the data that become the input channels, in order, such as 3,2,1."
+    ),
+    click.option("--data-range", default=None, help="Range of the data values, such as 0,4095."),
+    click.option("--rgb", default=None, help="Input channels shown as red, green and blue, such as 2,1,0."),
     click.option("--head", type=click.Choice(["softmax", "sigmoid", "none"]), default=None, help=HEAD_HELP),
-    click.option("--no-top", is_flag=True, help="Leave out the classifier of a network of keras.applications."),
+    click.option(
+        "--no-top", is_flag=True, help="Load a keras.applications network without its classifier (include_top=False)."
+    ),
     click.option("--trust", is_flag=True, help="Allow model files that execute code when they are loaded."),
 )
 
@@ -105,10 +115,10 @@ def _all(*options: Decorator) -> Decorator:
 
 
 model_options: Decorator = _all(*MODEL_OPTIONS)
-"""Add the options that say which model is used and how images are prepared for it."""
+"""Add the options of the model and its preprocessing."""
 
 drawing_options: Decorator = _all(*DRAWING_OPTIONS)
-"""Add the options that say how a map is drawn."""
+"""Add the options of the drawing."""
 
 score_option: Decorator = click.option(
     "--score",
@@ -117,8 +127,20 @@ score_option: Decorator = click.option(
     show_default=True,
     help="Score to explain: logit, probability or log-probability.",
 )
+_BASELINE = click.option(
+    "--baseline",
+    default=None,
+    help="Value of removed pixels: black, gray, mean, network_zero, blur, inpaint or a number in [0, 1].",
+)
 json_option: Decorator = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 seed_option: Decorator = click.option("--seed", default=0, show_default=True, help="Random seed.")
+baseline_option: Decorator = _BASELINE
+method_options: Decorator = _all(
+    _BASELINE,
+    click.option("--n-samples", type=click.IntRange(min=1), default=None, help="Number of random samples."),
+    click.option("--seed", type=int, default=None, show_default="0", help="Random seed."),
+)
+"""Add the options that several methods have, under one name; -O sets the others."""
 
 
 def layer_option(words: str = "Layer from `shisen layers` (the default layer if omitted).", **kinds: Any) -> Decorator:

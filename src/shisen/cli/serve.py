@@ -15,7 +15,12 @@ from .options import lang_option, model_options
 @click.option("--folder", default=None, help="Folder of images offered on the page (sample photos by default).")
 @click.option("--versus", default=None, metavar="MODEL", help="Second model to compare with on the page.")
 @lang_option("page")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to bind; any other needs --auth.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to bind; one that other machines can reach needs --auth.",
+)
 @click.option("--port", default=7860, show_default=True, type=click.IntRange(0, 65535), help="Port; 0 for a free one.")
 @click.option("--auth", default=None, metavar="USER:PASSWORD", help="Require this login.")
 def serve(folder: str | None, versus: str | None, lang: str, host: str, port: int, **choice: Any) -> None:

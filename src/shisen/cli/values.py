@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from ..registry import Method
+
+
+METHOD_OPTIONS = ("baseline", "n_samples", "seed")
+"""Options of methods that commands have under the same name."""
 
 
 def seconds_of(text: str) -> float:
@@ -80,8 +87,33 @@ def options_of(pairs: Sequence[str], method: Any) -> dict[str, Any]:
         if not equals:
             raise click.BadParameter(f"an option must look like name=value; received {pair!r}.")
         method.check({name: value})
-        try:
-            found[name] = ast.literal_eval(value)
-        except (ValueError, SyntaxError):
-            found[name] = value
+        found[name] = value_of(value)
     return found
+
+
+def value_of(text: str | None) -> Any:
+    """Read a number, a list or another literal; other text stays as it is."""
+    try:
+        return ast.literal_eval(text or "")
+    except (ValueError, SyntaxError):
+        return text
+
+
+def shared_options(choice: dict[str, Any], methods: Sequence[Method]) -> dict[str, dict[str, Any]]:
+    """Return the options that `METHOD_OPTIONS` set, for every method that has them; takes them out of `choice`.
+
+    Args:
+        choice: the options of the command.
+        methods: the methods that run.
+
+    Returns:
+        Method name → its options.
+
+    Raises:
+        BadParameter: if none of the methods has an option that was given.
+    """
+    given = {name: value_of(str(value)) for name in METHOD_OPTIONS if (value := choice.pop(name)) is not None}
+    for name in given:
+        if not any(name in method.options for method in methods):
+            raise click.BadParameter(f"--{name.replace('_', '-')} is an option of none of these methods.")
+    return {m.name: {k: v for k, v in given.items() if k in m.options} for m in methods}

@@ -56,8 +56,7 @@ def deletion(sample: Sample, *, baseline: str | float = "network_zero", n_steps:
     drawn once for the image, so a constant map scores like a random one.
 
     Options:
-        baseline: what removed pixels become: a pixel value, "black", "gray", "mean", "network_zero", "blur" or
-            "inpaint". RISE and we: what the network sees as zero.
+        baseline: what a removed pixel becomes, as in attribution methods. RISE and we: what the network sees as zero.
         n_steps: number of equal portions; RISE removes 224 pixels at a time.
 
     Returns:
@@ -79,8 +78,7 @@ def insertion(sample: Sample, *, baseline: str | float = "blur", n_steps: int = 
     Protocol: as `deletion`.
 
     Options:
-        baseline: as in `deletion`. RISE and we: the blurred image.
-        n_steps: number of equal portions.
+        baseline: what a pixel that is not shown becomes, as in `deletion`. RISE and we: the blurred image.
 
     Returns:
         a probability in [0, 1], and the curve of n_steps + 1 values.
@@ -92,13 +90,13 @@ def insertion(sample: Sample, *, baseline: str | float = "blur", n_steps: int = 
 
 
 @metric(family="faithfulness", unit="probability", higher_is_better=True, paper=RISE, monotone=True)
-def insertion_deletion(sample: Sample, *, n_steps: int = 16) -> Requests:
+def insertion_deletion(sample: Sample, *, baseline: str | float | None = None, n_steps: int = 16) -> Requests:
     """Insertion into the blurred image minus deletion to zero: one value for the order of the map.
 
     value = insertion − deletion
 
     Options:
-        n_steps: number of equal portions of both.
+        baseline: of both; None for that of each metric: the blurred image, and what the network sees as zero.
 
     Returns:
         a difference of probabilities in [−1, 1]; near 0 for a random map.
@@ -107,7 +105,7 @@ def insertion_deletion(sample: Sample, *, n_steps: int = 16) -> Requests:
         Petsiuk, Das, Saenko 2018, for the two terms.
     """
     # requested under the same keys as by the two metrics, so that all three cost as much as two
-    gained = yield from _curve(sample, "blur", n_steps, False)
-    lost = yield from _curve(sample, "network_zero", n_steps, True)
+    gained = yield from _curve(sample, "blur" if baseline is None else baseline, n_steps, False)
+    lost = yield from _curve(sample, "network_zero" if baseline is None else baseline, n_steps, True)
     parts = {"insertion": gained.value, "deletion": lost.value}
     return Outcome(gained.value - lost.value, parts=parts)

@@ -76,6 +76,7 @@ class EvaluationRun:
         *,
         layer: Any,
         options: Mapping[str, Mapping[str, Any]] | None,
+        baseline: str | float | None,
         control_maps: Sequence[str],
         regions: Mapping[str, Any] | None,
         seed: int,
@@ -84,6 +85,10 @@ class EvaluationRun:
         fill_registry()
         self.model = model
         self.options = {_known(k): dict(v) for k, v in (options or {}).items()}
+        if baseline is not None:
+            for spec in (*registry.METHODS.values(), *names.METRICS.values()):
+                if "baseline" in spec.options:
+                    self.options[spec.name] = {"baseline": baseline, **self.options.get(spec.name, {})}
         items = [methods] if isinstance(methods, (str, Setting)) else list(methods)
         wanted = [setting_of(m, layer, self.options) for m in items]
         wanted += [Setting(f) for f in control_maps if f not in [s.method for s in wanted]]
@@ -91,6 +96,9 @@ class EvaluationRun:
         self.metrics = [names.get(m) for m in dict.fromkeys([metrics] if isinstance(metrics, str) else metrics)]
         if not self.settings or not self.metrics:
             raise InputError(explain_error("Name a method and a metric.", (methods, metrics), "See `shisen metrics`."))
+        used = [*(s.options for s in self.settings), *(self.options.get(m.name, {}) for m in self.metrics)]
+        if baseline is not None and not any("baseline" in own for own in used):
+            raise InputError(explain_error("A method or metric must have a baseline.", repr(baseline), "Add deletion."))
         for spec in self.metrics:
             spec.check(self.options.get(spec.name, {}))
             if spec.needs == "region" and regions is None:

@@ -45,20 +45,27 @@ def _squares(sample: Sample, n_samples: int, size: int) -> npt.NDArray[np.bool_]
     return rows[:, :, None] & columns[:, None, :]
 
 
-def _removed(sample: Sample, masks: npt.NDArray[np.bool_], name: str) -> Any:
+def _removed(sample: Sample, masks: npt.NDArray[np.bool_], name: str, baseline: str | float) -> Any:
     """Request the class score without each of the masked parts; return how much the score falls."""
-    images = sample.blended(~masks)
-    scores = sample.scores((yield ScoreRequest(images, name, shared=True)))
+    images = sample.blended(~masks, baseline)
+    scores = sample.scores((yield ScoreRequest(images, f"{name} {baseline}", shared=True)))
     return sample.scores(sample.logits[None])[0] - scores
 
 
 @metric(family="stability", unit="logit²", higher_is_better=False, paper=YEH)
-def infidelity(sample: Sample, *, n_samples: int = 32, fraction: float = 0.25, scaled: bool = True) -> Requests:
+def infidelity(
+    sample: Sample,
+    *,
+    n_samples: int = 32,
+    fraction: float = 0.25,
+    scaled: bool = True,
+    baseline: str | float = "network_zero",
+) -> Requests:
     """Mean squared error of the map's prediction of how the score changes when a random square is removed.
 
     value = mean_I (β · Σ_{i∈I} v_i − (f(x) − f(x without I)))²,  β = Σ ab / Σ a² a the predictions, b the falls
 
-    Protocol: squares at random positions, drawn once an image and set to the network's zero. Values are
+    Protocol: squares at random positions, drawn once an image and replaced by the baseline. Values are
     the enlarged map, one a pixel, so that maps of any resolution are treated alike. With `scaled`, β makes the
     value independent of the map's unit; without, β = 1, which suits methods like input_x_gradient only.
 
@@ -75,7 +82,7 @@ def infidelity(sample: Sample, *, n_samples: int = 32, fraction: float = 0.25, s
     """
     side = max(1, round(fraction * min(sample.size)))
     masks = _squares(sample, n_samples, side)
-    falls = yield from _removed(sample, masks, f"squares {n_samples} {side}")
+    falls = yield from _removed(sample, masks, f"squares {n_samples} {side}", baseline)
     predicted = np.einsum("khw,hw->k", masks, sample.heat.astype(np.float64))
     power = float(predicted @ predicted)
     factor = 1.0 if not scaled else float(predicted @ falls) / power if power > 0.0 else 0.0
@@ -88,13 +95,15 @@ def infidelity(sample: Sample, *, n_samples: int = 32, fraction: float = 0.25, s
     higher_is_better=True,
     paper="Fel et al.: Look at the Variance!, 2021; after Bhatt, Weller, Moura 2020",
 )
-def mufidelity(sample: Sample, *, n_samples: int = 48, grid: int = 9, fraction: float = 0.5) -> Requests:
+def mufidelity(
+    sample: Sample, *, n_samples: int = 48, grid: int = 9, fraction: float = 0.5, baseline: str | float = "network_zero"
+) -> Requests:
     """Rank correlation between the importance of random subsets and the fall of the score without them.
 
     value = ρ_S(Σ_{i∈S} v_i, f(x) − f(x without S)) over random subsets S
 
     Protocol: S removes `fraction` of the cells of a `grid` × `grid` raster, drawn once an image; removed pixels are
-    the network's zero; f is the logit.
+    the baseline; f is the logit.
 
     Options:
         n_samples: number of subsets.
@@ -115,7 +124,7 @@ def mufidelity(sample: Sample, *, n_samples: int = 48, grid: int = 9, fraction: 
         row[rng.permutation(grid * grid)[:count]] = True
     rows, columns = np.arange(h) * grid // h, np.arange(w) * grid // w
     masks = cells.reshape(n_samples, grid, grid)[:, rows][:, :, columns]
-    falls = yield from _removed(sample, masks, f"subsets {n_samples} {grid} {fraction}")
+    falls = yield from _removed(sample, masks, f"subsets {n_samples} {grid} {fraction}", baseline)
     predicted = np.einsum("khw,hw->k", masks, sample.heat.astype(np.float64))
     if np.ptp(sample.heat) <= 1e-6 * np.abs(sample.heat).max():
         return Outcome(0.0)  # subsets differ by a pixel or two in area, which carries no information about positions

@@ -16,9 +16,14 @@ POPPI = "Poppi et al.: Revisiting the Evaluation of Class Activation Mapping, 20
 ROUNDING = 1e-5  # an unmasked image in another batch must not count as an increase
 
 
-def _masked_probability(sample: Sample) -> Any:
+def _probability(sample: Sample, keep: npt.NDArray[Any], words: str, baseline: str | float) -> Any:
+    """Request the probability of the class for the image under a mask `(h, w)`."""
+    return sample.probabilities((yield ScoreRequest(sample.blended(keep[None], baseline), f"{words} {baseline}")))[0]
+
+
+def _masked_probability(sample: Sample, baseline: str | float) -> Any:
     """Request the probability of the class for the image masked by its map."""
-    return sample.probabilities((yield ScoreRequest(sample.blended(sample.mask)[None], "through the map")))[0]
+    return (yield from _probability(sample, sample.mask, "through the map", baseline))
 
 
 def _fraction(drop: float, of: float) -> float:
@@ -26,14 +31,14 @@ def _fraction(drop: float, of: float) -> float:
 
 
 @metric(family="masking", unit="%", higher_is_better=False, paper=CHATTOPADHAY)
-def average_drop(sample: Sample) -> Requests:
+def average_drop(sample: Sample, *, baseline: str | float = "network_zero") -> Requests:
     """Fraction of the probability that is lost when the image is masked by its map.
 
     value = 100 · max(0, p(x) − p(m ⊙ x)) / p(x)
 
-    Protocol: m is the positive part of the map, enlarged to the input and min–max scaled to [0, 1]; the product is
-    taken on the normalized input, so that 0 is what the network sees as zero. A map of ones loses nothing: use
-    it together with `complexity`, or use `adcc`.
+    Protocol: m is the positive part of the map, enlarged to the input and min–max scaled to [0, 1]; m ⊙ x mixes the
+    image, in the proportion m, with the baseline, by default what the network sees as zero. A map of ones loses
+    nothing: use it together with `complexity`, or use `adcc`.
 
     Returns:
         per cent, 0 to 100.
@@ -41,12 +46,12 @@ def average_drop(sample: Sample) -> Requests:
     Reference:
         Chattopadhay et al. 2018.
     """
-    p, q = sample.probability, (yield from _masked_probability(sample))
+    p, q = sample.probability, (yield from _masked_probability(sample, baseline))
     return Outcome(100.0 * _fraction(max(0.0, p - q), p))
 
 
 @metric(family="masking", unit="%", higher_is_better=True, paper=CHATTOPADHAY)
-def increase(sample: Sample) -> Requests:
+def increase(sample: Sample, *, baseline: str | float = "network_zero") -> Requests:
     """Whether the probability rises when the image is masked by its map.
 
     value = 100 if p(m ⊙ x) − p(x) > 10⁻⁵ else 0; the mean over images is the "increase in confidence"
@@ -59,11 +64,11 @@ def increase(sample: Sample) -> Requests:
     Reference:
         Chattopadhay et al. 2018.
     """
-    return Outcome(100.0 * float((yield from _masked_probability(sample)) - sample.probability > ROUNDING))
+    return Outcome(100.0 * float((yield from _masked_probability(sample, baseline)) - sample.probability > ROUNDING))
 
 
 @metric(family="masking", unit="%", higher_is_better=True, paper="Zhang et al.: Opti-CAM, 2023")
-def average_gain(sample: Sample) -> Requests:
+def average_gain(sample: Sample, *, baseline: str | float = "network_zero") -> Requests:
     """Fraction of the probability missing to 1 that is gained when the image is masked by its map.
 
     value = 100 · max(0, p(m ⊙ x) − p(x)) / (1 − p(x))
@@ -76,7 +81,7 @@ def average_gain(sample: Sample) -> Requests:
     Reference:
         Zhang et al. 2023.
     """
-    p, q = sample.probability, (yield from _masked_probability(sample))
+    p, q = sample.probability, (yield from _masked_probability(sample, baseline))
     return Outcome(100.0 * _fraction(max(0.0, q - p), 1.0 - p))
 
 
@@ -86,7 +91,7 @@ def average_gain(sample: Sample) -> Requests:
     higher_is_better=True,
     paper="Jung, Oh: Towards Better Explanations of Class Activation Mapping, 2021",
 )
-def drop_in_deletion(sample: Sample) -> Requests:
+def drop_in_deletion(sample: Sample, *, baseline: str | float = "network_zero") -> Requests:
     """Fraction of the probability that is lost when the image is masked by the complement of its map.
 
     value = 100 · max(0, p(x) − p((1 − m) ⊙ x)) / p(x)
@@ -99,7 +104,7 @@ def drop_in_deletion(sample: Sample) -> Requests:
     Reference:
         Jung, Oh 2021.
     """
-    rest = sample.probabilities((yield ScoreRequest(sample.blended(1.0 - sample.mask)[None], "without the map")))[0]
+    rest = yield from _probability(sample, 1.0 - sample.mask, "without the map", baseline)
     return Outcome(100.0 * _fraction(max(0.0, sample.probability - rest), sample.probability))
 
 
@@ -119,14 +124,14 @@ def correlation(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> float:
     return float((x @ x) <= 1e-12 * x.size and (y @ y) <= 1e-12 * x.size)
 
 
-def _coherency(sample: Sample) -> Any:
-    through = sample.blended(sample.mask)
-    again = (yield MapRequest(through[None], "through the map"))[0]
+def _coherency(sample: Sample, baseline: str | float) -> Any:
+    through = sample.blended(sample.mask[None], baseline)
+    again = (yield MapRequest(through, f"through the map {baseline}"))[0]
     return (1.0 + correlation(sample.mask, normalized(sample.heat_of(again)))) / 2.0
 
 
 @metric(family="masking", unit="%", higher_is_better=True, paper=POPPI, needs="maps")
-def coherency(sample: Sample) -> Requests:
+def coherency(sample: Sample, *, baseline: str | float = "network_zero") -> Requests:
     """Similarity of the map to the map of the image masked by it.
 
     value = 100 · (1 + ρ(m(x), m(m ⊙ x))) / 2, ρ Pearson's correlation over all pixels
@@ -139,7 +144,7 @@ def coherency(sample: Sample) -> Requests:
     Reference:
         Poppi et al. 2021.
     """
-    return Outcome(100.0 * (yield from _coherency(sample)))
+    return Outcome(100.0 * (yield from _coherency(sample, baseline)))
 
 
 @metric(family="masking", unit="%", higher_is_better=False, paper=POPPI, needs="map")
@@ -165,7 +170,7 @@ def harmonic(*fractions: float) -> float:
 
 
 @metric(family="masking", unit="%", higher_is_better=True, paper=POPPI, needs="maps")
-def adcc(sample: Sample) -> Requests:
+def adcc(sample: Sample, *, baseline: str | float = "network_zero") -> Requests:
     """Harmonic mean of coherency, lack of complexity and kept probability, which no trivial map maximizes together.
 
     value = 100 · 3 / (1/coherency + 1/(1 − complexity) + 1/(1 − drop)), all as fractions
@@ -179,9 +184,9 @@ def adcc(sample: Sample) -> Requests:
     Reference:
         Poppi et al. 2021.
     """
-    p, q = sample.probability, (yield from _masked_probability(sample))
+    p, q = sample.probability, (yield from _masked_probability(sample, baseline))
     drop = _fraction(max(0.0, p - q), p)
-    similarity = yield from _coherency(sample)
+    similarity = yield from _coherency(sample, baseline)
     cover = float(sample.mask.mean(dtype=np.float64))
     terms = (similarity, 1.0 - cover, 1.0 - drop)
     parts = {"coherency": 100.0 * similarity, "complexity": 100.0 * cover, "average_drop": 100.0 * drop}

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from .._core.i18n import N_
+from ..registry import ARGUMENTS as SHARED
 from ..registry import Function, Registered, complete_docstring, find
 
-ARGUMENTS: Mapping[str, str] = MappingProxyType({"sample": "the image and its map."})
-"""What the argument common to all metrics means; a metric's docstring describes only its own, under `Options:`."""
+ARGUMENTS: Mapping[str, str] = MappingProxyType(
+    {"sample": "the image and its map.", "baseline": SHARED["baseline"], "n_steps": "number of equal portions."}
+)
+"""What the arguments that many metrics have mean; a metric's docstring describes only its own, under `Options:`."""
 
 
 @dataclass(frozen=True)

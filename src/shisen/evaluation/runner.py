@@ -26,6 +26,7 @@ def evaluate(
     *,
     layer: Any = None,
     target: Any = None,
+    baseline: str | float | None = None,
     n_images: int | None = None,
     seed: int = 0,
     out: str | Path | None = None,
@@ -44,6 +45,8 @@ def evaluate(
         metrics: names from `metrics()`.
         layer: for methods named without one; None for the model's default.
         target: the class explained; None for each image's top class.
+        baseline: what removed pixels become in every method and metric that removes some: a name such
+            as "blur", or a pixel value in [0, 1]; None for the default of each. `options` take precedence.
         n_images: number of images, drawn at random if there are more.
         seed: random seed.
         out: a folder; maps and scores are kept there, and an interrupted run continues.
@@ -58,7 +61,7 @@ def evaluate(
 
     Raises:
         UnknownName: for an unknown method, metric, option or layer.
-        InputError: if there is nothing to evaluate, or a metric lacks its regions.
+        InputError: if there is nothing to evaluate, a metric lacks its regions, or nothing has a baseline.
     """
     sources = sampled(images, n_images, seed)
     model.expect(sources[0])
@@ -68,6 +71,7 @@ def evaluate(
         metrics,
         layer=layer,
         options=options,
+        baseline=baseline,
         control_maps=control_maps,
         regions=regions,
         seed=seed,

@@ -146,11 +146,15 @@ class Sample:
         """Return the generator of this image for one purpose, the same for all maps of the image."""
         return _generator(self.seed, purpose)
 
-    def blended(self, keep: npt.NDArray[Any]) -> Image:
-        """Return keep · image + (1 − keep) · the network's zero, for keep `(h, w)` or `(k, h, w)` in [0, 1]."""
-        fraction = np.asarray(keep, dtype=np.float32)[..., None]
-        blend = fraction * self.image + (1.0 - fraction) * self.pixels("network_zero")  # exact at 0 and 1
-        return np.asarray(blend, dtype=np.float32)
+    def blended(self, keep: npt.NDArray[Any], baseline: str | float = "network_zero") -> Image:
+        """Return keep · image + (1 − keep) · baseline, `(k, h, w, c)`.
+
+        Args:
+            keep: `(k, h, w)` in [0, 1].
+            baseline: a pixel value or a name; see `baseline_pixels` and `Eraser`.
+        """
+        eraser = Eraser(self.image[None], baseline, self.zero)
+        return np.asarray(eraser(np.asarray(keep, dtype=np.float32)), dtype=np.float32)
 
     def pixels(self, baseline: str | float) -> Image:
         """Return what replaces removed pixels, `(h, w, c)`; see `baseline_pixels`."""
@@ -164,7 +168,7 @@ class Sample:
             baseline: a pixel value or a name; see `baseline_pixels` and `Eraser`.
         """
         if baseline == INPAINT:
-            return np.asarray(Eraser(self.image[None], baseline)((~removed).astype(np.float32)), dtype=np.float32)
+            return self.blended(~removed, baseline)
         pixel = np.dtype((np.void, self.image.itemsize * self.image.shape[2]))  # a pixel is copied as one item
         one, other = (
             np.ascontiguousarray(x, dtype=self.image.dtype).view(pixel)[..., 0]
