@@ -3,8 +3,9 @@
 python -m benchmarks.mutation src/shisen/evaluation tests/evaluation --n 40 --seed 0 [--root TREE] [--out FILE.json]
 
 A random sample of faults (constants, comparisons, arithmetic, conditions, returned values) is put into a copy of the
-tree, one at a time. Only the tests that run the faulty line are run, the fastest first. A fault is killed if a test
-fails or takes far longer than before. Faults in lines that no test runs survive. Needs pytest-cov.
+tree, one at a time. Only the tests that run the faulty line are run, the fastest first; for a line that is run at
+import, such as a constant or a default, those that run the lines that use it. A fault is killed if a test fails or
+takes far longer than before. Faults in lines that no test runs survive. Needs pytest-cov.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import monotonic
@@ -103,6 +104,34 @@ def mutants(file: Path, root: Path) -> list[Mutant]:
     return found
 
 
+def used_at(file: str, line: int, sources: Mapping[str, ast.Module]) -> list[tuple[str, int]]:
+    """Return the lines that use what a line run at import defines.
+
+    Args:
+        file: name of the file, a key of `sources`.
+        line: number of the line.
+        sources: file → syntax tree, of the whole package.
+
+    Returns:
+        (file, line) of the users of a constant or an attribute of a class; for a default, those of its function.
+    """
+    around = [node for node in ast.walk(sources[file]) if isinstance(node, (ast.stmt, ast.expr))
+              and node.lineno <= line <= (node.end_lineno or 0)]  # fmt: skip
+    functions = [node for node in around if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
+    if functions:
+        inner = max(functions, key=lambda node: node.lineno)
+        return [(file, n) for n in range(inner.body[0].lineno, (inner.end_lineno or 0) + 1)]
+    stored = [node for node in around if isinstance(node, (ast.Assign, ast.AnnAssign))]
+    targets = [t for node in stored for t in (node.targets if isinstance(node, ast.Assign) else [node.target])]
+    names = {n.id for t in targets for n in ast.walk(t) if isinstance(n, ast.Name)}
+    return [
+        (other, node.lineno)
+        for other, tree in sources.items()
+        for node in ast.walk(tree)
+        if (isinstance(node, ast.Name) and node.id in names) or (isinstance(node, ast.Attribute) and node.attr in names)
+    ]
+
+
 class Tree:
     """A copy of a source tree, in which faults are put and tests are run."""
 
@@ -180,9 +209,15 @@ def main() -> None:
         every = [m for f in sorted((tree.home / given.package).rglob("*.py")) for m in mutants(f, tree.home)]
         chosen = random.Random(given.seed).sample(every, min(given.n, len(every)))
         lines = tree.covered(given.package, given.tests)
+        sources = {
+            str(f.relative_to(tree.home)): ast.parse(f.read_bytes()) for f in (tree.home / given.package).rglob("*.py")
+        }
         results = []
         for number, mutant in enumerate(chosen, 1):
             start, tests = monotonic(), lines.get((mutant.file, mutant.line), [])
+            if not tests:
+                users = used_at(mutant.file, mutant.line, sources)
+                tests = sorted({test for where in users for test in lines.get(where, [])})
             outcome = killed(tree, mutant, tests, given.budget) if tests else "not covered"
             results.append({**asdict(mutant), "outcome": outcome, "tests": len(tests)})
             print(f"{number}/{len(chosen)} {outcome}: {mutant.file}:{mutant.line} {mutant.before!r} → {mutant.after!r}"
