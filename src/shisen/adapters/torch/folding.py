@@ -79,7 +79,7 @@ def seen(tensor: Any) -> Seen:
     if tensor.device.type != "cpu":
         return tensor, tensor._version, tensor.data_ptr(), None, None
     numbers = tensor.detach().numpy().ravel(order="K")  # a view: what is written through .data shows here too
-    some = numbers[:: max(1, (numbers.size - 1) // 2)]  # the first, a middle one and the last
+    some = numbers[:: max(1, (numbers.size - 1) // 2)]  # the first, a middle one and one at the end
     return tensor, tensor._version, tensor.data_ptr(), some, some.tolist()
 
 
