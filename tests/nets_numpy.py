@@ -59,7 +59,7 @@ class NumpyClassifier(Adapter):
         a = self.net.features(x)
         y = self.net.answer(a)
         calls = (
-            Call("features", "features", 1, "Conv", a.shape, Layout("nhwc"), self.net.mix.size, 1),
+            Call("features", "features", 1, "Conv", a.shape, Layout("channels_last"), self.net.mix.size, 1),
             Call("read", "read", 1, "Linear", y.shape, Layout("plain"), self.net.read.size, 2),
         )
         return Trace(

@@ -21,7 +21,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 ARGUMENTS: Mapping[str, str] = MappingProxyType(
     {
         "model": "the network.",
-        "images": "`(n, h, w, c)`, pixels in [0, 1].",
+        "images": "`(n, h, w, c)`, pixels in [0, 1]; signals are `(n, length, c)`, volumes `(n, d, h, w, c)`.",
         "objective": 'the score to explain; "the top class" is the one of the unaltered image.',
         "layer": "the point A is taken from; a sequence of points gives their fused map.",
         "baseline": 'what a removed pixel becomes: a pixel value, "black", "gray", "mean", "network_zero", "blur" or '
@@ -107,6 +107,7 @@ class Method(Registered):
         class_specific: False if the map does not depend on the target.
         needs: "gradients", "activations", "relu" (a network made of ReLUs) or "attention" (a transformer).
         caution: what a reader of the map must know, such as a sanity check it fails; "" if nothing.
+        planar: whether it is for images of two dimensions only, not for signals, volumes and video.
     """
 
     signed: bool = True
@@ -118,6 +119,7 @@ class Method(Registered):
     class_specific: bool = True
     needs: str = "gradients"
     caution: str = ""
+    planar: bool = False
 
     @property
     def layered(self) -> bool:
@@ -129,19 +131,28 @@ class Method(Registered):
 
         Args:
             model: the network.
-            images: `(n, h, w, c)`, pixels in [0, 1].
+            images: `(n, h, w, c)`, pixels in [0, 1]; or `(n, *positions, c)`.
             objective: the score to explain.
             layer: for methods that work at one; None for the default layer.
             options: of the method.
 
         Returns:
-            raw values, `(n, h', w')` or `(n, h', w', c)`, and the method's notes.
+            raw values, `(n, *positions)` or `(n, *positions, c)`, and the method's notes.
 
         Raises:
             UnknownName: for an unknown option.
-            InputError: for a value that an option does not take, or a layer where the method has none.
+            InputError: for a value that an option does not take, a layer where the method has none, or a signal or
+                volume where the method is for images only.
         """
         self.check(options)
+        if self.planar and len(images.shape) != 4:
+            raise InputError(
+                explain_error(
+                    f"The method {self.name!r} is for images of two dimensions.",
+                    f"an input with {len(images.shape) - 2} axes of positions",
+                    "Use grad_cam, integrated_gradients, occlusion or rise.",
+                )
+            )
         if self.layered:
             options["layer"] = model.default_layer if layer is None else layer
         elif layer is not None:
@@ -165,6 +176,7 @@ class Claims(TypedDict, total=False):
     class_specific: bool
     needs: str
     caution: str
+    planar: bool
 
 
 FAMILIES: Mapping[str, Claims] = MappingProxyType(
@@ -172,7 +184,7 @@ FAMILIES: Mapping[str, Claims] = MappingProxyType(
         "gradient": Claims(unit="{score} per unit of pixel value", shows="sensitivity", linear=True, single=True),
         "cam": Claims(unit="{score} per spatial position", signed=False, linear=True, single=True),
         "perturbation": Claims(unit="{score}", linear=True, needs="activations"),
-        "attention": Claims(unit="{score}", signed=False, linear=True, single=True, needs="attention"),
+        "attention": Claims(unit="{score}", signed=False, linear=True, single=True, needs="attention", planar=True),
     }
 )
 """Family → what its methods claim unless they say otherwise."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
@@ -23,10 +24,11 @@ class Layer:
     Attributes:
         path: the name by which the point is requested.
         kind: the class of the layer, such as `Conv2d`.
-        shape: `(h, w, c)` of one image's feature map, `(c,)` of a vector; channels last.
+        shape: `(*positions, c)` of one image's feature map, such as `(h, w, c)`; `(c,)` of a vector; channels last.
         parameters: number of weights the layer holds itself.
         default: whether methods use this point by default.
         reason: why it is the default, or what a reader should know about the point.
+        rank: number of axes of positions that a feature map here has: 1 for signals, 2 for images, 3 for volumes.
     """
 
     path: str
@@ -35,11 +37,12 @@ class Layer:
     parameters: int = 0
     default: bool = False
     reason: str = ""
+    rank: int = 2
 
     @property
     def spatial(self) -> bool:
         """Whether the point has a spatial feature map: more than one position."""
-        return len(self.shape) == 3 and self.shape[0] * self.shape[1] > 1
+        return len(self.shape) == self.rank + 1 and math.prod(self.shape[:-1]) > 1
 
 
 @dataclass(frozen=True)
@@ -193,7 +196,7 @@ class Attention:
     path: str
     values: Array
     gradients: Array | None = None
-    grid: tuple[int, int] = (0, 0)
+    grid: tuple[int, ...] = (0, 0)
     prefix: int = 0
     windows: int = 1
     positions: Any = None

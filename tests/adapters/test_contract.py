@@ -63,7 +63,7 @@ def test_the_tolerance_lies_between_rounding_and_what_a_map_shows() -> None:
 
 
 def call(path: str, index: int = 1, module: str = "") -> Call:
-    return Call(path, module or path, index, "ReLU", (1, 2, 3, 3), Layout("nchw"), 0, 0)
+    return Call(path, module or path, index, "ReLU", (1, 2, 3, 3), Layout("channels_first"), 0, 0)
 
 
 def test_a_name_is_found_exactly_before_loosely_and_a_bare_name_is_the_last_call() -> None:
@@ -107,8 +107,8 @@ def test_a_capture_counts_calls_and_names_what_was_not_reached() -> None:
 @pytest.mark.parametrize(
     ("layout", "raw"),
     [
-        (Layout("nchw"), (2, 3, 4, 5)),
-        (Layout("nhwc"), (2, 4, 5, 3)),
+        (Layout("channels_first"), (2, 3, 4, 5)),
+        (Layout("channels_last"), (2, 4, 5, 3)),
         (Layout("tokens", (2, 3), 1), (2, 8, 4)),
         (Layout("sequence", (2, 3), 2), (9, 2, 4)),
         (Layout("parts", parts=4), (8, 6, 3)),

@@ -20,18 +20,18 @@ def call(shape: tuple[int, ...], layout: Layout) -> Call:
     return Call("seen", "seen", 1, "Conv2d", shape, layout, 0, 0)
 
 
-CONV = [call((1, 8, 12, 16), Layout("nchw"))]
+CONV = [call((1, 8, 12, 16), Layout("channels_first"))]
 
 
 @pytest.mark.parametrize(
     ("module", "shape", "want"),
     [
-        (nn.Conv2d(3, 12, 1), (1, 12, 8, 12), Layout("nchw")),
-        (nn.LayerNorm(9), (1, 12, 16, 9), Layout("nhwc")),
-        (nn.LayerNorm(9), (1, 6, 8, 9), Layout("nhwc")),  # half of the map before it, as after patch merging
+        (nn.Conv2d(3, 12, 1), (1, 12, 8, 12), Layout("channels_first")),
+        (nn.LayerNorm(9), (1, 12, 16, 9), Layout("channels_last")),
+        (nn.LayerNorm(9), (1, 6, 8, 9), Layout("channels_last")),  # half of the map before it, as after patch merging
         (nn.LayerNorm(9), (1, 16, 49, 9), Layout("plain")),  # windows × places of a window
-        (nn.ReLU(), (1, 12, 16, 9), Layout("nhwc")),
-        (nn.ReLU(), (1, 9, 12, 16), Layout("nchw")),
+        (nn.ReLU(), (1, 12, 16, 9), Layout("channels_last")),
+        (nn.ReLU(), (1, 9, 12, 16), Layout("channels_first")),
         (nn.Dropout(), (1, 3, 193, 193), Layout("plain")),  # heads × queries × keys
         (nn.Linear(9, 9), (16, 12, 9), Layout("parts", parts=16)),
         (nn.Linear(9, 9), (1, 192, 9), Layout("tokens", (12, 16), 0)),
@@ -43,7 +43,7 @@ CONV = [call((1, 8, 12, 16), Layout("nchw"))]
     ],
 )
 def test_the_axes_are_told_apart(module: Any, shape: tuple[int, ...], want: Layout) -> None:
-    assert layout_of(module, shape, [call((1, 8, 12, 16), Layout("nchw"))], (48, 64)) == want
+    assert layout_of(module, shape, [call((1, 8, 12, 16), Layout("channels_first"))], (48, 64)) == want
 
 
 def test_without_a_map_the_images_proportions_decide() -> None:
@@ -56,8 +56,8 @@ def test_without_a_map_the_images_proportions_decide() -> None:
 @pytest.mark.parametrize(
     ("layout", "raw"),
     [
-        (Layout("nchw"), (2, 5, 3, 4)),
-        (Layout("nhwc"), (2, 3, 4, 5)),
+        (Layout("channels_first"), (2, 5, 3, 4)),
+        (Layout("channels_last"), (2, 3, 4, 5)),
         (Layout("tokens", (3, 4), 2), (2, 14, 5)),
         (Layout("sequence", (3, 4), 2), (14, 2, 5)),
         (Layout("parts", parts=3), (6, 4, 5)),

@@ -9,16 +9,18 @@ from array_api_compat import array_namespace, device
 
 from ..errors import unknown
 from ..types import Array
-from .image_ops import blur
+from .image_ops import axes_of, blur
 
 INPAINT = "inpaint"
 
 
 def _mean(images: Array, zero: tuple[float, ...]) -> Array:
-    """Each image's own mean color, taken in two steps: NumPy adds a whole image up with too few digits."""
+    """Each image's own mean color, taken axis by axis: NumPy adds a whole image up with too few digits."""
     xp = array_namespace(images)
-    rows = xp.mean(images, axis=2, keepdims=True)
-    return xp.zeros_like(images) + xp.mean(rows, axis=1, keepdims=True)
+    mean = images
+    for axis in reversed(axes_of(images)):
+        mean = xp.mean(mean, axis=axis, keepdims=True)
+    return xp.zeros_like(images) + mean
 
 
 def _network_zero(images: Array, zero: tuple[float, ...]) -> Array:
@@ -28,8 +30,8 @@ def _network_zero(images: Array, zero: tuple[float, ...]) -> Array:
 
 def _blur(images: Array, zero: tuple[float, ...]) -> Array:
     """RISE's blur: an 11 × 11 Gaussian with a standard deviation of 5 pixels at 224, larger in proportion."""
-    unit = max(images.shape[1:3]) / 224.0
-    return blur(images, 5.0 * unit, max(1, round(5 * unit)))
+    unit = max(images.shape[1:-1]) / 224.0
+    return blur(images, 5.0 * unit, max(1, round(5 * unit)), rank=images.ndim - 2)
 
 
 BASELINES: dict[str, Callable[[Array, tuple[float, ...]], Array]] = {
@@ -46,14 +48,14 @@ def baseline_pixels(images: Array, baseline: str | float, zero: tuple[float, ...
     """Return what stands for absence in every image.
 
     Args:
-        images: `(n, h, w, c)`, pixels in [0, 1].
+        images: `(n, *positions, c)`, pixels in [0, 1].
         baseline: a pixel value, "black" (0), "gray" (0.5), "mean" (each image's own mean color), "network_zero" (what
             the network sees as zero) or "blur" (11 × 11 Gaussian, standard deviation 5 pixels at 224, as in RISE).
         zero: the network's zero as a pixel value, for all channels or one a channel;
             `shisen.adapters.wrappers.network_zero` returns it.
 
     Returns:
-        `(n, h, w, c)`, pixels.
+        `(n, *positions, c)`, pixels.
 
     Raises:
         UnknownName: for another name. "inpaint" depends on what is kept: see `Eraser`.
@@ -76,7 +78,7 @@ class Eraser:
     for all masks at once.
 
     Args:
-        images: `(n, h, w, c)`, pixels in [0, 1].
+        images: `(n, *positions, c)`, pixels in [0, 1].
         baseline: as in `baseline_pixels`, or "inpaint".
         zero: as in `baseline_pixels`.
     """
@@ -86,13 +88,13 @@ class Eraser:
         self.base: Any = None if baseline == INPAINT else baseline_pixels(images, baseline, zero)
 
     def __call__(self, keep: Array) -> Array:
-        """Return `(r·n, h, w, c)`: row i is image i mod n under mask i div n.
+        """Return `(r·n, *positions, c)`: row i is image i mod n under mask i div n.
 
         Args:
-            keep: `(r, h, w)` in [0, 1]; 1 keeps a pixel.
+            keep: `(r, *positions)` in [0, 1]; 1 keeps a pixel.
         """
         xp = array_namespace(self.images)
-        mask = keep[:, None, :, :, None]
+        mask = keep[:, None, ..., None]
         images = self.images[None, ...]
         base = self._continued(keep) if self.base is None else self.base[None, ...]
         out = mask * images + (1.0 - mask) * base  # in this form, pixels that are kept are kept exactly
@@ -100,15 +102,15 @@ class Eraser:
 
     def _continued(self, keep: Array) -> Array:
         xp = array_namespace(self.images)
-        r, (n, h, w, c) = keep.shape[0], self.images.shape
+        r, (n, *sides, c) = keep.shape[0], self.images.shape
         near = keep > 0.999  # half-kept pixels would bleed into their own baseline
-        sigma = 0.05 * max(h, w)
+        sigma, axes = 0.05 * max(sides), axes_of(self.images)
         solid = xp.astype(near, self.images.dtype)
-        kept = self.images[None, ...] * solid[:, None, :, :, None]
-        total = blur(xp.reshape(kept, (r * n, h, w, c)), sigma)
-        weight = blur(solid, sigma)[:, None, :, :, None]
-        mean = xp.sum(kept, axis=(2, 3), keepdims=True)
-        count = xp.sum(solid, axis=(1, 2))[:, None, None, None, None]
+        kept = self.images[None, ...] * solid[:, None, ..., None]
+        total = blur(xp.reshape(kept, (r * n, *sides, c)), sigma, rank=len(sides))
+        weight = blur(solid, sigma, rank=len(sides))[:, None, ..., None]
+        mean = xp.sum(kept, axis=tuple(a + 1 for a in axes), keepdims=True)
+        count = xp.sum(solid, axis=axes, keepdims=True)[:, None, ..., None]
         mean = mean / xp.maximum(count, xp.ones_like(count))
         least = 1e-4  # far from everything kept, the mean takes over
-        return (xp.reshape(total, (r, n, h, w, c)) + least * mean) / (weight + least)
+        return (xp.reshape(total, (r, n, *sides, c)) + least * mean) / (weight + least)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from threading import Lock
@@ -103,16 +104,18 @@ def gaussian(size: int, sigma: float, radius: int | None = None) -> Matrix:
     return np.ascontiguousarray(matrix / matrix.sum(axis=1, keepdims=True), dtype=np.float32)
 
 
-def separable(maps: Array, rows: Matrix, columns: Matrix) -> Array:
-    """Return rows · map · columnsᵀ for maps `(n, h, w)` or `(n, h, w, c)`, channel by channel.
+def separable(maps: Array, *matrices: Matrix) -> Array:
+    """Return rows · map · columnsᵀ for maps `(n, h, w)` or `(n, h, w, c)`, channel by channel; any rank alike.
 
     Args:
-        maps: `(n, h, w)` or `(n, h, w, c)`.
-        rows: `(h', h)` matrix over the rows.
-        columns: `(w', w)` matrix over the columns.
+        maps: `(n, *positions)` or `(n, *positions, c)`.
+        *matrices: one for each axis of positions, `(length afterwards, length before)`.
     """
     xp = array_namespace(maps)
-    left, right = (xp.asarray(m, dtype=maps.dtype, device=device(maps)) for m in (rows, columns))
+    every = [xp.asarray(m, dtype=maps.dtype, device=device(maps)) for m in matrices]
+    if len(every) != 2:
+        return _axis_by_axis(maps, every)
+    left, right = every
     with one_thread(maps):
         if maps.ndim == 3:
             return left @ maps @ xp.permute_dims(right, (1, 0))
@@ -122,51 +125,66 @@ def separable(maps: Array, rows: Matrix, columns: Matrix) -> Array:
         return xp.reshape(right @ wide, (n, left.shape[0], right.shape[0], c))
 
 
-def resize(maps: Array, size: tuple[int, int]) -> Array:
+def _axis_by_axis(maps: Array, matrices: Sequence[Any]) -> Array:
+    xp = array_namespace(maps)
+    with one_thread(maps):
+        for axis, matrix in enumerate(matrices, 1):
+            shape = tuple(maps.shape)
+            lines = xp.reshape(maps, (math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])))
+            maps = xp.reshape(matrix @ lines, (*shape[:axis], matrix.shape[0], *shape[axis + 1 :]))
+    return maps
+
+
+def resize(maps: Array, size: tuple[int, ...]) -> Array:
     """Resize maps `(n, h, w)` or `(n, h, w, c)` bilinearly, half-pixel centers, without smoothing first.
 
     Args:
-        maps: any float array.
-        size: `(H, W)` wanted.
+        maps: any float array; `(n, *positions)` or `(n, *positions, c)` with as many positions as `size` has.
+        size: `(H, W)` wanted, `(length,)` of a signal, `(D, H, W)` of a volume.
 
     Returns:
         `(n, H, W)` or `(n, H, W, c)`, in the same unit.
     """
-    h, w = maps.shape[1:3]
-    if (h, w) == tuple(size):
+    now = tuple(maps.shape[1 : 1 + len(size)])
+    if now == tuple(size):
         return maps
-    return separable(maps, bilinear(h, size[0]), bilinear(w, size[1]))
+    return separable(maps, *map(bilinear, now, size))
 
 
-def distribute(maps: Array, size: tuple[int, int]) -> Array:
+def distribute(maps: Array, size: tuple[int, ...]) -> Array:
     """Enlarge maps so that their sum stays what it is; arguments as in `resize`.
 
     Args:
-        maps: `(n, h, w)` or `(n, h, w, c)`.
-        size: `(height, width)` afterwards.
+        maps: `(n, *positions)` or `(n, *positions, c)`.
+        size: positions afterwards, such as `(height, width)`.
 
     Returns:
         Maps of the new size, with the same sum.
     """
-    h, w = maps.shape[1:3]
-    if (h, w) == tuple(size):
+    now = tuple(maps.shape[1 : 1 + len(size)])
+    if now == tuple(size):
         return maps
-    return separable(maps, spreading(h, size[0]), spreading(w, size[1]))
+    return separable(maps, *map(spreading, now, size))
 
 
-def blur(maps: Array, sigma: float, radius: int | None = None) -> Array:
+def blur(maps: Array, sigma: float, radius: int | None = None, *, rank: int = 2) -> Array:
     """Blur maps with a Gaussian; at the border only what lies inside counts.
 
     Args:
         maps: `(n, h, w)` or `(n, h, w, c)`, any float array.
         sigma: standard deviation in pixels.
         radius: distance in pixels at which the Gaussian is cut off; None for no bound.
+        rank: number of axes of positions.
 
     Returns:
         an array of the same shape, in the same unit.
     """
-    h, w = maps.shape[1:3]
-    return separable(maps, gaussian(h, float(sigma), radius), gaussian(w, float(sigma), radius))
+    return separable(maps, *(gaussian(side, float(sigma), radius) for side in maps.shape[1 : 1 + rank]))
+
+
+def axes_of(maps: Array) -> tuple[int, ...]:
+    """Return the axes of positions of maps `(n, *positions, c)`: (1, 2) for images."""
+    return tuple(range(1, maps.ndim - 1))
 
 
 def box_mean(values: Matrix, width: int) -> Matrix:

@@ -19,6 +19,7 @@ import numpy as np
 from ..errors import InputError, ModelError, explain_error
 from ..targets import to_numpy
 from ..types import Layer, Scaling
+from .points import by
 from .rules import RULES
 from .trace import Output, Trace
 
@@ -62,15 +63,13 @@ class Adapter(ABC):
         net: the network; it is never changed.
         scaling: what to do to pixels in [0, 1]; None hands arrays in as they are.
         output: which part of a tuple or dict output holds the logits: a key, an index or a function.
-        size: `(h, w, c)` of an input; None if it is not known before the first image.
+        size: `(*positions, c)` of an input, such as `(h, w, c)`; None if it is not known before the first image.
         head: "softmax", "sigmoid" or "none"; found automatically if None.
     """
 
     framework = ""
 
-    def __init__(
-        self, net: Any, scaling: Scaling | None, output: Output, size: tuple[int, int, int] | None, head: str | None
-    ) -> None:
+    def __init__(self, net: Any, scaling: Scaling | None, output: Output, size: Shape | None, head: str | None) -> None:
         self.net, self.scaling, self.output, self._size = net, scaling, output, size
         self.batch_size = 32
         self.rule: str | None = None
@@ -104,7 +103,7 @@ class Adapter(ABC):
 
     @abstractmethod
     def record(self, x: Any) -> Trace:
-        """Run one image `(1, h, w, c)` and return what the network is made of."""
+        """Run one image `(1, *positions, c)` and return what the network is made of."""
 
     @abstractmethod
     def forward(self, x: Any, points: Sequence[str], values: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
@@ -138,17 +137,16 @@ class Adapter(ABC):
         """Return the network in full precision."""
         return self
 
-    def guessed_size(self) -> tuple[int, int, int]:
-        """Return an input `(h, w, c)` to try where nothing is known."""
+    def guessed_size(self) -> Shape:
+        """Return an input `(*positions, c)` to try where nothing is known."""
         return (224, 224, 3)
 
     # ---- structure
 
     @property
-    def size(self) -> tuple[int, int, int]:
-        """`(h, w, c)` of an input: as declared, else of the first image, else a guess."""
-        expected: Any = self._memory.expected
-        return self._size or expected or self.guessed_size()
+    def size(self) -> Shape:
+        """`(*positions, c)` of an input: as declared, else of the first image, else a guess."""
+        return self._size or self._memory.expected or self.guessed_size()
 
     @property
     def size_known(self) -> bool:
@@ -156,7 +154,7 @@ class Adapter(ABC):
         return bool(self._size or self._memory.expected or self._memory.traces)
 
     def expect(self, shape: Shape) -> None:
-        """Take the shape `(h, w, c)` of the first image, where no other is known."""
+        """Take the shape `(*positions, c)` of the first image, where no other is known."""
         if not self.size_known:
             self._memory.expected = tuple(int(s) for s in shape)
 
@@ -200,7 +198,7 @@ class Adapter(ABC):
         """Return what the network does with images of this shape; one forward the first time.
 
         Args:
-            x: the framework's tensor `(n, h, w, c)`; None for the first size that was seen.
+            x: the framework's tensor `(n, *positions, c)`; None for the first size that was seen.
         """
         memory = self._memory
         shape: Shape = tuple(x.shape[1:]) if x is not None else next(iter(memory.traces), self.size)
@@ -227,12 +225,11 @@ class Adapter(ABC):
         except Exception as problem:  # every framework has its own error for a size that does not fit
             if not guessed:
                 raise
-            h, w, c = x.shape[1:]
             raise ModelError(
                 explain_error(
                     "The size of the input must be known before the first image.",
-                    f"a network that does not declare it and fails on {h} × {w} × {c} ({problem})",
-                    "Pass input_shape=(h, w, c), or explain an image first.",
+                    f"a network that does not declare it and fails on {by(x.shape[1:])} ({problem})",
+                    "Pass input_shape=(h, w, c), (length, c) or (d, h, w, c), or explain an image first.",
                 )
             ) from problem
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -109,19 +110,26 @@ def as_layers(calls: Sequence[Call], default: Call | None, reason: str) -> tuple
         default: the one that methods use by default.
         reason: why.
     """
-    return tuple(
-        Layer(c.path, c.kind, c.layout.shape(c.shape), c.parameters, c is default, reason if c is default else "")
-        for c in calls
-    )
+    layers = []
+    for c in calls:
+        shape = c.layout.shape(c.shape)
+        rank = len(shape) - 1 if c.layout.map else 2
+        layers.append(Layer(c.path, c.kind, shape, c.parameters, c is default, reason if c is default else "", rank))
+    return tuple(layers)
 
 
 def default_call(candidates: Sequence[Call]) -> tuple[Call | None, str]:
     """Choose the point that methods use by default, the last candidate, and say why."""
     if not candidates:
         return None, NOT_SPATIAL
-    h, w, c = candidates[-1].layout.shape(candidates[-1].shape)
-    reason = N_("last feature map before pooling: {height} × {width} positions, {channels} channels")
-    return candidates[-1], Message(reason, height=h, width=w, channels=c)
+    *positions, c = candidates[-1].layout.shape(candidates[-1].shape)
+    reason = N_("last feature map before pooling: {positions} positions, {channels} channels")
+    return candidates[-1], Message(reason, positions=by(positions), channels=c)
+
+
+def by(sides: Sequence[int]) -> str:
+    """Return lengths of axes as text, such as "7 × 7"."""
+    return " × ".join(map(str, sides))
 
 
 def default_candidates(
@@ -140,7 +148,7 @@ def default_candidates(
     found = []
     for call in calls:
         shape = call.layout.shape(call.shape)
-        spatial = call.layout.map and not call.bundled and shape[0] * shape[1] > 1 and shape[-1] > 1
+        spatial = call.layout.map and not call.bundled and math.prod(shape[:-1]) > 1 and shape[-1] > 1
         if spatial and call.tensor not in excluded and not any(word in call.kind for word in passing):
             found.append(call)
         if innermost:

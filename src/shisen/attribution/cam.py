@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 from array_api_compat import array_namespace
 
+from .._core.image_ops import axes_of
 from ..errors import ModelError, explain_error, of_kind
 from ..registry import method
 from ..types import Array, Classifier, Objective
@@ -15,6 +18,16 @@ def positive(values: Array) -> Array:
     """Return relu(values)."""
     xp = array_namespace(values)
     return xp.maximum(values, xp.zeros_like(values))
+
+
+def at_channels(weights: Array, a: Array) -> Array:
+    """Return one weight a channel, `(n, c)`, in the axes of feature maps `a`, `(n, *positions, c)`.
+
+    Args:
+        weights: `(n, c)`.
+        a: `(n, *positions, c)`.
+    """
+    return array_namespace(weights).reshape(weights, (weights.shape[0], *(1,) * (a.ndim - 2), weights.shape[-1]))
 
 
 @method(
@@ -43,7 +56,7 @@ def cam(model: Classifier, images: Array, objective: Objective, *, layer: str) -
     """
     a, g = model.gradients(images, objective, wrt=layer)
     xp = array_namespace(a)
-    mean = xp.mean(g, axis=(1, 2), keepdims=True)
+    mean = xp.mean(g, axis=axes_of(g), keepdims=True)
     uneven = float(xp.max(xp.abs(g - mean))) > 1e-4 * float(xp.max(xp.abs(g)))
     if uneven or not is_affine(model, images, layer):
         reason = "spatial positions have different weights" if uneven else "the network is non-linear"
@@ -53,7 +66,7 @@ def cam(model: Classifier, images: Array, objective: Objective, *, layer: str) -
             "Use grad_cam, which equals CAM divided by the number of positions where CAM is possible.",
         )
         raise of_kind(ModelError(text), "model_cam")
-    positions = a.shape[1] * a.shape[2]
+    positions = math.prod(a.shape[1:-1])
     return xp.sum(mean * a, axis=-1) * positions
 
 
@@ -73,7 +86,7 @@ def grad_cam(model: Classifier, images: Array, objective: Objective, *, layer: s
     """
     a, g = model.gradients(images, objective, wrt=layer)
     xp = array_namespace(a)
-    return positive(xp.sum(xp.mean(g, axis=(1, 2), keepdims=True) * a, axis=-1))
+    return positive(xp.sum(xp.mean(g, axis=axes_of(g), keepdims=True) * a, axis=-1))
 
 
 @method(family="cam", paper="Fu et al.: Axiom-based Grad-CAM, 2020")
@@ -91,9 +104,9 @@ def xgrad_cam(model: Classifier, images: Array, objective: Objective, *, layer: 
     """
     a, g = model.gradients(images, objective, wrt=layer)
     xp = array_namespace(a)
-    total = xp.sum(a, axis=(1, 2), keepdims=True)
+    total = xp.sum(a, axis=axes_of(a), keepdims=True)
     empty = total == 0
-    weights = xp.sum(g * a, axis=(1, 2), keepdims=True) / xp.where(empty, xp.ones_like(total), total)
+    weights = xp.sum(g * a, axis=axes_of(a), keepdims=True) / xp.where(empty, xp.ones_like(total), total)
     return positive(xp.sum(xp.where(empty, xp.zeros_like(weights), weights) * a, axis=-1))
 
 

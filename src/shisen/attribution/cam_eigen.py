@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from array_api_compat import array_namespace
 
 from ..registry import method
@@ -63,18 +65,19 @@ def eigen_grad_cam(model: Classifier, images: Array, objective: Objective, *, la
 
 
 def main_direction(maps: Array) -> Array:
-    """Project maps `(n, h, w, c)` on their first right singular vector; see `eigen_cam` for the sign.
+    """Project maps `(n, *positions, c)` on their first right singular vector; see `eigen_cam` for the sign.
 
-    The vector comes from the smaller of the two Gram matrices, (c, c) or (hw, hw): for u the first eigenvector
-    of M Mᵀ, M v₁ = σ₁ u.
+    The vector comes from the smaller of the two Gram matrices, (c, c) or (positions, positions): for u the
+    first eigenvector of M Mᵀ, M v₁ = σ₁ u.
     """
     xp = array_namespace(maps)
-    n, h, w, c = maps.shape
-    top = xp.max(xp.abs(maps), axis=(1, 2, 3), keepdims=True)
+    n, *sides, c = maps.shape
+    count = math.prod(sides)
+    top = xp.max(xp.abs(maps), axis=tuple(range(1, maps.ndim)), keepdims=True)
     scale = xp.where(top > 0, top, xp.ones_like(top))  # squares stay within float32
-    m = xp.reshape(maps / scale, (n, h * w, c))
+    m = xp.reshape(maps / scale, (n, count, c))
     turned = xp.permute_dims(m, (0, 2, 1))
-    if c <= h * w:
+    if c <= count:
         _, vectors = xp.linalg.eigh(turned @ m)
         found = xp.sum(m * vectors[:, :, -1][:, None, :], axis=-1)
     else:
@@ -83,4 +86,4 @@ def main_direction(maps: Array) -> Array:
         found = vectors[:, :, -1] * xp.sqrt(xp.maximum(largest, xp.zeros_like(largest)))[:, None]
     along = xp.sum(found * xp.sum(m, axis=-1), axis=-1)[:, None]
     found = xp.where(along < 0, -found, found)
-    return xp.reshape(found, (n, h, w)) * scale[..., 0]
+    return xp.reshape(found, (n, *sides)) * scale[..., 0]

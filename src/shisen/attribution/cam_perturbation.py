@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 from array_api_compat import array_namespace
 
+from .._core.image_ops import axes_of
 from ..registry import method
 from ..targets import like, to_numpy
 from ..types import Array, Classifier, Maps, Objective
-from .cam import positive
+from .cam import at_channels, positive
 from .downstream import AtLayer
 from .multi_layer import several_layers
 
@@ -44,18 +47,20 @@ def ablation_cam(model: Classifier, images: Array, objective: Objective, *, laye
     if found.reason:
         lost = xp.stack([like(_lost(found, row, to_numpy(y)[row]), a) for row in range(a.shape[0])])
     else:
-        lost = xp.sum(found.gradients * a, axis=(1, 2))
+        lost = xp.sum(found.gradients * a, axis=axes_of(a))
     magnitude = xp.abs(y)
     weights = lost / xp.where(magnitude > 0, magnitude, xp.ones_like(magnitude))[:, None]
-    return Maps(positive(xp.sum(weights[:, None, None, :] * a, axis=-1)), {"run": found.note})
+    return Maps(positive(xp.sum(at_channels(weights, a) * a, axis=-1)), {"run": found.note})
 
 
 def _lost(found: AtLayer, row: int, y: np.float32) -> npt.NDArray[np.float32]:
     """Return what the score of one image loses without each channel, `(c,)`."""
     a = to_numpy(found.values[row, ...])
-    active, lost = np.flatnonzero((a != 0).any(axis=(0, 1))), np.zeros(a.shape[-1], np.float32)
+    active, lost = np.flatnonzero((a != 0).any(axis=tuple(range(a.ndim - 1)))), np.zeros(a.shape[-1], np.float32)
     if active.size:
-        without = found.scores(row, active, lambda some: (np.arange(len(lost)) != some[:, None])[:, None, None, :])
+        ones = (1,) * (a.ndim - 1)
+        kept = np.arange(len(lost))
+        without = found.scores(row, active, lambda some: (kept != some[:, None]).reshape(-1, *ones, len(lost)))
         lost[active] = y - to_numpy(without)
     return lost
 
@@ -88,11 +93,12 @@ def recipro_cam(model: Classifier, images: Array, objective: Objective, *, layer
     xp = array_namespace(found.values)
     if not found.reason:
         return Maps(xp.sum(found.gradients * found.values, axis=-1), {"run": found.note})
-    n, h, w, _ = found.values.shape
-    positions = np.arange(h * w)
+    n, *sides, _ = found.values.shape
+    count = math.prod(sides)
+    positions = np.arange(count)
     rows = []
     for row in range(n):
         # number −1 keeps nothing: the empty layer
-        alone = found.scores(row, np.arange(-1, h * w), lambda p: (positions == p[:, None]).reshape(-1, h, w, 1))
-        rows.append(xp.reshape(alone[1:] - alone[0], (h, w)))
+        alone = found.scores(row, np.arange(-1, count), lambda p: (positions == p[:, None]).reshape(-1, *sides, 1))
+        rows.append(xp.reshape(alone[1:] - alone[0], tuple(sides)))
     return Maps(xp.stack(rows), {"run": found.note})

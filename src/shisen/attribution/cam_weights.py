@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from array_api_compat import array_namespace
 
+from .._core.image_ops import axes_of
 from ..registry import method
 from ..types import Array, Classifier, Maps, Objective
 from .cam import positive
@@ -45,11 +46,11 @@ def grad_cam_pp(
     """
     a, g = model.gradients(images, objective, wrt=layer)
     xp = array_namespace(a)
-    alpha = _reciprocal(xp, 2.0 + g * xp.sum(a, axis=(1, 2), keepdims=True), g > 0)
+    alpha = _reciprocal(xp, 2.0 + g * xp.sum(a, axis=axes_of(a), keepdims=True), g > 0)
     if variant == "code":
-        total = xp.sum(alpha, axis=(1, 2), keepdims=True)
+        total = xp.sum(alpha, axis=axes_of(a), keepdims=True)
         alpha = alpha / xp.where(total == 0, xp.ones_like(total), total)
-    weights = xp.sum(alpha * positive(g), axis=(1, 2), keepdims=True)
+    weights = xp.sum(alpha * positive(g), axis=axes_of(a), keepdims=True)
     return positive(xp.sum(weights * a, axis=-1))
 
 
@@ -115,6 +116,6 @@ def smooth_grad_cam_pp(
     # divided by D₂ above and below: gradients squared and cubed would leave the range of float32
     active = second > 0
     ratio = xp.where(active, third / xp.where(active, second, xp.ones_like(second)), xp.zeros_like(second))
-    alpha = _reciprocal(xp, 2.0 + ratio * xp.sum(a, axis=(1, 2), keepdims=True), active)
-    weights = xp.sum(alpha * positive(first), axis=(1, 2), keepdims=True)
+    alpha = _reciprocal(xp, 2.0 + ratio * xp.sum(a, axis=axes_of(a), keepdims=True), active)
+    weights = xp.sum(alpha * positive(first), axis=axes_of(a), keepdims=True)
     return Maps(positive(xp.sum(weights * a, axis=-1)), {"run": run})

@@ -56,7 +56,8 @@ def _measured(model: Classifier, image: Array, layer: str) -> bool:
     for magnitude in (1.0, 1e3):
         v, w = rng.standard_normal((2, *shape)) * magnitude * typical
         # one of the two is the same at every position, so that no mean over positions hides a non-linearity
-        w = np.broadcast_to(w.mean(axis=(0, 1)) * np.sqrt(np.prod(shape[:-1])), shape) if w.ndim == 3 else w
+        over = tuple(range(w.ndim - 1))
+        w = np.broadcast_to(w.mean(axis=over) * np.sqrt(np.prod(shape[:-1])), shape) if over else w
         trials += [v, -v, w, -w, v + w]
     y = to_numpy(model.replaced(image, like(np.stack(trials).astype(np.float32), a), layer)).astype(np.float64)
     y = y.reshape(len(trials), -1)
@@ -76,9 +77,9 @@ class AtLayer:
 
     Attributes:
         model: the network.
-        images: `(n, h, w, c)`.
+        images: `(n, *positions, c)`.
         layer: path of the point.
-        values: `(n, h', w', c')`.
+        values: `(n, *positions', c')`.
         gradients: of the score, of the same shape.
         logits: `(n, classes)`.
         objective: the score explained, with "the top class" resolved.
@@ -133,7 +134,7 @@ class AtLayer:
         Args:
             row: number of the image in the batch.
             numbers: `(k,)`, of the masks.
-            masks: from numbers to masks, `(r, h' or 1, w' or 1, c' or 1)`, so that never all are in memory.
+            masks: from numbers to masks, `(r, *(positions or 1), c' or 1)`, so that never all are in memory.
 
         Returns:
             `(k,)`.

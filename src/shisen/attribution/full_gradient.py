@@ -66,19 +66,19 @@ def full_grad(
     points = ["input", *dict.fromkeys([*(p for p in known if p != "input"), *clipped])]
     values, gradients, logits = gradients_and_logits(model, images, objective, points)
     xp = array_namespace(gradients[0])
-    size = tuple(gradients[0].shape[1:3])
+    size = tuple(gradients[0].shape[1:-1])
     total: Any = 0.0
-    non_spatial = xp.zeros_like(gradients[0][:, 0, 0, 0])
+    non_spatial = xp.zeros_like(xp.reshape(gradients[0], (gradients[0].shape[0], -1))[:, 0])
     for point, a, g in zip(points, values, gradients, strict=True):
         added = _added(point, a, known, clipped)
-        if g.ndim == 4:
+        if g.ndim == len(size) + 2:
             total = total + _as_map(g * added, size, variant)
         else:
             non_spatial = non_spatial + xp.sum(xp.reshape(g * added, (g.shape[0], -1)), axis=-1)
     difference = resolved_for(objective, logits).value(logits) - non_spatial
     notes = {"non_spatial": non_spatial}
     if variant == "complete":
-        notes |= {"difference": difference, "gap": difference - xp.sum(total, axis=(1, 2))}
+        notes |= {"difference": difference, "gap": difference - xp.sum(total, axis=tuple(range(1, total.ndim)))}
     return Maps(total, notes)
 
 
@@ -93,12 +93,13 @@ def _added(point: str, a: Array, known: Mapping[str, Any], clipped: Mapping[str,
     return added
 
 
-def _as_map(terms: Array, size: tuple[int, int], variant: str) -> Array:
+def _as_map(terms: Array, size: tuple[int, ...], variant: str) -> Array:
     xp = array_namespace(terms)
     if variant == "complete":
         return distribute(xp.sum(terms, axis=-1), size)
     terms = xp.abs(terms)
-    low = xp.min(terms, axis=(1, 2, 3), keepdims=True)
-    span = xp.max(terms, axis=(1, 2, 3), keepdims=True) - low
+    every = tuple(range(1, terms.ndim))
+    low = xp.min(terms, axis=every, keepdims=True)
+    span = xp.max(terms, axis=every, keepdims=True) - low
     scaled = (terms - low) / xp.where(span > 0, span, xp.ones_like(span))
     return xp.sum(resize(scaled, size), axis=-1)

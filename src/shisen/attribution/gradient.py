@@ -149,4 +149,4 @@ def guided_grad_cam(
         raise InputError(explain_error("cam must be a class activation map.", repr(cam), f"Use one of {known}."))
     found = chosen(model, images, objective, layer=layer)
     fine = model.rewired("guided").gradients(images, objective)[1]
-    return Maps(fine * resize(found.values, fine.shape[1:3])[..., None], found.notes)
+    return Maps(fine * resize(found.values, fine.shape[1:-1])[..., None], found.notes)

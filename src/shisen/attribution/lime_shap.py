@@ -29,6 +29,7 @@ Fit = Callable[[Choices, npt.NDArray[np.float64]], npt.NDArray[np.float64]]
 
 @method(
     family="perturbation",
+    planar=True,
     passes="n_samples",
     paper="Ribeiro, Singh, Guestrin: Why Should I Trust You?, 2016",
 )
@@ -90,6 +91,7 @@ def lime(
 
 @method(
     family="perturbation",
+    planar=True,
     passes="n_samples",
     complete=True,
     paper="Lundberg, Lee: A Unified Approach to Interpreting Model Predictions, 2017",

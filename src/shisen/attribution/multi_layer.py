@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from array_api_compat import array_namespace
 
 from .._core.image_ops import resize
+from ..adapters.points import by
 from ..adapters.wrappers import Shared, Wrapper
 from ..errors import InputError, explain_error
 from ..types import Array, Classifier, Maps
@@ -35,7 +37,15 @@ def several_layers(function: Callable[..., Any]) -> Callable[..., Any]:
         parts = [run(joint, images, objective, layer=one, **options) for one in layers]
         if len(parts) == 1:
             return parts[0]
-        size = max((tuple(p.values.shape[1:3]) for p in parts), key=lambda s: s[0] * s[1])
+        sizes = [tuple(p.values.shape[1:]) for p in parts]
+        if len({len(s) for s in sizes}) > 1:
+            shapes = ", ".join(f"{one}: {by(s)}" for one, s in zip(layers, sizes, strict=True))
+            raise InputError(
+                explain_error(
+                    "Layers whose maps are fused must have as many axes of positions.", shapes, "Choose others."
+                )
+            )
+        size = max(sizes, key=math.prod)
         total: Any = 0.0
         for part in parts:
             total = total + resize(normalized(part.values), size)
@@ -77,5 +87,5 @@ class JointGradients(Wrapper):
 def normalized(maps: Array) -> Array:
     """Return maps divided by their largest magnitude, image by image; zero stays zero."""
     xp = array_namespace(maps)
-    top = xp.max(xp.abs(maps), axis=(1, 2), keepdims=True)
+    top = xp.max(xp.abs(maps), axis=tuple(range(1, maps.ndim)), keepdims=True)
     return maps / xp.where(top > 0, top, xp.ones_like(top))

@@ -87,7 +87,7 @@ class Noise:
         """Yield normal draws `(r, *shape)` run by run; they do not depend on how the runs are cut.
 
         Args:
-            shape: `(h, w, c)` of one image.
+            shape: `(*positions, c)` of one image.
             runs: ranges of sample numbers.
         """
         rng = np.random.default_rng(self.seed)
@@ -107,8 +107,9 @@ class Noise:
     ) -> Iterator[Array]:
         """Yield the gradients at `wrt` of noisy copies, `(r, n, ...)` run by run, in runs that fit or those given."""
         xp = array_namespace(images)
-        low = xp.min(images, axis=(1, 2, 3), keepdims=True)
-        deviation = self.noise_std * (xp.max(images, axis=(1, 2, 3), keepdims=True) - low)
+        every = tuple(range(1, images.ndim))
+        low = xp.min(images, axis=every, keepdims=True)
+        deviation = self.noise_std * (xp.max(images, axis=every, keepdims=True) - low)
         shape = tuple(images.shape)
         runs = portions(model, images, self.n_samples) if runs is None else runs
         for draws in self.draws(shape[1:], iter(runs)):
@@ -293,7 +294,8 @@ def integrated_gradients(
     difference = objective.value(logits) - objective.value(model.activations(base))
     if max_gap is None:
         values = _path_integral(model, images, base, objective, n_steps)
-        return Maps(values, {"difference": difference, "gap": difference - xp.sum(values, axis=(1, 2, 3))})
+        total = xp.sum(values, axis=tuple(range(1, values.ndim)))
+        return Maps(values, {"difference": difference, "gap": difference - total})
     found, gaps, counts = [], [], []
     for i in range(images.shape[0]):
         one, change = slice(i, i + 1), float(difference[i])
@@ -314,7 +316,8 @@ def _path_integral(model: Classifier, images: Array, base: Array, objective: Any
     path = images - base
     total: Any = 0.0
     for run in portions(model, images, n_steps, name="n_steps"):
-        fraction = like((np.asarray(run, dtype=np.float32) + 0.5) / n_steps, images)[:, None, None, None, None]
+        fraction = like((np.asarray(run, dtype=np.float32) + 0.5) / n_steps, images)
+        fraction = xp.reshape(fraction, (-1, *(1,) * images.ndim))
         points = xp.reshape(base[None, ...] + fraction * path[None, ...], (-1, *images.shape[1:]))
         gradients = model.gradients(points, objective)[1]
         total = total + xp.sum(xp.reshape(gradients, (len(run), *images.shape)), axis=0)

@@ -23,12 +23,12 @@ from .path_and_noise import portions
 def scores_under(
     model: Classifier, eraser: Eraser, masks: Iterator[Array], objective: Any
 ) -> Iterator[tuple[Array, Array]]:
-    """Yield every batch of masks `(r, h, w)` with the scores `(r, n)` of all images under them.
+    """Yield every batch of masks `(r, *positions)` with the scores `(r, n)` of all images under them.
 
     Args:
         model: the network.
         eraser: of the n images.
-        masks: `(r, h, w)` each, in [0, 1].
+        masks: `(r, *positions)` each, in [0, 1].
         objective: the score.
     """
     n = eraser.images.shape[0]
@@ -53,10 +53,14 @@ def occlusion(
 ) -> Array:
     """Occlusion: how much the score falls when a square covers a pixel, averaged over the squares that cover it.
 
+    In a volume or a video the square is a cube, in a signal it is an interval; along an axis that is shorter than its
+    side it covers the whole axis.
+
     values_p = mean over the windows that cover p of y(x) − y(x with the window replaced)
 
     Options:
-        window: side of the square in pixels; by default a seventh of the shorter side.
+        window: side of the square in pixels; by default a seventh of the shorter side of an image, and of each side of
+            a volume or signal separately.
         stride: step between squares in pixels; by default half a window. Squares are cropped at the far edges.
 
     Returns:
@@ -73,31 +77,49 @@ def occlusion(
     y = objective.value(logits)
     images = on_device(model, images)
     xp = array_namespace(images)
-    h, w = images.shape[1:3]
-    side = max(1, min(h, w) // 7) if window is None else window
-    step = max(1, side // 2) if stride is None else stride
-    if not (1 <= side <= min(h, w) and 1 <= step <= side):
-        raise InputError(
-            explain_error(
-                f"Need 1 ≤ stride ≤ window ≤ {min(h, w)}, so that windows fit and every pixel is covered.",
-                f"window {side}, stride {step}",
-                "Leave both out for a seventh of the side and half of that.",
-            )
-        )
-    rows, columns = _strips(h, side, step), _strips(w, side, step)
-    pairs = np.indices((len(rows), len(columns))).reshape(2, -1)
+    strips = _windows(tuple(images.shape[1:-1]), window, stride)
+    counts = [len(s) for s in strips]
+    numbers = np.indices(counts).reshape(len(counts), -1)
 
     def masks() -> Iterator[Array]:
-        for run in portions(model, images, pairs.shape[1]):
-            r, c = pairs[:, run.start : run.stop]
-            yield like(1.0 - rows[r][:, :, None] * columns[c][:, None, :], images)
+        for run in portions(model, images, numbers.shape[1]):
+            chosen = numbers[:, run.start : run.stop]
+            yield like(1.0 - _product([s[k] for s, k in zip(strips, chosen, strict=True)]), images)
 
     eraser = Eraser(images, baseline, network_zero(model, images.shape[-1]))
     scores = [score for _, score in scores_under(model, eraser, masks(), objective)]
     lost = y[None, :] - (scores[0] if len(scores) == 1 else xp.concat(scores, axis=0))
-    grid = xp.reshape(xp.permute_dims(lost, (1, 0)), (images.shape[0], len(rows), len(columns)))
-    covered = rows.sum(axis=0)[:, None] * columns.sum(axis=0)[None, :]
-    return separable(grid, np.ascontiguousarray(rows.T), np.ascontiguousarray(columns.T)) / like(covered, images)
+    grid = xp.reshape(xp.permute_dims(lost, (1, 0)), (images.shape[0], *counts))
+    covered = _product([s.sum(axis=0)[None] for s in strips])[0]
+    return separable(grid, *(np.ascontiguousarray(s.T) for s in strips)) / like(covered, images)
+
+
+def _windows(sides: tuple[int, ...], window: int | None, stride: int | None) -> list[npt.NDArray[np.float32]]:
+    """Return the windows along each axis, see `_strips`."""
+    flat = len(sides) == 2
+    own = [max(1, (min(sides) if flat else side) // 7) if window is None else window for side in sides]
+    own = own if flat else [min(w, side) for w, side in zip(own, sides, strict=True)]
+    steps = [max(1, w // 2) if stride is None else stride for w in own]
+    steps = steps if flat else [min(step, w) for step, w in zip(steps, own, strict=True)]
+    largest = min(sides) if flat else max(sides)
+    side, step = max(own), max(steps)
+    if not (min(own) >= 1 and side <= largest and min(steps) >= 1 and step <= side) or (window or 1) > largest:
+        raise InputError(
+            explain_error(
+                f"Need 1 ≤ stride ≤ window ≤ {largest}, so that windows fit and every pixel is covered.",
+                f"window {window or side}, stride {step}",
+                "Leave both out for a seventh of the side and half of that.",
+            )
+        )
+    return [_strips(*one) for one in zip(sides, own, steps, strict=True)]
+
+
+def _product(lines: list[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+    """Return the outer product of one row for each axis: from `(r, side)` each to `(r, *sides)`."""
+    found = lines[0]
+    for line in lines[1:]:
+        found = found[..., None] * line.reshape(len(line), *(1,) * (found.ndim - 1), -1)
+    return found
 
 
 def _strips(size: int, side: int, step: int) -> npt.NDArray[np.float32]:

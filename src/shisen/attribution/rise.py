@@ -55,7 +55,7 @@ def rise(
 
     Options:
         n_samples: number of masks; with `stop`, the most there may be.
-        cells: cells of the grid along each side.
+        cells: cells of the grid along each side; of a shorter side of a volume, one a voxel.
         p: probability that a cell is visible.
         masks: "paper" draws cells and shifts independently; "balanced" shows every cell in a fraction p of the masks,
             spreads the shifts evenly and, with p = 0.5, evaluates each mask and its complement (n_samples
@@ -82,13 +82,13 @@ def rise(
     Reference:
         Petsiuk, Das, Saenko 2018, with probabilities as scores: use score="probability" to do the same.
     """
-    _check(p, cells, n_samples, estimate, variant, stop)
+    _check(p, cells, n_samples, estimate, variant, stop, rank=len(images.shape) - 2)
     logits = model.activations(images)
     objective = resolved_for(objective, logits)
     images = on_device(model, images)
     # scores are taken relative to that of the whole image, so that sums keep their precision
     reference = objective.value(logits)
-    plan = MASKS[masks](tuple(images.shape[1:3]), cells, p, n_samples, seed)
+    plan = MASKS[masks](tuple(images.shape[1:-1]), cells, p, n_samples, seed)
 
     def estimated(rows: slice, own: Any) -> tuple[Solver, dict[str, Any]]:
         solvers: list[Solver] = [
@@ -112,7 +112,7 @@ def rise(
     return Maps(values, {"uncertainty": [float(u[0]) for _, u in solved], **notes})
 
 
-def _check(p: float, cells: int, n_samples: int, estimate: str, variant: str, stop: float | None) -> None:
+def _check(p: float, cells: int, n_samples: int, estimate: str, variant: str, stop: float | None, *, rank: int) -> None:
     """Raise if options of `rise` are out of range or exclude each other."""
     if not (0 < p < 1 and cells >= 1 and n_samples >= 2):
         raise InputError(
@@ -120,6 +120,14 @@ def _check(p: float, cells: int, n_samples: int, estimate: str, variant: str, st
                 "Need 0 < p < 1, cells ≥ 1 and n_samples ≥ 2.",
                 f"p {p}, cells {cells}, n_samples {n_samples}",
                 "Try p=0.5, cells=7.",
+            )
+        )
+    if estimate == "regression" and rank != 2:
+        raise InputError(
+            explain_error(
+                "The regression of RISE is for images of two dimensions.",
+                f"an input with {rank} axes of positions",
+                "Leave estimate out, or use masks='balanced'.",
             )
         )
     if estimate == "regression" and variant != "centered":

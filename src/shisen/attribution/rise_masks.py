@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
+from array_api_compat import array_namespace
 
 from .._core.image_ops import bilinear, one_thread
 from ..errors import InputError, explain_error
@@ -15,7 +17,12 @@ from ..types import Array
 Values = npt.NDArray[np.float64]
 
 BLOCK = 64  # masks that are balanced among themselves where there are no complements
-WEYL = (0.7548776662466927, 0.5698402909980532)  # 1/g and 1/g², g the real root of g³ = g + 1: steps of the shifts
+WEYL = {
+    1: (0.6180339887498949,),
+    2: (0.7548776662466927, 0.5698402909980532),
+    3: (0.8191725133961645, 0.6710436067037893, 0.5497004779019703),
+}
+"""Steps of the shifts: 1/g, …, 1/g^d for d axes, g the real root of g^(d+1) = g + 1."""
 LEAST = 1e-3  # directions in which masks vary by less than this fraction of the largest variance are left out
 
 
@@ -23,7 +30,7 @@ class Grids:
     """Random grids and shifts, and the masks they make.
 
     Args:
-        size: `(h, w)` of the masks.
+        size: positions of the masks, such as `(h, w)`.
         cells: number of cells along each side.
         p: probability of a one.
         n_samples: number of masks.
@@ -35,27 +42,42 @@ class Grids:
 
     pairs = False
 
-    def __init__(self, size: tuple[int, int], cells: int, p: float, n_samples: int, seed: int) -> None:
+    def __init__(self, size: tuple[int, ...], cells: int, p: float, n_samples: int, seed: int) -> None:
         self.size, self.cells, self.p, self.n_samples = size, cells, p, n_samples
-        self.sides = tuple(-(-side // cells) for side in size)
+        self.counts = tuple(min(cells, side) if len(size) != 2 else cells for side in size)
+        self.sides = tuple(-(-side // count) for side, count in zip(size, self.counts, strict=True))
         self.grids, self.shifts = self._drawn(np.random.default_rng(seed))
 
     def _drawn(self, rng: np.random.Generator) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-        """Return grids `(n, cells, cells)` of zeros and ones, and shifts `(2, n)` in pixels."""
-        grids = (rng.random((self.n_samples, self.cells, self.cells)) < self.p).astype(np.float32)
+        """Return grids `(n, cells, cells)` of zeros and ones, and shifts `(2, n)` in pixels; any rank alike."""
+        grids = (rng.random((self.n_samples, *self.counts)) < self.p).astype(np.float32)
         return grids, np.stack([rng.integers(0, side, self.n_samples) for side in self.sides])
 
     def masks(self, run: range, images: Array) -> Array:
-        """Return the masks with these numbers, `(r, h, w)` in [0, 1], as the images' kind of array.
+        """Return the masks with these numbers, `(r, *positions)` in [0, 1], as the images' kind of array.
 
         Args:
             run: numbers of the masks.
             images: the images that the masks are made for.
         """
-        left, right = (self._cut(axis, run) for axis in (0, 1))
         grids = like(self.grids[run.start : run.stop], images)
+        if len(self.size) != 2:
+            return self._enlarged(grids, [like(self._cut(axis, run), images) for axis in range(len(self.size))])
+        left, right = (self._cut(axis, run) for axis in (0, 1))
         with one_thread(grids):
             return like(left, images) @ grids @ like(np.ascontiguousarray(right.transpose(0, 2, 1)), images)
+
+    @staticmethod
+    def _enlarged(grids: Array, matrices: list[Array]) -> Array:
+        """Return grids `(r, *cells)` enlarged along each axis by matrices `(r, side, cells)`."""
+        xp = array_namespace(grids)
+        with one_thread(grids):
+            for axis, matrix in enumerate(matrices):
+                shape = tuple(grids.shape)
+                before, after = shape[1 : axis + 1], shape[axis + 2 :]
+                lines = xp.reshape(grids, (shape[0], math.prod(before), shape[axis + 1], math.prod(after)))
+                grids = xp.reshape(matrix[:, None, ...] @ lines, (shape[0], *before, matrix.shape[1], *after))
+        return grids
 
     def _cut(self, axis: int, run: range) -> npt.NDArray[np.float32]:
         """Return the enlarging matrix of each mask, `(r, side, cells)`, cut at its shift."""
@@ -64,7 +86,7 @@ class Grids:
         return np.asarray(self._whole(axis)[at], dtype=np.float32)
 
     def _whole(self, axis: int) -> npt.NDArray[np.float32]:
-        return bilinear(self.cells, (self.cells + 1) * self.sides[axis])
+        return bilinear(self.counts[axis], (self.counts[axis] + 1) * self.sides[axis])
 
 
 class Balanced(Grids):
@@ -81,7 +103,7 @@ class Balanced(Grids):
         Roberts 2018: The unreasonable effectiveness of quasirandom sequences, for the recurrence.
     """
 
-    def __init__(self, size: tuple[int, int], cells: int, p: float, n_samples: int, seed: int) -> None:
+    def __init__(self, size: tuple[int, ...], cells: int, p: float, n_samples: int, seed: int) -> None:
         self.pairs = p == 0.5
         if self.pairs and n_samples % 2:
             raise InputError(
@@ -94,15 +116,15 @@ class Balanced(Grids):
         super().__init__(size, cells, p, n_samples, seed)
 
     def _drawn(self, rng: np.random.Generator) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-        positions, count = self.cells**2, self.n_samples // 2 if self.pairs else self.n_samples
-        start = rng.random(2)
-        fractions = (start[:, None] + np.asarray(WEYL)[:, None] * np.arange(count)) % 1.0
+        positions, count = math.prod(self.counts), self.n_samples // 2 if self.pairs else self.n_samples
+        start = rng.random(len(self.size))
+        fractions = (start[:, None] + np.asarray(WEYL[len(self.size)])[:, None] * np.arange(count)) % 1.0
         shifts = np.floor(fractions * np.asarray(self.sides)[:, None]).astype(np.int64)
         flat = _hadamard_rows(rng, positions, count) if self.pairs else _balanced_rows(rng, positions, count, self.p)
         if self.pairs:
             flat = np.stack([flat, ~flat], axis=1).reshape(self.n_samples, positions)
             shifts = np.repeat(shifts, 2, axis=1)
-        return flat.reshape(self.n_samples, self.cells, self.cells).astype(np.float32), shifts
+        return flat.reshape(self.n_samples, *self.counts).astype(np.float32), shifts
 
 
 def _hadamard_rows(rng: np.random.Generator, positions: int, count: int) -> npt.NDArray[np.bool_]:

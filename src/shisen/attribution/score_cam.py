@@ -10,13 +10,13 @@ import numpy.typing as npt
 from array_api_compat import array_namespace
 
 from .._core.baselines import baseline_pixels
-from .._core.image_ops import bilinear, one_thread
+from .._core.image_ops import bilinear, one_thread, resize
 from ..adapters.wrappers import network_zero
 from ..errors import InputError, explain_error
 from ..registry import method
 from ..targets import like, to_numpy
 from ..types import Array, Classifier, Maps, Objective
-from .cam import positive
+from .cam import at_channels, positive
 from .multi_layer import several_layers
 from .objective import as_score, on_device, resolved
 from .score_cam_sampling import bounded, channel_sums, estimated, limits
@@ -94,7 +94,7 @@ def score_cam(
         rows.append(like(weights, a))
         for name, value in {"channels": channels.size, "masks": masked.count, **more}.items():
             notes.setdefault(name, []).append(value)
-    weighted = xp.stack(rows)[:, None, None, :] * a
+    weighted = at_channels(xp.stack(rows), a) * a
     return Maps(positive(xp.sum(weighted, axis=-1)), notes)
 
 
@@ -149,31 +149,34 @@ class _MaskedScores:
 
 
 def _varying(a: Array, limit: int | None) -> npt.NDArray[np.int64]:
-    """Return the channels of `(h, w, c)` that are not constant, at most `limit`, those that vary most."""
-    xp = array_namespace(a)
-    varies = np.flatnonzero(to_numpy(xp.max(a, axis=(0, 1)) > xp.min(a, axis=(0, 1))))
+    """Return the channels of `(*positions, c)` that are not constant, at most `limit`, those that vary most."""
+    xp, axes = array_namespace(a), tuple(range(a.ndim - 1))
+    varies = np.flatnonzero(to_numpy(xp.max(a, axis=axes) > xp.min(a, axis=axes)))
     if limit is None or varies.size <= limit:
         return varies
-    deviation = to_numpy(xp.std(a, axis=(0, 1)))[varies]
+    deviation = to_numpy(xp.std(a, axis=axes))[varies]
     return np.sort(varies[np.argsort(-deviation, kind="stable")[:limit]])
 
 
 def _distinct(maps: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.intp]]:
-    """Return the maps `(r, h, w)` that differ by more than level and scale, and which of them each channel has.
+    """Return the maps `(r, *positions)` that differ by more than level and scale, and which of them each channel has.
 
     Channels that are active at one position only, of which there are many, all make the same mask there.
     """
-    h, w, c = maps.shape
-    flat = maps.reshape(h * w, c).T
+    *sides, c = maps.shape
+    flat = maps.reshape(-1, c).T
     low = flat.min(axis=1, keepdims=True, initial=np.inf)
     span = flat.max(axis=1, keepdims=True, initial=-np.inf) - low
     kinds, which = np.unique((flat - low) / span, axis=0, return_inverse=True)
-    return kinds.reshape(-1, h, w), which.reshape(-1)
+    return kinds.reshape(-1, *sides), which.reshape(-1)
 
 
 def _masks(maps: Array, size: tuple[int, ...], batch_size: int) -> Iterator[Array]:
     """Yield maps `(r, h, w)` as masks `(r, H, W, c)` in [0, 1], in batches; `size` is that of an image."""
     xp = array_namespace(maps)
+    if len(size) != 3:
+        yield from _masks_of_any_rank(maps, size[:-1], batch_size)
+        return
     height, width, depth = size
     tall = like(bilinear(maps.shape[1], height), maps)
     wide = like(bilinear(maps.shape[2], width), maps)
@@ -189,3 +192,14 @@ def _masks(maps: Array, size: tuple[int, ...], batch_size: int) -> Iterator[Arra
             scaled = (rows - low) / xp.where(span > 0, span, xp.ones_like(span))  # columns sum to one: before or after
             masks = scaled @ colors
         yield xp.reshape(masks, (some.shape[0], height, width, depth))
+
+
+def _masks_of_any_rank(maps: Array, size: tuple[int, ...], batch_size: int) -> Iterator[Array]:
+    """Yield maps `(r, *positions)` as masks `(r, *size, 1)` in [0, 1], in batches."""
+    xp = array_namespace(maps)
+    axes = tuple(range(1, maps.ndim))
+    for start in range(0, maps.shape[0], batch_size):
+        large = resize(maps[start : start + batch_size, ...], size)
+        low = xp.min(large, axis=axes, keepdims=True)
+        span = xp.max(large, axis=axes, keepdims=True) - low
+        yield ((large - low) / xp.where(span > 0, span, xp.ones_like(span)))[..., None]

@@ -39,7 +39,7 @@ def augmented(
 
     Args:
         method: a registered name, or a `Method`.
-        flip: whether each copy is also mirrored horizontally.
+        flip: whether each copy is also mirrored horizontally, along the last axis of positions.
         scales: factors of the image's size; other than 1 they need a network that accepts any size.
         score: explain this score instead of the one requested, "" for that one; "log_probability" removes evidence that
             is common to all classes.
@@ -69,15 +69,15 @@ def augmented(
         objective = resolved(model, images, objective)
         objective = as_score(objective, score) if score else objective
         images = on_device(model, images)
-        size = tuple(images.shape[1:3])
+        size = tuple(images.shape[1:-1])
         total: Any = None
         for scale in scales:
             for turned in (False, True) if flip else (False,):
-                copy = resize(images, (max(1, round(size[0] * scale)), max(1, round(size[1] * scale))))
-                copy = _mirrored(copy) if turned else copy
+                copy = resize(images, tuple(max(1, round(side * scale)) for side in size))
+                copy = _mirrored(copy, len(size)) if turned else copy
                 values = chosen(model, copy, objective, **options).values
-                values = _mirrored(values) if turned else values
-                total = values if total is None else total + resize(values, tuple(total.shape[1:3]))
+                values = _mirrored(values, len(size)) if turned else values
+                total = values if total is None else total + resize(values, tuple(total.shape[1 : 1 + len(size)]))
         copies = len(scales) * (2 if flip else 1)
         notes = {"copies": copies, **({"score": score} if score else {}), **({"power": power} if power != 1 else {})}
         values = _widened(total / copies, power)
@@ -105,15 +105,15 @@ def _widened_until(
     if getattr(getattr(objective, "objectives", (objective,))[0], "score", "") != "probability":
         raise InputError(explain_error("keep needs a class.", "an objective without a probability", "Leave it out."))
     xp = array_namespace(images)
-    if maps.ndim != 3:
+    if maps.ndim != images.ndim - 1:
         raise InputError(explain_error("keep needs maps without color channels.", "some with", "Try grad_cam or rise."))
-    gray, size = baseline_pixels(images, "gray"), tuple(images.shape[1:3])
+    gray, size = baseline_pixels(images, "gray"), tuple(images.shape[1:-1])
     least = keep * to_numpy(objective.value(model.activations(images)))
     best, kept = np.ones(len(least)), np.full(len(least), -np.inf)
     for power in WIDER:
         wide = resize(_widened(maps, power), size)
         wide = xp.maximum(wide, xp.zeros_like(wide))
-        low, high = (f(wide, axis=(1, 2), keepdims=True) for f in (xp.min, xp.max))
+        low, high = (f(wide, axis=tuple(range(1, wide.ndim)), keepdims=True) for f in (xp.min, xp.max))
         span = high - low
         mask = (wide - low) / xp.where(span > 0, span, xp.ones_like(span))
         shown = mask[..., None] * images + (1.0 - mask[..., None]) * gray
@@ -126,5 +126,5 @@ def _widened_until(
     return xp.concat(rows, axis=0), best.tolist()
 
 
-def _mirrored(maps: Array) -> Array:
-    return array_namespace(maps).flip(maps, axis=2)
+def _mirrored(maps: Array, axis: int) -> Array:
+    return array_namespace(maps).flip(maps, axis=axis)

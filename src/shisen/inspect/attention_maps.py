@@ -62,7 +62,7 @@ def attention(model: Model, image: Any) -> Heads | WindowHeads:
         layers=tuple(layer.path for layer in layers),
         values=stacked,
         rollout=rollout(stacked),
-        grid=layers[-1].grid,
+        grid=(layers[-1].grid[0], layers[-1].grid[1]),
         prefix=layers[-1].prefix,
         model=model.name,
     )

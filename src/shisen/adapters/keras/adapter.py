@@ -29,7 +29,7 @@ class KerasClassifier(Adapter):
         net: Functional, Sequential or subclassed model with one input; it is never changed.
         scaling: what to do to pixels in [0, 1]; None hands arrays in as they are.
         output: which of several outputs holds the logits: a key, an index or a function.
-        size: `(h, w, c)` of an input, for models whose input leaves it open.
+        size: `(*positions, c)` of an input, such as `(h, w, c)`, for models whose input leaves it open.
         head: "softmax", "sigmoid" or "none"; found automatically if None.
 
     Attributes:
@@ -46,7 +46,7 @@ class KerasClassifier(Adapter):
         net: Any,
         scaling: Scaling | None = None,
         output: Output = None,
-        size: tuple[int, int, int] | None = None,
+        size: tuple[int, ...] | None = None,
         head: str | None = None,
     ) -> None:
         import keras
@@ -55,8 +55,9 @@ class KerasClassifier(Adapter):
         self.framework = f"keras-{self.backend}"
         self.engine = engine_for(self.backend, net)
         self._io = ModelIO(net, scaling, output)
-        h, w, c = self._io.declared
-        super().__init__(net, scaling, output, size or ((h, w, c) if h and w and c else None), head)
+        declared = tuple(side for side in self._io.declared if side)
+        whole = len(declared) == len(self._io.declared)
+        super().__init__(net, scaling, output, size or (declared if whole else None), head)
         self.inside = operations(net)
         self._rules: dict[Hashable, Rule] = {}
 
@@ -96,10 +97,11 @@ class KerasClassifier(Adapter):
                     raise _no_channels_first(problem) from problem
                 raise
 
-    def guessed_size(self) -> tuple[int, int, int]:
-        """Return what the model declares, 224 where it leaves a side open."""
-        h, w, c = self._io.declared
-        return (h or 224, w or 224, c or 3)
+    def guessed_size(self) -> tuple[int, ...]:
+        """Return what the model declares; where it leaves a side open 224, 1024 of a signal, 64 of a volume."""
+        *sides, c = self._io.declared
+        guess = {1: 1024, 2: 224, 3: 64}[len(sides)]
+        return (*(side or guess for side in sides), c or 3)
 
     def forward(self, x: Any, points: Sequence[str], values: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
         """Return the values at `points`, channels last, without gradients; `values` are put in at other points."""

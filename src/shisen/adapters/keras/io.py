@@ -15,7 +15,7 @@ from .points import first_tensor, is_channels_first, operations
 
 
 class ModelIO:
-    """One forward of a live model, from `(n, h, w, c)` pixels to the selected output.
+    """One forward of a live model, from `(n, *positions, c)` pixels to the selected output.
 
     Args:
         net: a Keras model with one input.
@@ -46,20 +46,19 @@ class ModelIO:
 
     @property
     def channels_first(self) -> bool:
-        """Whether the model takes `(n, c, h, w)`."""
+        """Whether the model takes its channels first, such as `(n, c, h, w)`."""
         if self._first is None or not self.net.built:  # a subclassed model may make its layers when it is built
             self._first = is_channels_first(operations(self.net))
         return self._first
 
     @property
-    def declared(self) -> tuple[int | None, int | None, int | None]:
-        """`(h, w, c)` of an input as the model declares it; None where it leaves one open."""
+    def declared(self) -> tuple[int | None, ...]:
+        """`(*positions, c)` of an input as the model declares it; None where it leaves one open."""
         inputs = getattr(self.net, "inputs", None)
-        if not inputs or len(inputs[0].shape) != 4:
+        if not inputs or len(inputs[0].shape) not in (3, 4, 5):
             return (None, None, None)
-        shape = inputs[0].shape[1:]
-        c, h, w = shape if self.channels_first else (shape[2], *shape[:2])
-        return (h, w, c)
+        shape = tuple(inputs[0].shape[1:])
+        return (*shape[1:], shape[0]) if self.channels_first else shape
 
     def __call__(self, x: Any) -> Any:
         """Scale pixels, move the channels to where the model expects them, run the model for inference."""
@@ -70,8 +69,9 @@ class ModelIO:
             x = x + ops.convert_to_tensor(np.asarray(self.scaling.shift, np.float32))
             if self.scaling.reverse:
                 x = ops.flip(x, axis=-1)
-        if len(x.shape) == 4 and self.channels_first:
-            x = ops.transpose(x, (0, 3, 1, 2))
+        rank = len(x.shape) - 2
+        if rank in (1, 2, 3) and self.channels_first:
+            x = ops.transpose(x, (0, rank + 1, *range(1, rank + 1)))
         names = list(getattr(self.net, "output_names", ()))
         return select_output(self.net(self._packed(x), **self._options), self.output, first_tensor, names)
 

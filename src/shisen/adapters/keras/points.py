@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from types import SimpleNamespace
 from typing import Any
 
-from ..layout import Layout, is_map, token_layout
+from ..layout import Layout, Size, is_map, token_layout
 from ..points import PASSING, Call
 
 KERAS_PASSING = (*PASSING, "Padding", "Cropping", "Resizing", "Rescaling")
@@ -146,7 +147,7 @@ def axis_functions() -> Any:
 
 
 def is_channels_first(inside: Mapping[str, Any]) -> bool:
-    """Tell whether the model's layers take `(n, c, h, w)`."""
+    """Tell whether the model's layers take their channels first, such as `(n, c, h, w)`."""
     import keras
 
     for part in inside.values():
@@ -159,12 +160,12 @@ def is_channels_first(inside: Mapping[str, Any]) -> bool:
 class Recorder:
     """Records every operation of a forward, in the order in which they end; hand its method `see` to `watched`."""
 
-    def __init__(self, inside: Mapping[str, Any], channels_first: bool, size: tuple[int, int]) -> None:
+    def __init__(self, inside: Mapping[str, Any], channels_first: bool, size: Size) -> None:
         self.calls: list[Call] = []
         self._inside = inside
         self._first = channels_first
         self._size = size
-        self._maps: list[tuple[int, int]] = []
+        self._maps: list[Size] = []
         self._counts: dict[str, int] = {}
         self._keep: list[Any] = []  # holds every output, so that no identity is given out twice
 
@@ -194,16 +195,22 @@ class Recorder:
         return output
 
     def _layout(self, raw: tuple[int, ...], path: str) -> Layout:
-        if len(raw) == 4:
-            layout = Layout("nchw" if self._first else "nhwc")
-            h, w, _ = layout.shape(raw)
-            if self._heads(path) and not is_map((h, w), self._maps, self._size):
+        rank = len(self._size)
+        folded = raw[0] if rank == 3 and len(raw) == 4 and raw[0] > 1 and raw[0] in self._frames() else 0
+        if len(raw) == rank + 2 or folded or (rank != 2 and _convolves(self._inside[path]) == len(raw) - 2):
+            layout = Layout("channels_first" if self._first else "channels_last", frames=folded)
+            cells = layout.shape(raw)[:-1]
+            if self._heads(path) and not is_map(cells, self._maps, self._size):
                 return Layout("plain")
-            self._maps.append((h, w))
+            self._maps += [cells] if len(cells) == rank else []
             return layout
-        if len(raw) == 3 and raw[1] > 1:
+        if len(raw) == 3 and rank > 1 and raw[1] > 1:
             return token_layout(raw[1], self._maps, self._size)
         return Layout("plain")
+
+    def _frames(self) -> set[int]:
+        """Return how many frames or views of one input there may be along the batch."""
+        return {self._size[0], *(m[0] for m in self._maps)}
 
     def _heads(self, path: str) -> bool:
         """Tell whether four axes may be tokens and heads: inside attention, and after what rearranges axes."""
@@ -212,6 +219,12 @@ class Recorder:
         if any("attention" in type(part).__name__.lower() for part in around if part is not None):
             return True
         return type(self._inside[path]).__name__ in ARRANGING
+
+
+def _convolves(part: Any) -> int | None:
+    """Return the number of axes of positions that a kind of layer names, such as 2 for `Conv2D`."""
+    named = re.search(r"([123])D$", type(part).__name__)
+    return int(named[1]) if named else None
 
 
 def _kind(part: Any) -> str:

@@ -21,10 +21,10 @@ def trace(model_io: ModelIO, inside: Mapping[str, Any], engine: Engine, x: Any) 
         model_io: runs the model.
         inside: its operations by path.
         engine: of its backend.
-        x: `(1, h, w, c)`.
+        x: `(1, *positions, c)`.
     """
     size = tuple(int(s) for s in x.shape[1:])
-    recorder = Recorder(inside, model_io.channels_first, (size[0], size[min(1, len(size) - 1)]))
+    recorder = Recorder(inside, model_io.channels_first, size[:-1] or size)
     final = OutputActivation()
     seen: dict[str, Any] = {}
 

@@ -98,7 +98,7 @@ class OnnxClassifier(Adapter):
         raw = {n: v for n, v in self._run(names, x).items() if v.dtype.kind == "f" and v.ndim > 0}
         self._sessions.clear()  # a session that keeps every tensor is not worth its memory
         shapes = {n: tuple(int(s) for s in v.shape) for n, v in raw.items()}
-        found = layouts(self.proto, shapes, self.size[:2])
+        found = layouts(self.proto, shapes, self.size[:-1])
         calls = tuple(
             Call(name, name, 1, kind, shapes[name], found.get(name, Layout("plain")), count, i)
             for i, (name, kind, count) in enumerate(inner)
@@ -201,7 +201,7 @@ class OnnxClassifier(Adapter):
             x = x[..., ::-1] if self.scaling.reverse else x
         if self.input_spec.type == "uint8":
             x = x.round().clip(0, 255)
-        x = x if self.input_spec.channels_last else x.transpose(0, 3, 1, 2)
+        x = x if self.input_spec.channels_last else np.moveaxis(x, -1, 1)
         return np.ascontiguousarray(x, dtype=self.input_spec.type)
 
     def _session(self, key: Any, model: bytes, with_image: bool = True) -> tuple[Any, bool]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ...errors import InputError, ModelError, explain_error, unknown
-from ..layout import Layout, is_map, token_layout
+from ..layout import Layout, Size, is_map, token_layout
 from ..points import Call
 
 OUTPUT_ACTIVATIONS = {"Softmax": "softmax", "LogSoftmax": "softmax", "Sigmoid": "sigmoid"}
@@ -34,7 +35,7 @@ class InputSpec:
     type: str
     batch: int
     channels_last: bool
-    size: tuple[int, int, int]
+    size: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,13 @@ class OutputSpec:
 
 
 def input_spec(model: Any) -> InputSpec:
-    """Return what the graph takes: one image tensor of four axes."""
+    """Return what the graph takes: one tensor of images, of signals or of volumes."""
     weights = {w.name for w in model.graph.initializer}
     inputs = [i for i in model.graph.input if i.name not in weights]
-    if len(inputs) != 1 or len(inputs[0].type.tensor_type.shape.dim) != 4:
+    if len(inputs) != 1 or len(inputs[0].type.tensor_type.shape.dim) not in (3, 4, 5):
         raise ModelError(
             explain_error(
-                "An ONNX classifier must take one tensor of images, with four axes.",
+                "An ONNX classifier must take one tensor: images with four axes, signals with three, volumes with five.",
                 ", ".join(f"{i.name} with {len(i.type.tensor_type.shape.dim)} axes" for i in inputs) or "no input",
                 "Export the classifier alone, without further inputs.",
             )
@@ -64,19 +65,20 @@ def input_spec(model: Any) -> InputSpec:
         raise ModelError(explain_error("Images must go in as floats or bytes.", "another type", "Export again."))
     dims = [int(d.dim_value) for d in inputs[0].type.tensor_type.shape.dim]
     last = _channels_last(model, inputs[0].name, dims)
-    h, w, c = (dims[1], dims[2], dims[3]) if last else (dims[2], dims[3], dims[1])
-    return InputSpec(inputs[0].name, kind, dims[0], last, (h or 224, w or 224, c or 3))
+    *sides, c = dims[1:] if last else (*dims[2:], dims[1])
+    guess = {1: 1024, 2: 224, 3: 64}[len(sides)]
+    return InputSpec(inputs[0].name, kind, dims[0], last, (*(side or guess for side in sides), c or 3))
 
 
 def _channels_last(model: Any, name: str, dims: Sequence[int]) -> bool:
-    few = (1, 3, 4)
-    if (dims[1] in few) != (dims[3] in few):
+    few, rank = (1, 3, 4), len(dims) - 2
+    if rank == 2 and (dims[1] in few) != (dims[3] in few):
         return dims[3] in few
     # both or neither could be channels: a transposition right after the input decides
     first = next((n for n in model.graph.node if name in n.input), None)
     if first is None or first.op_type != "Transpose":
         return False
-    return [int(i) for a in first.attribute for i in a.ints] == [0, 3, 1, 2]
+    return [int(i) for a in first.attribute for i in a.ints] == [0, rank + 1, *range(1, rank + 1)]
 
 
 def output_spec(model: Any, output: str | int | None) -> OutputSpec:
@@ -121,16 +123,17 @@ def _count(dims: Sequence[int]) -> int:
     return total
 
 
-def layouts(model: Any, shapes: dict[str, tuple[int, ...]], size: tuple[int, int]) -> dict[str, Layout]:
+def layouts(model: Any, shapes: dict[str, tuple[int, ...]], size: Size) -> dict[str, Layout]:
     """Return how the axes of every tensor are arranged; ONNX convolutions always have the channels second.
 
     Args:
         model: the ONNX model.
         shapes: shape of every tensor for one image.
-        size: `(height, width, channels)` of the input.
+        size: positions of the input, such as `(height, width)`.
     """
     found: dict[str, Layout] = {}
-    maps: list[tuple[int, int]] = []
+    maps: list[Size] = []
+    rank = len(size)
     for node in model.graph.node:
         name = node.output[0] if node.output else ""
         shape = shapes.get(name)
@@ -138,22 +141,25 @@ def layouts(model: Any, shapes: dict[str, tuple[int, ...]], size: tuple[int, int
             continue
         source = next((found[i] for i in node.input if i in found and len(shapes[i]) == len(shape)), None)
         layout = Layout("plain")
-        if len(shape) == 4:
+        if len(shape) == rank + 2 or (rank != 2 and len(shape) > 3):
             if node.op_type in CHANNELS_FIRST or "Pool" in node.op_type:
-                layout = Layout("nchw")
+                layout = Layout("channels_first")
             elif node.op_type == "Transpose":
                 order = tuple(int(i) for a in node.attribute for i in a.ints)
-                before = source.kind if source else "nhwc"
-                turns = {(0, 2, 3, 1): "nhwc", (0, 3, 1, 2): "nchw"}
-                layout = Layout("plain" if before == "plain" or len(order) != 4 else turns.get(order, "plain"))
-            elif source is not None and source.kind in ("nchw", "nhwc"):
+                before = source.kind if source else "channels_last"
+                turns = {
+                    (0, *range(2, rank + 2), 1): "channels_last",
+                    (0, rank + 1, *range(1, rank + 1)): "channels_first",
+                }
+                layout = Layout("plain" if before == "plain" else turns.get(order, "plain"))
+            elif source is not None and source.kind in ("channels_first", "channels_last"):
                 layout = source if node.op_type != "Reshape" else Layout("plain")
-        elif len(shape) == 3 and shape[1] > 1 and shape[0] == 1:
+        elif len(shape) == 3 and rank > 1 and shape[1] > 1 and shape[0] == 1:
             layout = token_layout(shape[1], maps, size)
         if layout.map:
-            h, w = layout.shape(shape)[:2]
-            if is_map((h, w), maps, size) or layout.kind == "nchw":
-                maps.append((h, w))
+            cells = layout.shape(shape)[:-1]
+            if is_map(cells, maps, size) or layout.kind == "channels_first":
+                maps.append(cells)
         found[name] = layout
     return found
 
@@ -164,8 +170,8 @@ def candidates(calls: Sequence[Call]) -> list[Call]:
     for call in calls:
         if not call.layout.map or any(word in call.kind for word in PASSING_OPERATIONS):
             continue
-        h, w, c = call.layout.shape(call.shape)
-        if h * w > 1 and c > 1 and not (call.layout.kind == "tokens" and call.kind in ("MatMul", "Gemm")):
+        *cells, c = call.layout.shape(call.shape)
+        if math.prod(cells) > 1 and c > 1 and not (call.layout.kind == "tokens" and call.kind in ("MatMul", "Gemm")):
             found.append(call)
     if found and found[-1].layout.kind == "tokens":  # as wide as the last: no queries, keys or hidden layers
         found = [c for c in found if c.shape[-1] == found[-1].shape[-1]]

@@ -27,7 +27,7 @@ class _Fixed(torch.nn.Module):  # type: ignore[misc]
         self.net, self.channels_last, self.output = net, channels_last, output
 
     def forward(self, x: Any) -> Any:
-        found = self.net(x.permute(0, 2, 3, 1) if self.channels_last else x)
+        found = self.net(x.movedim(1, -1) if self.channels_last else x)
         return found[self.output] if isinstance(found, (tuple, list)) else found
 
 

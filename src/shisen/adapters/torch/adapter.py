@@ -22,7 +22,7 @@ from .io import device_of, first_tensor, guess_size, initial_batch_size, network
 from .isolation import Isolation
 from .precision import half_of, single
 from .rewire import eval_mode_backward, vector_jacobian
-from .trace import influential, trace
+from .trace import frames_in_order, influential, trace
 from .weights import permuted_copy
 
 if TYPE_CHECKING:
@@ -39,10 +39,10 @@ class TorchClassifier(Adapter):
     """A torch module as a classifier with named points; see `shisen.types.Classifier`.
 
     Args:
-        net: any module that takes `(n, c, h, w)`; it is never changed.
+        net: any module that takes `(n, c, h, w)`, `(n, c, length)` or `(n, c, d, h, w)`; it is never changed.
         scaling: what to do to pixels in [0, 1]; None hands arrays in as they are.
         output: which part of a tuple or dict output holds the logits: a key, an index or a function.
-        size: `(h, w, c)` of an input, for listing the layers before the first image.
+        size: `(*positions, c)` of an input, for listing the layers before the first image.
         head: "softmax", "sigmoid" or "none"; found automatically if None.
 
     Attributes:
@@ -57,7 +57,7 @@ class TorchClassifier(Adapter):
         net: torch.nn.Module,
         scaling: Scaling | None = None,
         output: Output = None,
-        size: tuple[int, int, int] | None = None,
+        size: tuple[int, ...] | None = None,
         head: str | None = None,
     ) -> None:
         net = getattr(net, "_orig_mod", net)
@@ -94,23 +94,24 @@ class TorchClassifier(Adapter):
         shape = tuple(x.shape[1:])
         with self.running(), torch.no_grad():
             try:
-                return trace(self.module, lambda: self.answer(x), shape[:2])
+                return trace(self.module, lambda: self.answer(x), shape[:-1])
             except RuntimeError:  # such as `view` on feature maps, which needs them contiguous
                 if shape in self._contiguous:
                     raise
             self._contiguous[shape] = True
             try:
-                return trace(self.module, lambda: self.answer(x), shape[:2])
+                return trace(self.module, lambda: self.answer(x), shape[:-1])
             except BaseException:
                 del self._contiguous[shape]
                 raise
 
     def refined(self, trace: Trace, x: Any) -> Trace:
-        """Move the default of a token network to the last tokens that the answer depends on."""
-        return influential(trace, lambda paths: self.gradients(x, _every_class, wrt=paths)[1])
+        """Move the default of a token network to the last tokens that the answer depends on; order folded frames."""
+        found = influential(trace, lambda paths: self.gradients(x, _every_class, wrt=paths)[1])
+        return frames_in_order(found, lambda images, path: self.activations(images, path), x)
 
-    def guessed_size(self) -> tuple[int, int, int]:
-        """Return 224 × 224 and the channels of the first convolution."""
+    def guessed_size(self) -> tuple[int, ...]:
+        """Return 224 × 224, or as many axes as the first convolution has, and its channels."""
         return guess_size(self.net)
 
     def exact(self) -> Self:
@@ -206,7 +207,7 @@ class TorchClassifier(Adapter):
         return self._isolation.module
 
     def answer(self, x: Any) -> Any:
-        """Return the selected output of one plain forward of `(n, h, w, c)`."""
+        """Return the selected output of one plain forward of `(n, *positions, c)`."""
         shown = network_input(self.module, self.scaling, x, contiguous=self.needs_contiguous(x))
         return select_output(self.module(shown), self.output, first_tensor)
 

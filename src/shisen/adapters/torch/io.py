@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from itertools import chain
 from typing import Any
@@ -9,6 +10,15 @@ from typing import Any
 import torch
 
 from ...types import Scaling
+
+SEQUENTIAL = (
+    torch.nn.Linear,
+    torch.nn.RNNBase,
+    torch.nn.LayerNorm,
+    torch.nn.MultiheadAttention,
+    torch.nn.TransformerEncoderLayer,
+)
+"""Layers that work along the last axis; a network of signals that begins with one takes its channels last."""
 
 
 def device_of(net: Any) -> Any:
@@ -37,11 +47,12 @@ def network_input(net: Any, scaling: Scaling | None, x: Any, *, contiguous: bool
     Args:
         net: whose first weights determine the dtype of the input.
         scaling: what to do to pixels in [0, 1]; None for arrays as they are.
-        x: `(n, h, w, c)`.
-        contiguous: whether memory is rearranged too, as in tensors that are made `(n, c, h, w)`.
+        x: `(n, *positions, c)`.
+        contiguous: whether memory is rearranged too, as in tensors that are made `(n, c, h, w)`; it always is for
+            signals and volumes.
 
     Returns:
-        `(n, c, h, w)` or the network's own layout.
+        `(n, c, *positions)`, or `(n, length, c)` for a network of signals that begins with a layer for sequences.
     """
     if scaling is not None:
         # rows of w·c numbers at a time: far faster than channel by channel, which are three
@@ -54,6 +65,8 @@ def network_input(net: Any, scaling: Scaling | None, x: Any, *, contiguous: bool
         x = x.permute(0, 3, 1, 2)
         if contiguous:  # of one channel every layout counts as contiguous: only a copy has the usual strides
             x = x.clone(memory_format=torch.contiguous_format)
+    elif x.dim() in (3, 5) and not (x.dim() == 3 and takes_sequences(net)):
+        x = x.movedim(-1, 1).contiguous()
     home = next((p for p in net.parameters() if p.is_floating_point()), None)
     return x if home is None else x.to(home.dtype)
 
@@ -93,7 +106,7 @@ def with_first(output: Any, tensor: Any) -> Any:
     return items
 
 
-def initial_batch_size(device: str, size: tuple[int, int, int]) -> int:
+def initial_batch_size(device: str, size: tuple[int, ...]) -> int:
     """Return how many images to send at a time.
 
     On a processor, feature maps beyond some 30 MB are mapped anew for every layer, and a batch of 32 images of
@@ -101,14 +114,31 @@ def initial_batch_size(device: str, size: tuple[int, int, int]) -> int:
 
     Args:
         device: name of the device, such as "cpu" or "cuda:0".
-        size: `(height, width)` of the images.
+        size: `(*positions, c)` of an input.
     """
-    return 32 if device != "cpu" else max(2, min(32, 4 * 224**2 // (size[0] * size[1])))
+    positions = math.prod(size[:-1])
+    if len(size) != 3 and device != "cpu":  # a volume of 64 voxels a side is as large as five images
+        return max(1, min(32, 32 * 224**2 // positions))
+    return 32 if device != "cpu" else max(2, min(32, 4 * 224**2 // positions))
 
 
-def guess_size(net: Any) -> tuple[int, int, int]:
-    """Guess an input `(h, w, c)` for a network that was wrapped without saying what it takes."""
+GUESSES = {1: (1024,), 2: (224, 224), 3: (16, 112, 112)}
+"""Positions of an input to try, by the number of axes of the first convolution."""
+
+
+def guess_size(net: Any) -> tuple[int, ...]:
+    """Guess an input `(*positions, c)` for a network that was wrapped without saying what it takes."""
     for module in net.modules():
-        if isinstance(module, torch.nn.Conv2d):
-            return (224, 224, module.in_channels)
+        if isinstance(module, (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)):
+            return (*GUESSES[len(module.kernel_size)], module.in_channels)
     return (224, 224, 3)
+
+
+def takes_sequences(net: Any) -> bool:
+    """Tell whether a network of signals takes `(n, length, c)`: its first layer with weights is made for sequences."""
+    for module in net.modules():
+        if isinstance(module, torch.nn.modules.conv._ConvNd):
+            return False
+        if isinstance(module, SEQUENTIAL):
+            return True
+    return False

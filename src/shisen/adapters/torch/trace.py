@@ -11,7 +11,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from ..._core.i18n import N_, Message
-from ..points import Call, PointTable, default_call, default_candidates, name_calls, token_candidates
+from ..points import Call, PointTable, by, default_call, default_candidates, name_calls, token_candidates
 from ..trace import Trace, head_of, warn_if_probabilities
 from .axes import layout_of
 from .io import first_tensor
@@ -48,7 +48,7 @@ def trace(net: Any, run: Callable[[], Any], size: tuple[int, ...]) -> Trace:
     Args:
         net: the module whose parts are watched.
         run: one forward of one image; returns the network's selected output.
-        size: `(h, w)` of that image.
+        size: positions of that image, such as `(h, w)`.
 
     Returns:
         The trace.
@@ -66,7 +66,7 @@ def trace(net: Any, run: Callable[[], Any], size: tuple[int, ...]) -> Trace:
             keep.append(tensor)
             kind, raw = type(module).__name__, tuple(int(s) for s in tensor.shape)
             same = next((r for r in reversed(records) if r.tensor == id(tensor) and r.shape == raw), None)
-            layout = same.layout if same else layout_of(module, raw, records, (size[0], size[1]))
+            layout = same.layout if same else layout_of(module, raw, records, size)
             own, bundled = sum(p.numel() for p in module.parameters(recurse=False)), not torch.is_tensor(output)
             records.append(Call(path, path, counts[path], kind, raw, layout, own, id(tensor), bundled))
 
@@ -94,7 +94,7 @@ def influential(found: Trace, gradients_at: Callable[[list[str]], Any]) -> Trace
 
     Args:
         found: the trace of the network.
-        gradients_at: from paths to the gradients of some score there, `(1, h, w, c)` each.
+        gradients_at: from paths to the gradients of some score there, `(1, *positions, c)` each.
 
     Returns:
         The trace with that default.
@@ -106,14 +106,37 @@ def influential(found: Trace, gradients_at: Callable[[list[str]], Any]) -> Trace
         gradients = gradients_at([c.path for c in some])
         for call, gradient in zip(reversed(some), reversed(gradients), strict=True):
             if bool(gradient.ne(0).any()):
-                h, w, c = call.layout.shape(call.shape)
+                *positions, c = call.layout.shape(call.shape)
                 reason = (
-                    N_("last tokens that the output depends on: {height} × {width} positions, {channels} channels")
+                    N_("last tokens that the output depends on: {positions} positions, {channels} channels")
                     if call is candidates[-1]
                     else N_(
                         "last patch tokens that the output depends on, before the class token alone does: "
-                        "{height} × {width} positions, {channels} channels"
+                        "{positions} positions, {channels} channels"
                     )
                 )
-                return replace(found, default=call, reason=Message(reason, height=h, width=w, channels=c))
+                return replace(found, default=call, reason=Message(reason, positions=by(positions), channels=c))
     return found
+
+
+def frames_in_order(found: Trace, values_at: Callable[[Any, str], Any], x: Any) -> Trace:
+    """Find out whether frames folded into the batch lie input by input, or all first frames before all second ones.
+
+    Args:
+        found: the trace of the network.
+        values_at: from images and a path to the values there.
+        x: `(1, *positions, c)`, an input.
+
+    Returns:
+        The trace, in which the layouts say so.
+    """
+    path = next((c.path for c in found.calls if c.layout.frames), None)
+    if path is None:
+        return found
+    noise = torch.rand(2, *x.shape[1:], generator=torch.Generator().manual_seed(0)).to(x.device)
+    both, alone = values_at(noise, path)[:1], values_at(noise[:1], path)
+    if torch.allclose(both, alone, rtol=1e-3, atol=1e-3 * float(alone.abs().max())):
+        return found
+    turned = {c: replace(c, layout=replace(c.layout, outer=True)) if c.layout.frames else c for c in found.calls}
+    default = None if found.default is None else turned[found.default]
+    return replace(found, points=PointTable(tuple(turned.values()), found.points.uncaptured), default=default)
