@@ -118,8 +118,7 @@ def _expected(model: Classifier, images: Array, objective: Any, baselines: Basel
     count = max(noise.n_samples, 0)
     which = rng.permutation(np.arange(count) % len(bases))
     at = ((rng.permutation(count) + rng.random(count)) / max(count, 1)).astype(np.float32)
-    low = xp.min(images, axis=(1, 2, 3), keepdims=True)
-    deviation = noise.noise_std * (xp.max(images, axis=(1, 2, 3), keepdims=True) - low)
+    deviation = noise.deviation(images)
     total: Any = 0.0
     runs = list(portions(model, images, noise.n_samples))
     for run, draws in zip(runs, noise.draws(tuple(images.shape[1:]), iter(runs)), strict=True):
@@ -128,7 +127,8 @@ def _expected(model: Classifier, images: Array, objective: Any, baselines: Basel
             copies = copies + deviation[None, ...] * like(draws, images)[:, None, ...]
         base = xp.stack([bases[which[i]] + xp.zeros_like(images) for i in run])
         path = copies - base
-        points = base + like(at[run.start : run.stop], images)[:, None, None, None, None] * path
+        fraction = xp.reshape(like(at[run.start : run.stop], images), (-1, *(1,) * images.ndim))
+        points = base + fraction * path
         gradients = model.gradients(xp.reshape(points, (-1, *images.shape[1:])), objective)[1]
         total = total + xp.sum(path * xp.reshape(gradients, path.shape), axis=0)
     return total / noise.n_samples
@@ -138,7 +138,7 @@ def _distribution(model: Classifier, images: Array, baselines: Baselines) -> lis
     """Return the baselines, each `(1, h, w, c)` for all images or `(n, h, w, c)`, one an image."""
     if hasattr(baselines, "shape"):
         size = tuple(images.shape[1:])
-        if len(baselines.shape) != 4 or tuple(baselines.shape[1:]) != size or not baselines.shape[0]:
+        if len(baselines.shape) != images.ndim or tuple(baselines.shape[1:]) != size or not baselines.shape[0]:
             raise InputError(
                 explain_error(
                     f"Baselines as images must have the shape (k, {', '.join(map(str, size))}), pixels in [0, 1].",

@@ -83,6 +83,12 @@ class Noise:
     seed: int = 0
     pairs: bool = False
 
+    def deviation(self, images: Array) -> Array:
+        """Return the standard deviation for each image, `(n, 1, …)`."""
+        xp, every = array_namespace(images), tuple(range(1, images.ndim))
+        low = xp.min(images, axis=every, keepdims=True)
+        return self.noise_std * (xp.max(images, axis=every, keepdims=True) - low)
+
     def draws(self, shape: tuple[int, ...], runs: Iterator[range]) -> Iterator[npt.NDArray[np.float32]]:
         """Yield normal draws `(r, *shape)` run by run; they do not depend on how the runs are cut.
 
@@ -107,9 +113,7 @@ class Noise:
     ) -> Iterator[Array]:
         """Yield the gradients at `wrt` of noisy copies, `(r, n, ...)` run by run, in runs that fit or those given."""
         xp = array_namespace(images)
-        every = tuple(range(1, images.ndim))
-        low = xp.min(images, axis=every, keepdims=True)
-        deviation = self.noise_std * (xp.max(images, axis=every, keepdims=True) - low)
+        deviation = self.deviation(images)
         shape = tuple(images.shape)
         runs = portions(model, images, self.n_samples) if runs is None else runs
         for draws in self.draws(shape[1:], iter(runs)):

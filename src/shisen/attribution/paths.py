@@ -65,7 +65,7 @@ def blur_ig(
         Xu, Venugopalan, Sundararajan 2020. Their code takes the gradient at the beginning of a step; ours in its
         middle, with the exact change of the image, which leaves a smaller gap.
     """
-    widest = WIDEST * max(images.shape[1:3]) if max_sigma is None else float(max_sigma)
+    widest = WIDEST * max(images.shape[1:-1]) if max_sigma is None else float(max_sigma)
     if not widest > 0:
         raise InputError(explain_error("max_sigma must be positive.", max_sigma, "Leave it out."))
     logits = model.activations(images)
@@ -81,15 +81,15 @@ def blur_ig(
         total = total + xp.sum(change * xp.reshape(gradients, change.shape), axis=0)
     base = _blurred(images, widest, border)
     difference = objective.value(logits) - objective.value(model.activations(base))
-    return Maps(total, {"difference": difference, "gap": difference - xp.sum(total, axis=(1, 2, 3))})
+    return Maps(total, {"difference": difference, "gap": difference - xp.sum(total, axis=tuple(range(1, total.ndim)))})
 
 
 def _blurred(images: Array, sigma: float, border: str) -> Array:
     if sigma <= 0:
         return images
     if border == "inside":
-        return blur(images, sigma)
-    return separable(images, *(_darkening(int(size), sigma) for size in images.shape[1:3]))
+        return blur(images, sigma, rank=images.ndim - 2)
+    return separable(images, *(_darkening(int(size), sigma) for size in images.shape[1:-1]))
 
 
 def _darkening(size: int, sigma: float) -> npt.NDArray[np.float32]:

@@ -62,8 +62,7 @@ def smoothed(
         images = on_device(model, images)
         xp = array_namespace(images)
         shape = tuple(images.shape)
-        low = xp.min(images, axis=(1, 2, 3), keepdims=True)
-        deviation = noise_std * (xp.max(images, axis=(1, 2, 3), keepdims=True) - low)
+        deviation = noise.deviation(images)
         sums = Gradients(statistic)
         for draws in noise.draws(shape[1:], portions(model, images, n_samples)):
             copies = images[None, ...] + deviation[None, ...] * like(draws, images)[:, None, ...]

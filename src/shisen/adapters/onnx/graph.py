@@ -54,7 +54,7 @@ def input_spec(model: Any) -> InputSpec:
     if len(inputs) != 1 or len(inputs[0].type.tensor_type.shape.dim) not in (3, 4, 5):
         raise ModelError(
             explain_error(
-                "An ONNX classifier must take one tensor: images with four axes, signals with three, volumes with five.",
+                "An ONNX classifier must take one tensor: images with 4 axes, signals with 3, volumes with 5.",
                 ", ".join(f"{i.name} with {len(i.type.tensor_type.shape.dim)} axes" for i in inputs) or "no input",
                 "Export the classifier alone, without further inputs.",
             )
