@@ -39,7 +39,7 @@ RANKS = {
     "api": 8,
     "cli": 9,
     "web": 9,
-    "__main__": 10,
+    "__main__": 9,
 }
 ONLY = {"viz": {"types", "errors", "_core"}, "_core": {"types", "errors"}, "types": set(), "errors": set()}
 FRAMEWORKS = {"torch", "keras", "tensorflow", "jax", "onnxruntime", "torchvision", "timm", "transformers"}

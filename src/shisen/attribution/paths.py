@@ -129,7 +129,7 @@ def guided_ig(
     Options:
         n_steps: number of steps on the path.
         fraction: of the pixel values, the most that are moved at a time, before the next smallest are.
-        max_distance: how far a value may be ahead of the straight path or behind it, as a fraction of the path.
+        max_distance: how far a value may be from the straight path, as a fraction of the path.
 
     Returns:
         `(n, h, w, c)`, signed, in units of the score. The sum is near y(x) − y(b), but in networks of ReLUs not equal
@@ -168,7 +168,7 @@ def _guided_step(
         x: `(h, w, c)`, the point before.
         ends: baseline and image.
         g: magnitude of the gradient at the point.
-        at: fraction of the path that is then behind it.
+        at: fraction of the path that is done then.
         limits: fraction of the values moved at a time; distance from the straight path.
     """
     base, image = ends

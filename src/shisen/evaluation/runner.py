@@ -80,16 +80,14 @@ def evaluate(
     rows: list[Row] = []
     failures: list[tuple[str, str]] = []
     examples: dict[str, Example] = {}
-    total = len(sources)
     for done, group in run.groups(sources, target, failures):
         rows += run.rows(group, examples)
-        progress(done, total, N_("Evaluating"))
+        progress(done, len(sources), N_("Evaluating"))
     if run.collage_metrics:
         rows += run.collage_rows(progress)
     if not examples:
-        raise InputError(
-            explain_error("At least one image must be usable.", f"{len(failures)} failures", "See the first error.")
-        )
+        first = failures[0][1] if failures else "no image"
+        raise InputError(explain_error("At least one image must be usable.", f"{len(failures)} failures", first))
     return run.result(tuple(rows), tuple(failures), examples, reference)
 
 
@@ -111,11 +109,7 @@ def sampled(images: Any, n_images: int | None, seed: int) -> list[Any]:
     else:
         sources = list(images)
     if not sources:
-        raise InputError(
-            explain_error(
-                "There must be an image to evaluate on.", repr(images), "Give paths, arrays, a folder or a pattern."
-            )
-        )
+        raise InputError(explain_error("There must be an image to evaluate on.", repr(images), "Give paths."))
     if n_images is None or n_images >= len(sources):
         return sources
     if n_images < 1:
