@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 
 from shisen.errors import InputError, UnknownName
-from shisen.naming import contrast, cotangent, log_probability, negative, output, per_image, resolve, top
+from shisen.naming import (
+    contrast,
+    contrast_similar,
+    cotangent,
+    log_probability,
+    negative,
+    output,
+    per_image,
+    resolve,
+    top,
+)
 from shisen.score_functions import CotangentObjective
 from shisen.targets import (
     SCORES,
@@ -54,7 +64,7 @@ CASES = [(h, w, s) for h, w in (("softmax", 3), ("sigmoid", 3), ("sigmoid", 1)) 
 
 
 @pytest.mark.parametrize(("head", "width", "score"), CASES)
-@pytest.mark.parametrize("target", [1, contrast(1, 0), negative(0), top(1)])
+@pytest.mark.parametrize("target", [1, contrast(1, 0), negative(0), top(1), contrast_similar(1, 0.5)])
 def test_the_cotangent_is_the_slope_of_the_score(head: str, width: int, score: str, target: Any) -> None:
     y = np.random.default_rng(0).normal(size=(4, width)) * 2
     objective = asked(target, head, score)
@@ -108,6 +118,23 @@ def test_a_rank_is_turned_into_each_rows_class() -> None:
     np.testing.assert_array_equal(TopKObjective(1).value(y), [1, 2])
     with pytest.raises(InputError, match="between 0 and 2"):
         TopKObjective(3).resolve(y)
+
+
+def test_a_class_rather_than_those_whose_logits_are_nearest() -> None:
+    y = np.array([[0.0, 2.0, 1.5, 5.0], [3.0, 1.0, 2.0, 2.5]])
+    nearest = asked(contrast_similar(2, 0.6, target="dog"))  # class 1: then 2 and 0; 2 and 3
+    assert nearest.resolve(y).terms == ((1.0, (1,)), (-0.3, (2, 2)), (-0.3, (0, 3)))
+    np.testing.assert_allclose(nearest.value(y), [2.0 - 0.3 * 1.5, 1.0 - 0.3 * 4.5])
+    top_class = asked(contrast_similar(1, 1.0))
+    np.testing.assert_allclose(top_class.value(y), [3.0, 0.5])
+    np.testing.assert_array_equal(top_class(y), [[0, -1, 0, 1], [1, 0, 0, -1]])
+    both = MixedObjective((asked("dog"), top_class)).resolve(y)
+    np.testing.assert_allclose(both.value(y), [2.0, 0.5])
+    assert nearest.name == "dog rather than the 2 most similar classes"
+    with pytest.raises(InputError, match="k must lie between 1 and 3"):
+        asked(contrast_similar(4)).value(y)
+    with pytest.raises(InputError, match="one class"):
+        asked(contrast_similar(1, target=contrast(0, 1)))
 
 
 def test_what_people_ask_for_gets_a_name() -> None:

@@ -33,6 +33,7 @@ _HOME = {
     "channel": "targets",
     "compare": "comparison",
     "contrast": "naming",
+    "contrast_similar": "naming",
     "cotangent": "naming",
     "direction": "targets",
     "evaluate": "evaluation.runner",
@@ -74,6 +75,7 @@ __all__ = [
     "channel",
     "compare",
     "contrast",
+    "contrast_similar",
     "cotangent",
     "direction",
     "evaluate",
@@ -109,7 +111,7 @@ if TYPE_CHECKING:
     from .models.loading import load, wrap
     from .models.model import Model
     from .models.preprocess import Preprocess
-    from .naming import contrast, cotangent, log_probability, negative, output, top
+    from .naming import contrast, contrast_similar, cotangent, log_probability, negative, output, top
     from .results import Explanation, Failure
     from .targets import channel, direction, neuron
     from .training.run import finetune

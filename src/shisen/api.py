@@ -37,10 +37,10 @@ def explain(
         model: from `load` or `wrap`.
         image: path, bytes, URL, PIL image or array; or a list of such.
         method: a name from `methods()`, or "auto" for what `recommend` has found for this model.
-        target: None for the top class, an index, a label, a WordNet id, `contrast(a, b)`, `negative(a)`, `top(k)`,
-            `output(i)`, or a score function of the network's output, written in its framework, which differentiates
-            it. A list, an array or a tensor of labels gives one per image of a list, or several explanations of one
-            image.
+        target: None for the top class, an index, a label, a WordNet id, `contrast(a, b)`, `contrast_similar(k)`,
+            `negative(a)`, `top(k)`, `output(i)`, or a score function of the network's output, written in its
+            framework, which differentiates it. A list, an array or a tensor of labels gives one per image of a list,
+            or several explanations of one image.
         layer: the point a CAM works at: a path, a list of paths, or the network's own layer object; None for the
             model's default.
         score: "logit", "probability" or "log_probability".

@@ -19,7 +19,6 @@ from .explaining import Ready, explain_batch, resolve_objective
 from .models.loading import with_geometry
 from .models.model import Model
 from .results import Explanation, Failure
-from .targets import TopKObjective
 from .types import InputImage
 
 
@@ -174,10 +173,10 @@ def compare(
     watched = shown.around(Watched(shown.model, passes))
     layer = shown.layer_path(layer)
     objectives = [resolve_objective(shown, target, score) for target in targets]
-    if any(isinstance(objective, TopKObjective) for objective in objectives):
+    if any(hasattr(objective, "resolve") for objective in objectives):
         logits = shown.activations(x[None])
         objectives = [
-            objective.resolve(logits) if isinstance(objective, TopKObjective) else objective for objective in objectives
+            objective.resolve(logits) if hasattr(objective, "resolve") else objective for objective in objectives
         ]
     batch = x[None]
     in_hand = shown.around(Shared(watched.model, batch, objectives)) if reuse else watched

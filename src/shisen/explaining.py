@@ -22,7 +22,7 @@ from .models.model import Model
 from .naming import per_image, resolve
 from .registry import Method
 from .results import Explanation, Failure
-from .targets import MixedObjective, TopKObjective, to_numpy
+from .targets import MixedObjective, to_numpy
 from .types import Array, Attribution, Frame, InputImage, Target
 
 LARGE_GAP = 0.05
@@ -208,7 +208,7 @@ def explain_batch(
     logits = None
     if not spec.single:
         logits = model.activations(images)
-        if isinstance(objective, (TopKObjective, MixedObjective)):
+        if hasattr(objective, "resolve"):
             objective = objective.resolve(logits)
     recorded = Recorded(objective) if spec.single and not in_hand else objective
     maps = spec(model, images, recorded, layer=layer, **options)
@@ -264,7 +264,7 @@ def warn_of_gap(spec: Method, notes: Mapping[str, Any]) -> None:
 def _answers(model: Model, objective: Any, logits: Array | None, n: int) -> tuple[Any, list[Any], Any]:
     if logits is None:
         return [float("nan")] * n, [()] * n, objective
-    picked = objective.resolve(logits) if isinstance(objective, (TopKObjective, MixedObjective)) else objective
+    picked = objective.resolve(logits) if hasattr(objective, "resolve") else objective
     try:
         scores = to_numpy(picked.value(logits))
     except (TypeError, ValueError, RuntimeError):

@@ -9,10 +9,12 @@ from hashlib import sha256
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from .errors import InputError, explain_error
 from .score_functions import CotangentObjective, ScoreFunction, ScoreObjective
-from .targets import ClassObjective, OutputObjective, TopKObjective, to_numpy
+from .targets import ClassObjective, OutputObjective, TopKObjective, class_logits, to_numpy
+from .types import Array
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,77 @@ def contrast(a: Any, b: Any) -> Named:
         A target.
     """
     return Named(((1.0, a), (-1.0, b)), "{0} rather than {1}")
+
+
+@dataclass(frozen=True)
+class SimilarObjective:
+    """A class rather than the classes most similar to it: s(a) − gamma · mean over the k similar classes b of s(b).
+
+    Similar are the classes whose logits for the image are nearest to that of a.
+
+    Attributes:
+        target: which class: a `ClassObjective` of one class or a `TopKObjective`; before a model's labels are known,
+            what a person wrote, None for the top class.
+        k: number of similar classes.
+        gamma: weight of what speaks for them too.
+    """
+
+    target: Any = None
+    k: int = 3
+    gamma: float = 0.6
+
+    @property
+    def name(self) -> str:
+        return f"{self.target.name} rather than the {self.k} most similar classes"
+
+    @property
+    def score(self) -> str:
+        """ "logit", "probability" or "log_probability"."""
+        return str(self.target.score)
+
+    def resolve(self, y: Array) -> ClassObjective:
+        """Return the objective with the classes that are similar for these logits."""
+        base: ClassObjective = self.target.resolve(y) if hasattr(self.target, "resolve") else self.target
+        logits = to_numpy(class_logits(y, base.head))
+        rows, count = logits.shape
+        if not 1 <= self.k < count:
+            raise InputError(
+                explain_error(f"k must lie between 1 and {count - 1}.", self.k, f"The network has {count} classes.")
+            )
+        own = np.resize(np.asarray(base.terms[0][1]), rows)
+        distance = np.abs(logits - logits[np.arange(rows), own][:, None])
+        distance[np.arange(rows), own] = np.inf
+        nearest = np.argsort(distance, axis=-1, kind="stable")[:, : self.k]
+        others = tuple((-self.gamma / self.k, tuple(int(c) for c in column)) for column in nearest.T)
+        return replace(base, name=self.name, terms=base.terms + others)
+
+    def value(self, y: Array) -> Array:
+        return self.resolve(y).value(y)
+
+    def __call__(self, y: Array) -> Array:
+        return self.resolve(y)(y)
+
+    def take(self, rows: npt.NDArray[np.int64]) -> SimilarObjective:
+        return replace(self, target=self.target.take(rows))
+
+
+def contrast_similar(k: int = 3, gamma: float = 0.6, target: Any = None) -> SimilarObjective:
+    """Ask "why this class rather than those most similar to it", as Finer-CAM does.
+
+    score = s(a) − gamma · mean over the k classes b whose logits are nearest to a's of s(b)
+
+    Any method explains it; with grad_cam it is Finer-CAM (Zhang et al. 2025). The package grad-cam weights the similar
+    classes by their probabilities instead of equally; for k = 1 both are the same.
+
+    Args:
+        k: number of similar classes, at least 1.
+        gamma: how much of what speaks for the similar classes too is taken off; 0 explains the class alone.
+        target: the class: index, label, WordNet id or `top(k)`; None for the top class.
+
+    Returns:
+        A target.
+    """
+    return SimilarObjective(target, k, gamma)
 
 
 def negative(a: Any) -> Named:
@@ -130,7 +203,8 @@ def resolve(
 
     Args:
         target: None (the top class), an index, a label, a WordNet id, `top(k)`, `contrast(a, b)`, `negative(a)`,
-            `log_probability(a)`, `output(i)`, an objective, or a score function of the network's output.
+            `contrast_similar(k)`, `log_probability(a)`, `output(i)`, an objective, or a score function of the network's
+            output.
         find: from an index, label or id to the class index; raises for unknown ones.
         names: label of each class, may be empty.
         head: "softmax", "sigmoid" or "none".
@@ -152,6 +226,13 @@ def resolve(
         words = [label(k, names) for _, k in pairs]
         terms = tuple((weight, (k,)) for weight, k in pairs)
         return ClassObjective(target.name.format(*words) or " + ".join(words), terms, target.score or score, head)
+    if isinstance(target, SimilarObjective):
+        base = resolve(target.target, find=find, names=names, head=head, score=score, framework=framework)
+        if not isinstance(base, TopKObjective) and not (isinstance(base, ClassObjective) and len(base.terms) == 1):
+            raise InputError(
+                explain_error("contrast_similar() needs one class.", base.name, "Leave its target out: the top class.")
+            )
+        return replace(target, target=base)
     if isinstance(target, (CotangentObjective, ScoreObjective)) and not target.framework:
         return replace(target, framework=framework)
     if hasattr(target, "take") and hasattr(target, "value") and callable(target):
@@ -166,8 +247,8 @@ def resolve(
         return ScoreObjective(target, getattr(target, "__name__", type(target).__name__), framework)
     raise InputError(
         explain_error(
-            "A target must be an index, a label, a WordNet id, contrast(a, b), negative(a), top(k), "
-            "output(i) or a score function.",
+            "A target must be an index, a label, a WordNet id, contrast(a, b), contrast_similar(k), "
+            "negative(a), top(k), output(i) or a score function.",
             repr(target),
             "Leave it out to explain the top class.",
         )

@@ -212,7 +212,7 @@ class MixedObjective:
 
     def resolve(self, y: Array) -> MixedObjective:
         """Return the same objectives with ranks turned into the classes that these logits put there."""
-        return MixedObjective(tuple(s.resolve(row) if isinstance(s, TopKObjective) else s for s, row in self._rows(y)))
+        return MixedObjective(tuple(s.resolve(row) if hasattr(s, "resolve") else s for s, row in self._rows(y)))
 
     def value(self, y: Array) -> Array:
         return array_namespace(y).concat([s.value(row) for s, row in self._rows(y)], axis=0)

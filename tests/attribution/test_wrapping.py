@@ -11,6 +11,7 @@ import torch
 
 import nets
 import shisen.attribution  # noqa: F401
+from properties.claims import NEED_AFFINE
 from shisen._core.image_ops import resize
 from shisen.adapters.torch.adapter import TorchClassifier
 from shisen.adapters.wrappers import Batched, Passes, Watched
@@ -35,7 +36,7 @@ def maps(method: Any, model: Any, x: Any, **options: Any) -> Any:
     return to_numpy(get(method)(model, x, SEED, **options).values)
 
 
-@pytest.mark.parametrize("name", [n for n, m in METHODS.items() if m.family == "cam" and n != "cam"])
+@pytest.mark.parametrize("name", [n for n, m in METHODS.items() if m.family == "cam" and n not in NEED_AFFINE])
 def test_fused_layers_are_the_mean_of_shares_at_the_largest_size(name: str, model: TorchClassifier) -> None:
     x = nets.images()
     options = {"n_samples": 3} if name == "smooth_grad_cam_pp" else {}

@@ -29,6 +29,7 @@ LIGHT: dict[str, dict[str, Any]] = {
     "kernel_shap": {"n_samples": 40, "segments": "3x3"},
 }
 SIZE = (12, 16, 3)
+NEED_AFFINE = ("cam", "shapley_cam")  # a network that is affine downstream of the layer
 
 
 class Scaled(nn.Module):
@@ -139,7 +140,9 @@ def passes(spec: Method) -> None:
     """The number of forward passes an image is what the claim says, for affine and other networks downstream."""
     cases: list[tuple[dict[str, Any], str | None]] = [({}, None)]
     if spec.layered and spec.needs != "attention":
-        cases = [({}, "act2"), ({"bent": True}, "act2"), ({}, "act1")] if spec.name != "cam" else [({}, "act2")]
+        cases = (
+            [({}, "act2"), ({"bent": True}, "act2"), ({}, "act1")] if spec.name not in NEED_AFFINE else [({}, "act2")]
+        )
     for options, layer in cases:
         model = TorchClassifier(network(spec, **options), size=SIZE)
         x, given = nets.images(1), {**LIGHT.get(spec.name, {}), **({"layer": layer} if layer else {})}

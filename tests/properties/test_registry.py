@@ -16,7 +16,7 @@ from torch import nn
 import nets
 import shisen.attribution  # noqa: F401
 from properties import claims
-from properties.claims import LIGHT, one_hot
+from properties.claims import LIGHT, NEED_AFFINE, one_hot
 from shisen.adapters.torch.adapter import TorchClassifier
 from shisen.adapters.wrappers import Batched, Passes, Shared, Watched
 from shisen.errors import InputError, ModelError, UnknownName
@@ -283,7 +283,7 @@ def test_it_works_under_no_grad_on_frozen_models_and_in_training_mode(name: str,
 def test_the_way_relus_are_written_makes_no_difference(name: str, style: str, model: TorchClassifier) -> None:
     x = nets.images()
     layer = {"layer": "conv2"} if name in LAYERS else {}
-    if name == "cam":
+    if name in NEED_AFFINE:
         layer = {"layer": "pool"}  # CAM needs a layer behind which nothing bends
     near(maps(name, TorchClassifier(nets.Toy(style)), x, **layer), maps(name, model, x, **layer), 1e-4)
 

@@ -146,3 +146,38 @@ def score_cam(
         if variant == "increase":
             weights[c] -= probability(net, np.full_like(x, baseline), k)
     return relu(weighted(a, weights))
+
+
+def shapley_cam(net: Any, layer: str, image: Any, k: int, utility: str = "rest") -> Values:
+    """Weights from the gradient and torch's Hessian–vector product of the utility by the value of the layer."""
+    a, _ = layer_and_gradient(net, layer, image, k)
+    point = torch.tensor(a.transpose(2, 0, 1)[None], dtype=torch.float32).requires_grad_()
+    handle = net.net.get_submodule(layer).register_forward_hook(lambda m, i, o: point)
+    logits = net(nchw(image))[0]
+    handle.remove()
+    u = logits[k] + (torch.log_softmax(logits, dim=0)[k] if utility == "rest" else 0.0)
+    (g,) = torch.autograd.grad(u, point, create_graph=True)
+    curved = torch.autograd.grad(g, point, point.detach())[0] if g.requires_grad else torch.zeros_like(g)
+    weights = (g - 0.5 * curved).detach().numpy()[0].astype(np.float64)
+    return relu(weighted(a, [w.mean() for w in weights]))
+
+
+def fem(net: Any, layer: str, image: Any, k: int, sigmas: float = 2.0, kind: str = "mask") -> Values:
+    """Channel by channel: where it is above its mean by so many standard deviations."""
+    a, _ = layer_and_gradient(net, layer, image, k)
+    total = np.zeros(a.shape[:2])
+    for c in range(a.shape[2]):
+        high = a[:, :, c] > a[:, :, c].mean() + sigmas * a[:, :, c].std()
+        total += high * a[:, :, c].mean() if kind == "mask" else high.mean() * a[:, :, c]
+    return total
+
+
+def kpca_cam(net: Any, layer: str, image: Any, k: int, kernel: str = "sigmoid") -> Values:
+    """The first component of scikit-learn's kernel PCA."""
+    from sklearn.decomposition import KernelPCA
+
+    a, _ = layer_and_gradient(net, layer, image, k)
+    rows = a.reshape(-1, a.shape[2])
+    found = KernelPCA(1, kernel=kernel, eigen_solver="dense").fit_transform(rows - rows.mean(axis=0))[:, 0]
+    found = found if found @ rows.sum(axis=1) >= 0 else -found
+    return np.asarray(found.reshape(a.shape[:2]))

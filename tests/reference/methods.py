@@ -97,6 +97,15 @@ REFERENCES: dict[str, dict[str, Reference]] = {
         "code": Reference(with_options(cams.grad_cam_pp, "code"), {"variant": "code"}),
     },
     "smooth_grad_cam_pp": {"": Reference(with_options(cams.smooth_grad_cam_pp, 4), {"n_samples": 4}, POSITIVE)},
+    "shapley_cam": {
+        kind: Reference(with_options(cams.shapley_cam, kind), {"utility": kind}, (("act2", False),))
+        for kind in ("rest", "score")
+    },
+    "fem": {
+        kind: Reference(with_options(cams.fem, 1.5, kind), {"sigmas": 1.5, "weighted": kind})
+        for kind in ("mask", "activation")
+    },
+    "kpca_cam": {kind: Reference(with_options(cams.kpca_cam, kind), {"kernel": kind}) for kind in ("sigmoid", "rbf")},
     "eigen_cam": {"": Reference(cams.eigen_cam)},
     "eigen_grad_cam": {"": Reference(cams.eigen_grad_cam)},
     "ablation_cam": {"": Reference(cams.ablation_cam)},

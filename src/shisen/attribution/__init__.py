@@ -2,7 +2,7 @@
 
 # isort: off
 from . import gradient, path_and_noise, expected_gradients, paths
-from . import cam, cam_weights, cam_eigen, cam_perturbation, score_cam, full_gradient
+from . import cam, cam_weights, cam_shapley, cam_eigen, cam_statistics, cam_perturbation, score_cam, full_gradient
 from . import perturbation, rise, lime_shap
 from . import test_time_augmentation, smoothing
 from . import attention
@@ -15,6 +15,8 @@ __all__ = [
     "cam",
     "cam_eigen",
     "cam_perturbation",
+    "cam_shapley",
+    "cam_statistics",
     "cam_weights",
     "expected_gradients",
     "full_gradient",

@@ -1,15 +1,21 @@
-"""Maps along the first principal direction of a layer's channels."""
+"""Maps along the first principal direction of a layer's channels, linear or in the space of a kernel."""
 
 from __future__ import annotations
 
 import math
+from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
 from array_api_compat import array_namespace
 
+from .._core.image_ops import resize
 from ..registry import method
+from ..targets import like, to_numpy
 from ..types import Array, Classifier, Objective
 from .multi_layer import several_layers
 
+MOST_POSITIONS = 1024  # of a matrix of kernel values
 CAUTION = "stays more than half alike when all weights are shuffled (docs/trust.md)"
 
 
@@ -87,3 +93,70 @@ def main_direction(maps: Array) -> Array:
     along = xp.sum(found * xp.sum(m, axis=-1), axis=-1)[:, None]
     found = xp.where(along < 0, -found, found)
     return xp.reshape(found, (n, *sides)) * scale[..., 0]
+
+
+@method(
+    family="cam",
+    unit="kernel component",
+    signed=True,
+    linear=False,
+    single=False,
+    class_specific=False,
+    needs="activations",
+    paper="Karmani, Sivakaran, Prasad, Ali, Yang, Tang: KPCA-CAM, 2024",
+    caution=CAUTION,
+)
+@several_layers
+def kpca_cam(
+    model: Classifier,
+    images: Array,
+    objective: Objective,
+    *,
+    layer: str,
+    kernel: Literal["sigmoid", "rbf"] = "sigmoid",
+    gamma: float | None = None,
+) -> Array:
+    """KPCA-CAM: activations along their main direction in the space of a kernel; the same map whatever the class.
+
+    values_p = √λ · v_p, λ and v the largest eigenvalue and its eigenvector of the centered matrix of
+    k(A_p, A_q) = tanh(gamma · A_p·A_q + 1) or exp(−gamma · |A_p − A_q|²), A less its mean over positions
+
+    A layer of more than 1024 positions is reduced first, in two dimensions to 32 × 32: the matrix has a row for each.
+
+    Options:
+        objective: not used: the map does not depend on the class.
+        kernel: "sigmoid" or "rbf".
+        gamma: of the kernel; by default 1 / number of channels.
+
+    Returns:
+        `(n, h', w')`, signed so that Σ map · Σ_c A ≥ 0, without a unit.
+
+    Reference:
+        Karmani et al. 2024; the sign, which is arbitrary there, is chosen as in eigen_cam.
+    """
+    a = model.activations(images, layer)
+    sides = tuple(int(size) for size in a.shape[1:-1])
+    if math.prod(sides) > MOST_POSITIONS:
+        side = int(MOST_POSITIONS ** (1 / len(sides)) + 1e-9)
+        a = resize(a, tuple(min(size, side) for size in sides))
+        sides = tuple(int(size) for size in a.shape[1:-1])
+    rows = to_numpy(a).astype(np.float64).reshape(a.shape[0], math.prod(sides), -1)
+    found = [_kernel_component(one, kernel, gamma if gamma is not None else 1.0 / one.shape[1]) for one in rows]
+    return like(np.stack(found).reshape(-1, *sides), a)
+
+
+def _kernel_component(a: npt.NDArray[np.float64], kernel: str, gamma: float) -> npt.NDArray[np.float64]:
+    """Return the first kernel principal component of the rows of `(positions, channels)`."""
+    m = a - a.mean(axis=0)
+    gram = m @ m.T
+    if kernel == "sigmoid":
+        k = np.tanh(gamma * gram + 1.0)
+    else:
+        squares = np.diag(gram)
+        k = np.exp(-gamma * np.maximum(squares[:, None] + squares[None, :] - 2.0 * gram, 0.0))
+    k = k - k.mean(axis=0) - k.mean(axis=1, keepdims=True) + k.mean()
+    values, vectors = np.linalg.eigh(k)
+    if values[-1] <= 1e-10 * len(k):  # all positions alike
+        return np.zeros(len(k))
+    found: npt.NDArray[np.float64] = np.sqrt(values[-1]) * vectors[:, -1]
+    return -found if found @ a.sum(axis=1) < 0 else found

@@ -9,6 +9,7 @@ from typing import Any
 from array_api_compat import array_namespace
 
 from ..adapters.wrappers import Recorded
+from ..naming import SimilarObjective
 from ..targets import MixedObjective
 from ..types import Array, Classifier
 
@@ -74,6 +75,8 @@ def as_score(objective: Any, score: str) -> Any:
     """
     if isinstance(objective, MixedObjective):
         return MixedObjective(tuple(as_score(s, score) for s in objective.objectives), objective.name)
+    if isinstance(objective, SimilarObjective):
+        return dataclasses.replace(objective, target=as_score(objective.target, score))
     if dataclasses.is_dataclass(objective) and hasattr(objective, "score"):
         return dataclasses.replace(objective, score=score)  # type: ignore[type-var]
     return objective

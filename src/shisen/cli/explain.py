@@ -31,7 +31,8 @@ from .values import METHOD_OPTIONS, options_of, target_of
     help="Method name from `shisen methods`, or auto for the one recommended by `shisen recommend`.",
 )
 @target_option(
-    "Target class (index, label or WordNet id), 'a / b' for a contrast, 'not a', or top2 (the top class by default)."
+    "Target class (index, label or WordNet id), 'a / b' for a contrast, 'a / similar' for one with the most similar "
+    "classes, 'not a', or top2 (the top class by default)."
 )
 @layer_option()
 @score_option

@@ -47,14 +47,16 @@ def numbers_of(texts: Sequence[str]) -> list[int]:
 
 
 def target_of(text: str | None) -> Any:
-    """Read a target: a class, a contrast written as "a / b", "not a", or "top2" for the second most probable class."""
-    from ..naming import contrast, negative, top
+    """Read a target: a class, "a / b", "a / similar", "not a", or "top2" for the second most probable class."""
+    from ..naming import contrast, contrast_similar, negative, top
 
     if text is None:
         return None
     words = text.strip()
     if " / " in words:
         a, b = words.split(" / ", 1)
+        if b.strip().lower() == "similar":
+            return contrast_similar(target=target_of(a))
         return contrast(_class(a), _class(b))
     if words.lower().startswith("not "):
         return negative(_class(words[4:]))

@@ -11,7 +11,7 @@ from PIL import Image
 
 from ..models.model import Model
 from ..naming import resolve
-from ..targets import TopKObjective, to_numpy
+from ..targets import to_numpy
 from ..types import Frame, InputImage
 from ..viz.legend import number
 from .activation_sheets import contributions
@@ -89,10 +89,10 @@ def rank(
     """
     objective = resolve(target, find=model.find, names=model.labels, head=model.head, score="logit")
     name = str(objective.name)
-    if isinstance(objective, TopKObjective):
+    if hasattr(objective, "resolve"):
         logits = model.activations(pixels[None])
         objective = objective.resolve(logits)
-        name = model.predictions(logits, 1)[0][0].label if objective.indices else name
+        name = model.predictions(logits, 1)[0][0].label if len(objective.indices) == 1 else name
     values, gradients = model.gradients(pixels[None], objective, wrt=path)
     product = to_numpy(values * gradients)[0].astype(np.float32)
     maps = product.reshape((1, 1, -1)) if product.ndim == 1 else product
