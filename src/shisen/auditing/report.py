@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._core.html import render
+from .._core.i18n import Translator, translator
 from .._core.io import write_file
 from ..targets import to_numpy
 from .artefacts.base import Artefact, Images, box_of
@@ -19,7 +20,7 @@ from .scanned import map_layer
 from .testing import LEAST_IMAGES, images_of
 from .thumbnails import opened, thumbnail
 from .versus import identity
-from .words import LANGUAGES, verdict_used
+from .words import MAKES, NAMES, PUT_ON, PUT_ON_IDLE, REASONS, REMOVED, REMOVED_SAME, STATES
 
 if TYPE_CHECKING:
     from ..models.model import Model
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from .scanned import Scan
 
 CARDS, GLANCE = 12, 3
-NAMES = {"grad_cam": "Grad-CAM", "layer_cam": "LayerCAM", "guided_backprop": "Guided backprop"}
+METHODS = {"grad_cam": "Grad-CAM", "layer_cam": "LayerCAM", "guided_backprop": "Guided backprop"}
 
 
 def write_report(
@@ -55,40 +56,44 @@ def write_report(
     Returns:
         What the report shows of the first findings: headline, severity, sentences, images before and after.
     """
-    words = LANGUAGES[lang]
+    _ = translator(lang)
     worst = result.worst()
-    maps = words["maps_chosen" if record["method"] else "maps_usual"]
+    layer = map_layer(model) or "–"
+    maps = (
+        _("method {method}", method=record["method"])
+        if record["method"]
+        else _("gradient × activation at the layer {layer}, in the same pass", layer=layer)
+    )
     images = images_of(model, scan)
     nature = [f for f in result.findings if f.nature and not f.used]
     listed = [f for f in result.findings if not f.nature or f.used]
     rest = listed[CARDS:]
-    cards = tuple(_card(images, scan, f, result.labels, words) for f in listed[:CARDS])
+    cards = tuple(_card(images, scan, f, result.labels, _) for f in listed[:CARDS])
     page = render(
         "shisen.auditing",
         "report.html",
         lang,
         extra="audit",
-        w=words,
         worst=worst,
-        verdict=_verdict(result, worst, lang),
-        few=_few(result, words),
+        verdict=_verdict(result, worst, _),
+        few=_few(result, _),
         accuracy=_fraction(result.confusion.accuracy),
         cards=cards,
         idle=sum(f.used for f in listed[:CARDS]),
-        names=NAMES,
+        names=METHODS,
         hardest=_hardest(result.confusion),
         glance=[{**c, "index": i} for i, c in enumerate(cards[:GLANCE]) if c["pairs"]],
-        more=[_brief(result.labels, f, words) for f in rest],
-        nature=[_brief(result.labels, f, words) for f in nature],
+        more=[_brief(result.labels, f, _) for f in rest],
+        nature=[_brief(result.labels, f, _) for f in nature],
         confusion=_matrix(result.confusion),
-        other=None if result.other is None else _beside(model, scan, result, words),
+        other=None if result.other is None else _beside(model, scan, result, _),
         mistakes=mistakes(model, scan, result.confusion),
         pairs=pairs(model, scan, result.confusion),
         classes=class_pages(model, scan, result.confusion),
         unreadable=result.unreadable,
         record=record,
         considered=considered,
-        how=words["how"].format(maps=maps.format(layer=map_layer(model) or "–", method=record["method"])),
+        maps=maps,
     )
     write_file(path, page)
     return cards
@@ -100,58 +105,80 @@ def _fraction(fraction: Fraction) -> dict[str, Any]:
             "low": percent(low), "high": percent(high)}  # fmt: skip
 
 
-def _verdict(result: Audit, worst: str, lang: str) -> str:
+def _verdict(result: Audit, worst: str, _: Translator) -> str:
     """Return the headline; it counts only what was tested."""
-    if worst in ("high", "medium"):
-        return verdict_used(worst, sum(f.used for f in result.findings), lang)
-    words = LANGUAGES[lang]
+    used = sum(f.used for f in result.findings)
+    if worst == "high":
+        return _.plural(
+            "Do not trust this model yet: it relies on a shortcut.",
+            "Do not trust this model yet: it relies on {n} shortcuts.",
+            used,
+        )
+    if worst == "medium":
+        return _.plural(
+            "Check this model: its predictions are influenced by one thing that need not belong to the class.",
+            "Check this model: its predictions are influenced by {n} things that need not belong to the class.",
+            used,
+        )
     if not result.findings and len(result.too_few) == sum(s.n > 0 for s in result.confusion.recall):
-        return str(words["verdict_few"].format(n=LEAST_IMAGES))
-    cleared = sum(f.state == "not_used" for f in result.findings)
-    n = len(result.findings)
-    return str(words[f"verdict_{worst}"].format(n=n, cleared=cleared, open=n - cleared))
+        return _("Too few images to tell: no class has the {n} images that an audit needs at least.", n=LEAST_IMAGES)
+    if worst == "none":
+        return _("No shortcut was found in these images.")
+    cleared, n = sum(f.state == "not_used" for f in result.findings), len(result.findings)
+    return _(
+        "No shortcut was shown. {n} things go with a class in these images: the model does not use {cleared} of them; "
+        "for {open}, that could not be decided.",
+        n=n,
+        cleared=cleared,
+        open=n - cleared,
+    )
 
 
-def _few(result: Audit, words: Any) -> str:
+def _few(result: Audit, _: Translator) -> str:
     """Return which classes have too few images to say anything about them."""
     if not result.too_few:
         return ""
     names = ", ".join(result.too_few[:12]) + (" …" if len(result.too_few) > 12 else "")
-    return str(words["few_classes"].format(n=len(result.too_few), least=LEAST_IMAGES, names=names))
+    return _(
+        "Too few images to tell for {n} classes, which have fewer than {least} images: {names}.",
+        n=len(result.too_few),
+        least=LEAST_IMAGES,
+        names=names,
+    )
 
 
-def what(finding: Finding, words: Any) -> str:
+def what(finding: Finding, _: Translator) -> str:
     """Return what was found, in words.
 
     Args:
         finding: the finding.
-        words: the texts of the report.
+        _: translates into the language of the report.
     """
-    return named(finding.candidate.artefact, words)
+    return named(finding.candidate.artefact, _)
 
 
-def named(artefact: Artefact, words: Any) -> str:
+def named(artefact: Artefact, _: Translator) -> str:
     """Return the name of an artefact, in words.
 
     Args:
         artefact: the artefact.
-        words: the texts of the report.
+        _: translates into the language of the report.
     """
     key, fills = artefact.words()
-    text = words.get(key, key)  # a kind of another package may name itself
-    return str(text.format(**{name: words[value] for name, value in fills.items()}))
+    # a kind of another package may name itself
+    return _(NAMES.get(key, key), **{name: _(NAMES[value]) for name, value in fills.items()})
 
 
-def _headline(labels: Sequence[str], finding: Finding, words: Any) -> str:
-    return str(words["headline"].format(label=labels[finding.candidate.label], what=what(finding, words)))
+def _headline(labels: Sequence[str], finding: Finding, _: Translator) -> str:
+    return _("“{label}”: {what}", label=labels[finding.candidate.label], what=what(finding, _))
 
 
-def _brief(labels: Sequence[str], finding: Finding, words: Any) -> str:
-    return f"{_headline(labels, finding, words)} – {_status(finding, words)}"
+def _brief(labels: Sequence[str], finding: Finding, _: Translator) -> str:
+    return f"{_headline(labels, finding, _)} – {_status(finding, _)}"
 
 
-def _status(finding: Finding, words: Any) -> str:
-    return str(words[finding.state])
+def _status(finding: Finding, _: Translator) -> str:
+    return _(STATES[finding.state])
 
 
 def _signed(value: float) -> str:
@@ -159,48 +186,47 @@ def _signed(value: float) -> str:
     return f"{100 * value:+.0f}" if abs(value) >= 0.005 else "0"
 
 
-def _lines(finding: Finding, label: str, words: Any) -> list[str]:
+def _lines(finding: Finding, label: str, _: Translator) -> list[str]:
     """Return what was counted, what interventions did and what decided, in sentences."""
     c, e = finding.candidate, finding.effect
-    lines = [words["associated"].format(n=len(c.members), inside=c.inside, label=label)]
-    others = [named(a, words) for a in pieces(c.artefact)[1:]]
+    lines = [_("{n} images have it; {inside} of them are “{label}”.", n=len(c.members), inside=c.inside, label=label)]
+    others = [named(a, _) for a in pieces(c.artefact)[1:]]
     if others:
-        lines.append(words["also"].format(what="; ".join(dict.fromkeys(others))))
+        also = "; ".join(dict.fromkeys(others))
+        lines.append(_("The same images also stand out by: {what}. All of it was added together.", what=also))
     if e is None:
-        return [*lines, words[f"why_{finding.reason}"]]
+        return [*lines, _(REASONS[finding.reason])]
     points = {k: _signed(getattr(e, k)) for k in ("effect", "low", "high")}
     fractions = {k: percent(getattr(e, k)) for k in ("before", "after", "control")}
-    put_on = words["put_on" if finding.used else "put_on_idle"].format(n=e.tested, label=label, **points, **fractions)
-    control = words.get(c.artefact.control_words, c.artefact.control_words).format(**fractions)
+    put_on = _(PUT_ON if finding.used else PUT_ON_IDLE, n=e.tested, label=label, **points, **fractions)
+    control = _(NAMES.get(c.artefact.control_words, c.artefact.control_words), **fractions)
     lines.append(f"{put_on} {control}" if e.controlled and (finding.used or e.control > e.before) else put_on)
     if e.witness is not None:
-        lines.append(words["witness"].format(witness=_signed(e.witness)))
+        lines.append(_("The same difference, added inside the network: {witness} points.", witness=_signed(e.witness)))
     if e.undone_tested:
         kept, undone = percent(e.kept), percent(e.undone)
-        taken = words["taken_off_same" if kept == undone else "taken_off"]
-        lines.append(taken.format(n=e.undone_tested, label=label, kept=kept, undone=undone))
+        taken = REMOVED_SAME if kept == undone else REMOVED
+        lines.append(_(taken, n=e.undone_tested, label=label, kept=kept, undone=undone))
     if not finding.used:
         likeness = percent(min(max(e.fidelity or 0.0, 0.0), 1.0))
-        decided = words[f"why_{finding.reason or finding.state}"]
-        lines.append(decided.format(fidelity=likeness, upper=f"{100 * e.upper:.1f}", **fractions))
+        decided, upper = REASONS[finding.reason or finding.state], f"{100 * e.upper:.1f}"
+        lines.append(_(decided, fidelity=likeness, upper=upper, **fractions))
     return lines
 
 
-def _card(images: Images, scan: Scan, finding: Finding, labels: Sequence[str], words: Any) -> dict[str, Any]:
+def _card(images: Images, scan: Scan, finding: Finding, labels: Sequence[str], _: Translator) -> dict[str, Any]:
     c, e = finding.candidate, finding.effect
     label = labels[c.label]
     own = [i for i in c.members if scan.true[i] == c.label] or list(c.members)
     return {
-        "headline": _headline(labels, finding, words),
+        "headline": _headline(labels, finding, _),
         "severity": finding.severity,
-        "makes": ""
-        if e is None
-        else words["makes"].format(label=label, before=percent(e.before), after=percent(e.after)),
+        "makes": "" if e is None else _(MAKES, label=label, before=percent(e.before), after=percent(e.after)),
         "tags": [
-            words["in_data"] if finding.in_data else words["not_in_data"],
-            _status(finding, words),
+            _("in the data") if finding.in_data else _("association with the label not proven"),
+            _status(finding, _),
         ],
-        "lines": _lines(finding, label, words),
+        "lines": _lines(finding, label, _),
         "members": [thumbnail(_marked(images, i, finding)) for i in own[:5]],
         "pairs": _pairs(images, finding) if finding.used else [],
     }
@@ -272,7 +298,7 @@ def _matrix(matrix: Confusion) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _beside(model: Model, scan: Scan, result: Audit, words: Any) -> dict[str, Any]:
+def _beside(model: Model, scan: Scan, result: Audit, _: Translator) -> dict[str, Any]:
     """Return a second model beside the first: accuracies, candidates and images that only one of them gets right."""
     other = result.other
     assert other is not None
@@ -281,8 +307,8 @@ def _beside(model: Model, scan: Scan, result: Audit, words: Any) -> dict[str, An
     table = []
     for which in [*ours, *(k for k in theirs if k not in ours)]:
         one = ours.get(which) or theirs[which]
-        table.append({"headline": _headline(result.labels, one, words), "cells": [
-            _cell(found.get(which), words) for found in (ours, theirs)
+        table.append({"headline": _headline(result.labels, one, _), "cells": [
+            _cell(found.get(which), _) for found in (ours, theirs)
         ]})  # fmt: skip
     return {
         **_matrix(other.confusion),
@@ -300,10 +326,10 @@ def _named(model: Model, scan: Scan, row: int) -> dict[str, str]:
     return {"image": thumbnail(opened(model, scan.paths[row])), "name": scan.names[row]}
 
 
-def _cell(finding: Finding | None, words: Any) -> dict[str, Any]:
+def _cell(finding: Finding | None, _: Translator) -> dict[str, Any]:
     if finding is None:
-        return {"used": False, "words": words["not_proven"]}
+        return {"used": False, "words": _("not proven")}
     if finding.effect is None:
-        return {"used": False, "words": _status(finding, words)}
-    size = words["points"].format(effect=_signed(finding.effect.effect))
-    return {"used": finding.used, "words": f"{_status(finding, words)} ({size})"}
+        return {"used": False, "words": _status(finding, _)}
+    size = _("{effect} points", effect=_signed(finding.effect.effect))
+    return {"used": finding.used, "words": f"{_status(finding, _)} ({size})"}

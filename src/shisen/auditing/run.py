@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from .._core.i18n import N_
+from .._core.i18n import N_, translator
 from .._core.io import write_file
 from .._core.progress import Progress, silent
-from ..errors import InputError, ShisenError, ShisenWarning, explain_error, of_kind, require, unknown
+from ..errors import InputError, ShisenError, ShisenWarning, explain_error, of_kind, require
 from ..training.data import Dataset, read_dataset
 from .artefacts.base import Candidate
 from .parts import Rows
@@ -24,7 +24,6 @@ from .scan import PART, key_of, scan_images
 from .scanned import CANVAS, Scan, confusion_of, label_of
 from .testing import LEAST_IMAGES, proposed, tested
 from .versus import Compared, compared
-from .words import LANGUAGES
 
 if TYPE_CHECKING:
     from ..models.model import Model
@@ -63,8 +62,7 @@ def audit(
     Raises:
         InputError: for a folder without labeled images, or whose classes the model does not know.
     """
-    if lang not in LANGUAGES:
-        raise unknown("language", lang, LANGUAGES)
+    translator(lang)  # an unknown language is refused before hours of work
     if model.channels not in (None, 1, 3, 4):
         raise InputError(
             explain_error(
