@@ -82,10 +82,11 @@ def test_clean_images_give_no_used_patch(tmp_path: Path) -> None:
     assert not [f for f in result.findings if f.used and f.candidate.artefact.mask_in(0) is not None]
 
 
-def test_the_record_agrees_with_the_findings(tmp_path: Path) -> None:
-    images = toy.folder(tmp_path / "images", each=16)
+def test_the_record_agrees_with_the_findings_and_names_are_escaped_in_the_report(tmp_path: Path) -> None:
+    images, model = toy.folder(tmp_path / "images", each=16), toy.model(True)
     (images / "cold" / "broken.png").write_bytes(b"no image")
-    result = shisen.audit(toy.model(True), images, tmp_path / "out", lang="ja")
+    model.name = "<script>alert(1)</script>"
+    result = shisen.audit(model, images, tmp_path / "out", lang="ja")
     record = json.loads((tmp_path / "out" / "findings.json").read_text("utf-8"))
     assert list(record["unreadable"]) == ["cold/broken.png"]
     assert record["accuracy"]["n"] == 32
@@ -96,14 +97,8 @@ def test_the_record_agrees_with_the_findings(tmp_path: Path) -> None:
     assert "このモデルはまだ信頼できません" in page
     assert "http://" not in page
     assert "https://" not in page
-
-
-def test_names_are_escaped_in_the_report(tmp_path: Path) -> None:
-    images = toy.folder(tmp_path / "images", each=12)
-    model = toy.model(True)
-    model.name = "<script>alert(1)</script>"
-    shisen.audit(model, images, tmp_path / "out")
-    assert "<script>" not in (tmp_path / "out" / "index.html").read_text("utf-8")
+    assert "<script>" not in page
+    assert "&lt;script&gt;alert(1)" in page
 
 
 def test_maps_of_a_mean_and_linear_head_add_up_to_the_score(tmp_path: Path) -> None:
@@ -143,13 +138,14 @@ def test_the_maps_are_those_of_the_method(tmp_path: Path) -> None:
         shisen.audit(model, images, tmp_path / "out", method="no such method")
 
 
-def test_two_models_are_put_side_by_side_on_the_same_candidates(tmp_path: Path) -> None:
+def test_two_models_are_put_side_by_side_on_the_same_candidates(toy_audit: Any) -> None:
     from shisen.auditing.versus import identity
 
-    images = toy.folder(tmp_path / "images")
+    alone, out = toy_audit(True), toy_audit.out(True)
     honest = toy.model(False)
     honest.name = "honest"
-    result = shisen.audit(toy.model(True), images, tmp_path / "out", versus=honest)
+    result = shisen.audit(toy.model(True), toy_audit.images, out, versus=honest)
+    assert [identity(f.candidate) for f in result.findings] == [identity(f.candidate) for f in alone.findings]
     assert result.other is not None
     assert result.other.name == "honest"
     theirs = {identity(f.candidate): f for f in result.other.findings}
@@ -162,10 +158,10 @@ def test_two_models_are_put_side_by_side_on_the_same_candidates(tmp_path: Path) 
         assert all(truth[i] in ("cold", "warm") for i in rows)
     first, other = result.confusion.accuracy.hits, result.other.confusion.accuracy.hits
     assert first - other == len(result.other.only_first) - len(result.other.only_other)
-    record = json.loads((tmp_path / "out" / "findings.json").read_text("utf-8"))
+    record = json.loads((out / "findings.json").read_text("utf-8"))
     assert record["other"]["name"] == "honest"
     assert [f["state"] == "used" for f in record["findings"]] == [f.used for f in result.findings]
-    assert "honest" in (tmp_path / "out" / "index.html").read_text("utf-8")
+    assert "honest" in (out / "index.html").read_text("utf-8")
 
 
 SCRIPT = """
