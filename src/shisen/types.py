@@ -46,26 +46,43 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class InputImage:
-    """One decoded image.
+class Space:
+    """Where the positions of a volume or a video lie in the world.
 
     Attributes:
-        pixels: `(H, W, 3)` uint8, upright; or an array as it was given, `(H, W, C)` of any type.
+        affine: `(4, 4)`, from indices of voxels, in the order of the array's axes, to millimeters to the right, to the
+            front and up (RAS+); None if it is not known.
+        rate: frames or samples per second; 0 if it is not known.
+    """
+
+    affine: npt.NDArray[np.float64] | None = None
+    rate: float = 0.0
+
+
+@dataclass(frozen=True)
+class InputImage:
+    """One decoded image, signal, volume or video.
+
+    Attributes:
+        pixels: `(H, W, 3)` uint8, upright; or an array as it was given, `(H, W, C)` of any type; of a signal
+            `(length, C)`, of a volume or video `(D, H, W, C)`.
         source: file name, URL or "array".
         sha256: digest of the file or of the array's bytes.
         data: `(H, W, C)`, uint8 or float32 in units of [0, 1], for a network that takes other than 8-bit RGB; `pixels`
             is then a view of it for drawing.
+        space: where a volume or a video lies.
     """
 
     pixels: npt.NDArray[Any]
     source: str = "array"
     sha256: str = ""
     data: npt.NDArray[Any] | None = None
+    space: Space | None = None
 
     @property
-    def size(self) -> tuple[int, int]:
-        """`(H, W)` in pixels."""
-        return int(self.pixels.shape[0]), int(self.pixels.shape[1])
+    def size(self) -> tuple[int, ...]:
+        """`(H, W)` in pixels; `(length,)` of a signal, `(D, H, W)` of a volume or video."""
+        return tuple(int(side) for side in self.pixels.shape[:-1])
 
 
 @dataclass(frozen=True)
@@ -73,15 +90,27 @@ class Frame:
     """Which part of an image the network saw, and at what size.
 
     Attributes:
-        image: `(H, W)` of the image.
-        size: `(h, w)` of the network's input.
+        image: `(H, W)` of the image, or as many sides as it has.
+        size: `(h, w)` of the network's input, likewise.
         box: left, top, right, bottom in image pixels that the input covers; it lies partly
-            outside of the image where the image was padded.
+            outside of the image where the image was padded. Of a volume left, top, front, right, bottom, back: the
+            starts of all axes, the last axis first, then the ends.
     """
 
-    image: tuple[int, int]
-    size: tuple[int, int]
-    box: tuple[float, float, float, float]
+    image: tuple[int, ...]
+    size: tuple[int, ...]
+    box: tuple[float, ...]
+
+    @classmethod
+    def whole(cls, size: tuple[int, ...]) -> Frame:
+        """Return the frame of an image that the network sees as it is."""
+        return cls(size, size, (*(0.0 for _ in size), *(float(side) for side in reversed(size))))
+
+    @property
+    def spans(self) -> tuple[tuple[float, float], ...]:
+        """Start and end of the box along each axis, in the order of the axes."""
+        rank = len(self.image)
+        return tuple(zip(reversed(self.box[:rank]), reversed(self.box[rank:]), strict=True))
 
 
 @dataclass(frozen=True)
@@ -141,7 +170,7 @@ class Maps:
     """What a method returns: raw maps and what there is to say about them.
 
     Attributes:
-        values: `(n, h, w)` or `(n, h, w, c)`, raw, in the method's unit, at native resolution.
+        values: `(n, *positions)` or `(n, *positions, c)`, raw, in the method's unit, at native resolution.
         notes: facts about this run, such as a completeness gap or a fallback, by name; a value that
             is a sequence of length n belongs to the images one by one.
     """
@@ -155,7 +184,8 @@ class Attribution:
     """One map of one image, with its unit and where it comes from.
 
     Attributes:
-        values: `(h, w)` or `(h, w, c)` float32, raw: never normalized.
+        values: `(h, w)` or `(h, w, c)` float32, raw: never normalized; of a signal `(length,)`, of a volume `(d, h, w)`,
+            each with or without channels.
         method: registered name.
         unit: unit of the values, such as "logit" or "logit per unit of pixel value".
         signed: whether negative values carry meaning.
@@ -165,6 +195,7 @@ class Attribution:
         layer: the point used, or None.
         options: the options the method ran with.
         notes: facts about the run.
+        rank: number of axes of positions that the values have: 1 of a signal, 2 of an image, 3 of a volume or video.
     """
 
     values: npt.NDArray[np.float32]
@@ -176,6 +207,7 @@ class Attribution:
     layer: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     notes: Mapping[str, Any] = field(default_factory=dict)
+    rank: int = 2
 
 
 @dataclass(frozen=True)
@@ -241,8 +273,8 @@ class Objective(Protocol):
 class Classifier(Protocol):
     """A network as a few calls on named points. `"input"` and `"logits"` are points like any layer.
 
-    `images` are `(n, h, w, c)`; feature maps come back channels last, `(n, h, w, c)`, float32, in the
-    network's own array type and on its device (NumPy for TensorFlow and ONNX).
+    `images` are `(n, h, w, c)`, signals `(n, length, c)`, volumes and video `(n, d, h, w, c)`; feature maps come back
+    channels last, `(n, *positions, c)`, float32, in the network's own array type and on its device (NumPy for TensorFlow and ONNX).
     """
 
     @property

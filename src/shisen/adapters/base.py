@@ -149,6 +149,11 @@ class Adapter(ABC):
         return self._size or self._memory.expected or self.guessed_size()
 
     @property
+    def declared_size(self) -> Shape | None:
+        """`(*positions, c)` of the only inputs that the network takes; None where it takes others or does not say."""
+        return None
+
+    @property
     def size_known(self) -> bool:
         """Whether the size of an input is declared or has been seen."""
         return bool(self._size or self._memory.expected or self._memory.traces)

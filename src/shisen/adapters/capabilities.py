@@ -82,8 +82,13 @@ class DeclaresInput(Protocol):
     """A network that knows the size of its images, or takes it from the first."""
 
     @property
-    def size(self) -> tuple[int, int, int]:
-        """`(h, w, c)`; a guess where nothing is known."""
+    def size(self) -> tuple[int, ...]:
+        """`(*positions, c)`, such as `(h, w, c)`; a guess where nothing is known."""
+        ...
+
+    @property
+    def declared_size(self) -> tuple[int, ...] | None:
+        """`(*positions, c)` of the only inputs that the network takes; None where it takes others."""
         ...
 
     @property
@@ -92,7 +97,7 @@ class DeclaresInput(Protocol):
         ...
 
     def expect(self, shape: tuple[int, ...]) -> None:
-        """Take the shape `(h, w, c)` of the first image, where no other is known."""
+        """Take the shape `(*positions, c)` of the first image, where no other is known."""
         ...
 
 

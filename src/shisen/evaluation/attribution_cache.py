@@ -77,11 +77,10 @@ def identity(model: Model) -> str:
     return digest(repr([(p.path, p.kind, p.shape) for p in model.layers]), np.round(probe(model), 1), *half)
 
 
-def input_shape(model: Model) -> tuple[int, int, int]:
-    """Return `(h, w, c)` of the model's input; a guess for one that takes any size."""
+def input_shape(model: Model) -> tuple[int, ...]:
+    """Return `(*positions, c)` of the model's input, such as `(h, w, c)`; a guess for one that takes any size."""
     if model.preprocess is not None:
-        h, w = model.preprocess.sides
-        return h, w, len(model.preprocess.scaling().scale)
+        return (*model.preprocess.sides, len(model.preprocess.scaling().scale))
     network = capability(model, DeclaresInput)
     return (224, 224, 3) if network is None else network.size
 

@@ -54,7 +54,8 @@ def in_units(array: npt.NDArray[Any], name: str, data_range: tuple[float, float]
             explain_error(
                 "An image of whole numbers must have values of 8, 12 or 16 bits.",
                 f"{name!r} with values from {low:.0f} to {high:.0f}",
-                "Name the values of black and white: Preprocess(data_range=(black, white)), --data-range.",
+                "Name the values of black and white: Preprocess(data_range=(black, white)), --data-range; of a CT the "
+                "window=(center, width), --window; or zscore=True, --zscore.",
             )
         )
     whole: npt.NDArray[Any] = (array / np.float32(white_of(array))).astype(np.float32)
@@ -99,40 +100,41 @@ def _float_advice(low: float, high: float) -> str:
         return "Give (array + 1) / 2, or pass Preprocess(data_range=(-1, 1))."
     return (
         "If it is normalized already, undo that: the network's `preprocess` normalizes. Data in other units need "
-        "Preprocess(data_range=(black, white))."
+        "Preprocess(data_range=(black, white)), window=(center, width) or zscore=True; data_range=(0, 1) takes them as "
+        "they are."
     )
 
 
 def with_channels(array: npt.NDArray[Any], channels: int, name: str, *, opaque: bool = True) -> npt.NDArray[Any]:
-    """Return `(H, W, C)` data with the channels that a network takes.
+    """Return `(*positions, C)` data with the channels that a network takes, such as `(H, W, C)`.
 
     Color becomes gray by luminance, gray is repeated for color, and four channels get an opaque alpha, with a warning.
 
     Args:
-        array: `(H, W)` or `(H, W, C)`, uint8 or in units of [0, 1].
+        array: `(H, W)`, or `(*positions, C)`, uint8 or in units of [0, 1].
         channels: how many the network takes.
         name: of the image, for messages.
         opaque: whether a fourth channel may be added.
 
     Returns:
-        `(H, W, channels)`, of the same type.
+        `(*positions, channels)`, of the same type.
 
     Raises:
         ImageError: if the channels cannot be converted.
     """
     array = array[:, :, None] if array.ndim == 2 else array
-    have = array.shape[2]
+    have = array.shape[-1]
     if have == channels:
         return array
     if channels == 1 and have in (3, 4):
-        gray = array[:, :, :3].astype(np.float64) @ np.asarray(LUMINANCE)
+        gray = array[..., :3].astype(np.float64) @ np.asarray(LUMINANCE)
         gray = np.rint(gray) if array.dtype == np.uint8 else gray
-        one: npt.NDArray[Any] = gray.astype(array.dtype)[:, :, None]
+        one: npt.NDArray[Any] = gray.astype(array.dtype)[..., None]
         return one
     if channels == 3 and have in (1, 2):
-        return np.repeat(array[:, :, :1], 3, axis=2)
+        return np.repeat(array[..., :1], 3, axis=-1)
     if channels == 3 and have == 4:
-        return array[:, :, :3]
+        return array[..., :3]
     if channels == 4 and have in (1, 3) and opaque:
         warnings.warn(
             "The network takes four channels: an image without a fourth one gets an opaque alpha channel. If it takes "
@@ -141,8 +143,8 @@ def with_channels(array: npt.NDArray[Any], channels: int, name: str, *, opaque: 
             stacklevel=2,
         )
         white = 255 if array.dtype == np.uint8 else 1
-        color = np.repeat(array, 3, axis=2) if have == 1 else array
-        return np.concatenate([color, np.full_like(color[:, :, :1], white)], axis=2)
+        color = np.repeat(array, 3, axis=-1) if have == 1 else array
+        return np.concatenate([color, np.full_like(color[..., :1], white)], axis=-1)
     raise ImageError(
         explain_error(
             f"The network takes images of {channels} channel{'' if channels == 1 else 's'}.",

@@ -12,9 +12,12 @@ from PIL import Image
 from ..errors import ImageError, explain_error
 from ..types import InputImage
 from .array_files import array_in
-from .channels import in_units, view, with_channels
+from .channels import view, with_channels
 from .image_io import array_of, decoded_channels, digest_of, encoded, open_image
+from .medical_io import dicom_in, is_dicom
 from .preprocess import Preprocess
+from .volume_io import checked
+from .volume_pixels import chosen_bands, intensities
 
 
 def open_data(source: Any, preprocess: Preprocess) -> InputImage:
@@ -22,8 +25,8 @@ def open_data(source: Any, preprocess: Preprocess) -> InputImage:
 
     Args:
         source: path, URL, bytes, open binary file, PIL image or array `(H, W)` or `(H, W, C)`; a torch tensor has its
-            channels first. Of files, `.npy`, `.npz`, TIFF stacks and whatever Pillow reads.
-        preprocess: what the network expects: `channels`, `bands`, `data_range`, `rgb`.
+            channels first. Of files, `.npy`, `.npz`, DICOM, TIFF stacks and whatever Pillow reads.
+        preprocess: what the network expects: `channels`, `bands`, `data_range`, `window`, `zscore`, `rgb`.
 
     Returns:
         `InputImage` with `data`, `(H, W, channels)`, and `pixels`, the view.
@@ -43,7 +46,7 @@ def open_data(source: Any, preprocess: Preprocess) -> InputImage:
             digest = digest_of(np.ascontiguousarray(values).tobytes())
         else:
             data, name = file
-            stored = array_in(data, name, stacks=True)
+            stored = dicom_in(data, name, checked)[0] if is_dicom(data) else array_in(data, name, stacks=True)
             values = decoded_channels(data, name) if stored is None else stored
             digest = digest_of(data)
     return _made(values, name, digest, preprocess)
@@ -57,16 +60,13 @@ def _made(values: npt.NDArray[Any], name: str, digest: str, preprocess: Preproce
         )
     channels = preprocess.channels
     if preprocess.bands is not None:
-        if max(preprocess.bands) >= values.shape[2]:
-            expected = f"The data must have the channels {preprocess.bands} that `bands` names, counted from 0."
-            raise ImageError(explain_error(expected, f"{name!r} with {values.shape[2]}", "Name others with bands=."))
-        values = values[:, :, list(preprocess.bands)]
+        values = chosen_bands(values, name, preprocess)
     elif values.shape[2] > 4 and values.shape[0] == channels:
         expected = f"The channels come last: (H, W, {channels})."
         raise ImageError(explain_error(expected, f"shape {values.shape}", "Give array.transpose(1, 2, 0)."))
     if values.dtype == np.uint8 and values.shape[2] == 4 and channels in (1, 3):  # transparency lies over white
         return replace(open_image(values), source=name, sha256=digest)
-    units = in_units(values, name, preprocess.data_range)
+    units = intensities(values, name, preprocess)
     opaque = preprocess.bands is None and preprocess.rgb is None
     if units.shape[2] == 3 and channels == 1 and units.dtype == np.uint8:
         return InputImage(np.ascontiguousarray(units), name, digest)

@@ -6,11 +6,11 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-Shape = tuple[int | None, int | None, int | None]
+Shape = tuple[int | None, ...]
 
 
 def declared_input(net: Any) -> Shape:
-    """Return `(h, w, c)` of the image a network takes; None for what it leaves open.
+    """Return `(h, w, c)` of the image a network takes, or `(*positions, c)`; None for what it leaves open.
 
     Keras models declare their input. For torch modules it is the configuration that timm and transformers
     store on them, or else the channels of the first convolution.
@@ -22,8 +22,8 @@ def declared_input(net: Any) -> Shape:
     if shape is not None:
         return shape
     program = net.__dict__.get("shape") if hasattr(net, "__dict__") else None
-    if isinstance(program, tuple) and len(program) == 4:  # an exported program, see torch_programs
-        return program[2], program[3], program[1]
+    if isinstance(program, tuple) and len(program) in (3, 4, 5):  # an exported program, see torch_programs
+        return (*program[2:], program[1])
     config = getattr(net, "pretrained_cfg", None)
     if isinstance(config, dict) and len(config.get("input_size", ())) == 3:
         c, h, w = config["input_size"]
@@ -33,11 +33,11 @@ def declared_input(net: Any) -> Shape:
     if side is not None and channels is not None:
         h, w = (side, side) if isinstance(side, int) else (side[0], side[-1])
         return int(h), int(w), int(channels)
-    return None, None, _first_channels(net)
+    return _of_first_layer(net)
 
 
 def _keras_shape(net: Any) -> Shape | None:
-    """Return `(h, w, c)` of a Keras model's first input with an image's axes; None for other networks."""
+    """Return `(h, w, c)` of a Keras model's first input with an image's axes, else of a signal's or volume's."""
     try:
         shapes = [tuple(i.shape) for i in getattr(net, "inputs", None) or ()]
     except TypeError:
@@ -47,20 +47,25 @@ def _keras_shape(net: Any) -> Shape | None:
         shapes = [single]
     image = next((s for s in shapes if len(s) == 4), None)
     if image is None:
-        return None
+        volume = next((s[1:] for s in shapes if len(s) in (3, 5)), None)
+        turned = any(getattr(layer, "data_format", "") == "channels_first" for layer in getattr(net, "layers", ()))
+        return (*volume[1:], volume[0]) if volume is not None and turned else volume
     first = image[1] is not None and image[-1] not in (1, 3, 4) and image[1] in (1, 3, 4)
     c, h, w = image[1:] if first else (image[3], image[1], image[2])
     return h, w, c
 
 
-def _first_channels(net: Any) -> int | None:
+def _of_first_layer(net: Any) -> Shape:
+    """Return as many open sides as the first convolution has, and its channels; a recurrent layer takes signals."""
     torch = sys.modules.get("torch")
     if torch is None or not isinstance(net, torch.nn.Module):
-        return None
+        return None, None, None
     for module in net.modules():
         if isinstance(module, torch.nn.modules.conv._ConvNd) and not module.transposed:
-            return int(module.in_channels)
-    return None
+            return (*(None for _ in module.kernel_size), int(module.in_channels))
+        if isinstance(module, torch.nn.RNNBase):
+            return None, int(module.input_size)
+    return None, None, None
 
 
 def declared_classes(net: Any) -> int | None:

@@ -284,9 +284,10 @@ def guessed_preprocess(net: Any, given: Any = None) -> Preprocess | None:
     Returns:
         None for a model that does not take images of a fixed size.
     """
-    h, w, c = declared_input(net)
-    if h is None or w is None or c is None:
+    declared = declared_input(net)
+    if len(declared) != 3 or None in declared:
         return None
+    h, w, c = (int(side or 0) for side in declared)
     if any(type(layer).__name__ in ("Rescaling", "Normalization") for layer in net.layers[:4]):
         return Preprocess((h, w), range=(0.0, 255.0), channels=c)
     if given is None or (isinstance(given, Mapping) and not given.keys() & {"range", "mean", "std", "base"}):

@@ -21,6 +21,7 @@ from .declared import own_layers
 from .image_io import open_array, open_image
 from .labels import Labels
 from .preprocess import Preprocess
+from .volumes import assumed_volume, check_declared, read_volume
 
 
 class Model(Wrapper):
@@ -35,6 +36,7 @@ class Model(Wrapper):
         name: what the model is called in results.
         source: where the weights come from, for the record.
         channels: of an input without preprocessing, where the network declares them.
+        rank: number of axes of positions of an input without preprocessing: 1 for signals, 3 for volumes and video.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Model(Wrapper):
         name: str = "model",
         source: str = "",
         channels: int | None = None,
+        rank: int = 2,
     ) -> None:
         # what is shared is known by the batch itself: its parts would not be found again
         whole = isinstance(network, (Batched, Shared))
@@ -55,6 +58,7 @@ class Model(Wrapper):
         self.name = name
         self.source = source
         self.channels = preprocess.channels if preprocess is not None else channels
+        self.rank = len(preprocess.sides) if preprocess is not None else rank
         self._warned = False
 
     def __repr__(self) -> str:
@@ -69,7 +73,8 @@ class Model(Wrapper):
         return self._changed(network, self.preprocess)
 
     def _changed(self, network: Classifier, preprocess: Preprocess | None) -> Model:
-        made = Model(network, preprocess, self.labels, name=self.name, source=self.source, channels=self.channels)
+        own = {"name": self.name, "source": self.source, "channels": self.channels, "rank": self.rank}
+        made = Model(network, preprocess, self.labels, **own)
         made._warned = self._warned
         return made
 
@@ -107,8 +112,8 @@ class Model(Wrapper):
         """Decode an image.
 
         Args:
-            source: path, URL, bytes, PIL image or array; see `image_io.open_image`, and `data_io.open_data` for
-                networks that take other than RGB.
+            source: path, URL, bytes, PIL image or array; see `image_io.open_image`, `data_io.open_data` for networks
+                that take other than RGB, and `volume_io.open_volume` for signals, volumes and video.
             quick: whether a JPEG photo at least four times as large as the network's input is decoded at a part of its
                 size, never below twice the input: faster, and the logits differ a little.
 
@@ -121,6 +126,8 @@ class Model(Wrapper):
         if isinstance(source, InputImage):
             image: InputImage = source
             return image
+        if self.rank != 2:
+            return read_volume(source, self.preprocess, self.rank, self.channels or 0)
         if self.preprocess is None:
             if hasattr(source, "shape"):
                 return open_array(source)
@@ -132,23 +139,25 @@ class Model(Wrapper):
         return open_image(source, 2 * max(self.preprocess.sides) if quick else 0)
 
     def prepare(self, image: InputImage) -> tuple[npt.NDArray[np.float32], Frame]:
-        """Return the network's input, `(h, w, c)` float32, and which part of the image it covers."""
+        """Return the network's input, `(*positions, c)` float32, and which part of the image it covers."""
         if self.preprocess is not None:
             return self.preprocess.pixels(image)
         values = np.asarray(image.pixels if image.data is None else image.data)
-        h, w = image.size
-        whole = Frame((h, w), (h, w), (0.0, 0.0, float(w), float(h)))
+        whole = Frame.whole(image.size)
         channels = values.shape[-1] if image.source == "array" else self.channels or values.shape[-1]
         network = capability(self, DeclaresInput)
         if network is not None:
-            network.expect((h, w, channels))
+            if self.rank != 2:
+                check_declared(image, network.declared_size)
+            network.expect((*image.size, channels))
         if image.source == "array" and image.data is None:
             if values.dtype == np.uint8:
                 self._say_once(assumption(None, values.shape[-1], "values 0 to 255"))
             return np.asarray(values, dtype=np.float32), whole
         values = with_channels(values, self.channels or values.shape[-1], image.source)
         values = values / np.float32(255) if values.dtype == np.uint8 else values
-        self._say_once(assumption(None, values.shape[-1]))
+        text = assumption(None, values.shape[-1]) if len(image.size) == 2 else assumed_volume(values)
+        self._say_once(text)
         return np.asarray(values, dtype=np.float32), whole
 
     def _say_once(self, text: str) -> None:

@@ -37,7 +37,8 @@ class Preprocess:
     network's own order.
 
     Attributes:
-        size: height and width of the input, in pixels; one number for a square.
+        size: height and width of the input, in pixels; one number for a square. `(length,)` of a signal,
+            `(depth, height, width)` of a volume or video.
         fit: "stretch" the whole image to the size; "crop" its center; "pad" it with mid-gray.
         resize: for "crop", the short side to which the image is scaled first, or `(h, w)` to which it is
             stretched first; None scales it so that the crop is as large as possible.
@@ -52,11 +53,17 @@ class Preprocess:
         data_range: the values (black, white) of data that are not 8-bit, such as `(0, 4095)` or `(0, 10000)`; None
             reads them from the type: 65535 for 16 bits (4095 where no value is larger), 1 for floats.
         rgb: the three channels of the input that are drawn as red, green and blue; None draws the first three.
+        window: center and width of the values between black and white, such as `(40, 400)` for soft tissue in a CT;
+            what lies outside is cut off.
+        zscore: whether each channel of each input is standardized: its own mean subtracted, divided by its own standard
+            deviation; before `range`, `mean` and `std`.
+        orientation: order and direction of the axes of a volume with a known position, such as "RAS" (axes to the
+            right, to the front, up) or "SAR" (slices first); "" takes them as they are stored.
     """
 
-    size: int | tuple[int, int]
+    size: int | tuple[int, ...]
     fit: str = "stretch"
-    resize: int | tuple[int, int] | None = None
+    resize: int | tuple[int, ...] | None = None
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
     range: tuple[float, float] = (0.0, 1.0)
@@ -66,6 +73,9 @@ class Preprocess:
     bands: tuple[int, ...] | None = None
     data_range: tuple[float, float] | None = None
     rgb: tuple[int, int, int] | None = None
+    window: tuple[float, float] | None = None
+    zscore: bool = False
+    orientation: str = ""
 
     def __post_init__(self) -> None:
         mean, std = _numbers("mean", self.mean), _numbers("std", self.std)
@@ -80,12 +90,12 @@ class Preprocess:
             raise _other_number("bands", bands, channels)
         object.__setattr__(self, "channels", channels)
         object.__setattr__(self, "bands", bands)
-        object.__setattr__(self, "size", _pair("size", self.size))
+        object.__setattr__(self, "size", _sides("size", self.size))
         object.__setattr__(self, "range", _interval("range", self.range))
         if self.data_range is not None:
             object.__setattr__(self, "data_range", _interval("data_range", self.data_range))
         if self.resize is not None:
-            sides = _pair("resize", self.resize)
+            sides = _sides("resize", self.resize, len(self.sides))
             object.__setattr__(self, "resize", sides[0] if isinstance(self.resize, (int, np.integer)) else sides)
         for what, value, known in (
             ("fit", self.fit, FITS),
@@ -98,6 +108,12 @@ class Preprocess:
             raise InputError(
                 explain_error("`resize` belongs to fit='crop'.", f"fit={self.fit!r}", "Leave `resize` out.")
             )
+        if self.window is not None:
+            object.__setattr__(self, "window", _interval("window", self.window))
+            if self.window[1] <= 0 or self.data_range is not None:
+                text = "`window` must be (center, width) with a positive width, and excludes `data_range`."
+                received = f"window={self.window}, data_range={self.data_range}"
+                raise InputError(explain_error(text, received, "For soft tissue in a CT write window=(40, 400)."))
         if 0.0 in self.std:
             raise InputError(
                 explain_error("`std` must not hold zeros.", f"std={self.std}", "For no normalization use std=1.")
@@ -114,7 +130,7 @@ class Preprocess:
                 )
 
     @staticmethod
-    def of(given: Any, size: int | tuple[int, int] | None = None) -> Preprocess:
+    def of(given: Any, size: int | tuple[int, ...] | None = None) -> Preprocess:
         """Return the preprocess that a name, a mapping or an object of another library stands for.
 
         Args:
@@ -148,17 +164,18 @@ class Preprocess:
                 )
             given = Preprocess(**fields)
         found: Preprocess = given
-        return found if size is None or found.sides == _pair("size", size) else found.with_size(size)
+        return found if size is None or found.sides == _sides("size", size) else found.with_size(size)
 
     @property
     def plain(self) -> bool:
         """Whether the input is an ordinary RGB image of 8 bits."""
-        return self.channels == 3 and self.bands is None and self.data_range is None and self.rgb is None
+        own = self.bands is not None or self.data_range is not None or self.rgb is not None
+        return self.channels == 3 and len(self.sides) == 2 and not (own or self.window is not None or self.zscore)
 
     @property
-    def sides(self) -> tuple[int, int]:
-        """`(h, w)` of the network's input."""
-        return _pair("size", self.size)
+    def sides(self) -> tuple[int, ...]:
+        """`(h, w)` of the network's input; `(length,)` of a signal, `(d, h, w)` of a volume or video."""
+        return _sides("size", self.size)
 
     def scaling(self) -> Scaling:
         """Return scale = (hi − lo)/std and shift = (lo − mean)/std, in the order of the channels of `pixels`."""
@@ -168,7 +185,7 @@ class Preprocess:
         reverse = self.channel_order == "bgr" and self.channels == 3  # with four channels `pixels` reorders them
         return Scaling(scale[::-1], shift[::-1], True) if reverse else Scaling(scale, shift)
 
-    def with_size(self, size: int | tuple[int, int] | None = None, fit: str | None = None) -> Preprocess:
+    def with_size(self, size: int | tuple[int, ...] | None = None, fit: str | None = None) -> Preprocess:
         """Return the same preprocess with another input size or fit; the fraction that is cropped away stays.
 
         Args:
@@ -176,24 +193,23 @@ class Preprocess:
             fit: "stretch", "crop" or "pad", or None for the present one.
         """
         fit = self.fit if fit is None else fit
-        new = self.sides if size is None else _pair("size", size)
+        new = self.sides if size is None else _sides("size", size, len(self.sides))
         resize = self.resize if fit == "crop" else None
         if isinstance(resize, int):
             resize = max(1, round(resize * min(new) / min(self.sides)))
         elif resize is not None:
-            h, w = (max(1, round(r * n / o)) for r, n, o in zip(resize, new, self.sides, strict=True))
-            resize = (h, w)
+            resize = tuple(max(1, round(r * n / o)) for r, n, o in zip(resize, new, self.sides, strict=True))
         return replace(self, size=new, fit=fit, resize=resize)
 
-    def frame(self, image: tuple[int, int]) -> Frame:
-        """Return which part of an image of `(H, W)` pixels the network sees.
+    def frame(self, image: tuple[int, ...]) -> Frame:
+        """Return which part of an image of `(H, W)` pixels, or of as many sides as it has, the network sees.
 
         The box is that of the pixels computed: it follows the whole-number size to which the image is scaled.
         """
-        (rh, rw), (top, left) = self._placed(image)
-        (H, W), (h, w) = image, self.sides
-        box = (left * W / rw, top * H / rh, (left + w) * W / rw, (top + h) * H / rh)
-        return Frame((int(H), int(W)), (h, w), box)
+        scaled, starts = self.placed(image)
+        axes = list(zip(image, scaled, starts, self.sides, strict=True))[::-1]
+        box = (*(o * N / r for N, r, o, _ in axes), *((o + n) * N / r for N, r, o, n in axes))
+        return Frame(tuple(int(side) for side in image), self.sides, box)
 
     def updated(self, **fields: Any) -> Preprocess:
         """Return the same preprocess with some fields replaced; the others keep their meaning.
@@ -232,7 +248,8 @@ class Preprocess:
     def pixels(self, image: InputImage) -> tuple[npt.NDArray[np.float32], Frame]:
         """Return `(h, w, channels)` pixels in [0, 1] at the network's size, and the frame they come from.
 
-        Scaling, rounding and crop agree with torchvision's Resize and CenterCrop on PIL images.
+        Scaling, rounding and crop agree with torchvision's Resize and CenterCrop on PIL images. Signals and volumes: see
+        `volume_pixels.at_size`.
 
         Args:
             image: `(H, W, 3)` uint8, or with `data` of the network's channels.
@@ -240,7 +257,12 @@ class Preprocess:
         Raises:
             ImageError: the image is an array of another kind.
         """
-        resized, (top, left) = self._placed(image.size)
+        if len(self.sides) != 2 or len(image.size) != 2:
+            from .volume_pixels import at_size
+
+            return at_size(image, self)
+        (rh, rw), (top, left) = self.placed(image.size)
+        resized = (rh, rw)
         h, w = self.sides
         seen = (max(left, 0), max(top, 0), min(left + w, resized[1]), min(top + h, resized[0]))
         planes = []
@@ -277,25 +299,26 @@ class Preprocess:
         kind = np.uint8 if array.dtype == np.uint8 else np.float32
         return [Image.fromarray(np.ascontiguousarray(array[:, :, c], kind)) for c in range(self.channels)]
 
-    def _placed(self, image: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Return the size to which the image is scaled, and the position of the input's top left corner in it."""
-        (H, W), (h, w) = image, self.sides
+    def placed(self, image: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Return the size to which an image is scaled, and where in it the input begins: its top left corner."""
+        pairs = list(zip(image, self.sides, strict=True))
         if self.fit == "stretch":
-            return (h, w), (0, 0)
+            return self.sides, (0,) * len(pairs)
         if self.fit == "pad":
-            scale = min(h / H, w / W)
-            rh, rw = min(h, max(1, round(H * scale))), min(w, max(1, round(W * scale)))
-            return (rh, rw), (-((h - rh) // 2), -((w - rw) // 2))
+            scale = min(n / N for N, n in pairs)
+            scaled = tuple(min(n, max(1, round(N * scale))) for N, n in pairs)
+            return scaled, tuple(-((n - r) // 2) for r, n in zip(scaled, self.sides, strict=True))
         if self.resize is None:
-            scale = max(h / H, w / W)
-            rh, rw = max(h, round(H * scale)), max(w, round(W * scale))
+            scale = max(n / N for N, n in pairs)
+            scaled = tuple(max(n, round(N * scale)) for N, n in pairs)
         elif isinstance(self.resize, tuple):
-            rh, rw = self.resize
-        elif W <= H:  # the long side is cut to a whole number, as torchvision does
-            rh, rw = int(self.resize * H / W), self.resize
-        else:
-            rh, rw = self.resize, int(self.resize * W / H)
-        return (rh, rw), (round((rh - h) / 2.0), round((rw - w) / 2.0))
+            scaled = self.resize
+        else:  # the longer sides are cut to whole numbers, as torchvision does
+            short = min(range(len(image)), key=lambda axis: (image[axis], -axis))
+            scaled = tuple(
+                self.resize if axis == short else int(self.resize * N / image[short]) for axis, N in enumerate(image)
+            )
+        return scaled, tuple(round((r - n) / 2.0) for r, n in zip(scaled, self.sides, strict=True))
 
 
 def _scaled(
@@ -318,19 +341,20 @@ def _scaled(
     return narrow.resize((w, h), method, box=(0, rows[0], w, rows[1]))
 
 
-def _pair(name: str, value: Any) -> tuple[int, int]:
-    """Return height and width from one number or two."""
-    sides = (value, value) if isinstance(value, (int, np.integer)) else tuple(value) if _listed(value) else ()
+def _sides(name: str, value: Any, rank: int = 0) -> tuple[int, ...]:
+    """Return height and width from one number or two; `rank` numbers from one or as many, one to three if it is 0."""
+    sides = (value,) * (rank or 2) if isinstance(value, (int, np.integer)) else tuple(value) if _listed(value) else ()
     whole = all(isinstance(s, (int, np.integer)) and not isinstance(s, bool) and s > 0 for s in sides)
-    if len(sides) != 2 or not whole:
+    if len(sides) not in ((rank,) if rank else (1, 2, 3)) or not whole:
         raise InputError(
             explain_error(
-                f"`{name}` must be one or two positive whole numbers, (height, width), in pixels.",
+                f"`{name}` must be one or two positive whole numbers, (height, width), in pixels; (length,) of a signal, "
+                "(depth, height, width) of a volume.",
                 repr(value),
-                f"Write {name}=224 or {name}=(224, 320).",
+                f"Write {name}=224, {name}=(224, 320), {name}=(5000,) or {name}=(64, 128, 128).",
             )
         )
-    return int(sides[0]), int(sides[1])
+    return tuple(int(side) for side in sides)
 
 
 def _numbers(name: str, value: Any) -> tuple[float, ...]:

@@ -30,7 +30,7 @@ RECIPES: Mapping[str, str] = {
 
 OPTIONS = (
     *("preprocess", "size", "fit", "scale", "range_", "mean", "std", "bgr", "interpolation"),
-    *("input_channels", "bands", "data_range", "rgb"),
+    *("input_channels", "bands", "data_range", "rgb", "window", "zscore", "orientation"),
 )
 """Options of the command line that name fields of `Preprocess`."""
 
@@ -55,15 +55,15 @@ def fields_of_options(options: Mapping[str, Any]) -> dict[str, Any]:
             fields["base"] = text
         elif name == "bgr":
             fields["channel_order"] = "bgr"
-        elif name in ("fit", "interpolation", "input_channels"):
+        elif name in ("fit", "interpolation", "input_channels", "zscore", "orientation"):
             fields[name.removeprefix("input_")] = text
         elif name == "scale":
             fields["range"] = (0.0, 255.0 * _numbers(name, text, (1,))[0])
         elif name == "size":
-            sides = _numbers(name, str(text).lower().replace("×", "x").replace("x", ","), (1, 2))
-            fields["size"] = (int(sides[0]), int(sides[-1]))
+            sides = _numbers(name, str(text).lower().replace("×", "x").replace("x", ","), (1, 2, 3))
+            fields["size"] = int(sides[0]) if len(sides) == 1 else tuple(map(int, sides))
         else:
-            counts = {"range_": (2,), "data_range": (2,), "rgb": (3,)}.get(name, ())
+            counts = {"range_": (2,), "data_range": (2,), "rgb": (3,), "window": (2,)}.get(name, ())
             numbers = _numbers(name, text, counts)
             fields[name.removesuffix("_")] = tuple(map(int, numbers)) if name in ("bands", "rgb") else numbers
     return fields
@@ -77,7 +77,7 @@ def _numbers(name: str, text: Any, counts: tuple[int, ...]) -> tuple[float, ...]
         numbers = ()
     if not numbers or (counts and len(numbers) not in counts):
         wanted = " or ".join(map(str, counts)) + " " if counts else ""
-        examples = {"scale": "1/255", "size": "224 or 300x200"}.get(name, "0.5 or 0.485,0.456,0.406")
+        examples = {"scale": "1/255", "size": "224, 300x200 or 64x128x128", "window": "40,400"}.get(name, "0.5 or 0.485,0.456,0.406")
         option = name.removesuffix("_").replace("_", "-")
         expected = f"--{option} must be {wanted}comma-separated number{'' if counts == (1,) else 's'}."
         raise InputError(explain_error(expected, repr(text), f"Try {examples}."))

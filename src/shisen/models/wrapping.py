@@ -71,13 +71,14 @@ def wrap(
         net: the network; it is never changed.
         preprocess: a `Preprocess`, a mapping of its fields, a name such as "imagenet" or "torchvision:resnet50", or the
             preprocessing object of another library. None hands arrays in as they are, channels last: any size, any
-            number of channels, any range.
+            number of channels, any range. Signals are `(length, c)`, volumes and video `(d, h, w, c)`.
         labels: one name a class.
         output: key, index or function that selects the logits of a network with several outputs.
         inputs: for a network with several inputs: a mapping from names to constant values, where the image is the one
             that is not named; or a function from the image to all arguments. See `models.inputs.with_inputs`.
-        input_shape: `(h, w, c)` of an input, for a network that declares none and whose layers are requested before the
-            first image.
+        input_shape: `(h, w, c)` of an input, `(length, c)` of a signal or `(d, h, w, c)` of a volume or video, for a
+            network that declares none and whose layers are requested before the first image, or whose first layer does
+            not tell what it takes.
         head: "softmax", "sigmoid" or "none" where it cannot be read from the network.
         name: what the model is called in results.
 
@@ -118,10 +119,11 @@ def assemble(
     Raises:
         InputError: for an object of no known framework, and for labels of another number than the classes.
     """
-    shape = _checked_shape(input_shape)
     net = with_inputs(net, request.inputs)
     if "torch" in sys.modules and is_opaque(net):
         net = one_piece(net)
+    declared = declared_input(net)
+    shape = _checked_shape(input_shape, len(declared) - 1)
     expected = merged(preprocess, request.preprocess, net, shape)
     network = adapter(net, request, expected, shape)
     if request.labels is not None:
@@ -129,25 +131,27 @@ def assemble(
         classes = None if request.output is not None else declared_classes(net)
         if classes is not None and classes != len(labels) and not (classes == 1 and len(labels) == 2):
             raise wrong_labels(len(labels), classes)
-    return Model(network, expected, labels, name=name, source=source, channels=(shape or declared_input(net))[-1])
+    known = shape or declared
+    own = {"name": name, "source": source, "channels": known[-1], "rank": len(known) - 1}
+    return Model(network, expected, labels, **own)
 
 
-def merged(known: Preprocess | None, given: Any, net: Any, shape: tuple[int, int, int] | None = None) -> Any:
+def merged(known: Preprocess | None, given: Any, net: Any, shape: tuple[int, ...] | None = None) -> Any:
     """Return the preprocess of a network: the known one, what was given, or the known one with the given fields.
 
     Args:
         known: what the network is known to expect, or None.
         given: None, a `Preprocess`, a mapping of some of its fields, a name, or another library's object.
         net: the network, which may declare its input size and channels.
-        shape: `(h, w, c)` where it is known from elsewhere.
+        shape: `(*positions, c)` where it is known from elsewhere.
 
     Returns:
         A `Preprocess`, or None where nothing is known.
     """
     if given is None:
         return known
-    h, w, c = shape or declared_input(net)
-    size = (h, w) if h and w else None
+    *sides, c = shape or declared_input(net)
+    size = tuple(sides) if all(sides) else None
     if isinstance(given, str):
         given = {"base": given}
     if isinstance(given, Preprocess):
@@ -155,6 +159,8 @@ def merged(known: Preprocess | None, given: Any, net: Any, shape: tuple[int, int
     if not isinstance(given, Mapping) or "input_size" in given:
         return Preprocess.of(given, size or (known.sides if known is not None else None))
     fields = dict(given)
+    if len(sides) != 2 and isinstance(fields.get("size"), int):  # the same for all sides
+        fields["size"] = (fields["size"],) * len(sides)
     base = named(fields.pop("base")) if "base" in fields else None
     if isinstance(base, Mapping):  # a preset: all numbers, and whatever geometry there is
         fields = PLAIN | dict(base) | fields
@@ -168,14 +174,14 @@ def merged(known: Preprocess | None, given: Any, net: Any, shape: tuple[int, int
     return Preprocess.of(defaults | fields)
 
 
-def adapter(net: Any, request: Request, preprocess: Preprocess | None, shape: tuple[int, int, int] | None) -> Any:
+def adapter(net: Any, request: Request, preprocess: Preprocess | None, shape: tuple[int, ...] | None) -> Any:
     """Return the adapter for a live network.
 
     Args:
         net: a torch module, a Keras model, or an object that already is a classifier.
         request: `output` and `head`.
         preprocess: scaling and size, or None for arrays as they are.
-        shape: `(h, w, c)` of an input without preprocessing, or None.
+        shape: `(*positions, c)` of an input without preprocessing, or None.
 
     Returns:
         A `Classifier`.
@@ -216,18 +222,22 @@ def _not_a_network(net: Any) -> str:
     return "Load the model with its framework first, or pass a file name to shisen.load()."
 
 
-def _checked_shape(shape: Sequence[int] | None) -> tuple[int, int, int] | None:
-    """Return `(h, w, c)`."""
+def _checked_shape(shape: Sequence[int] | None, rank: int = 2) -> tuple[int, ...] | None:
+    """Return `(h, w, c)`, `(length, c)` for a network of signals or `(d, h, w, c)` of a volume."""
     if shape is None:
         return None
     sides = tuple(int(s) for s in shape)
-    if len(sides) == 2:
+    if len(sides) == 2 and rank != 1:
         sides = (*sides, 3)
-    if len(sides) != 3 or min(sides) < 1:
+    if len(sides) not in (2, 3, 4) or min(sides) < 1:
         raise InputError(
-            explain_error("input_shape must be (h, w, c), in pixels.", repr(shape), "Write input_shape=(28, 28, 1).")
+            explain_error(
+                "input_shape must be (h, w, c), in pixels, (length, c) of a signal or (d, h, w, c) of a volume.",
+                repr(shape),
+                "Write input_shape=(28, 28, 1).",
+            )
         )
-    return sides[0], sides[1], sides[2]
+    return sides
 
 
 def _count(value: Any) -> int:

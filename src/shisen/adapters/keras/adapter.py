@@ -55,9 +55,7 @@ class KerasClassifier(Adapter):
         self.framework = f"keras-{self.backend}"
         self.engine = engine_for(self.backend, net)
         self._io = ModelIO(net, scaling, output)
-        declared = tuple(side for side in self._io.declared if side)
-        whole = len(declared) == len(self._io.declared)
-        super().__init__(net, scaling, output, size or (declared if whole else None), head)
+        super().__init__(net, scaling, output, size or self.declared_size, head)
         self.inside = operations(net)
         self._rules: dict[Hashable, Rule] = {}
 
@@ -96,6 +94,12 @@ class KerasClassifier(Adapter):
                 if self.backend == "tensorflow" and self._io.channels_first:
                     raise _no_channels_first(problem) from problem
                 raise
+
+    @property
+    def declared_size(self) -> tuple[int, ...] | None:
+        """`(*positions, c)` of the model's input; None where it leaves a side open."""
+        declared = tuple(side for side in self._io.declared if side)
+        return declared if len(declared) == len(self._io.declared) else None
 
     def guessed_size(self) -> tuple[int, ...]:
         """Return what the model declares; where it leaves a side open 224, 1024 of a signal, 64 of a volume."""

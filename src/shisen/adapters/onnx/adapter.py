@@ -74,6 +74,11 @@ class OnnxClassifier(Adapter):
 
     # ---- the contract
 
+    @property
+    def declared_size(self) -> tuple[int, ...] | None:
+        """`(*positions, c)` of the graph's input; None where it leaves a side open."""
+        return self.input_spec.size if self.input_spec.fixed else None
+
     def to_tensor(self, images: Any) -> Values:
         """Return images as a float32 array."""
         return np.asarray(images, dtype=np.float32)

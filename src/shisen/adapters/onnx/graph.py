@@ -29,13 +29,14 @@ PASSING_OPERATIONS = (
 
 @dataclass(frozen=True)
 class InputSpec:
-    """The input of a graph: its name, type, fixed batch (0 for any), and whether the channels come last."""
+    """The input of a graph: its name, type, fixed batch (0 for any), whether the channels come last, and its size."""
 
     name: str
     type: str
     batch: int
     channels_last: bool
     size: tuple[int, ...]
+    fixed: bool = True
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,8 @@ def input_spec(model: Any) -> InputSpec:
     last = _channels_last(model, inputs[0].name, dims)
     *sides, c = dims[1:] if last else (*dims[2:], dims[1])
     guess = {1: 1024, 2: 224, 3: 64}[len(sides)]
-    return InputSpec(inputs[0].name, kind, dims[0], last, (*(side or guess for side in sides), c or 3))
+    size = (*(side or guess for side in sides), c or 3)
+    return InputSpec(inputs[0].name, kind, dims[0], last, size, all(sides) and bool(c))
 
 
 def _channels_last(model: Any, name: str, dims: Sequence[int]) -> bool:
