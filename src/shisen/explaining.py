@@ -234,6 +234,7 @@ def explain_batch(
                 layer=layer if layer is None or isinstance(layer, str) else " + ".join(layer),
                 options=ran,
                 notes={k: _of_image(v, i, len(batch)) for k, v in maps.notes.items()},
+                rank=images.ndim - 2 if values.shape == tuple(images.shape) else values.ndim - 1,
             ),
             r.image,
             r.frame,

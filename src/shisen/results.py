@@ -53,7 +53,10 @@ class Explanation:
 
     @property
     def values(self) -> Map:
-        """Raw map, float32, `(h, w)` or `(h, w, c)`, in the method's unit, at native resolution."""
+        """Raw map, float32, in the method's unit, at native resolution.
+
+        `(h, w)` or `(h, w, c)`; of a signal `(length,)`, of a volume `(d, h, w)`, each with or without channels.
+        """
         return self.attribution.values
 
     @property
@@ -76,11 +79,11 @@ class Explanation:
         """In words, why the map shows no evidence; None for a map that shows some."""
         from .viz.scale import says_nothing
 
-        return says_nothing(self.values, self.attribution.shows)
+        return says_nothing(self.values, self.attribution.shows, self.attribution.rank)
 
     @cached_property
     def heatmap(self) -> Map:
-        """Float32 `(H, W)` in [0, 1] at the image's own size, for looking at; a zero map stays zero."""
+        """Float32 in [0, 1] at the image's own size, `(H, W)`, for looking at; a zero map stays zero."""
         from .viz.scale import heatmap
 
         return heatmap(self.attribution, self.frame)
@@ -95,7 +98,7 @@ class Explanation:
     def overlay(
         self, style: str = "blend", colormap: str = "jet", alpha: float = 0.4, *, color_bar: bool = False
     ) -> Any:
-        """Draw the map over the image, at the image's own size.
+        """Draw the map over the image, at the image's own size; a signal as lines, a volume as a sheet of its slices.
 
         Args:
             style: "blend" (color map over the image), "mask" (the image lit by the map), "heatmap" (the map
@@ -120,7 +123,8 @@ class Explanation:
         """Write the map over the image, and beside it a JSON file that says how it was made.
 
         Args:
-            path: `.png`, `.jpg`, `.webp`, or `.npy` for the raw values.
+            path: `.png`, `.jpg`, `.webp`, or `.npy` for the raw values; of a volume or video also `.gif`, which runs
+                through its slices, and `.nii.gz`, the values where the volume lies.
             **drawing: style, colormap, alpha and color_bar, as in `overlay`.
 
         Returns:

@@ -184,8 +184,8 @@ class Attribution:
     """One map of one image, with its unit and where it comes from.
 
     Attributes:
-        values: `(h, w)` or `(h, w, c)` float32, raw: never normalized; of a signal `(length,)`, of a volume `(d, h, w)`,
-            each with or without channels.
+        values: `(h, w)` or `(h, w, c)` float32, raw: never normalized; of a signal `(length,)`, of a volume
+            `(d, h, w)`, each with or without channels.
         method: registered name.
         unit: unit of the values, such as "logit" or "logit per unit of pixel value".
         signed: whether negative values carry meaning.
@@ -274,7 +274,8 @@ class Classifier(Protocol):
     """A network as a few calls on named points. `"input"` and `"logits"` are points like any layer.
 
     `images` are `(n, h, w, c)`, signals `(n, length, c)`, volumes and video `(n, d, h, w, c)`; feature maps come back
-    channels last, `(n, *positions, c)`, float32, in the network's own array type and on its device (NumPy for TensorFlow and ONNX).
+    channels last, `(n, *positions, c)`, float32, in the network's own array type and on its device (NumPy for
+    TensorFlow and ONNX).
     """
 
     @property

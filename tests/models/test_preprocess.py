@@ -205,7 +205,7 @@ def test_the_fields_survive_a_mapping() -> None:
     ("options", "message"),
     [
         ({"size": 0}, "positive whole"),
-        ({"size": (1, 2, 3)}, "positive whole"),
+        ({"size": (1, 2, 3, 4)}, "positive whole"),
         ({"size": 22.5}, "positive whole"),
         ({"size": 8, "resize": 9}, "belongs to fit='crop'"),
         ({"size": 8, "mean": (1, 2), "std": (1, 1, 1)}, "one number per channel, 3"),

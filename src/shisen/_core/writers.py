@@ -21,7 +21,7 @@ FOLDER = ""
 """The suffix of a writer that fills a folder."""
 
 HOMES = {
-    "Explanation": "shisen.viz.drawing",
+    "Explanation": "shisen.viz.volume_files",
     "Comparison": "shisen.comparison_figure",
     "Scores": "shisen.evaluation.score_files",
     **dict.fromkeys(("ActivationGrids", "Heads", "WindowHeads", "FilterGrid", "Examples"), "shisen.inspect.writers"),
@@ -75,7 +75,9 @@ def write(result: Any, path: str | Path, *, suffix: str | None = None, **options
     """
     target, kind = Path(path), type(result)
     known = suffixes_of(kind)
-    suffix = target.suffix.lower() if suffix is None else suffix
+    if suffix is None:  # the longest that fits, such as .nii.gz
+        fitting = [s for s in known if s and target.name.lower().endswith(s)]
+        suffix = max(fitting, key=len, default=target.suffix.lower())
     if suffix not in known:
         if FOLDER not in known:
             raise InputError(

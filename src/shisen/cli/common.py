@@ -53,9 +53,22 @@ def images_of(sources: Sequence[str]) -> list[str]:
     return found
 
 
+def inputs_of(model: Model, sources: Sequence[str]) -> list[str]:
+    """Return every input that files, folders, globs and URLs stand for; a folder may be one volume or video.
+
+    Args:
+        model: what they are for.
+        sources: files, folders, globs and URLs.
+    """
+    from ..models.volume_io import find_volumes
+
+    return images_of(sources) if model.rank == 2 else find_volumes(sources, model.rank)
+
+
 def stem_of(source: str) -> str:
     """Return the name of an image file or URL without its suffix."""
-    return Path(source.split("?")[0]).stem or "image"
+    name = source.split("?")[0]
+    return Path(name.removesuffix(".gz") if name.endswith(".nii.gz") else name).stem or "image"
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .common import finish, images_of, load_model, quiet_warnings, stem_of
+from .common import finish, images_of, inputs_of, load_model, quiet_warnings, stem_of
 from .options import (
     drawing_options,
     layer_option,
@@ -51,10 +51,11 @@ from .values import METHOD_OPTIONS, options_of, target_of
 @click.option(
     "--format",
     "suffix",
-    type=click.Choice(["png", "jpg", "webp", "npy"]),
+    type=click.Choice(["png", "jpg", "webp", "npy", "gif", "nii.gz"]),
     default="png",
     show_default=True,
-    help="Format of the files in an output folder; npy holds the raw values.",
+    help="Format of the files in an output folder; npy holds the raw values. Volumes: gif shows the slices one after "
+    "the other, nii.gz holds the values in the space of the volume.",
 )
 def explain(
     images: tuple[str, ...],
@@ -68,6 +69,8 @@ def explain(
     **choice: Any,
 ) -> int:
     """Explain the prediction for IMAGES (files, folders, globs or URLs) and write one attribution map per image.
+
+    Networks of signals, volumes and video take .npy, .nii.gz, DICOM and video files, and folders of slices or frames.
 
     A JSON file beside each map records how it was made.
     """
@@ -85,6 +88,7 @@ def explain(
     if out.suffix and len(sources) > 1:
         raise click.UsageError(f"--out names one file, but there are {len(sources)} images. Give a folder.")
     model = load_model(choice, len(sources))
+    sources = sources if model.rank == 2 else inputs_of(model, images)
     if spec is None:
         from ..evaluation.recommend import recommended
 

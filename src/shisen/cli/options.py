@@ -47,7 +47,7 @@ MODEL_OPTIONS: tuple[Decorator, ...] = (
         show_envvar=True,
         help="Batch size (tuned automatically by default).",
     ),
-    click.option("--size", default=None, help="Input size, such as 224 or 300x200 (height x width)."),
+    click.option("--size", default=None, help="Input size, such as 224, 300x200 (height x width) or 64x128x128."),
     click.option(
         "--fit",
         type=click.Choice(["stretch", "crop", "pad"]),
@@ -77,8 +77,8 @@ MODEL_OPTIONS: tuple[Decorator, ...] = (
         "--bands", default=None, help="Bands of the data that become the input channels, in order, such as 3,2,1."
     ),
     click.option("--data-range", default=None, help="Range of the data values, such as 0,4095."),
-    click.option("--window", default=None, help="Center and width of the values that are kept, such as 40,400 for a CT."),
-    click.option("--zscore", is_flag=True, help="Subtract the mean of each input and divide by its standard deviation."),
+    click.option("--window", default=None, help="Center and width of the values kept, such as 40,400 for a CT."),
+    click.option("--zscore", is_flag=True, help="Standardize each input by its own mean and standard deviation."),
     click.option("--orientation", default=None, help="Order of the axes of a volume, such as RAS or SAR."),
     click.option("--rgb", default=None, help="Input channels shown as red, green and blue, such as 2,1,0."),
     click.option("--head", type=click.Choice(["softmax", "sigmoid", "none"]), default=None, help=HEAD_HELP),

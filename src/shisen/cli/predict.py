@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .common import finish, images_of, load_model, quiet_warnings, table
+from .common import finish, images_of, inputs_of, load_model, quiet_warnings, table
 from .options import json_option, model_options
 from .progress import progress
 
@@ -29,6 +29,7 @@ def predict(images: tuple[str, ...], top: int, as_json: bool, quick: bool, **cho
 
     sources = images_of(images)
     model = load_model(choice, len(sources))
+    sources = sources if model.rank == 2 else inputs_of(model, images)
     failures: list[tuple[str, str]] = []
     done = 0
     with quiet_warnings():

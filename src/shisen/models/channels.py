@@ -105,7 +105,9 @@ def _float_advice(low: float, high: float) -> str:
     )
 
 
-def with_channels(array: npt.NDArray[Any], channels: int, name: str, *, opaque: bool = True) -> npt.NDArray[Any]:
+def with_channels(
+    array: npt.NDArray[Any], channels: int, name: str, *, opaque: bool = True, rank: int = 2
+) -> npt.NDArray[Any]:
     """Return `(*positions, C)` data with the channels that a network takes, such as `(H, W, C)`.
 
     Color becomes gray by luminance, gray is repeated for color, and four channels get an opaque alpha, with a warning.
@@ -115,6 +117,7 @@ def with_channels(array: npt.NDArray[Any], channels: int, name: str, *, opaque: 
         channels: how many the network takes.
         name: of the image, for messages.
         opaque: whether a fourth channel may be added.
+        rank: number of axes of positions.
 
     Returns:
         `(*positions, channels)`, of the same type.
@@ -122,7 +125,7 @@ def with_channels(array: npt.NDArray[Any], channels: int, name: str, *, opaque: 
     Raises:
         ImageError: if the channels cannot be converted.
     """
-    array = array[:, :, None] if array.ndim == 2 else array
+    array = array[..., None] if array.ndim == rank else array
     have = array.shape[-1]
     if have == channels:
         return array

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .._core.orientation import turned_affine, turns
 from ..errors import ImageError, ShisenWarning, explain_error, require
 from ..types import Space
 
@@ -86,7 +87,7 @@ def is_dicom(data: bytes) -> bool:
 
 
 def dicom_in(data: bytes, name: str, check: Check) -> tuple[Values, Space]:
-    """Return the pixels of one DICOM file in units of its rescaling, such as Hounsfield units: `(frames, rows, columns)`.
+    """Return the pixels of one DICOM file in units of its rescaling, such as HU: `(frames, rows, columns)`.
 
     Args:
         data: the file's bytes.
@@ -114,7 +115,7 @@ def dicom_in(data: bytes, name: str, check: Check) -> tuple[Values, Space]:
 def _decoded(data: bytes, name: str, check: Check) -> tuple[Values, Any]:
     try:
         import pydicom
-        from pydicom.pixels import apply_modality_lut
+        from pydicom.pixels.processing import apply_modality_lut
     except ImportError as problem:
         raise require("pydicom", "volumes", f"The DICOM file {name!r}") from problem
     try:
@@ -187,8 +188,8 @@ def _warn_of_gaps(heights: Sequence[float], name: str) -> None:
     usual = float(np.median(gaps))
     if np.abs(gaps - usual).max(initial=0.0) > UNEVEN * abs(usual):
         warnings.warn(
-            f"{name}: the slices are {gaps.min():.3g} to {gaps.max():.3g} apart; some may be missing or given twice. They "
-            "are stacked as if they were evenly spaced.",
+            f"{name}: the slices are {gaps.min():.3g} to {gaps.max():.3g} apart; some may be missing or given "
+            "twice. They are stacked as if they were evenly spaced.",
             ShisenWarning,
             stacklevel=3,
         )
@@ -227,37 +228,25 @@ def oriented(values: Values, space: Space | None, orientation: str, name: str) -
     Raises:
         ImageError: for a volume whose position is not known, or other letters.
     """
-    letters = orientation.upper()
-    pairs = sorted(next((i for i, pair in enumerate(("LR", "PA", "IS")) if one in pair), 3) for one in letters)
-    if pairs != [0, 1, 2] or space is None or space.affine is None:
-        received = f"{orientation!r} for {name!r}" + ("" if space and space.affine is not None else ", position unknown")
+    affine = None if space is None else space.affine
+    try:
+        order, flips = turns(np.eye(4) if affine is None else affine, orientation.upper())
+    except ValueError:
+        affine = None
+    if space is None or affine is None:
+        received = f"{orientation!r} for {name!r}" + (
+            "" if space and space.affine is not None else ", position unknown"
+        )
         expected = "`orientation` must name the direction of each of three axes, of a volume whose position is known."
         raise ImageError(explain_error(expected, received, "Write 'RAS', 'LPS' or 'SAR', or leave it out."))
-    axes = np.abs(space.affine[:3, :3] / np.linalg.norm(space.affine[:3, :3], axis=0))
-    world = _assigned(axes)  # the direction in the world that each axis of the array follows
-    wanted = [next(i for i, pair in enumerate(("LR", "PA", "IS")) if one in pair) for one in letters]
-    order = [world.index(direction) for direction in wanted]
-    affine = space.affine[:, [*order, 3]].copy()
     values = np.transpose(values, (*order, 3))
-    for axis, (direction, one) in enumerate(zip(wanted, letters, strict=True)):
-        if (affine[direction, axis] > 0) != (one in "RAS"):
-            affine[:3, 3] += affine[:3, axis] * (values.shape[axis] - 1)
-            affine[:3, axis] *= -1
-            values = np.flip(values, axis=axis)
-    return np.ascontiguousarray(values), Space(affine, space.rate)
-
-
-def _assigned(axes: npt.NDArray[np.float64]) -> list[int]:
-    """Return the world's direction for each axis, the clearest first, none twice."""
-    left, found = axes.copy(), [0, 0, 0]
-    for _ in range(3):
-        direction, axis = np.unravel_index(int(np.argmax(left)), left.shape)
-        found[int(axis)] = int(direction)
-        left[direction, :] = left[:, axis] = -1.0
-    return found
+    values = np.flip(values, axis=tuple(axis for axis, flip in enumerate(flips) if flip))
+    return np.ascontiguousarray(values), Space(turned_affine(affine, values.shape, order, flips), space.rate)
 
 
 def _damaged(kind: str, name: str, error: Exception) -> ImageError:
     reason = " ".join(str(error).split())[:160] or type(error).__name__
-    advice = "It may be cut off, or compressed in a way that needs a further package: open it in a viewer and save it anew."
+    advice = (
+        "It may be cut off, or compressed in a way that needs a further package: open it in a viewer and save it anew."
+    )
     return ImageError(explain_error(f"A {kind} file must be readable to its end.", f"{name!r} ({reason})", advice))

@@ -73,8 +73,9 @@ class Model(Wrapper):
         return self._changed(network, self.preprocess)
 
     def _changed(self, network: Classifier, preprocess: Preprocess | None) -> Model:
-        own = {"name": self.name, "source": self.source, "channels": self.channels, "rank": self.rank}
-        made = Model(network, preprocess, self.labels, **own)
+        made = Model(network, preprocess, self.labels, name=self.name, source=self.source)
+        if preprocess is None:
+            made.channels, made.rank = self.channels, self.rank
         made._warned = self._warned
         return made
 
@@ -154,7 +155,7 @@ class Model(Wrapper):
             if values.dtype == np.uint8:
                 self._say_once(assumption(None, values.shape[-1], "values 0 to 255"))
             return np.asarray(values, dtype=np.float32), whole
-        values = with_channels(values, self.channels or values.shape[-1], image.source)
+        values = with_channels(values, self.channels or values.shape[-1], image.source, rank=len(image.size))
         values = values / np.float32(255) if values.dtype == np.uint8 else values
         text = assumption(None, values.shape[-1]) if len(image.size) == 2 else assumed_volume(values)
         self._say_once(text)

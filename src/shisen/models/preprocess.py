@@ -248,8 +248,8 @@ class Preprocess:
     def pixels(self, image: InputImage) -> tuple[npt.NDArray[np.float32], Frame]:
         """Return `(h, w, channels)` pixels in [0, 1] at the network's size, and the frame they come from.
 
-        Scaling, rounding and crop agree with torchvision's Resize and CenterCrop on PIL images. Signals and volumes: see
-        `volume_pixels.at_size`.
+        Scaling, rounding and crop agree with torchvision's Resize and CenterCrop on PIL images. Of
+        signals and volumes see `volume_pixels.at_size`.
 
         Args:
             image: `(H, W, 3)` uint8, or with `data` of the network's channels.
@@ -348,8 +348,8 @@ def _sides(name: str, value: Any, rank: int = 0) -> tuple[int, ...]:
     if len(sides) not in ((rank,) if rank else (1, 2, 3)) or not whole:
         raise InputError(
             explain_error(
-                f"`{name}` must be one or two positive whole numbers, (height, width), in pixels; (length,) of a signal, "
-                "(depth, height, width) of a volume.",
+                f"`{name}` must be one or two positive whole numbers, (height, width), in pixels; (length,) "
+                "of a signal, (depth, height, width) of a volume.",
                 repr(value),
                 f"Write {name}=224, {name}=(224, 320), {name}=(5000,) or {name}=(64, 128, 128).",
             )

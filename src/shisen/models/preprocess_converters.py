@@ -154,7 +154,7 @@ def _from_function(function: Callable[[Any], Any], size: Size) -> Fields:
     return _tidy(size, gradient, shift, order)
 
 
-def _tidy(size: int | tuple[int, int], gradient: npt.NDArray[Any], shift: npt.NDArray[Any], order: str) -> Fields:
+def _tidy(size: int | tuple[int, ...], gradient: npt.NDArray[Any], shift: npt.NDArray[Any], order: str) -> Fields:
     """Return value = (pixel − mean)/std with pixels 0 … 255, the numbers rid of rounding noise."""
     std = tuple(float(f"{1 / s:.7g}") for s in gradient)
     mean = tuple(float(f"{-b / s:.7g}") + 0.0 for b, s in zip(shift, gradient, strict=True))

@@ -77,7 +77,9 @@ def _numbers(name: str, text: Any, counts: tuple[int, ...]) -> tuple[float, ...]
         numbers = ()
     if not numbers or (counts and len(numbers) not in counts):
         wanted = " or ".join(map(str, counts)) + " " if counts else ""
-        examples = {"scale": "1/255", "size": "224, 300x200 or 64x128x128", "window": "40,400"}.get(name, "0.5 or 0.485,0.456,0.406")
+        examples = {"scale": "1/255", "size": "224, 300x200 or 64x128x128", "window": "40,400"}.get(
+            name, "0.5 or 0.485,0.456,0.406"
+        )
         option = name.removesuffix("_").replace("_", "-")
         expected = f"--{option} must be {wanted}comma-separated number{'' if counts == (1,) else 's'}."
         raise InputError(explain_error(expected, repr(text), f"Try {examples}."))

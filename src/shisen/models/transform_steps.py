@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import InputError, explain_error
 from ..targets import to_numpy
 
-Size = int | tuple[int, int] | None
+Size = int | tuple[int, ...] | None
 Fields = dict[str, Any]
 _PIL_NAMES = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}
 _CV2_NAMES = {0: "nearest", 1: "bilinear", 2: "bicubic", 3: "box", 4: "lanczos"}

@@ -39,7 +39,7 @@ def is_video(data: bytes, name: str) -> bool:
         data: the file's bytes.
         name: of the file.
     """
-    return name.lower().endswith(SUFFIXES) or data[4:8] == b"ftyp" and data[8:11] in (b"iso", b"mp4", b"M4V", b"qt ")
+    return name.lower().endswith(SUFFIXES) or (data[4:8] == b"ftyp" and data[8:11] in (b"iso", b"mp4", b"M4V", b"qt "))
 
 
 def video_in(data: bytes, name: str, frames: int, check: Check) -> tuple[Pixels, Space]:
@@ -60,13 +60,14 @@ def video_in(data: bytes, name: str, frames: int, check: Check) -> tuple[Pixels,
     except ImportError as problem:
         raise require("av", "volumes", f"The video {name!r}") from problem
     try:
-        with av.open(io.BytesIO(data)) as container:
+        with av.open(io.BytesIO(data), "r") as container:
             stream = container.streams.video[0]
             rate = float(stream.average_rate or 0)
+            high, wide = stream.height, stream.width
             count = sum(1 for _ in container.decode(stream))
-        with av.open(io.BytesIO(data)) as container:
+        with av.open(io.BytesIO(data), "r") as container:
             wanted = evenly(count, frames)
-            check((len(wanted), stream.height, stream.width, 3), name)
+            check((len(wanted), high, wide, 3), name)
             kept = {int(i) for i in wanted}
             found = {i: f.to_ndarray(format="rgb24") for i, f in enumerate(container.decode(video=0)) if i in kept}
     except ImageError:
@@ -74,7 +75,9 @@ def video_in(data: bytes, name: str, frames: int, check: Check) -> tuple[Pixels,
     except Exception as error:  # FFmpeg has a family of errors of its own
         reason = " ".join(str(error).split())[:160] or type(error).__name__
         advice = "Save it again, or as a folder of frames."
-        raise ImageError(explain_error("A video must be readable to its end.", f"{name!r} ({reason})", advice)) from error
+        raise ImageError(
+            explain_error("A video must be readable to its end.", f"{name!r} ({reason})", advice)
+        ) from error
     seconds = count / rate if rate else 0.0
     return np.stack([found[int(i)] for i in wanted]), Space(rate=len(wanted) / seconds if seconds else 0.0)
 
@@ -112,7 +115,9 @@ def stills_in(data: bytes, name: str, frames: int, check: Check) -> tuple[Pixels
 
 
 def _no_volume(name: str, received: str) -> ImageError:
-    expected = "The network takes a volume or video: NIfTI, DICOM, .npy, .npz, an animated image, a video, or a folder of frames."
+    expected = (
+        "The network takes a volume or video: NIfTI, DICOM, .npy, .npz, an animation, a video, or a folder of frames."
+    )
     return ImageError(explain_error(expected, f"{name!r} ({received})", "Give such a file, or an array (d, h, w)."))
 
 
@@ -136,7 +141,7 @@ def frames_folder(
     digest, found = hashlib.sha256(), []
     for i in evenly(len(stills), frames):
         image = open_image(stills[int(i)])
-        check((len(stills) if not frames else frames, *image.pixels.shape), name)
+        check((frames or len(stills), *image.pixels.shape), name)
         digest.update(image.sha256.encode())
         found.append(image.pixels)
         if image.pixels.shape != found[0].shape:

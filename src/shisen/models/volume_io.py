@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import glob
 import io
 import os
+import warnings
 import wave
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ImageError, explain_error
+from .._core.orientation import letters_of
+from ..errors import ImageError, ShisenWarning, explain_error
 from ..targets import to_numpy
 from ..types import InputImage, Space
 from .array_files import array_in
@@ -34,9 +37,9 @@ def open_volume(source: Any, rank: int, *, frames: int = 0, orientation: str = "
     """Return a signal, a volume or a video as it is stored, `(*positions, c)`.
 
     Args:
-        source: an array, a torch tensor with its channels first, or a path, URL, bytes or open file: `.npy`, `.npz`, NIfTI,
-            DICOM (a file of several frames or the folder of a series), an animated image, a video or a folder of its
-            frames; of signals `.npy`, `.npz`, `.csv` with one row per sample, or `.wav`.
+        source: an array, a torch tensor with its channels first, or a path, URL, bytes or open file: `.npy`, `.npz`,
+            NIfTI, DICOM (a file of several frames or the folder of a series), an animated image, a video or a folder
+            of its frames; of signals `.npy`, `.npz`, `.csv` with one row per sample, or `.wav`.
         rank: number of axes of positions: 1 or 3.
         frames: evenly spaced frames taken of a video; 0 for all.
         orientation: of a volume whose position is known, such as "RAS"; "" as it is stored.
@@ -58,7 +61,19 @@ def open_volume(source: Any, rank: int, *, frames: int = 0, orientation: str = "
         raise not_finite(values)
     if orientation:
         values, space = oriented(values, space, orientation, name)
+    elif space is not None and space.affine is not None and is_nifti_name(name) and letters_of(space.affine) != "RAS":
+        warnings.warn(
+            f"{name}: the axes of this volume point as {letters_of(space.affine)}, and go in as they are stored. If "
+            "the network was trained on another order, pass orientation= such as 'RAS' (--orientation RAS).",
+            ShisenWarning,
+            stacklevel=2,
+        )
     return InputImage(values, name, digest, space=space)
+
+
+def is_nifti_name(name: str) -> bool:
+    """Tell whether a file is NIfTI by its name."""
+    return name.lower().endswith((".nii", ".nii.gz"))
 
 
 def _read(source: Any, rank: int, frames: int) -> tuple[Values, Space | None, str, str]:
@@ -88,7 +103,7 @@ def _folder(folder: Path, rank: int, frames: int) -> tuple[Values, Space | None,
             return found
     raise ImageError(
         explain_error(
-            f"The network takes {KINDS[rank]}; a folder must hold the slices of one DICOM series or the frames of a video.",
+            f"The network takes {KINDS[rank]}; a folder is the slices of one DICOM series or the frames of a video.",
             f"{str(folder)!r} with {', '.join(p.name for p in files[:4]) or 'no files'}",
             "Name the files one by one.",
         )
@@ -162,6 +177,25 @@ def _wav(data: bytes, name: str) -> Found:
         raise ImageError(explain_error("A .wav file must have 16 or 32 bits.", f"{name!r}, {8 * width}", "Convert it."))
     samples = np.frombuffer(raw, f"<i{width}").astype(np.float32) / np.float32(2 ** (8 * width - 1))
     return samples.reshape(-1, channels), Space(rate=float(rate))
+
+
+def find_volumes(sources: Iterable[str], rank: int) -> list[str]:
+    """Return inputs from files, folders and patterns: a folder is one input, unless it holds files of whole ones.
+
+    Args:
+        sources: paths, folders, patterns such as `scans/*.nii.gz`, URLs.
+        rank: 1 for signals, 3 for volumes and video.
+    """
+    suffixes = SIGNAL_SUFFIXES if rank == 1 else VOLUME_SUFFIXES
+    found: list[str] = []
+    for source in sources:
+        matches = sorted(glob.glob(source)) if glob.has_magic(source) and not os.path.exists(source) else [source]
+        for match in matches or [source]:
+            inside = sorted(Path(match).iterdir(), key=natural) if os.path.isdir(match) else []
+            whole = [str(p) for p in inside if p.name.lower().endswith(suffixes) and not p.name.startswith(".")]
+            series = rank == 3 and any(is_dicom(_head(p)) for p in inside if p.is_file())
+            found += whole if whole and not series else [match]
+    return list(dict.fromkeys(found))
 
 
 def _array(source: Any) -> Values:

@@ -62,7 +62,7 @@ def with_intensities(image: InputImage, preprocess: Preprocess) -> InputImage:
     """
     values = chosen_bands(image.pixels, image.source, preprocess)
     units = intensities(values, image.source, preprocess)
-    data = with_channels(units, preprocess.channels, image.source, opaque=False)
+    data = with_channels(units, preprocess.channels, image.source, opaque=False, rank=len(image.size))
     return InputImage(image.pixels, image.source, image.sha256, data, image.space)
 
 
@@ -137,7 +137,8 @@ def resampling(length: int, new: int, interpolation: str) -> Values:
     step = length / new
     center = (np.arange(new) + 0.5) * step
     if interpolation == "nearest":
-        return np.eye(length, dtype=np.float32)[np.minimum(center.astype(int), length - 1)]
+        nearest = np.minimum(center.astype(int), length - 1)
+        return np.asarray(np.eye(length)[nearest], np.float32)
     reach = max(step, 1.0)
     weights = np.maximum(0.0, 1.0 - np.abs(np.arange(length) + 0.5 - center[:, None]) / reach)
     return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)

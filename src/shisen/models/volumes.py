@@ -54,7 +54,7 @@ def check_declared(image: InputImage, declared: tuple[int, ...] | None) -> None:
             explain_error(
                 f"The network takes inputs of the size ({sides}): {AXES[rank]}.",
                 f"{image.source!r} of the size {image.size}",
-                f"Pass preprocess={{'size': ({sides},)}} (--size {'x'.join(map(str, declared[:-1]))}), which resamples.",
+                f"Pass preprocess={{'size': ({sides},)}} (--size {sides.replace(', ', 'x')}), which resamples.",
             )
         )
 
@@ -63,8 +63,8 @@ def assumed_volume(values: npt.NDArray[Any]) -> str:
     """Return the warning that says how a signal or volume went in, and how to name another way."""
     low, high = (f"{float(f(values)):.4g}" for f in (np.min, np.max))
     return (
-        f"the preprocessing is not known; inputs go in at their own size with the values that are stored, {low} to {high}, "
-        "and with their axes as stored. If the network was trained otherwise, pass preprocess=shisen.Preprocess(size=…) "
-        "with window=, zscore=, data_range=, mean=, std= or orientation= (--size, --window, --zscore, --data-range, --mean, "
-        "--std, --orientation)."
+        "the preprocessing is not known; inputs go in at their own size, with their values as stored, "
+        f"{low} to {high}, and their axes as stored. If the network was trained otherwise, pass "
+        "preprocess=shisen.Preprocess(size=…) with window=, zscore=, data_range=, mean=, std= or orientation= (--size, "
+        "--window, --zscore, --data-range, --mean, --std, --orientation)."
     )

@@ -132,8 +132,7 @@ def assemble(
         if classes is not None and classes != len(labels) and not (classes == 1 and len(labels) == 2):
             raise wrong_labels(len(labels), classes)
     known = shape or declared
-    own = {"name": name, "source": source, "channels": known[-1], "rank": len(known) - 1}
-    return Model(network, expected, labels, **own)
+    return Model(network, expected, labels, name=name, source=source, channels=known[-1], rank=len(known) - 1)
 
 
 def merged(known: Preprocess | None, given: Any, net: Any, shape: tuple[int, ...] | None = None) -> Any:
@@ -151,7 +150,7 @@ def merged(known: Preprocess | None, given: Any, net: Any, shape: tuple[int, ...
     if given is None:
         return known
     *sides, c = shape or declared_input(net)
-    size = tuple(sides) if all(sides) else None
+    size = tuple(int(side or 0) for side in sides) if all(sides) else None
     if isinstance(given, str):
         given = {"base": given}
     if isinstance(given, Preprocess):

@@ -14,7 +14,9 @@ from .colormap import is_diverging
 from .files import save_image
 from .legend import color_bar as with_bar
 from .overlay import overlay
-from .scale import limits, unseen_as_nan
+from .scale import limits, on_image, reduce_channels, unseen_as_nan
+from .signal import draw_signal
+from .volume import sheet
 
 
 class Explained(Protocol):
@@ -36,7 +38,7 @@ class Explained(Protocol):
 def draw(
     seen: Explained, *, style: str = "blend", colormap: str = "jet", alpha: float = 0.4, color_bar: bool = False
 ) -> Any:
-    """Draw the map over the image, at the image's own size.
+    """Draw the map over the image, at the image's own size; a signal as lines, a volume or video as a sheet of slices.
 
     Args:
         seen: the explanation.
@@ -52,13 +54,34 @@ def draw(
     Raises:
         UnknownName: for an unknown style or color map.
     """
-    diverging = is_diverging(colormap)
-    heat = unseen_as_nan(seen.signed if diverging else seen.heatmap, seen.frame)
-    image = overlay(seen.image.pixels, heat, style, colormap=colormap, alpha=alpha)
+    heat = heat_of(seen, colormap)
+    if heat.ndim == 1:
+        return _signal(seen, heat, colormap, alpha)
+    if heat.ndim == 3:
+        image = sheet(seen.image, heat, style=style, colormap=colormap, alpha=alpha)
+    else:
+        image = overlay(seen.image.pixels, heat, style, colormap=colormap, alpha=alpha)
     if not color_bar:
         return image
-    ends = limits(seen.attribution, seen.frame, diverging=diverging)
+    ends = limits(seen.attribution, seen.frame, diverging=is_diverging(colormap))
     return with_bar(image, colormap=colormap, unit=seen.attribution.unit, limits=ends)
+
+
+def heat_of(seen: Explained, colormap: str) -> npt.NDArray[Any]:
+    """Return the map as it is drawn: in [−1, 1] for a diverging color map, else in [0, 1]; NaN where nothing was seen.
+
+    Args:
+        seen: the explanation.
+        colormap: any matplotlib name.
+    """
+    return unseen_as_nan(seen.signed if is_diverging(colormap) else seen.heatmap, seen.frame)
+
+
+def _signal(seen: Explained, heat: npt.NDArray[Any], colormap: str, alpha: float) -> Any:
+    own = seen.attribution
+    raw = on_image(reduce_channels(own.values, own.shows, own.rank), seen.frame)
+    rate = 0.0 if seen.image.space is None else seen.image.space.rate
+    return draw_signal(seen.image.pixels, heat, raw, colormap=colormap, alpha=alpha, unit=own.unit, rate=rate)
 
 
 @writer("Explanation", ".png", ".jpg", ".jpeg", ".webp")

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._core.i18n import Message
+from .._core.image_ops import separable
 from ..errors import InputError, explain_error
 from ..types import Attribution, Frame
 
@@ -20,14 +21,15 @@ SINGLE = 200_000  # products of a size that BLAS does in one thread: waking othe
 SAMPLE = 1_000_000  # pixels that are enough to estimate a percentile
 
 
-def reduce_channels(values: npt.NDArray[np.generic], shows: str) -> Map:
+def reduce_channels(values: npt.NDArray[np.generic], shows: str, rank: int = 2) -> Map:
     """Return one value for each spatial position.
 
     Evidence adds up, Σ_c v_c; of a sensitivity the strongest channel counts, max_c |v_c|.
 
     Args:
-        values: `(h, w)` or `(h, w, c)`, raw, in any unit.
+        values: `(h, w)` or `(h, w, c)`, raw, in any unit; `rank` axes of positions, with channels or without.
         shows: "evidence" or "sensitivity".
+        rank: number of axes of positions.
 
     Returns:
         `(h, w)` float32 in the unit of the values.
@@ -40,15 +42,15 @@ def reduce_channels(values: npt.NDArray[np.generic], shows: str) -> Map:
             explain_error("A map shows 'evidence' or 'sensitivity'.", repr(shows), "See Attribution.shows.")
         )
     array = np.asarray(values)
-    if array.ndim not in (2, 3) or array.size == 0:
+    if array.ndim not in (rank, rank + 1) or array.size == 0:
         raise InputError(
             explain_error("A map must be (h, w) or (h, w, c).", f"shape {array.shape}", "Pass one image's map.")
         )
     if shows == "sensitivity":
         size = np.abs(array)
-        return np.asarray(size.max(axis=2) if array.ndim == 3 else size, dtype=np.float32)
-    if array.ndim == 3:  # summed in float64: channels often cancel
-        array = array.sum(axis=2, dtype=np.float64)
+        return np.asarray(size.max(axis=-1) if array.ndim == rank + 1 else size, dtype=np.float32)
+    if array.ndim == rank + 1:  # summed in float64: channels often cancel
+        array = array.sum(axis=-1, dtype=np.float64)
     return np.asarray(array, dtype=np.float32)
 
 
@@ -82,10 +84,9 @@ def _axis(length: int, cells: int, start: float, end: float) -> tuple[slice, Map
     return slice(first, last), weights
 
 
-def seen(frame: Frame) -> tuple[slice, slice]:
-    """Return the rows and columns of the image whose centers the network saw."""
-    left, top, right, bottom = frame.box
-    return _axis(frame.image[0], 1, top, bottom)[0], _axis(frame.image[1], 1, left, right)[0]
+def seen(frame: Frame) -> tuple[slice, ...]:
+    """Return the rows and columns of the image, or positions along each axis, whose centers the network saw."""
+    return tuple(_axis(side, 1, *span)[0] for side, span in zip(frame.image, frame.spans, strict=True))
 
 
 def on_image(values: npt.NDArray[np.generic], frame: Frame) -> Map:
@@ -106,10 +107,16 @@ def on_image(values: npt.NDArray[np.generic], frame: Frame) -> Map:
         InputError: if the values are no map `(h, w)`.
     """
     array = np.ascontiguousarray(values, dtype=np.float32)
-    if array.ndim != 2 or array.size == 0:
+    if array.ndim != len(frame.image) or array.size == 0:
         raise InputError(
-            explain_error("Only a map (h, w) can be placed.", f"shape {array.shape}", "Reduce its channels first.")
+            explain_error(
+                f"Only a map with {len(frame.image)} axes of positions can be laid over this input.",
+                f"shape {array.shape}",
+                "Choose a layer whose positions are those of the input, or save the values as .npy.",
+            )
         )
+    if array.ndim != 2:
+        return _on_volume(array, frame)
     left, top, right, bottom = frame.box
     rows, down = _axis(frame.image[0], array.shape[0], float(top), float(bottom))
     columns, across = _axis(frame.image[1], array.shape[1], float(left), float(right))
@@ -126,15 +133,24 @@ def on_image(values: npt.NDArray[np.generic], frame: Frame) -> Map:
     return placed
 
 
-def says_nothing(values: npt.NDArray[np.generic], shows: str = "evidence") -> Message | None:
+def _on_volume(array: Map, frame: Frame) -> Map:
+    """Return a map of any rank laid over the input it belongs to, one matrix product an axis."""
+    axes = [_axis(side, cells, *span) for side, cells, span in zip(frame.image, array.shape, frame.spans, strict=True)]
+    placed = np.zeros(frame.image, np.float32)
+    placed[tuple(inside for inside, _ in axes)] = separable(array[None], *(weights for _, weights in axes))[0]
+    return placed
+
+
+def says_nothing(values: npt.NDArray[np.generic], shows: str = "evidence", rank: int = 2) -> Message | None:
     """Return why a map holds no information about position, or None if it does.
 
     Args:
         values: `(h, w)` or `(h, w, c)`, raw.
         shows: "evidence" or "sensitivity"; only evidence can be negative throughout.
+        rank: number of axes of positions.
     """
     with np.errstate(invalid="ignore", over="ignore"):  # infinite channels cancel to NaN, which is reported below
-        array = reduce_channels(values, shows)
+        array = reduce_channels(values, shows, rank)
     broken = int(np.count_nonzero(~np.isfinite(array)))
     if broken:
         return Message(
@@ -176,7 +192,7 @@ def _normal(reduced: Map) -> tuple[Map, float]:
 
 def _reduced(attribution: Attribution, shows: str) -> tuple[Map, float]:
     with np.errstate(invalid="ignore", over="ignore"):
-        return _normal(reduce_channels(attribution.values, shows))
+        return _normal(reduce_channels(attribution.values, shows, attribution.rank))
 
 
 def _robust(values: Map, shows: str) -> bool:
@@ -190,8 +206,8 @@ def _top(placed: Map, frame: Frame, robust: bool) -> float:
     highest = float(inside.max())
     if not robust:
         return highest
-    stride = max(1, int(np.ceil(np.sqrt(inside.size / SAMPLE))))
-    typical = float(np.percentile(inside[::stride, ::stride], SENSITIVITY_PERCENTILE))
+    stride = max(1, int(np.ceil((inside.size / SAMPLE) ** (1 / inside.ndim))))
+    typical = float(np.percentile(inside[(slice(None, None, stride),) * inside.ndim], SENSITIVITY_PERCENTILE))
     return typical if typical > 0.0 else highest  # a map with few non-zero pixels
 
 
