@@ -138,8 +138,8 @@ def sheet(image: InputImage, heat: npt.NDArray[Any], **drawing: Any) -> Image.Im
     rows = -(-len(tiles) // columns)
     page = Image.new("RGB", (columns * wide + 4, rows * high + 4), PAPER)
     draw = ImageDraw.Draw(page)
-    for place, (index, one) in enumerate(zip(chosen, tiles, strict=True)):
-        x, y = 4 + place % columns * wide, 4 + place // columns * high
+    for cell, (index, one) in enumerate(zip(chosen, tiles, strict=True)):
+        x, y = 4 + cell % columns * wide, 4 + cell // columns * high
         draw.text((x + 2, y + line / 2), slices.names[index], font=face, fill=(60, 60, 60), anchor="lm")
         page.paste(one, (x, y + line))
     return page
