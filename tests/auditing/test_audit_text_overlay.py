@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from shisen.auditing.artefacts.text_overlay import written
 
-SIDE, MEMBERS, OTHERS = 150, 24, 24
+SIDE, MEMBERS, OTHERS = 150, 16, 16
 INK = (255, 160, 30)
 Paint = Callable[[ImageDraw.ImageDraw, np.random.Generator], None]
 
@@ -25,7 +25,7 @@ def word(on: ImageDraw.ImageDraw, draw: np.random.Generator) -> None:
 
 
 def box(on: ImageDraw.ImageDraw, draw: np.random.Generator) -> None:
-    on.rectangle((60, 120, 80, 140), fill=INK)
+    on.rectangle((60, 124, 72, 136), fill=INK)
 
 
 def frame(on: ImageDraw.ImageDraw, draw: np.random.Generator) -> None:
