@@ -15,7 +15,7 @@ from reference import cams, perturbations
 from reference.methods import REFERENCES, agrees, run, same
 from shisen.adapters.torch.adapter import TorchClassifier
 from shisen.attribution.superpixels import cut
-from shisen.registry import METHODS, Method
+from shisen.registry import METHODS, Method, method
 from shisen.targets import to_numpy
 from shisen.types import Maps
 
@@ -52,6 +52,26 @@ def test_a_wrong_formula_does_not_equal_the_reference(name: str) -> None:
 def test_a_method_without_a_reference_fails() -> None:
     with pytest.raises(AssertionError, match="no reference implementation"):
         agrees(replace(METHODS["grad_cam"], name="another_cam"))
+
+
+def test_a_method_that_somebody_registers_without_a_reference_fails() -> None:
+    @method(family="cam", paper="none", passes="1")
+    def own_cam(model: Any, images: Any, objective: Any, *, layer: str) -> Any:
+        """The first channel.
+
+        Returns:
+            a map.
+        """
+        return model.activations(images, layer)[..., 0]
+
+    try:
+        with pytest.raises(AssertionError, match="no reference implementation"):
+            test_every_method_equals_its_reference("own_cam")
+        with pytest.raises(AssertionError, match="own_cam"):
+            test_every_reference_is_of_a_method()
+    finally:
+        del METHODS["own_cam"]
+    test_every_reference_is_of_a_method()
 
 
 def test_the_network_of_the_references_is_the_network() -> None:
