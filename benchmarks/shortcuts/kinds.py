@@ -19,11 +19,11 @@ from typing import Any
 
 import numpy as np
 from cases import LABELS, Planted, Sample, draw_for
+from kinds_scores import kind_row, summary
 from lot import confirmation, development
 from make import plain
 from plants import PLANTS
 from run import code, kept, run_case, train
-from scores import summary
 
 ROUNDS, A_MODEL, PREVALENCES = 2, 4, (0.5, 1.0)
 CLEAN, TWINS = 10, 10
@@ -89,7 +89,7 @@ def main() -> None:
         print(f"{case.name}: {planted}; trained in {took:.0f} s", flush=True)
         if choice.only == "train":
             continue
-        found = kept(home / f"rows-{code()}.json", lambda case=case: run_case(case, choice.cache))
+        found = kept(home / f"rows-{code()}.json", lambda case=case: run_case(case, choice.cache, kind_row))
         for row in found:
             print({k: round(v, 2) if isinstance(v, float) else v for k, v in row.items()}, flush=True)
         rows += found

@@ -88,7 +88,7 @@ def effects(model: Any, folder: Path, planted: Planted, plain: dict[Path, Any]) 
     return found
 
 
-def run_case(case: Sample, cache: Path) -> list[dict[str, Any]]:
+def run_case(case: Sample, cache: Path, row_of: Any = planted_row) -> list[dict[str, Any]]:
     """Return one row of figures for every case that shares this model."""
     home = cache / "cases" / case.name
     carried = json.loads((home / "test.json").read_text())
@@ -110,7 +110,7 @@ def run_case(case: Sample, cache: Path) -> list[dict[str, Any]]:
             key = case.key(planted)
             facts = (result, set(carried[key]), masks / key)
             true, there = (t[key][planted.label] for t in (truths, here))
-            rows.append({**planted_row(planted, true, facts), "here": there})
+            rows.append({**row_of(planted, true, facts), "here": there})
     rows += clean_rows(case, result, truths)
     accuracy = result.confusion.accuracy.value
     return [{"case": case.name, "accuracy": accuracy, "seconds": seconds, **row} for row in rows]

@@ -10,11 +10,29 @@ from cases import Planted, Sample
 from PIL import Image
 from plants import KINDS, PATCHES, title
 
+from shisen.auditing.artefacts.compound import pieces
+
 USED, UNUSED = 0.10, 0.02
 
 
 def _own(finding: Any, model_label: str, labels: tuple[str, ...]) -> bool:
     return labels[finding.candidate.label] == model_label
+
+
+def strength(finding: Any) -> float:
+    """Return how clearly a finding counts: the lower limit of its effect beyond the control, in least effects.
+
+    Args:
+        finding: of the audit.
+
+    Returns:
+        0 for what was not tested, or what does less than its control.
+    """
+    e = finding.effect
+    if e is None:
+        return 0.0
+    beyond = e.low - max(0.0, e.control - e.before)
+    return max(0.0, beyond / finding.candidate.artefact.least_effect)
 
 
 def f1(members: set[str], carried: set[str]) -> float:
@@ -38,6 +56,8 @@ def overlap(artefact: Any, ranked: dict[str, int], masks: Path) -> float:
     for name, row in ranked.items():
         if (masks / name).is_file():
             mine = artefact.mask_in(row)
+            if mine is None:
+                continue
             mask = Image.open(masks / name).convert("L").resize(mine.shape[::-1], Image.Resampling.BOX)
             truth = np.asarray(mask) >= 128
             found.append((mine & truth).sum() / max((mine | truth).sum(), 1))
@@ -60,8 +80,9 @@ def planted_row(planted: Planted, true: float, facts: tuple[Any, set[str], Path]
         kinds = KINDS.get(planted.plant, PATCHES)
         rows = dict(zip(ranked, finding.candidate.members, strict=True))
         artefact = finding.candidate.artefact
-        place = overlap(artefact, rows, masks) if finding.candidate.kind in PATCHES else 0.0
-        if finding.candidate.kind in kinds and fraction >= 0.2 and (place > 0.05 or kinds is not PATCHES):
+        own_kinds = {piece.kind for piece in pieces(artefact)}
+        place = overlap(artefact, rows, masks) if own_kinds & set(PATCHES) else 0.0
+        if own_kinds & set(kinds) and fraction >= 0.2 and (place > 0.05 or kinds is not PATCHES):
             fits.append((finding, ranked, place))
     named = max(fits, key=lambda fit: (fit[0].used, f1(set(fit[1]), carried)), default=None)
     used = [f for f in own if f.used]
@@ -103,6 +124,7 @@ def clean_rows(case: Sample, result: Any, truths: dict[str, dict[str, float]]) -
                 "class": label,
                 "true": 0.0 if twin is None else truths[twin.plant][label],
                 "alarm": any(f.used for f in own),
+                "strength": max((strength(f) for f in own), default=0.0),
                 "findings": [_said(f) for f in own],
             }
         )

@@ -89,6 +89,18 @@ class Still(FixedPatch):
         return overlaid(lambda row: (self.template, self.alpha), self.mask_in, candidate, images, moves=False)
 
 
+class Either(Compound):
+    """Two ways of one artefact; the first is tried first."""
+
+    def __init__(self, first: Compound, second: Compound) -> None:
+        super().__init__(first.parts)
+        object.__setattr__(self, "ways", (first, second))
+
+    def intervention(self, candidate: Candidate, images: Images) -> Intervention:
+        first, second = (one.intervention(candidate, images) for one in self.ways)  # type: ignore[attr-defined]
+        return replace(first, otherwise=second)
+
+
 def measured(candidate: Candidate, images: Images) -> Effect:
     effect = intervene(candidate, images)
     assert isinstance(effect, Effect)
@@ -124,12 +136,31 @@ def test_a_copy_of_another_color_is_too_weak(images: Images) -> None:
     assert judged(Trial(pale, effect), 1.0) == ("not_decided", "weak_copy")
 
 
-def test_two_treatments_of_the_same_images_are_not_put_on_together(images: Images) -> None:
+def test_of_two_treatments_of_the_same_images_the_one_that_looks_like_the_original_goes_on(images: Images) -> None:
     left, right = (
         replace(corner(0), artefact=Treatment(name), p=p)
         for name, p in (("quarter_left", 1e-5), ("quarter_right", 1e-6))
     )
-    assert merged([left, right], images.labels, 1) == [right, left]
+    (one,) = merged([left, right], images.labels, 1)
+    assert isinstance(one.artefact, Compound)
+    assert one.artefact.parts == (right,), "never both: one undoes the other"
+    assert one.artefact.instead == (left,)
+    assert one.artefact.order == Treatment.order
+    how = one.artefact.intervention(one, images)
+    assert how.apply is not None
+    assert how.otherwise is not None
+    assert how.otherwise.apply is not None
+    pixels = images.read(0)
+    assert np.array_equal(how.apply(pixels, 0), np.rot90(pixels, -1))
+    assert np.array_equal(how.otherwise.apply(pixels, 0), np.rot90(pixels))
+
+
+def test_a_weak_copy_gives_way_to_one_that_looks_like_the_original(images: Images) -> None:
+    pale, real = (Compound(tuple(corner(i, color) for i in range(4))) for color in ((150, 130, 150), (255, 0, 255)))
+    candidate = replace(corner(0), artefact=Either(pale, real))
+    effect = measured(candidate, images)
+    assert effect.fidelity == pytest.approx(1.0, abs=0.15)
+    assert effect.effect > 0.9
 
 
 def test_what_other_images_have_stays_by_itself(images: Images) -> None:

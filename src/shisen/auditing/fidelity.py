@@ -9,6 +9,8 @@ from .._core.stats import evenly_spaced
 from .artefacts.base import Candidate, Images
 
 Floats = npt.NDArray[np.floating]
+FAITHFUL = 0.6
+"""Least fidelity of a copy that is as good as the original."""
 COMPARED = 120  # images of each group
 LEAST = 5  # images of each group of the class
 ENOUGH = 12  # images that must have an artefact to conclude that the network does not see it

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 from .._core.stats import benjamini_hochberg
 from .artefacts.base import Candidate
+from .fidelity import FAITHFUL
 from .interventions import Effect
 
 State = Literal["used", "not_used", "not_decided"]
@@ -16,8 +17,8 @@ LEVEL = 0.05
 HIGH = 0.20
 EQUIVALENT = 0.05
 """An effect whose 95 % upper limit lies below this counts as none."""
-FAITHFUL, WEAK = 0.6, 0.3
-"""Least fidelity of a copy that is as good as the original, and below which hardly anything of it arrives."""
+WEAK = 0.3
+"""Fidelity of a copy below which hardly anything of the original arrives."""
 FEW = 5
 """Least images of the class that must have an artefact for anything to be decided about it."""
 KEPT = 0.15

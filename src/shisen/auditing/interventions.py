@@ -15,7 +15,7 @@ from .._core.stats import bootstrap, sign_flip, upper_limit
 from ..targets import class_logits, probabilities, to_numpy
 from ..types import InputImage
 from .artefacts.base import Alter, Candidate, Images, Intervention, Pixels8
-from .fidelity import fidelity, returned
+from .fidelity import FAITHFUL, fidelity, returned
 from .scanned import map_layer
 
 SCREENED, TESTED, UNDONE = 64, 240, 40
@@ -30,10 +30,12 @@ class Effect:
         tested: images of other classes that were given the artefact.
         before, after, control: fraction of them predicted as the class: as they are, with the artefact, with a matched
             control (the same region filled from another image; for a property, the opposite change).
-        controlled: whether there is such a control; without one it is the image as it is.
+        controlled: whether there is such a control, and an effect to be controlled; without one it is the image as it
+            is.
         effect: after − before.
         low, high: 95 % interval of the effect.
-        p: one-sided permutation p-value of (after − larger of before and control), in probability.
+        p: one-sided permutation p-value of (after − larger of before and control), in probability; 1 for an effect
+            too small to count.
         kept: fraction of the members of the class predicted as the class, as they are.
         undone: the same after the artefact was taken off.
         undone_tested: how many members that was measured on.
@@ -144,6 +146,22 @@ def intervene(candidate: Candidate, images: Images, *, seed: int = 0) -> Effect 
     how = candidate.artefact.intervention(candidate, images)
     if not how.possible:
         return "no_way"
+    effect = _measured(candidate, images, how, seed)
+    while how.otherwise is not None and not isinstance(effect, str) and (effect.fidelity or 0.0) < FAITHFUL:
+        how = how.otherwise
+        other = _measured(candidate, images, how, seed)
+        if not isinstance(other, str) and _unlike(other) < _unlike(effect):
+            effect = other
+    return effect
+
+
+def _unlike(effect: Effect) -> float:
+    """Return how far a copy is from the original, whichever way."""
+    return np.inf if effect.fidelity is None else abs(effect.fidelity - 1.0)
+
+
+def _measured(candidate: Candidate, images: Images, how: Intervention, seed: int) -> Effect | str:
+    """Return what one way of putting an artefact on does."""
     k = candidate.label
     free = np.setdiff1d(np.flatnonzero((images.labels != k) & (images.labels >= 0)), candidate.members)
     if len(free) < 8:
@@ -152,8 +170,9 @@ def intervene(candidate: Candidate, images: Images, *, seed: int = 0) -> Effect 
     rows, after = _applied(candidate, images, how, order)
     plain = images.probabilities[rows]
     turned = (after.probabilities.argmax(1) == k).astype(float) - (plain.argmax(1) == k)
-    control = _controlled(images, how, rows.tolist()) if turned.sum() > 0 else None  # else there is nothing to control
     interval = bootstrap(turned, n_resamples=2000, seed=seed)
+    much = interval.low > 0 and interval.value >= candidate.artefact.least_effect  # else there is nothing to control
+    control = _controlled(images, how, rows.tolist()) if much else None
     gain = after.probabilities[:, k] - np.maximum(plain[:, k], 0.0 if control is None else control[:, k])
     gained = np.argsort(-(after.probabilities[:, k] - plain[:, k]), kind="stable")
     kept, undone, measured = _undone(candidate, images, how)
@@ -169,7 +188,7 @@ def intervene(candidate: Candidate, images: Images, *, seed: int = 0) -> Effect 
         effect=interval.value,
         low=interval.low,
         high=interval.high,
-        p=sign_flip(gain, two_sided=False, seed=seed),
+        p=sign_flip(gain, two_sided=False, seed=seed) if much else 1.0,
         kept=kept,
         undone=undone,
         undone_tested=measured,

@@ -42,6 +42,11 @@ def _turned(quarters: int) -> Change:
     return lambda pixels, draw: np.ascontiguousarray(np.rot90(pixels, quarters))
 
 
+def _aside(pixels: Pixels8, draw: np.random.Generator) -> Pixels8:
+    """Turn by a quarter to either side."""
+    return np.ascontiguousarray(np.rot90(pixels, 1 if draw.random() < 0.5 else -1))
+
+
 def _pillow(change: Callable[[Image.Image], Image.Image]) -> Change:
     return lambda pixels, draw: np.asarray(change(Image.fromarray(pixels)).convert("RGB"))
 
@@ -166,6 +171,7 @@ TRANSFORMS: Mapping[str, Transform] = {
         Transform("upside_down", _turned(2), _turned(2)),
         Transform("quarter_left", _turned(1), _turned(-1), _turned(2)),
         Transform("quarter_right", _turned(-1), _turned(1), _turned(2)),
+        Transform("on_its_side", _aside),
         Transform("tilted", _tilted, control=_cropped(0.74)),
         Transform("zoomed", _cropped(0.5)),
         Transform("squeezed", _squeezed),

@@ -56,6 +56,7 @@ NAMES: Mapping[str, str] = {
     "patch": N_("the same patch at {where} of many images"),
     "frame": N_("a frame or a mask around many images"),
     "transform_upside_down": N_("upside-down images"),
+    "transform_on_its_side": N_("images on their side"),
     "transform_quarter_left": N_("images on their side (turned left by 90°)"),
     "transform_quarter_right": N_("images on their side (turned right by 90°)"),
     "transform_tilted": N_("tilted images"),

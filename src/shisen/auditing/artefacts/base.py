@@ -93,6 +93,7 @@ class Intervention:
         reduce: whether images far larger than the network's input may be reduced first.
         inside: gives the artefact inside the network, where that is how it is put on.
         inside_control: the matched control of that.
+        otherwise: another way, tried where the copy does not look like the original.
     """
 
     apply: Alter | None = None
@@ -102,6 +103,7 @@ class Intervention:
     reduce: bool = False
     inside: Answers | None = None
     inside_control: Answers | None = None
+    otherwise: Intervention | None = None
 
     @property
     def possible(self) -> bool:

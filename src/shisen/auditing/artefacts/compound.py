@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,8 @@ import numpy.typing as npt
 from ..properties import PROPERTIES
 from .base import Alter, Artefact, Candidate, Evidence, Images, Intervention, Labels, Pixels8, position_of
 from .property import GlobalProperty
+from .transform import Treatment
+from .transplanted_part import TransplantedPart
 
 ALIKE = 0.6
 """Least overlap, intersection over union, of the images of the class that have two pieces of one artefact."""
@@ -27,17 +29,24 @@ class Compound:
 
     Attributes:
         parts: what is put on together, in the order of kinds; the first one leads.
+        instead: treatments that nearly the same images seem to have had; one of them where the first is no faithful
+            copy, never two together: one may undo the other.
     """
 
     parts: tuple[Candidate, ...]
+    instead: tuple[Candidate, ...] = ()
     kind: str = "compound"
     direction: int = 0
-    order: ClassVar[int] = 0
 
     @property
     def lead(self) -> Candidate:
         """The part that it is named after."""
         return self.parts[0]
+
+    @property
+    def order(self) -> int:
+        """In which kinds are put together: that of the leading part."""
+        return self.lead.artefact.order
 
     @property
     def control_words(self) -> str:
@@ -56,7 +65,7 @@ class Compound:
 
     def describe(self) -> dict[str, Any]:
         """Return plain values."""
-        return {"parts": [c.describe() for c in self.parts]}
+        return {"parts": [c.describe() for c in self.parts], "instead": [c.describe() for c in self.instead]}
 
     def words(self) -> tuple[str, Mapping[str, str]]:
         """Return the keys of its name in words: that of its leading part, or where its patches lie together."""
@@ -76,13 +85,24 @@ class Compound:
         """Return how to put all parts on an image, and take them off again.
 
         Properties go on first, each as strongly as it takes with everything else put on; then what is composited.
+        Transplants bring along what the donors show; they only go on where the other parts alone are no faithful copy.
         """
-        fixed = [c.artefact.intervention(c, images) for c in self.parts if not isinstance(c.artefact, GlobalProperty)]
+        drawn = [c for c in self.parts if not isinstance(c.artefact, TransplantedPart)]
+        ways = [drawn, self.parts] if drawn and len(drawn) < len(self.parts) else [self.parts]
+        ways += [[one, *[c for c in drawn if c.artefact.order != Treatment.order]] for one in self.instead]
+        how = Intervention()
+        for parts in reversed(ways):
+            one = self._joint(parts, candidate, images)
+            how = replace(one, otherwise=how if how.possible else None) if one.possible else how
+        return how
+
+    def _joint(self, parts: Sequence[Candidate], candidate: Candidate, images: Images) -> Intervention:
+        fixed = [c.artefact.intervention(c, images) for c in parts if not isinstance(c.artefact, GlobalProperty)]
         pixels = [one for one in fixed if one.apply is not None]
         base = _chained([one.apply for one in pixels if one.apply is not None])
         put_on: list[Alter] = []
         back: list[Alter] = []
-        for part in self.parts:
+        for part in parts:
             if isinstance(part.artefact, GlobalProperty):
                 strengths = _residual(part, images, put_on, base)
                 put_on += [a for a in (part.artefact.altered(strengths[0]),) if a is not None]
@@ -177,20 +197,20 @@ def merged(found: Sequence[Candidate], labels: Labels, label: int) -> list[Candi
         if id(lead) in taken:
             continue
         taken.add(id(lead))
-        parts = [lead]
+        parts, instead = [lead], list[Candidate]()
         for other in ordered:
             apart = other.artefact.order >= 3 and len(own[id(other)]) > WHOLE * group
             if id(other) in taken or apart or not _alike(own[id(lead)], own[id(other)]):
                 continue
-            if other.artefact.order == 1 and any(c.artefact.order == 1 for c in parts):
-                continue  # one treatment may undo another: to the left, to the right
-            if (other.kind, other.artefact.direction) in {
-                (c.kind, c.artefact.direction) for c in parts if c.artefact.order >= 3
-            }:
-                continue
-            parts.append(other)
             taken.add(id(other))
-        out.append(lead if len(parts) == 1 else _joined(parts, own, labels, label))
+            if other.artefact.order == Treatment.order and any(c.artefact.order == Treatment.order for c in parts):
+                instead.append(other)
+                continue
+            known = {(c.kind, c.artefact.direction) for c in parts if c.artefact.order >= 3}
+            if (other.kind, other.artefact.direction) not in known:  # else the same, found by another look
+                parts.append(other)
+        single = len(parts) == 1 and not instead
+        out.append(lead if single else _joined(parts, tuple(instead), labels, label))
     return out
 
 
@@ -198,7 +218,7 @@ def _alike(a: frozenset[int], b: frozenset[int]) -> bool:
     return len(a & b) >= ALIKE * len(a | b)
 
 
-def _joined(parts: Sequence[Candidate], own: Mapping[int, frozenset[int]], labels: Labels, label: int) -> Candidate:
+def _joined(parts: Sequence[Candidate], instead: tuple[Candidate, ...], labels: Labels, label: int) -> Candidate:
     """Return one candidate of several: its images are those that most of the leading kind's parts have."""
     leading = [c for c in parts if c.artefact.order == parts[0].artefact.order and c.artefact.order < 3] or [parts[0]]
     counts: dict[int, int] = {}
@@ -208,4 +228,4 @@ def _joined(parts: Sequence[Candidate], own: Mapping[int, frozenset[int]], label
     ranked = sorted((row for row, n in counts.items() if 2 * n > len(leading)), key=lambda r: -counts[r])
     members = tuple(ranked) or leading[0].members
     inside = sum(int(labels[row] == label) for row in members)
-    return Candidate(Compound(tuple(parts)), label, members, inside, min(c.p for c in leading), parts[0].group)
+    return Candidate(Compound(tuple(parts), instead), label, members, inside, min(c.p for c in leading), parts[0].group)
