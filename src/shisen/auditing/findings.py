@@ -25,6 +25,8 @@ KEPT = 0.15
 """Largest change of answers when an artefact is taken off that agrees with "not used"."""
 NATURE = 0.5
 """Least fraction of a class that has a property by nature."""
+CERTAIN = 1e-5
+"""Largest p of the association of a treatment that is called used."""
 TREATMENT = 1
 """Order of treatments: a detector may take for one what images show by nature."""
 
@@ -114,6 +116,8 @@ def judged(test: Trial, q_used: float) -> tuple[State, str]:
     least = c.artefact.least_effect
     if c.artefact.order == TREATMENT and e.fidelity is not None and e.fidelity < WEAK:
         return "not_decided", "weak_copy"  # what moves answers is not what the images have
+    if c.artefact.order == TREATMENT and c.p > CERTAIN:
+        return "not_decided", "few_images"  # any treatment turns some answers; some images of a class look treated
     if e.low > 0 and e.effect >= least:
         beyond = q_used <= LEVEL and e.after - e.control >= least / 2
         return ("used", "") if beyond else ("not_decided", "strong_control")

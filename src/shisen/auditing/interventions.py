@@ -19,6 +19,7 @@ from .fidelity import FAITHFUL, fidelity, returned
 from .scanned import map_layer
 
 SCREENED, TESTED, UNDONE = 64, 240, 40
+STRICT = 0.2  # least effect of kinds that the class's nature moves too: they are not measured finely far below it
 FINEST = 448  # longer side of an image that is altered, at least, where it may be reduced
 
 
@@ -245,8 +246,10 @@ def _applied(
     after = _put_on(images, how, rows.tolist())
     before = images.probabilities[rows]
     lifted = float((after.probabilities[:, k] - before[:, k]).mean())
-    more_turn = (after.probabilities.argmax(1) == k).sum() > (before.argmax(1) == k).sum()
-    if len(order) > len(rows) and (more_turn or lifted > 0.02):
+    turned = float((after.probabilities.argmax(1) == k).mean() - (before.argmax(1) == k).mean())
+    least = candidate.artefact.least_effect
+    hopeless = least >= STRICT and turned < least / 2  # though half of these images are the likeliest to turn
+    if len(order) > len(rows) and (turned > 0 or lifted > 0.02) and not hopeless:
         rest = np.setdiff1d(order, rows)
         more = _put_on(images, how, rest.tolist())
         both = Answers(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..._core.stats import enrichment
 from ..properties import PROPERTIES
 from .base import Alter, Artefact, Candidate, Evidence, Images, Intervention, Labels, Pixels8, position_of
 from .property import GlobalProperty
@@ -17,6 +18,8 @@ from .transplanted_part import TransplantedPart
 
 ALIKE = 0.6
 """Least overlap, intersection over union, of the images of the class that have two pieces of one artefact."""
+FEWEST, CONTAINED, CHANCE = 5, 0.8, 1e-4
+"""Least images of what is a part of another, the fraction of them that the other has too, and p of such an overlap."""
 WHOLE = 0.8
 """Fraction of a class above which what has nearly the same images need not have the same cause."""
 EXPLAINED = 0.5
@@ -200,17 +203,17 @@ def merged(found: Sequence[Candidate], labels: Labels, label: int) -> list[Candi
         parts, instead = [lead], list[Candidate]()
         for other in ordered:
             apart = other.artefact.order >= 3 and len(own[id(other)]) > WHOLE * group
-            if id(other) in taken or apart or not _alike(own[id(lead)], own[id(other)]):
+            if id(other) in taken or apart or not _same_cause(own[id(lead)], own[id(other)], group):
                 continue
             taken.add(id(other))
             if other.artefact.order == Treatment.order and any(c.artefact.order == Treatment.order for c in parts):
                 instead.append(other)
                 continue
-            known = {(c.kind, c.artefact.direction) for c in parts if c.artefact.order >= 3}
+            known = {(c.kind, c.artefact.direction) for c in parts if c.artefact.order >= 2}
             if (other.kind, other.artefact.direction) not in known:  # else the same, found by another look
                 parts.append(other)
         single = len(parts) == 1 and not instead
-        out.append(lead if single else _joined(parts, tuple(instead), labels, label))
+        out.append(lead if single else _joined(parts, tuple(instead), own, labels, label))
     return out
 
 
@@ -218,9 +221,31 @@ def _alike(a: frozenset[int], b: frozenset[int]) -> bool:
     return len(a & b) >= ALIKE * len(a | b)
 
 
-def _joined(parts: Sequence[Candidate], instead: tuple[Candidate, ...], labels: Labels, label: int) -> Candidate:
+def _same_cause(a: frozenset[int], b: frozenset[int], group: int) -> bool:
+    """Return whether two things of a class have one cause: nearly the same images, or one's among the other's.
+
+    Args:
+        a: images of the class that have the one.
+        b: images of the class that have the other.
+        group: how many images the class has.
+    """
+    both, least = len(a & b), min(len(a), len(b))
+    within = least >= FEWEST and both >= CONTAINED * least and enrichment(both, len(a), len(b), group) <= CHANCE
+    return within or _alike(a, b)
+
+
+def _joined(
+    parts: Sequence[Candidate],
+    instead: tuple[Candidate, ...],
+    own: Mapping[int, frozenset[int]],
+    labels: Labels,
+    label: int,
+) -> Candidate:
     """Return one candidate of several: its images are those that most of the leading kind's parts have."""
-    leading = [c for c in parts if c.artefact.order == parts[0].artefact.order and c.artefact.order < 3] or [parts[0]]
+    lead = parts[0]
+    leading = [
+        c for c in parts if c.artefact.order == lead.artefact.order < 3 and _alike(own[id(c)], own[id(lead)])
+    ] or [lead]
     counts: dict[int, int] = {}
     for c in leading:
         for row in c.members:

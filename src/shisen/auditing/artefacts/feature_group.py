@@ -9,6 +9,9 @@ the rest of the class, a map a becomes
 
 so that what covers the image in the group covers it too; then what lies downstream runs. It needs no image surgery, and
 finds what nobody has a list of. The control is the same with groups of equal size that are drawn from the class.
+
+Natural groups of a class, such as close views of houses, turn answers too. They differ in the ways in which images of
+other classes differ among themselves; a foreign group's difference from the rest of its class lies outside of these.
 """
 
 from __future__ import annotations
@@ -32,6 +35,8 @@ LEAST, LARGEST = 0.08, 0.7  # of the class that a group is
 FEW = 12  # images of a class, at least
 MOST = 2  # groups of a class
 DRAWN = 3  # random groups for the control
+NATURAL, WAYS = 0.45, 20
+"""Fraction of a natural group's difference that lies along the main ways in which images of other classes differ."""
 APART = 2.5  # standard deviations, at least, between a group and the rest of its class
 
 
@@ -42,15 +47,21 @@ class FeatureGroup:
     Attributes:
         rows: images of the class that are of the group.
         apart: how far from the rest, in standard deviations.
+        natural: fraction of the difference from the rest that images of other classes show among themselves.
     """
 
     rows: tuple[int, ...]
     apart: float
+    natural: float = 1.0
     kind: str = "feature_group"
     direction: int = 0
     order: ClassVar[int] = 2
-    least_effect: ClassVar[float] = 0.25  # natural groups of a class move answers too
     control_words: ClassVar[str] = "control_group"
+
+    @property
+    def least_effect(self) -> float:
+        """Fraction of other images whose prediction must turn for it to count as used."""
+        return 0.35 if self.natural < NATURAL else 0.7
 
     @classmethod
     def propose(cls, evidence: Evidence, label: int, found: Sequence[Candidate]) -> list[Candidate]:
@@ -68,13 +79,14 @@ class FeatureGroup:
             size = int((labels == label).sum())
             searched = sum(COUNTS) * len(COUNTS)
             p = min(1.0, searched * enrichment(inside, size, len(rows), len(labels)))
-            artefact = cls(tuple(int(evidence.sampled[i]) for i in group), apart)
+            natural = _natural(evidence.memo["pooled"], labels, label, group)
+            artefact = cls(tuple(int(evidence.sampled[i]) for i in group), apart, natural)
             new.append(Candidate(artefact, label, rows, inside, p, size))
         return [*found, *new]
 
     def describe(self) -> dict[str, Any]:
         """Return plain values."""
-        return {"rows": list(self.rows), "apart": self.apart}
+        return {"rows": list(self.rows), "apart": self.apart, "natural": self.natural}
 
     def words(self) -> tuple[str, Mapping[str, str]]:
         """Return the key of its name in words."""
@@ -177,6 +189,28 @@ def groups(
             if apart >= APART and not any(len(np.intersect1d(inside[chosen], g)) > 0.7 * len(g) for g, _, _ in found):
                 found.append((inside[chosen], apart, members))
     return sorted(found, key=lambda one: -one[1])
+
+
+def _natural(
+    pooled: npt.NDArray[np.floating], labels: npt.NDArray[np.int64], label: int, group: npt.NDArray[np.int64]
+) -> float:
+    """Return the fraction of a group's difference from its class that lies along the ways in which others differ.
+
+    Args:
+        pooled: `(n, d)` standardized features.
+        labels: `(n,)` class numbers.
+        label: class of the group.
+        group: rows of the group.
+    """
+    rest = np.setdiff1d(np.flatnonzero(labels == label), group)
+    others = [pooled[labels == k] - pooled[labels == k].mean(0) for k in set(labels[labels >= 0].tolist()) - {label}]
+    if not len(rest) or not others:
+        return 1.0
+    within = np.concatenate(others)
+    _, _, ways = np.linalg.svd(within, full_matrices=False)
+    difference = pooled[group].mean(0) - pooled[rest].mean(0)
+    along = ways[: min(WAYS, len(within) // 5)] @ difference
+    return float(np.square(along).sum() / max(float(np.square(difference).sum()), 1e-12))
 
 
 def _direction(points: npt.NDArray[np.floating], chosen: npt.NDArray[np.bool_]) -> npt.NDArray[np.floating]:
