@@ -88,6 +88,12 @@ def test_a_treatment_that_is_unlike_what_the_images_have_shows_nothing() -> None
     assert only(PATCH, some(0.4, fidelity=0.29)).used, "a patch that turns answers is used, however much of it there is"
 
 
+def test_a_treatment_is_called_used_only_where_it_surely_goes_with_the_class() -> None:
+    treated = replace(PATCH, artefact=Treatment("quarter_left"), p=1e-4)
+    assert only(treated, some(0.4)).reason == "few_images", "some houses lie on their side to a detector"
+    assert only(replace(treated, p=1e-6), some(0.4)).used
+
+
 def test_what_cannot_be_put_on_is_not_decided() -> None:
     assert judged(Trial(PATCH, None, "no_way"), 1.0) == ("not_decided", "no_way")
     assert judged(Trial(PATCH, None, "few_images"), 1.0) == ("not_decided", "few_images")

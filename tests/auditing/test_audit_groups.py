@@ -13,7 +13,7 @@ pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 
 from shisen.auditing.artefacts.base import Candidate, Evidence
-from shisen.auditing.artefacts.feature_group import Transfer, groups
+from shisen.auditing.artefacts.feature_group import FeatureGroup, Transfer, _natural, groups
 from shisen.auditing.artefacts.transform import Treatment, detected
 from shisen.auditing.properties import PROPERTIES
 from shisen.auditing.transforms import TRANSFORMS
@@ -31,6 +31,20 @@ def test_a_group_that_stands_apart_is_found_with_those_of_other_classes_that_hav
     assert set(first[0].tolist()) == set(range(20))
     assert set(first[2]) == set(carriers)
     assert first[1] > 2.5
+
+
+def test_a_group_that_differs_as_other_classes_do_is_natural() -> None:
+    draw = np.random.default_rng(0)
+    pooled = draw.normal(0, 1, (240, 60))
+    pooled[:, 0] += 4 * draw.normal(0, 1, 240)  # what scenes differ by
+    labels = np.repeat([0, 1, 2], 80)
+    near, foreign = np.arange(20), np.arange(30, 50)
+    pooled[:, 30:40] *= 0.5  # where others hardly differ
+    pooled[near, 0] += 8
+    pooled[foreign, 30:40] += 3
+    assert _natural(pooled, labels, 0, near) > 0.6 > 0.4 > _natural(pooled, labels, 0, foreign)
+    limits = [FeatureGroup((), 3.0, _natural(pooled, labels, 0, g)).least_effect for g in (near, foreign)]
+    assert limits == [0.7, 0.35]
 
 
 def test_what_covers_maps_in_a_group_covers_others_too() -> None:

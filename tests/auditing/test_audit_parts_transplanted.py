@@ -15,7 +15,7 @@ pytest.importorskip("sklearn")
 
 import shisen
 from shisen.auditing.artefacts.base import Candidate, Evidence, Images
-from shisen.auditing.artefacts.transplanted_part import TransplantedPart, disc
+from shisen.auditing.artefacts.transplanted_part import TransplantedPart, _peaks, disc
 from shisen.auditing.findings import Trial, judged
 from shisen.auditing.interventions import Effect, answers, intervene
 from shisen.auditing.middle import Middle
@@ -70,7 +70,13 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Images:
 def proposed(images: Images) -> list[Candidate]:
     middle = Middle(images.model, "2", images.paths)
     n = len(images.paths)
-    evidence = Evidence(images.labels, np.zeros((n, 8, 8, 3), np.uint8), np.arange(n), np.zeros((n, 0)), middle=middle)
+    evidence = Evidence(
+        images.labels,
+        np.zeros((n, 8, 8, 3), np.uint8),
+        np.flatnonzero(images.labels >= 0),
+        np.zeros((n, 0)),
+        middle=middle,
+    )
     return TransplantedPart.propose(evidence, 1, [])
 
 
@@ -89,6 +95,35 @@ def test_a_thing_at_changing_positions_is_found_and_does_more_than_the_class_s_o
             measured = intervene(other, images)
             assert isinstance(measured, Effect)
             assert judged(Trial(other, measured), measured.p)[0] != "used", "a part of what the class is"
+
+
+def test_a_thing_is_foreign_and_counts_sooner_than_what_the_class_is(images: Images) -> None:
+    best = max(proposed(images), key=lambda c: len(set(c.members) & set(range(CARRY))) / len(c.members))
+    assert isinstance(best.artefact, TransplantedPart)
+    assert best.artefact.foreign
+    assert best.artefact.least_effect == 0.1
+    assert replace(best.artefact, foreign=False).least_effect == 0.35
+
+
+def test_a_thing_that_all_images_of_a_class_have_is_found(images: Images) -> None:
+    labels = images.labels.copy()
+    labels[CARRY:EACH] = -1
+    found = proposed(replace(images, labels=labels))
+    assert found, "no image of the class is without it"
+    best = found[0]
+    assert isinstance(best.artefact, TransplantedPart)
+    assert best.artefact.foreign
+    assert len(set(best.members) & set(range(CARRY))) > 0.9 * CARRY
+    effect = intervene(best, replace(images, labels=labels))
+    assert isinstance(effect, Effect)
+    assert effect.effect > 0.6
+    assert effect.control < 0.2
+
+
+def test_where_a_map_is_largest() -> None:
+    values = np.zeros((4, 8), np.float32)
+    values[0, 0], values[0, 1], values[3, 7], values[3, 4] = 0.9, 0.8, 0.7, 0.2
+    assert _peaks(values, 0.5) == ((0.125, 0.0625), (0.875, 0.9375))
 
 
 def test_it_is_marked_where_it_is(images: Images) -> None:

@@ -17,6 +17,7 @@ import shisen
 from shisen.auditing.artefacts.base import Candidate, Images, Intervention
 from shisen.auditing.artefacts.compound import Compound, merged
 from shisen.auditing.artefacts.fixed_patch import FixedPatch
+from shisen.auditing.artefacts.property import GlobalProperty
 from shisen.auditing.artefacts.transform import Treatment
 from shisen.auditing.findings import Trial, judged
 from shisen.auditing.interventions import Effect, answers, intervene
@@ -166,6 +167,25 @@ def test_a_weak_copy_gives_way_to_one_that_looks_like_the_original(images: Image
 def test_what_other_images_have_stays_by_itself(images: Images) -> None:
     other = replace(corner(1), members=tuple(range(20, 60)), inside=40)
     assert len(merged([corner(0), other], images.labels, 1)) == 2
+
+
+def test_a_piece_of_what_other_images_have_too_is_no_finding_of_its_own(images: Images) -> None:
+    part = replace(corner(1), members=tuple(range(3, 17)), inside=14, p=1e-8)
+    (whole,) = merged([corner(0), part], images.labels, 1)
+    assert isinstance(whole.artefact, Compound)
+    assert whole.artefact.parts[1] is part
+    assert set(whole.members) == set(range(CARRY)), "the piece does not say who has it"
+    by_chance = replace(part, members=tuple(range(20, 34)))
+    assert len(merged([corner(0), by_chance], images.labels, 1)) == 2
+
+
+def test_a_property_found_by_two_looks_is_one_consequence(images: Images) -> None:
+    borders = [
+        replace(corner(0), artefact=GlobalProperty("border", 1, 0.5, n), p=p) for n, p in ((0.5, 0.01), (1, 0.02))
+    ]
+    (whole,) = merged([corner(1), *borders], images.labels, 1)
+    assert isinstance(whole.artefact, Compound)
+    assert [c.kind for c in whole.artefact.parts] == ["fixed_patch", "border"]
 
 
 def test_pieces_may_mark_regions_at_sizes_of_their_own(images: Images) -> None:

@@ -148,7 +148,10 @@ def intervene(candidate: Candidate, images: Images, *, seed: int = 0) -> Effect 
     if not how.possible:
         return "no_way"
     effect = _measured(candidate, images, how, seed)
-    while how.otherwise is not None and not isinstance(effect, str) and (effect.fidelity or 0.0) < FAITHFUL:
+    much = 2 * candidate.artefact.least_effect  # a copy that does this much is enough of one
+    while how.otherwise is not None and not isinstance(effect, str):
+        if (effect.fidelity or 0.0) >= FAITHFUL or effect.effect >= much:
+            break
         how = how.otherwise
         other = _measured(candidate, images, how, seed)
         if not isinstance(other, str) and _unlike(other) < _unlike(effect):

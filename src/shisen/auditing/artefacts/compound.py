@@ -18,7 +18,7 @@ from .transplanted_part import TransplantedPart
 
 ALIKE = 0.6
 """Least overlap, intersection over union, of the images of the class that have two pieces of one artefact."""
-FEWEST, CONTAINED, CHANCE = 5, 0.8, 1e-4
+FEWEST, CONTAINED, CHANCE = 5, 0.8, 1e-3
 """Least images of what is a part of another, the fraction of them that the other has too, and p of such an overlap."""
 WHOLE = 0.8
 """Fraction of a class above which what has nearly the same images need not have the same cause."""
