@@ -90,8 +90,12 @@ def test_a_treatment_that_is_unlike_what_the_images_have_shows_nothing() -> None
 
 def test_a_treatment_is_called_used_only_where_it_surely_goes_with_the_class() -> None:
     treated = replace(PATCH, artefact=Treatment("quarter_left"), p=1e-4)
-    assert only(treated, some(0.4)).reason == "few_images", "some houses lie on their side to a detector"
+    assert only(treated, some(0.4)).reason == "only_alike", "some houses lie on their side to a detector"
     assert only(replace(treated, p=1e-6), some(0.4)).used
+    faint = replace(treated, artefact=Treatment("quarter_left", alike=0.2), p=1e-6)
+    assert only(faint, some(0.4)).used, "only images of the class look treated, though less than copies do"
+    mixed = only(replace(faint, members=tuple(range(25))), some(0.4))
+    assert (mixed.state, mixed.reason) == ("not_decided", "only_alike"), "others of other classes look as much so"
 
 
 def test_what_cannot_be_put_on_is_not_decided() -> None:

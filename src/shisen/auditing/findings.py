@@ -8,6 +8,8 @@ from typing import Literal, NamedTuple
 
 from .._core.stats import benjamini_hochberg
 from .artefacts.base import Candidate
+from .artefacts.compound import pieces
+from .artefacts.transform import Treatment
 from .fidelity import FAITHFUL
 from .interventions import Effect
 
@@ -25,8 +27,9 @@ KEPT = 0.15
 """Largest change of answers when an artefact is taken off that agrees with "not used"."""
 NATURE = 0.5
 """Least fraction of a class that has a property by nature."""
-CERTAIN = 1e-5
-"""Largest p of the association of a treatment that is called used."""
+CERTAIN, ALIKE, PURE = 1e-5, 0.25, 0.9
+"""Largest p of the association of a treatment that is called used; and how treated its images must look, as a mean
+percentile among treated copies, unless nearly all of them are of the class."""
 TREATMENT = 1
 """Order of treatments: a detector may take for one what images show by nature."""
 
@@ -116,8 +119,8 @@ def judged(test: Trial, q_used: float) -> tuple[State, str]:
     least = c.artefact.least_effect
     if c.artefact.order == TREATMENT and e.fidelity is not None and e.fidelity < WEAK:
         return "not_decided", "weak_copy"  # what moves answers is not what the images have
-    if c.artefact.order == TREATMENT and c.p > CERTAIN:
-        return "not_decided", "few_images"  # any treatment turns some answers; some images of a class look treated
+    if c.artefact.order == TREATMENT and not sure(c) and e.effect >= least:
+        return "not_decided", "only_alike"
     if e.low > 0 and e.effect >= least:
         beyond = q_used <= LEVEL and e.after - e.control >= least / 2
         return ("used", "") if beyond else ("not_decided", "strong_control")
@@ -130,6 +133,18 @@ def judged(test: Trial, q_used: float) -> tuple[State, str]:
     if e.upper >= EQUIVALENT:
         return "not_decided", "wide_interval"
     return "not_used", ""
+
+
+def sure(candidate: Candidate) -> bool:
+    """Return whether the images of a treatment have surely been treated: some of any class look as if they were.
+
+    Args:
+        candidate: a treatment, or what it leads.
+    """
+    first = pieces(candidate.artefact)[0]
+    alike = first.alike if isinstance(first, Treatment) else 1.0
+    own = candidate.inside >= PURE * len(candidate.members)
+    return candidate.p <= CERTAIN and (alike >= ALIKE or own)
 
 
 def _harm(finding: Finding) -> tuple[float | bool | str, ...]:

@@ -193,7 +193,7 @@ def _lines(finding: Finding, label: str, _: Translator) -> list[str]:
     others = [named(a, _) for a in pieces(c.artefact)[1:]]
     if others:
         also = "; ".join(dict.fromkeys(others))
-        lines.append(_("The same images also stand out by: {what}. All of it was added together.", what=also))
+        lines.append(_("The same images also stand out by: {what}.", what=also))
     if e is None:
         return [*lines, _(REASONS[finding.reason])]
     points = {k: _signed(getattr(e, k)) for k in ("effect", "low", "high")}

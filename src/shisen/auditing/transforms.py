@@ -171,7 +171,7 @@ TRANSFORMS: Mapping[str, Transform] = {
         Transform("upside_down", _turned(2), _turned(2)),
         Transform("quarter_left", _turned(1), _turned(-1), _turned(2)),
         Transform("quarter_right", _turned(-1), _turned(1), _turned(2)),
-        Transform("on_its_side", _aside),
+        Transform("on_its_side", _aside, control=_turned(2)),
         Transform("tilted", _tilted, control=_cropped(0.74)),
         Transform("zoomed", _cropped(0.5)),
         Transform("squeezed", _squeezed),

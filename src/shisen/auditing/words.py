@@ -33,6 +33,7 @@ STATES: Mapping[State, str] = {
 REASONS: Mapping[str, str] = {
     "no_way": N_("Not decided: it cannot be added to other images."),
     "few_images": N_("Not decided: too few images to tell."),
+    "only_alike": N_("Not decided: these images may only look as if they had been treated in this way."),
     "strong_control": N_("Not decided: it changes predictions, but its control does nearly as much ({control})."),
     "weak_copy": N_(
         "Not decided: the copy is too weak; it makes only {fidelity} of the difference that the original "

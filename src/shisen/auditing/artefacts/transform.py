@@ -39,9 +39,11 @@ class Treatment:
 
     Attributes:
         name: its name there.
+        alike: how treated the members look to the detector: their mean percentile among treated copies, in [0, 1].
     """
 
     name: str
+    alike: float = 0.5
     direction: int = 0
     order: ClassVar[int] = 1
     least_effect: ClassVar[float] = 0.07
@@ -74,7 +76,11 @@ class Treatment:
             if (len(members) - inside) > RARE * inside:
                 continue
             p = min(1.0, cut.p * len(scores))
-            new.append(Candidate(cls(name), label, tuple(int(i) for i in members), inside, p, int(own.sum())))
+            mine = said.images[np.isin(rows, members) & own]
+            alike = float(np.searchsorted(np.sort(said.copies), mine).mean()) / len(said.copies)
+            new.append(
+                Candidate(cls(name, round(alike, 3)), label, tuple(int(i) for i in members), inside, p, int(own.sum()))
+            )
         new.sort(key=lambda c: (c.p, c.kind))
         return [*found, *[c for c in new if c.p <= 0.05][:MOST]]
 
