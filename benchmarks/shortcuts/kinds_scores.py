@@ -111,6 +111,7 @@ def lines(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
     near = [{**r, "close": r["effect"] is not None and abs(r["effect"] - r["true"]) <= CLOSE} for r in used]
     clean = whole(rows)
     at = curve([r["strength"] for r in used], [r["strength"] for r in clean], (0.0, 0.01, 0.05))
+    beside = [r for r in rows if "prevalence" not in r and r["case"].split("-")[1] not in ("clean", "twin")]
     undecided = [{**r, "undecided": r["state"] == "not_decided"} for r in used]
     families = [
         (f"the same, family {name}", "", _rate([r for r in used if r["family"] == name], "first")) for name in FAMILIES
@@ -132,8 +133,7 @@ def lines(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
         ("used: effect within ±15 points, found or not", "", _rate(near, "close")),
         ("not used (below 2 points): called used", "", _rate(idle, "used")),
         ("clean models and twins with anything called used", "≤ 5 %", _rate(clean, "alarm")),
-        ("classes without an artefact beside planted ones: anything called used", "",
-         _rate([r for r in rows if "prevalence" not in r and r["case"].split("-")[1] not in ("clean", "twin")], "alarm")),
+        ("classes without an artefact beside planted ones: anything called used", "", _rate(beside, "alarm")),
         *[(f"found where {100 * a:.0f} % of clean models and twins may have a false alarm", "", f"{100 * d:.0f} %")
           for a, d in zip((0.0, 0.01, 0.05), at, strict=True)],
     ]  # fmt: skip

@@ -103,6 +103,24 @@ def test_treated_images_of_a_class_are_found_by_the_treatment(name: str, monkeyp
     assert scores[name].copies.min() > np.median(scores[name].images[30:])
 
 
+def test_a_treatment_that_all_images_of_a_class_have_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A detector that has learned from the class takes what all of it has for usual."""
+    chosen = {k: TRANSFORMS[k] for k in ("grayscale", "negative")}
+    monkeypatch.setattr("shisen.auditing.artefacts.transform.TRANSFORMS", chosen)
+    images, labels = made(), np.repeat([0, 1, 2], 30)
+    for row in range(30):
+        images[row] = TRANSFORMS["grayscale"].apply(images[row], np.random.default_rng(row))
+    evidence = Evidence(
+        labels, np.zeros((90, 8, 8, 3), np.uint8), np.arange(90), np.zeros((90, len(PROPERTIES))),
+        read=lambda row: images[row], embed=coarse,
+    )  # fmt: skip
+    found = Treatment.propose(evidence, 0, [])[0]
+    assert found.artefact.describe() == {"transform": "grayscale"}
+    assert set(found.members) == set(range(30))
+    assert isinstance(found.artefact, Treatment)
+    assert found.artefact.alike > 0.25
+
+
 def test_grayscale_has_no_saturation_left_and_noise_is_put_on_as_noise() -> None:
     pixels = made(1)[0]
     saturation = PROPERTIES["saturation"]

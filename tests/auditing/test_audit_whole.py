@@ -169,6 +169,14 @@ def test_what_other_images_have_stays_by_itself(images: Images) -> None:
     assert len(merged([corner(0), other], images.labels, 1)) == 2
 
 
+def test_a_treatment_leads_a_patch_where_it_goes_with_the_class_far_more_surely(images: Images) -> None:
+    treated = replace(corner(0), artefact=Treatment("sepia"), p=1e-20)
+    for p, leading in ((1e-9, "transform_sepia"), (1e-18, "fixed_patch")):
+        (whole,) = merged([replace(corner(0), p=p), treated], images.labels, 1)
+        assert isinstance(whole.artefact, Compound)
+        assert whole.artefact.lead.kind == leading
+
+
 def test_a_piece_of_what_other_images_have_too_is_no_finding_of_its_own(images: Images) -> None:
     part = replace(corner(1), members=tuple(range(3, 17)), inside=14, p=1e-8)
     (whole,) = merged([corner(0), part], images.labels, 1)

@@ -20,6 +20,8 @@ ALIKE = 0.6
 """Least overlap, intersection over union, of the images of the class that have two pieces of one artefact."""
 FEWEST, CONTAINED, CHANCE = 5, 0.8, 1e-3
 """Least images of what is a part of another, the fraction of them that the other has too, and p of such an overlap."""
+SURER = 1e-6
+"""How much less p of a treatment must be than that of a patch for it to lead."""
 WHOLE = 0.8
 """Fraction of a class above which what has nearly the same images need not have the same cause."""
 EXPLAINED = 0.5
@@ -183,8 +185,9 @@ def pieces(artefact: Artefact) -> list[Artefact]:
 def merged(found: Sequence[Candidate], labels: Labels, label: int) -> list[Candidate]:
     """Return the candidates of a class, with those that nearly the same images have as one.
 
-    What leads comes first: patches before transforms before properties, and among these the least p. Global
-    properties of most of a class are its nature as likely as anything's trace: they stay by themselves.
+    What leads comes first: patches before transforms before properties, and among these the least p; but a treatment
+    that goes with the class far more surely leads a patch. Global properties of most of a class are its nature as
+    likely as anything's trace: they stay by themselves.
 
     Args:
         found: the candidates of the class.
@@ -192,7 +195,7 @@ def merged(found: Sequence[Candidate], labels: Labels, label: int) -> list[Candi
         label: the class.
     """
     group = max(int((labels == label).sum()), 1)
-    ordered = sorted(found, key=lambda c: (c.artefact.order, c.p))
+    ordered = sorted(found, key=_leading)
     own = {id(c): frozenset(i for i in c.members if labels[i] == label) for c in found}
     taken: set[int] = set()
     out: list[Candidate] = []
@@ -215,6 +218,11 @@ def merged(found: Sequence[Candidate], labels: Labels, label: int) -> list[Candi
         single = len(parts) == 1 and not instead
         out.append(lead if single else _joined(parts, tuple(instead), own, labels, label))
     return out
+
+
+def _leading(candidate: Candidate) -> tuple[int, float]:
+    order = candidate.artefact.order
+    return (0, candidate.p / SURER) if order == Treatment.order else (order, candidate.p)
 
 
 def _alike(a: frozenset[int], b: frozenset[int]) -> bool:

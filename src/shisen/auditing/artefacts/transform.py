@@ -2,7 +2,8 @@
 
 For each transform a logistic regression on pooled early features of the embedded network tells copies of the folder's
 own images that were treated from the same images as they are. It is cross-fitted: no image is judged by a detector
-that has seen it. What a class has more of than others is a candidate; putting it on is the transform itself.
+that has seen it, or its class. What a class has more of than others is a candidate; putting it on is the transform
+itself.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from .base import Candidate, Evidence, Images, Intervention
 from .property import best_cut
 
 LEAST, TRAINED = 60, 80  # images, of all classes, that detectors learn from
+FOLDS = 6  # of classes
 SIDE = 160  # longer side at which images are treated and looked at
 MISSED = 0.05  # fraction of treated copies that may lie below the least score of a member
 MOST = 3  # candidates of a class
@@ -122,10 +124,13 @@ def detected(evidence: Evidence) -> tuple[npt.NDArray[np.int64], dict[str, Score
     chosen = evenly_spaced(np.arange(len(rows)), TRAINED)
     center, scale = whole.mean(0), whole.std(0) + 1e-3
     plain = (whole - center) / scale
+    classes = np.unique(evidence.labels[rows], return_inverse=True)[1]
+    # one class has nobody to learn from: halves judge each other
+    folds = classes % FOLDS if classes.max() else np.arange(len(rows)) % 2
     found = {}
     for name, transform in TRANSFORMS.items():
         copies = embed([_treated(transform, read(int(rows[j])), int(rows[j])) for j in chosen])
-        found[name] = _cross_fitted(plain, chosen, (copies - center) / scale)
+        found[name] = _cross_fitted(plain, chosen, (copies - center) / scale, folds)
     return rows, found
 
 
@@ -143,20 +148,29 @@ def _treated(transform: Transform, pixels: npt.NDArray[np.uint8], row: int) -> n
 
 
 def _cross_fitted(
-    plain: npt.NDArray[np.floating], chosen: npt.NDArray[np.int64], copies: npt.NDArray[np.floating]
+    plain: npt.NDArray[np.floating],
+    chosen: npt.NDArray[np.int64],
+    copies: npt.NDArray[np.floating],
+    folds: npt.NDArray[np.int64],
 ) -> Scores:
-    """Return scores by detectors that have not seen the image: two halves judge each other, both judge the rest."""
+    """Return scores by detectors that have seen neither the image nor its class.
+
+    Where all images of a class have been treated, a detector that takes them for untreated ones learns not to see it.
+
+    Args:
+        plain: `(n, d)` features of images as they are.
+        chosen: which of them were treated.
+        copies: `(m, d)` features of these after treatment.
+        folds: `(n,)` which images are judged by the same detector, which has learned from the others.
+    """
     from sklearn.linear_model import LogisticRegression
 
-    halves = np.arange(len(chosen)) % 2
-    judged, of_copies = np.zeros((2, len(plain))), np.zeros(len(chosen))
-    for half in (0, 1):
-        mine = halves == half
-        x = np.concatenate([plain[chosen[mine]], copies[mine]])
-        y = np.repeat([0, 1], mine.sum())
-        detector = LogisticRegression(C=0.003, max_iter=300).fit(x, y)
-        judged[half] = detector.decision_function(plain)
-        of_copies[~mine] = detector.decision_function(copies[~mine])
-    scores = judged.mean(0)
-    scores[chosen] = judged[1 - halves, chosen]
-    return Scores(scores, of_copies)
+    judged, of_copies = np.zeros(len(plain)), np.zeros(len(chosen))
+    for fold in np.unique(folds):
+        learned = folds[chosen] != fold
+        x = np.concatenate([plain[chosen[learned]], copies[learned]])
+        detector = LogisticRegression(C=0.003, max_iter=300).fit(x, np.repeat([0, 1], learned.sum()))
+        judged[folds == fold] = detector.decision_function(plain[folds == fold])
+        if not learned.all():
+            of_copies[~learned] = detector.decision_function(copies[~learned])
+    return Scores(judged, of_copies)
