@@ -93,7 +93,9 @@ class Compound:
         Transplants bring along what the donors show; they only go on where the other parts alone are no faithful copy.
         """
         drawn = [c for c in self.parts if not isinstance(c.artefact, TransplantedPart)]
-        ways = [drawn, self.parts] if drawn and len(drawn) < len(self.parts) else [self.parts]
+        ways: list[Sequence[Candidate]] = [self.parts]
+        if drawn and len(drawn) < len(self.parts):
+            ways.insert(0, drawn)
         ways += [[one, *[c for c in drawn if c.artefact.order != Treatment.order]] for one in self.instead]
         how = Intervention()
         for parts in reversed(ways):
