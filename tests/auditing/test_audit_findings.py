@@ -49,7 +49,7 @@ def only(candidate: Candidate, effect: Effect | None, obstacle: str = "") -> Fin
     return found
 
 
-@pytest.mark.parametrize(("candidate", "least"), [(PATCH, 0.05), (DARK, 0.07)])
+@pytest.mark.parametrize(("candidate", "least"), [(PATCH, 0.05), (DARK, 0.1)])
 def test_the_least_effect_that_counts_as_used(candidate: Candidate, least: float) -> None:
     assert only(candidate, some(least + 0.001)).used
     assert not only(candidate, some(least - 0.001)).used
@@ -94,6 +94,7 @@ def test_a_treatment_is_called_used_only_where_it_surely_goes_with_the_class() -
     assert only(replace(treated, p=1e-6), some(0.4)).used
     faint = replace(treated, artefact=Treatment("quarter_left", alike=0.2), p=1e-6)
     assert only(faint, some(0.4)).used, "only images of the class look treated, though less than copies do"
+    assert only(faint, some(0.19)).reason == "only_alike"
     mixed = only(replace(faint, members=tuple(range(25))), some(0.4))
     assert (mixed.state, mixed.reason) == ("not_decided", "only_alike"), "others of other classes look as much so"
 
@@ -109,6 +110,13 @@ def test_what_is_not_associated_with_the_class_is_no_finding_however_strong() ->
     twin = replace(PATCH, p=1.0)
     (left,) = findings([Trial(twin, some(0.6)), Trial(PATCH, NOTHING)])
     assert left.candidate is PATCH
+
+
+def test_what_most_of_a_class_is_by_nature_must_do_much_to_count() -> None:
+    nature = replace(DARK, members=tuple(range(40)), inside=40)
+    assert only(nature, some(0.21)).used
+    assert not only(nature, some(0.19)).used
+    assert only(DARK, some(0.19)).used
 
 
 def test_harm_comes_first_and_nature_last() -> None:

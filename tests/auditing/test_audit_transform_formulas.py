@@ -57,7 +57,9 @@ def test_turns_are_undone_and_controlled_by_turns() -> None:
         if one.control is not None:
             np.testing.assert_array_equal(one.control(image, draw), image[::-1, ::-1])
     assert TRANSFORMS["upside_down"].control is None
-    assert [name for name, one in TRANSFORMS.items() if one.control] == ["quarter_left", "quarter_right", "tilted"]
+    assert [name for name, one in TRANSFORMS.items() if one.control] == [
+        "quarter_left", "quarter_right", "on_its_side", "tilted",
+    ]  # fmt: skip
     assert [name for name, one in TRANSFORMS.items() if one.remove][3:] == ["negative"]
     np.testing.assert_array_equal(treated("negative", image), 255.0 - image)
     np.testing.assert_array_equal(TRANSFORMS["negative"].remove(image, np.random.default_rng(0)), 255 - image)

@@ -29,7 +29,7 @@ NATURE = 0.5
 """Least fraction of a class that has a property by nature."""
 CERTAIN, ALIKE, PURE = 1e-5, 0.25, 0.9
 """Largest p of the association of a treatment that is called used; and how treated its images must look, as a mean
-percentile among treated copies, unless nearly all of them are of the class."""
+percentile among treated copies, unless nearly all of them are of the class and the effect is high."""
 TREATMENT = 1
 """Order of treatments: a detector may take for one what images show by nature."""
 
@@ -98,7 +98,7 @@ def findings(tests: Sequence[Trial]) -> list[Finding]:
         effect = 0.0 if test.effect is None else test.effect.effect
         severity = "low" if state != "used" else "high" if effect >= HIGH else "medium"
         c = test.candidate
-        nature = c.artefact.order >= 3 and c.inside > NATURE * c.group
+        nature = _natural(c)
         found.append(Finding(c, test.effect, True, state, reason, float(q_data), q_used, severity, nature))
     found.sort(key=_harm)
     return found
@@ -116,10 +116,10 @@ def judged(test: Trial, q_used: float) -> tuple[State, str]:
         return "not_decided", "few_images"
     if e is None:
         return "not_decided", test.obstacle or "no_way"
-    least = c.artefact.least_effect
+    least = HIGH if _natural(c) else c.artefact.least_effect  # what a class is moves answers too
     if c.artefact.order == TREATMENT and e.fidelity is not None and e.fidelity < WEAK:
         return "not_decided", "weak_copy"  # what moves answers is not what the images have
-    if c.artefact.order == TREATMENT and not sure(c) and e.effect >= least:
+    if c.artefact.order == TREATMENT and e.effect >= least and not sure(c, e.effect):
         return "not_decided", "only_alike"
     if e.low > 0 and e.effect >= least:
         beyond = q_used <= LEVEL and e.after - e.control >= least / 2
@@ -135,15 +135,21 @@ def judged(test: Trial, q_used: float) -> tuple[State, str]:
     return "not_used", ""
 
 
-def sure(candidate: Candidate) -> bool:
+def _natural(candidate: Candidate) -> bool:
+    """Return whether something is likely what the class is: a property that most of its images have."""
+    return candidate.artefact.order >= 3 and candidate.inside > NATURE * candidate.group
+
+
+def sure(candidate: Candidate, effect: float) -> bool:
     """Return whether the images of a treatment have surely been treated: some of any class look as if they were.
 
     Args:
         candidate: a treatment, or what it leads.
+        effect: what it does.
     """
     first = pieces(candidate.artefact)[0]
     alike = first.alike if isinstance(first, Treatment) else 1.0
-    own = candidate.inside >= PURE * len(candidate.members)
+    own = candidate.inside >= PURE * len(candidate.members) and effect >= HIGH
     return candidate.p <= CERTAIN and (alike >= ALIKE or own)
 
 

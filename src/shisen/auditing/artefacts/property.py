@@ -39,7 +39,7 @@ class GlobalProperty:
     delta: float
     target: float
     order: ClassVar[int] = 3
-    least_effect: ClassVar[float] = 0.07  # color and detail are part of what scenes are: models may be moved a little
+    least_effect: ClassVar[float] = 0.1  # color and detail are part of what scenes are: models may be moved a little
     control_words: ClassVar[str] = "control_property"
 
     @classmethod

@@ -48,7 +48,7 @@ class Treatment:
     alike: float = 0.5
     direction: int = 0
     order: ClassVar[int] = 1
-    least_effect: ClassVar[float] = 0.07
+    least_effect: ClassVar[float] = 0.1
     control_words: ClassVar[str] = "control_transform"
 
     @property
@@ -78,8 +78,8 @@ class Treatment:
             if (len(members) - inside) > RARE * inside:
                 continue
             p = min(1.0, cut.p * len(scores))
-            mine = said.images[np.isin(rows, members) & own]
-            alike = float(np.searchsorted(np.sort(said.copies), mine).mean()) / len(said.copies)
+            mine = given.images[np.isin(rows, members) & own]
+            alike = float(np.searchsorted(np.sort(given.copies), mine).mean()) / len(given.copies)
             new.append(
                 Candidate(cls(name, round(alike, 3)), label, tuple(int(i) for i in members), inside, p, int(own.sum()))
             )

@@ -3,9 +3,9 @@
 Of every image of a class, the positions where the evidence for the class is largest are taken: HiResCAM at a layer in
 the middle. What the network sees there is clustered. A cluster that many images of the class have is put on images of
 other classes by transplanting the donors' own pixels around the position, feathered. A part of a building makes a
-building, so parts that are the class itself are told from foreign ones: to the network, a foreign part is unlike
-anything else that it goes by in the class, and unlike anything at any position of images of other classes. Its control
-are other positions of the same donors. Of other parts the control is, in the same way, what the network goes by most in
+building, so parts that are the class itself are kept apart from foreign ones: to the network, a foreign part is unlike
+anything else that it relies on in the class, and unlike anything at any position of images of other classes. Its control
+are other positions of the same donors. Of other parts the control is, in the same way, what the network relies on most in
 those images of the class that do not have the part: only what does more than what the class itself is counts.
 """
 
@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ..._core.stats import enrichment, spread
+from ..._core.stats import enrichment, evenly_spaced
 from .base import Alter, Candidate, Evidence, Images, Intervention, Pixels8
 
 Floats = npt.NDArray[np.float32]
@@ -32,7 +32,7 @@ MOST = 2  # parts of a class
 RADIUS, WIDER = 1.3, 2.2  # of the transplanted disc, in cells of the layer's map; it fades out over as much again
 ELSEWHERE, BESIDE, FAR = 0.1, 0.2, 0.18
 """Likeness (cosine) by which a foreign part is more like itself than like positions of other classes' images, and than
-what else the network goes by in the class. All that it goes by may be foreign, if it is `FAR` from other classes."""
+what else the network relies on in the class. All of that may be foreign, if it is `FAR` from other classes."""
 COMPARED = 150  # images of other classes
 
 
@@ -155,7 +155,7 @@ def _compared(evidence: Evidence, label: int) -> tuple[npt.NDArray[np.int64], Fl
     """Return rows of images of other classes, and their maps `(n, h, w, c)` of the middle layer, of length one."""
     assert evidence.middle is not None
     if "maps" not in evidence.memo:
-        rows = spread(evidence.sampled, COMPARED)
+        rows = evenly_spaced(evidence.sampled, COMPARED)
         evidence.memo["maps"] = rows, _unit(evidence.middle.class_maps(rows.tolist()))
     rows, maps = evidence.memo["maps"]
     others = evidence.labels[rows] != label
@@ -200,8 +200,8 @@ def _foreign(
     least = float(np.median(mine) + np.quantile(others, 0.95)) / 2
     found = {
         int(row): spots
-        for row, likes in zip(own, _unit(evidence.middle.class_maps(own.tolist())) @ center, strict=True)
-        if (spots := _peaks(likes, least))
+        for row, likeness in zip(own, _unit(evidence.middle.class_maps(own.tolist())) @ center, strict=True)
+        if (spots := _peaks(likeness, least))
     }
     ranked = sorted(found, key=lambda row: -len(found[row]))
     return found, (*ranked, *(int(row) for row, most in zip(rows, others, strict=True) if most >= least))
