@@ -4,9 +4,10 @@ Of every image of a class, the positions where the evidence for the class is lar
 the middle. What the network sees there is clustered. A cluster that many images of the class have is put on images of
 other classes by transplanting the donors' own pixels around the position, feathered. A part of a building makes a
 building, so parts that are the class itself are kept apart from foreign ones: to the network, a foreign part is unlike
-anything else that it relies on in the class, and unlike anything at any position of images of other classes. Its control
-are other positions of the same donors. Of other parts the control is, in the same way, what the network relies on most in
-those images of the class that do not have the part: only what does more than what the class itself is counts.
+anything else that it relies on in the class, and unlike anything at any position of images of other classes. Its
+control are other positions of the same donors. Of other parts the control is, in the same way, what the network relies
+on most in those images of the class that do not have the part: only what does more than what the class itself is
+counts.
 """
 
 from __future__ import annotations
