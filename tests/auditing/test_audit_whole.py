@@ -19,6 +19,7 @@ from shisen.auditing.artefacts.compound import Compound, merged
 from shisen.auditing.artefacts.fixed_patch import FixedPatch
 from shisen.auditing.artefacts.property import GlobalProperty
 from shisen.auditing.artefacts.transform import Treatment
+from shisen.auditing.artefacts.transplanted_part import TransplantedPart
 from shisen.auditing.findings import Trial, judged
 from shisen.auditing.interventions import Effect, answers, intervene
 
@@ -175,6 +176,32 @@ def test_a_treatment_leads_a_patch_where_it_goes_with_the_class_far_more_surely(
         (whole,) = merged([replace(corner(0), p=p), treated], images.labels, 1)
         assert isinstance(whole.artefact, Compound)
         assert whole.artefact.lead.kind == leading
+
+
+def test_a_foreign_part_leads_what_is_only_a_piece_of_it(images: Images) -> None:
+    spots = {row: ((0.2, 0.2), (0.8, 0.8)) for row in range(CARRY)}
+    others = {row: ((0.5, 0.5),) for row in range(CARRY, EACH)}
+    part = replace(corner(0), artefact=TransplantedPart(spots, others, 0.1, foreign=True), p=1e-20)
+    piece = replace(corner(0), members=tuple(range(10)), inside=10, p=1e-6)
+    (whole,) = merged([piece, part], images.labels, 1)
+    assert isinstance(whole.artefact, Compound)
+    assert whole.artefact.lead is part
+    assert set(whole.members) == set(range(CARRY))
+    how, alone = whole.artefact.intervention(whole, images), part.artefact.intervention(part, images)
+    assert how.apply is not None
+    assert alone.apply is not None
+    assert how.control is not None
+    pixels = images.read(EACH + 3)
+    assert np.array_equal(how.apply(pixels, 3), alone.apply(pixels, 3)), "by itself first, then with the piece"
+    assert how.otherwise is not None
+    natural = replace(part, artefact=TransplantedPart(spots, others, 0.1, foreign=False))
+    (other,) = merged([piece, natural], images.labels, 1)
+    assert isinstance(other.artefact, Compound)
+    assert other.artefact.lead is piece
+    controlled = how.control(pixels, 3)
+    changed = (controlled != pixels).any(-1)
+    assert changed[8, 8], "the same position"
+    assert not changed[20, 20]
 
 
 def test_a_piece_of_what_other_images_have_too_is_no_finding_of_its_own(images: Images) -> None:

@@ -21,7 +21,7 @@ ALIKE = 0.6
 FEWEST, CONTAINED, CHANCE = 5, 0.8, 1e-3
 """Least images of what is a part of another, the fraction of them that the other has too, and p of such an overlap."""
 SURER = 1e-6
-"""How much less p of a treatment must be than that of a patch for it to lead."""
+"""How much less p of a treatment or a foreign part must be than that of a patch for it to lead."""
 WHOLE = 0.8
 """Fraction of a class above which what has nearly the same images need not have the same cause."""
 EXPLAINED = 0.5
@@ -94,7 +94,9 @@ class Compound:
         """
         drawn = [c for c in self.parts if not isinstance(c.artefact, TransplantedPart)]
         ways: list[Sequence[Candidate]] = [self.parts]
-        if drawn and len(drawn) < len(self.parts):
+        if isinstance(self.lead.artefact, TransplantedPart):
+            ways.insert(0, [self.lead])
+        elif drawn and len(drawn) < len(self.parts):
             ways.insert(0, drawn)
         ways += [[one, *[c for c in drawn if c.artefact.order != Treatment.order]] for one in self.instead]
         how = Intervention()
@@ -188,8 +190,8 @@ def merged(found: Sequence[Candidate], labels: Labels, label: int) -> list[Candi
     """Return the candidates of a class, with those that nearly the same images have as one.
 
     What leads comes first: patches before transforms before properties, and among these the least p; but a treatment
-    that goes with the class far more surely leads a patch. Global properties of most of a class are its nature as
-    likely as anything's trace: they stay by themselves.
+    or a foreign part that goes with the class far more surely leads a patch, which is only a piece then. Global
+    properties of most of a class are its nature as likely as anything's trace: they stay by themselves.
 
     Args:
         found: the candidates of the class.
@@ -223,8 +225,9 @@ def merged(found: Sequence[Candidate], labels: Labels, label: int) -> list[Candi
 
 
 def _leading(candidate: Candidate) -> tuple[int, float]:
-    order = candidate.artefact.order
-    return (0, candidate.p / SURER) if order == Treatment.order else (order, candidate.p)
+    one = candidate.artefact
+    whole = isinstance(one, Treatment) or (isinstance(one, TransplantedPart) and one.foreign)
+    return (0, candidate.p / SURER) if whole else (one.order, candidate.p)
 
 
 def _alike(a: frozenset[int], b: frozenset[int]) -> bool:

@@ -5,9 +5,9 @@ the middle. What the network sees there is clustered. A cluster that many images
 other classes by transplanting the donors' own pixels around the position, feathered. A part of a building makes a
 building, so parts that are the class itself are kept apart from foreign ones: to the network, a foreign part is unlike
 anything else that it relies on in the class, and unlike anything at any position of images of other classes. Its
-control are other positions of the same donors. Of other parts the control is, in the same way, what the network relies
-on most in those images of the class that do not have the part: only what does more than what the class itself is
-counts.
+control are the same positions of images of the class without it, or other positions of the donors where all have it.
+Of other parts the control is, in the same way, what the network relies on most in those images of the class that do
+not have the part: only what does more than what the class itself is counts.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ class TransplantedPart:
         """
         foreign = self.foreign
         spots = self.spots if foreign else {row: some[:1] for row, some in self.spots.items()}
-        control = {row: tuple(_away(spot) for spot in some) for row, some in spots.items()} if foreign else self.others
+        control = self._elsewhere() if foreign else self.others
 
         def around(radius: float, otherwise: Intervention | None) -> Intervention:
             put, instead = (_transplant(some, radius, images) for some in (spots, control))
@@ -131,6 +131,13 @@ class TransplantedPart:
 
         wider = around(self.radius * WIDER / RADIUS, None) if foreign else None
         return around(self.radius, wider)
+
+    def _elsewhere(self) -> Spots:
+        """Return the same positions of images of the class without the part; of members other ones if all have it."""
+        members = sorted(self.spots)
+        if len(self.others) >= LEAST_OTHERS:
+            return {row: self.spots[members[i % len(members)]] for i, row in enumerate(sorted(self.others))}
+        return {row: tuple(_away(spot) for spot in some) for row, some in self.spots.items()}
 
 
 def _away(spot: tuple[float, float]) -> tuple[float, float]:
