@@ -179,8 +179,8 @@ def test_a_treatment_leads_a_patch_where_it_goes_with_the_class_far_more_surely(
 
 
 def test_a_foreign_part_leads_what_is_only_a_piece_of_it(images: Images) -> None:
-    spots = {row: ((0.2, 0.2), (0.8, 0.8)) for row in range(CARRY)}
-    others = {row: ((0.5, 0.5),) for row in range(CARRY, EACH)}
+    spots = dict.fromkeys(range(CARRY), ((0.2, 0.2), (0.8, 0.8)))
+    others = dict.fromkeys(range(CARRY, EACH), ((0.5, 0.5),))
     part = replace(corner(0), artefact=TransplantedPart(spots, others, 0.1, foreign=True), p=1e-20)
     piece = replace(corner(0), members=tuple(range(10)), inside=10, p=1e-6)
     (whole,) = merged([piece, part], images.labels, 1)
