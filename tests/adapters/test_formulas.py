@@ -60,7 +60,7 @@ def call(
     path: str, shape: tuple[int, ...] = (1, 8, 4, 6), layout: Layout | None = None, kind: str = "Conv2d", **more: Any
 ) -> Call:
     given = {"module": path, "index": 1, "parameters": 0, "tensor": hash(path), **more}
-    return Call(path=path, kind=kind, shape=shape, layout=layout or Layout("nchw"), **given)
+    return Call(path=path, kind=kind, shape=shape, layout=layout or Layout("channels_first"), **given)
 
 
 # ---- how axes lie
@@ -133,15 +133,15 @@ def test_tokens_lie_as_the_image_does(tokens: int, size: Any, grid: Any, prefix:
 
 
 def test_shapes_of_one_image() -> None:
-    assert Layout("nchw").shape((1, 8, 4, 6)) == (4, 6, 8)
-    assert Layout("nhwc").shape((1, 4, 6, 8)) == (4, 6, 8)
+    assert Layout("channels_first").shape((1, 8, 4, 6)) == (4, 6, 8)
+    assert Layout("channels_last").shape((1, 4, 6, 8)) == (4, 6, 8)
     assert Layout("tokens", (4, 6), 1).shape((1, 25, 8)) == (4, 6, 8)
     assert Layout("sequence", (4, 6), 1).shape((25, 1, 8)) == (4, 6, 8)
     assert Layout("parts", parts=3).shape((3, 5, 8)) == (15, 8)
     assert Layout("plain").shape((1, 7)) == (7,)
-    assert [Layout(kind).map for kind in ("nchw", "nhwc", "tokens", "sequence", "parts", "plain")] == [True] * 4 + [
-        False
-    ] * 2
+    assert [
+        Layout(kind).map for kind in ("channels_first", "channels_last", "tokens", "sequence", "parts", "plain")
+    ] == [True] * 4 + [False] * 2
 
 
 class Permute(nn.Module):
@@ -153,16 +153,16 @@ class Permute(nn.Module):
 @pytest.mark.parametrize(
     ("module", "shape", "before", "kind"),
     [
-        (Permute(0, 2, 3, 1), (1, 4, 6, 8), [], "nhwc"),
-        (Permute(0, 3, 1, 2), (1, 8, 4, 6), [], "nchw"),
-        (Permute(0, 1, 3, 2), (1, 4, 6, 5), [], "nhwc"),  # by the image's proportions
-        (nn.GroupNorm(1, 8), (1, 8, 5, 5), [], "nchw"),
-        (nn.BatchNorm2d(8), (1, 8, 5, 5), [], "nchw"),
-        (nn.Identity(), (1, 9, 4, 6), [], "nchw"),
-        (nn.Identity(), (1, 4, 6, 5), [], "nhwc"),
-        (nn.Identity(), (1, 9, 9, 9), [], "nchw"),
+        (Permute(0, 2, 3, 1), (1, 4, 6, 8), [], "channels_last"),
+        (Permute(0, 3, 1, 2), (1, 8, 4, 6), [], "channels_first"),
+        (Permute(0, 1, 3, 2), (1, 4, 6, 5), [], "channels_last"),  # by the image's proportions
+        (nn.GroupNorm(1, 8), (1, 8, 5, 5), [], "channels_first"),
+        (nn.BatchNorm2d(8), (1, 8, 5, 5), [], "channels_first"),
+        (nn.Identity(), (1, 9, 4, 6), [], "channels_first"),
+        (nn.Identity(), (1, 4, 6, 5), [], "channels_last"),
+        (nn.Identity(), (1, 9, 9, 9), [], "channels_first"),
         (nn.Identity(), (1, 9, 9, 9), [call("a", (1, 8, 4, 6))], "plain"),  # heads of attention
-        (nn.GELU(), (1, 9, 9, 9), [call("a", (1, 8, 4, 6))], "nchw"),
+        (nn.GELU(), (1, 9, 9, 9), [call("a", (1, 8, 4, 6))], "channels_first"),
         (nn.GELU(), (1, 9, 9, 9), [call("a", (1, 9, 9, 9), Layout("plain"))], "plain"),  # as before
         (nn.GELU(), (1, 7), [], "plain"),
         (nn.GELU(), (1, 1, 7), [], "plain"),
@@ -658,7 +658,7 @@ def test_windows_are_traced_back_to_the_map(shift: int) -> None:
     x = torch.randn(1, 4, 6, 3, requires_grad=True)
     tokens = windows(x, shift)
     scores = (tokens @ tokens.transpose(1, 2))[:, None]
-    calls = [call("block", (1, 4, 6, 3), Layout("nhwc"))]
+    calls = [call("block", (1, 4, 6, 3), Layout("channels_last"))]
     found = cut_of(scores, "block.attn", {"block.attn": tokens, "block": x}, calls)
     assert found is not None
     assert found.grid == (4, 6)
@@ -676,7 +676,7 @@ def test_padding_of_windows_is_no_position() -> None:
     x = torch.randn(1, 3, 4, 3, requires_grad=True)
     tokens = windows(functional.pad(x, (0, 0, 0, 0, 0, 1)))
     scores = (tokens @ tokens.transpose(1, 2))[:, None]
-    found = cut_of(scores, "block", {"block": x}, [call("block", (1, 3, 4, 3), Layout("nhwc"))])
+    found = cut_of(scores, "block", {"block": x}, [call("block", (1, 3, 4, 3), Layout("channels_last"))])
     assert found is not None
     number = functional.pad(torch.arange(12.0).reshape(1, 3, 4, 1), (0, 0, 0, 0, 0, 1), value=-1.0)
     np.testing.assert_array_equal(found.positions, windows(number)[..., 0].numpy().astype(int))

@@ -163,13 +163,14 @@ def test_axes_follow_the_operations() -> None:
         "tokens": (1, 25, 8),
     }  # fmt: skip
     found = layouts(graph(nodes, {}), shapes, (4, 6))
+    first, last = "channels_first", "channels_last"
     assert {k: v.kind for k, v in found.items()} == {
-        "c": "nchw", "r": "nchw", "last": "nhwc", "still": "nhwc", "first": "nchw", "odd": "plain", "lost": "plain",
-        "none": "plain", "shaped": "plain", "pooled": "nchw", "flat": "plain", "tokens": "tokens",
+        "c": first, "r": first, "last": last, "still": last, "first": first, "odd": "plain", "lost": "plain",
+        "none": "plain", "shaped": "plain", "pooled": first, "flat": "plain", "tokens": "tokens",
     }  # fmt: skip
     assert (found["tokens"].grid, found["tokens"].prefix) == ((4, 6), 1)
     turned = layouts(graph([node("Transpose", "x", "t", perm=[0, 3, 1, 2])], {}), {"t": four}, (4, 6))
-    assert turned["t"].kind == "nchw", "an input is channels last, where it is turned at all"
+    assert turned["t"].kind == "channels_first", "an input is channels last, where it is turned at all"
 
 
 def call(path: str, kind: str, shape: tuple[int, ...], layout: Layout) -> Call:
@@ -177,7 +178,7 @@ def call(path: str, kind: str, shape: tuple[int, ...], layout: Layout) -> Call:
 
 
 def test_candidates_are_maps_that_no_pooling_made() -> None:
-    nchw, tokens = Layout("nchw"), Layout("tokens", (4, 6), 1)
+    nchw, tokens = Layout("channels_first"), Layout("tokens", (4, 6), 1)
     maps = [
         call("a", "Conv", (1, 8, 4, 6), nchw), call("b", "MaxPool", (1, 8, 2, 3), nchw),
         call("c", "Conv", (1, 1, 4, 6), nchw), call("d", "Conv", (1, 8, 1, 1), nchw),
