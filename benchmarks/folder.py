@@ -32,7 +32,7 @@ from shisen import registry
 from shisen._core.io import write_file
 from shisen._core.prefetch import prefetched
 from shisen.api import explain_each, saved_each
-from shisen.explaining import Ready, explain_batch, resolve_objective
+from shisen.explaining import Ready, explain_batch
 from shisen.models.sources import find_images
 from shisen.viz.files import save_image, to_json
 
@@ -80,7 +80,7 @@ def stages(model: Any, photos: list[str], out: Path, suffix: str) -> dict[str, f
         spent[name] = spent.get(name, 0.0) + (process_time() - start) * 1e3 / len(photos)
         return found
 
-    spec, objective, layer = registry.get("grad_cam"), resolve_objective(model, None, "logit"), model.default_layer
+    spec, objective, layer = registry.get("grad_cam"), model.objective(None), model.default_layer
 
     def explained(ready: list[Ready]) -> list[Any]:
         return list(explain_batch(model, spec, ready, objective, layer, {}))

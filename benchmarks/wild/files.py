@@ -13,7 +13,6 @@ import shisen
 from .situations import agrees, close, conv_net, gradient, logits, noise, refused, works
 
 X = noise(16, 16, 3)
-CUT = "a gradient that does not reach the layer is not said by the adapters"
 BUILDER = """
 from benchmarks.wild.situations import conv_net
 
@@ -155,9 +154,7 @@ def int8(folder: Path) -> None:
     assert shisen.explain(shisen.wrap(net), X, "occlusion", target=1).values.any()
 
 
-@refused(
-    "forms", "dynamic int8, by gradients", open="a gradient that does not reach the layer is not said by the adapters"
-)
+@refused("forms", "dynamic int8, by gradients")
 def int8_gradient(folder: Path) -> None:
     net = torch.ao.quantization.quantize_dynamic(conv_net(), {nn.Linear}, dtype=torch.qint8)
     shisen.explain(shisen.wrap(net), X, "gradient", target=1)

@@ -15,8 +15,6 @@ import shisen
 from .situations import LeNet, agrees, close, conv_net, gradient, logits, noise, photo, refused, works
 
 X = noise(16, 16, 3)
-SIZE = "an error of the framework about sizes is not put into words"
-CUT = "a gradient that does not reach the layer is not said by the adapters"
 
 
 class Two(nn.Module):
@@ -80,7 +78,7 @@ def layers_of_fixed(folder: Path) -> None:
     assert [p.shape for p in shisen.wrap(LeNet().eval(), input_shape=(28, 28, 1)).layers][:1] == [(24, 24, 6)]
 
 
-@refused("shapes", "an image of another size than the network's", open=SIZE)
+@refused("shapes", "an image of another size than the network's")
 def other_size(folder: Path) -> None:
     shisen.explain(shisen.wrap(LeNet().eval()), noise(30, 30, 1))
 
@@ -172,7 +170,7 @@ def class_maps(folder: Path) -> None:
     shisen.wrap(nn.Conv2d(3, 5, 1)).predict(X)
 
 
-@works("outputs", ".squeeze() at the end: five classes, not five images", open="outputs are recognized by the adapters")
+@works("outputs", ".squeeze() at the end: five classes, not five images")
 def squeezed(folder: Path) -> None:
     net = Then(lambda y: y.squeeze(), classes=5).eval()
     found = shisen.wrap(net).predict(X)
@@ -300,7 +298,7 @@ def segmentation_default(folder: Path) -> None:
     assert shisen.wrap(net, input_shape=(16, 16, 3), head="none").default_layer == "1"
 
 
-@refused("layers", "gradients of a graph that .detach() cuts", open=CUT)
+@refused("layers", "gradients of a graph that .detach() cuts")
 def cut_graph(folder: Path) -> None:
     class Cut(nn.Module):
         def __init__(self) -> None:

@@ -15,7 +15,7 @@ from ._core.progress import Progress, silent
 from ._core.writers import write
 from .adapters.wrappers import Passes, Shared, Watched
 from .errors import InputError, ModelError, ShisenError, explain_error
-from .explaining import Ready, explain_batch, resolve_objective
+from .explaining import Ready, explain_batch
 from .models.loading import with_geometry
 from .models.model import Model
 from .results import Explanation, Failure
@@ -172,7 +172,7 @@ def compare(
     passes = Passes()
     watched = shown.around(Watched(shown.model, passes))
     layer = shown.layer_path(layer)
-    objectives = [resolve_objective(shown, target, score) for target in targets]
+    objectives = [shown.objective(target, score) for target in targets]
     if any(hasattr(objective, "resolve") for objective in objectives):
         logits = shown.activations(x[None])
         objectives = [

@@ -19,7 +19,7 @@ from .adapters.wrappers import Recorded
 from .errors import ShisenError, ShisenWarning, UnknownName
 from .models.loading import with_geometry
 from .models.model import Model
-from .naming import per_image, resolve
+from .naming import per_image
 from .registry import Method
 from .results import Explanation, Failure
 from .targets import MixedObjective, to_numpy
@@ -88,8 +88,8 @@ def explain_each(
     images = chain([] if first is None else [first], images)
     layer = shown.layer_path(layer) if layer is not None else shown.default_layer if spec.layered else None
     targets = per_image(target)
-    objectives = None if targets is None else [resolve_objective(shown, t, score) for t in targets]
-    common = None if targets is not None else resolve_objective(shown, target, score)
+    objectives = None if targets is None else [shown.objective(t, score) for t in targets]
+    common = None if targets is not None else shown.objective(target, score)
 
     def ready(item: tuple[int, Any]) -> Ready | Failure | Exception:
         index, source = item
@@ -163,20 +163,6 @@ def _batches(items: Iterable[Any], size: int) -> Iterator[list[Ready] | Failure 
                 batch = []
         if batch:
             yield batch
-
-
-def resolve_objective(model: Model, target: Any, score: str) -> Any:
-    """Resolve a requested target to an objective, with the model's own labels.
-
-    Args:
-        model: from `load` or `wrap`.
-        target: what is explained, as in `explain`.
-        score: "logit", "probability" or "log_probability".
-
-    Returns:
-        The objective.
-    """
-    return resolve(target, find=model.find, names=model.labels, head=model.head, score=score, framework=model.framework)
 
 
 def explain_batch(

@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 import nets
+from shisen.adapters.answers import select_output
 from shisen.adapters.attention import attention_names, block_around, token_grid
 from shisen.adapters.base import TRACES
 from shisen.adapters.layout import Layout, is_map, token_layout
@@ -39,7 +40,7 @@ from shisen.adapters.torch.io import (
 )
 from shisen.adapters.torch.sparse_backward import LiveRows, live_rows
 from shisen.adapters.torch.window_layout import cut_of
-from shisen.adapters.trace import head_of, select_output, warn_if_probabilities
+from shisen.adapters.trace import head_of, warn_if_probabilities
 from shisen.adapters.weight_randomization import randomized
 from shisen.adapters.wrappers import (
     DOWNSTREAM_BYTES,
@@ -277,21 +278,20 @@ def test_probabilities_are_rows_of_sum_one() -> None:
         warn_if_probabilities(np.array(other))
 
 
-def test_outputs_are_selected_by_key_index_or_function() -> None:
-    def first(output: Any) -> Any:
-        return next((v for v in (output if isinstance(output, list) else [output]) if isinstance(v, int)), None)
-
-    assert select_output(["x", 3, 4], None, first) == 3
-    assert select_output(["x", 3, 4], 2, first) == 4
-    assert select_output(["x", 3, 4], "b", first, ("a", "b", "c")) == 3
-    assert select_output({"aux": 1, "logits": 2}, None, first) == 2
-    assert select_output({"aux": 1, "main": 2}, "aux", first) == 1
-    assert select_output(7, lambda v: v + 1, first) == 8
-    for output, wanted in (({"aux": 1}, "main"), ([1, 2], 5), (3, "a")):
+def test_the_logits_are_selected_from_any_output() -> None:
+    three, four = torch.full((1, 3), 3.0), torch.full((1, 3), 4.0)
+    of = torch.is_tensor
+    assert select_output(["x", three, four], None, of) is three
+    assert select_output(["x", three, four], 2, of) is four
+    assert select_output(["x", three, four], "b", of, ("a", "b", "c")) is three
+    assert select_output({"aux": three, "logits": four}, None, of) is four
+    assert select_output({"aux": three, "main": four}, "aux", of) is three
+    torch.testing.assert_close(select_output(three, lambda v: v + 1, of), four)
+    for output, wanted in (({"aux": three}, "main"), ([three, four], 5), (three, "a")):
         with pytest.raises(ModelError, match="must have a part"):
-            select_output(output, wanted, first)
+            select_output(output, wanted, of)
     with pytest.raises(ModelError, match="must return a tensor"):
-        select_output("words", None, first)
+        select_output("words", None, of)
 
 
 class Named(NamedTuple):

@@ -127,7 +127,7 @@ def test_a_row_lives_if_any_of_its_values_is_not_zero() -> None:
 def test_a_product_without_live_rows_is_zero() -> None:
     x = torch.randn(4, 8, 6, requires_grad=True)
     y = torch.nn.functional.linear(x, torch.randn(5, 6))
-    (found,) = vector_jacobian(y, [x], torch.zeros_like(y), None, keep=False)
+    (found,) = vector_jacobian(y, [x], torch.zeros_like(y), None, keep=False, names=["x"])
     assert found.shape == x.shape
     assert not found.any()
 

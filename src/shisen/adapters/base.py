@@ -7,6 +7,7 @@ protocols of `capabilities`; code that needs one calls `shisen.adapters.wrappers
 from __future__ import annotations
 
 import copy
+import re
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -16,12 +17,14 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from ..errors import InputError, ModelError, explain_error
+from ..errors import InputError, ModelError, ShisenError, explain_error
 from ..targets import to_numpy
 from ..types import Layer, Scaling
+from .answers import Output
+from .class_maps import past_class_maps
 from .points import by
 from .rules import RULES
-from .trace import Output, Trace
+from .trace import Trace
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -187,6 +190,17 @@ class Adapter(ABC):
         """ "softmax", "sigmoid" or "none"."""
         return self._head or self.trace().head
 
+    @property
+    def output_shape(self) -> Shape:
+        """Shape of the logits of one image."""
+        return self.trace().logits
+
+    @property
+    def assumes_yes_or_no(self) -> bool:
+        """Whether one number is read as yes or no only because nothing says otherwise."""
+        found = self.trace()
+        return self._head is None and not found.output_activation and found.logits == (1,)
+
     def rewired(self, relu: str) -> Self:
         """Return the same network with the "guided" or "deconvnet" rule at every ReLU in the backward pass."""
         if relu not in RULES:
@@ -217,6 +231,8 @@ class Adapter(ABC):
                 try:
                     memory.unrefined[shape] = self._recorded(sample, guessed=x is None and not self.size_known)
                     found = self.refined(memory.unrefined[shape], sample)
+                    if len(found.logits) > 1 or self._head != "none":  # pooled features look like pooled class maps
+                        found = past_class_maps(found, lambda path, some: self.gradients(sample, some, wrt=path)[1])
                 finally:
                     memory.unrefined.pop(shape, None)
                 while len(memory.traces) >= TRACES:
@@ -227,14 +243,27 @@ class Adapter(ABC):
     def _recorded(self, x: Any, *, guessed: bool) -> Trace:
         try:
             return self.record(x)
+        except (ShisenError, MemoryError):
+            raise
         except Exception as problem:  # every framework has its own error for a size that does not fit
-            if not guessed:
+            if "OutOfMemory" in type(problem).__name__:
                 raise
+            text = re.sub(r"\x1b\[\d*m", "", " ".join(str(problem).split()))  # Keras prints in bold
+            received = f"{type(problem).__name__}: {text[:300]}"
+            if guessed:
+                raise ModelError(
+                    explain_error(
+                        "The size of the input must be known before the first image.",
+                        f"a network that does not declare it and fails on {by(x.shape[1:])} ({received})",
+                        "Pass input_shape=(h, w, c), (length, c) or (d, h, w, c), or explain an image first.",
+                    )
+                ) from problem
+            known = " or ".join(map(by, self._memory.traces))
             raise ModelError(
                 explain_error(
-                    "The size of the input must be known before the first image.",
-                    f"a network that does not declare it and fails on {by(x.shape[1:])} ({problem})",
-                    "Pass input_shape=(h, w, c), (length, c) or (d, h, w, c), or explain an image first.",
+                    "The network must run on an input of this size" + (f"; it has run on {known}." if known else "."),
+                    f"{by(x.shape[1:])}, and {received}",
+                    "If it takes one size only, pass preprocess={'size': (h, w)} (--size); several inputs: inputs=.",
                 )
             ) from problem
 
@@ -337,6 +366,18 @@ class Adapter(ABC):
             except Exception:  # every framework has its own error for shapes that do not go together
                 known[key] = False
         return known[key]
+
+
+def cut_graph(points: Sequence[str]) -> ModelError:
+    """Return the error for a score that does not depend on any of these points, as far as gradients tell."""
+    return ModelError(
+        explain_error(
+            f"The score must depend on {' or '.join(map(repr, points))} for a method that uses gradients.",
+            "a score that does not depend on this layer: it is not used, or the network cuts its graph by detach(), "
+            "NumPy or integer arithmetic",
+            "Use another layer, or occlusion or rise, which need no gradients.",
+        )
+    )
 
 
 def _stack(parts: Sequence[Any]) -> Any:

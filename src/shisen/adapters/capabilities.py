@@ -26,6 +26,21 @@ class HasAttention(Protocol):
 
 
 @runtime_checkable
+class DescribesOutput(Protocol):
+    """A network that can tell what it returns for one image."""
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Shape of the logits of one image."""
+        ...
+
+    @property
+    def assumes_yes_or_no(self) -> bool:
+        """Whether one number is read as yes or no only because nothing says otherwise."""
+        ...
+
+
+@runtime_checkable
 class HasBiases(Protocol):
     """A network that returns what every layer adds by itself."""
 

@@ -30,6 +30,7 @@ class Call:
         parameters: number of weights the module holds itself.
         tensor: identity of what came out.
         bundled: whether the output holds more than this tensor, and the network may read the rest.
+        resamples: whether a module without weights only changed height and width, as pooling and upsampling do.
     """
 
     path: str
@@ -41,6 +42,7 @@ class Call:
     parameters: int
     tensor: int
     bundled: bool = False
+    resamples: bool = False
 
 
 @dataclass(frozen=True)
@@ -122,9 +124,26 @@ def default_call(candidates: Sequence[Call]) -> tuple[Call | None, str]:
     """Choose the point that methods use by default, the last candidate, and say why."""
     if not candidates:
         return None, NOT_SPATIAL
-    *positions, c = candidates[-1].layout.shape(candidates[-1].shape)
     reason = N_("last feature map before pooling: {positions} positions, {channels} channels")
-    return candidates[-1], Message(reason, positions=by(positions), channels=c)
+    return candidates[-1], _described(reason, candidates[-1])
+
+
+def default_before(candidates: Sequence[Call], passed: Sequence[Call]) -> tuple[Call, str]:
+    """Choose the last candidate before class maps; the class map itself where there is none.
+
+    Args:
+        candidates: that are no class maps.
+        passed: the class maps after them, the last of the network first.
+    """
+    if not candidates:
+        return passed[0], N_("the only layer with a spatial feature map, one channel per class")
+    reason = N_("last feature map before the class map {layer}: {positions} positions, {channels} channels")
+    return candidates[-1], _described(reason, candidates[-1], layer=passed[-1].path)
+
+
+def _described(reason: str, call: Call, **more: str) -> Message:
+    *positions, c = call.layout.shape(call.shape)
+    return Message(reason, positions=by(positions), channels=c, **more)
 
 
 def by(sides: Sequence[int]) -> str:
@@ -134,7 +153,7 @@ def by(sides: Sequence[int]) -> str:
 
 def default_candidates(
     calls: Sequence[Call], output: int, passing: Collection[str] = PASSING, *, innermost: bool = False
-) -> list[Call]:
+) -> tuple[Call, ...]:
     """Return the calls that could be the default point, in forward order.
 
     Args:
@@ -144,16 +163,35 @@ def default_candidates(
         innermost: whether of several names of one tensor the first, that of the layer itself, is taken; otherwise the
             last, that of the outermost module which returns it.
     """
-    excluded = {output} | {c.tensor for c in calls if not innermost and "Pool" in c.kind}
+    makers: dict[int, Call] = {}
+    for call in calls:
+        makers.setdefault(call.tensor, call)
+    moved = {t for t, call in makers.items() if call.resamples or any(word in call.kind for word in passing)}
+    excluded = {output} if innermost else {output} | moved
     found = []
     for call in calls:
         shape = call.layout.shape(call.shape)
         spatial = call.layout.map and not call.bundled and math.prod(shape[:-1]) > 1 and shape[-1] > 1
-        if spatial and call.tensor not in excluded and not any(word in call.kind for word in passing):
+        moves = call.resamples or any(word in call.kind for word in passing)
+        if spatial and call.tensor not in excluded and not moves:
             found.append(call)
         if innermost:
             excluded.add(call.tensor)
-    return found
+    return tuple(found)
+
+
+def resampled(given: Sequence[int] | None, returned: Sequence[int], weights: int, channels: int) -> bool:
+    """Tell whether a module only resampled a map: no weights, the same channels, another height or width.
+
+    Args:
+        given: shape of what the module was given, in its own axes.
+        returned: shape of what it returned.
+        weights: number of weights in it and in its parts.
+        channels: axis of the channels.
+    """
+    if given is None or len(given) != len(returned) or len(given) < 3 or weights:
+        return False
+    return given[channels] == returned[channels] and tuple(given) != tuple(returned)
 
 
 def token_candidates(calls: Sequence[Call]) -> list[Call]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,12 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ModelError, ShisenWarning, explain_error
+from ..errors import ShisenWarning
 from ..types import Layer
+from .answers import IN_FRONT, Rows
 from .points import Call, PointTable, as_layers
-
-Output = str | int | Callable[[Any], Any] | None
-"""Which part of a network's output holds the logits: a key, an index or a function; None for the first tensor."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,8 @@ class Trace:
         output_activation: "softmax", "log_softmax" or "sigmoid" at the very end, "" if the network ends in logits.
         head: "softmax", "sigmoid" or "none".
         logits: shape of one image's logits.
-        output: identity of the network's output among the calls.
+        candidates: calls that could be the default, in forward order.
+        rows: where the rows of the output are.
     """
 
     points: PointTable
@@ -39,7 +38,8 @@ class Trace:
     output_activation: str
     head: str
     logits: tuple[int, ...]
-    output: int = 0
+    candidates: tuple[Call, ...] = ()
+    rows: Rows = IN_FRONT
 
     @property
     def calls(self) -> tuple[Call, ...]:
@@ -76,36 +76,3 @@ def warn_if_probabilities(output: npt.NDArray[Any]) -> None:
             ShisenWarning,
             stacklevel=2,
         )
-
-
-def select_output(output: Any, wanted: Output, first_tensor: Callable[[Any], Any], names: Sequence[str] = ()) -> Any:
-    """Return the part of a network's output that holds the logits.
-
-    Args:
-        output: what the network returned.
-        wanted: a key, an index or a function; None for "logits" or the first tensor.
-        first_tensor: finds the first tensor in a structure, None if there is none.
-        names: of the entries of an output that is a list.
-
-    Raises:
-        ModelError: where there is no such part.
-    """
-    if callable(wanted):
-        return wanted(output)
-    if wanted is not None:
-        listed = isinstance(output, (list, tuple)) and wanted in names
-        try:
-            return output[list(names).index(str(wanted)) if listed else wanted]
-        except (KeyError, IndexError, TypeError) as problem:
-            known = list(output) if isinstance(output, Mapping) else list(names) or type(output).__name__
-            raise ModelError(
-                explain_error(f"The network's output must have a part {wanted!r}.", known, "Pass another output=.")
-            ) from problem
-    if isinstance(output, Mapping) and "logits" in output:
-        return output["logits"]
-    found = first_tensor(output)
-    if found is None:
-        raise ModelError(
-            explain_error("The network must return a tensor.", type(output).__name__, "Pass output= to select one.")
-        )
-    return found

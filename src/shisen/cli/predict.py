@@ -41,6 +41,10 @@ def predict(images: tuple[str, ...], top: int, as_json: bool, quick: bool, **cho
             if as_json:
                 click.echo(json.dumps({"image": source, "predictions": [vars(p) for p in answer]}, ensure_ascii=False))
                 continue
+            if model.head == "none":  # numbers without probabilities
+                numbers = [[str(p.index), p.label, f"{p.logit:.4g}"] for p in answer]
+                table(source, ["output", "label", "value"], numeric=["output", "value"], rows=numbers)
+                continue
             table(
                 source,
                 ["class", "label", "WordNet id", "probability", "logit"],

@@ -18,7 +18,7 @@ from .._core.progress import Progress
 from ..adapters.wrappers import network_zero
 from ..errors import InputError, ShisenError, explain_error
 from ..models.model import Model
-from ..naming import label, per_image, resolve
+from ..naming import label, per_image
 from ..targets import ClassObjective, to_numpy
 from . import collages as grid
 from . import fill_registry
@@ -199,7 +199,7 @@ class EvaluationRun:
 
     def _evaluated_image(self, image: Any, x: Any, frame: Any, logits: Any, target: Any) -> EvaluatedImage:
         model = self.model
-        objective = resolve(target, find=model.find, names=model.labels, head=model.head, framework=model.framework)
+        objective = model.objective(target)
         if hasattr(objective, "resolve"):
             objective = objective.resolve(logits[None])
         if not isinstance(objective, ClassObjective) or len(objective.terms) != 1 or objective.terms[0][0] != 1.0:

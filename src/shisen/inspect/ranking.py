@@ -10,7 +10,6 @@ import numpy.typing as npt
 from PIL import Image
 
 from ..models.model import Model
-from ..naming import resolve
 from ..targets import to_numpy
 from ..types import Frame, InputImage
 from ..viz.legend import number
@@ -87,7 +86,7 @@ def rank(
     Raises:
         UnknownName: for an unknown target or layer.
     """
-    objective = resolve(target, find=model.find, names=model.labels, head=model.head, score="logit")
+    objective = model.objective(target)
     name = str(objective.name)
     if hasattr(objective, "resolve"):
         logits = model.activations(pixels[None])

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..adapters.capabilities import DeclaresInput
+from ..adapters.capabilities import DeclaresInput, DescribesOutput
 from ..adapters.wrappers import Batched, Shared, Wrapper, capability
 from ..errors import InputError, ShisenError, ShisenWarning, explain_error
-from ..naming import label
-from ..targets import class_logits, probabilities, to_numpy
+from ..naming import label, resolve
+from ..targets import ClassObjective, TopKObjective, class_logits, probabilities, to_numpy
 from ..types import Array, Classifier, Frame, InputImage, Prediction
 from .channels import with_channels
 from .data_io import open_data
@@ -59,7 +59,7 @@ class Model(Wrapper):
         self.source = source
         self.channels = preprocess.channels if preprocess is not None else channels
         self.rank = len(preprocess.sides) if preprocess is not None else rank
-        self._warned = False
+        self._said: set[str] = set()
 
     def __repr__(self) -> str:
         size = f", {self.preprocess.size}" if self.preprocess else ""
@@ -76,7 +76,7 @@ class Model(Wrapper):
         made = Model(network, preprocess, self.labels, name=self.name, source=self.source)
         if preprocess is None:
             made.channels, made.rank = self.channels, self.rank
-        made._warned = self._warned
+        made._said = self._said
         return made
 
     def batched(self, size: int) -> Model:
@@ -162,8 +162,8 @@ class Model(Wrapper):
         return np.asarray(values, dtype=np.float32), whole
 
     def _say_once(self, text: str) -> None:
-        if not self._warned:
-            self._warned = True
+        if text not in self._said:
+            self._said.add(text)
             warnings.warn(f"{self.name}: {text}", ShisenWarning, stacklevel=4)
 
     def layer_path(self, layer: Any) -> Any:
@@ -204,6 +204,39 @@ class Model(Wrapper):
             with suppress(ShisenError, OSError):
                 self.prepare(self.read(source))
 
+    def objective(self, target: Any, score: str = "logit") -> Any:
+        """Turn what a person asks for into an objective, with the model's own labels.
+
+        Args:
+            target: what is explained, as in `shisen.explain`.
+            score: "logit", "probability" or "log_probability".
+
+        Returns:
+            The objective.
+
+        Raises:
+            InputError: for a class of a network whose output is not one number per class.
+        """
+        found = resolve(
+            target, find=self.find, names=self.labels, head=self.head, score=score, framework=self.framework
+        )
+        if isinstance(found, (ClassObjective, TopKObjective)):
+            self.check_classes()
+        return found
+
+    def check_classes(self) -> None:
+        """Raise where the output is not one number per class; say how a single number is read."""
+        network = capability(self, DescribesOutput)
+        if network is None:
+            return
+        if len(network.output_shape) != 1:
+            raise not_classes(network.output_shape)
+        if network.assumes_yes_or_no and not len(self.labels):
+            self._say_once(
+                "the network returns one number, which is read as the logit of yes or no. If it is a number, such as "
+                "an age, pass head='none' (--head none)."
+            )
+
     def find(self, target: Any) -> int:
         """Return the index of a class given by index, label or WordNet id."""
         if isinstance(target, str) and not target.lstrip("-").isdigit() and not len(self.labels):
@@ -237,6 +270,8 @@ class Model(Wrapper):
         probability_rows = to_numpy(probabilities(logits, self.head)).astype(np.float64)
         if scores.ndim != 2:
             return [[] for _ in range(len(scores))]
+        if not np.isfinite(scores).all():
+            self._say_once("the network's output is not finite (NaN or infinity); check its weights and its input.")
         order = np.argsort(-scores, axis=-1, kind="stable")[:, :top]
         return [
             [
@@ -266,10 +301,8 @@ class Model(Wrapper):
             return [self.predict(one, top) for one in image]
         x, _ = self.prepare(self.read(image))
         logits = self.activations(x[None])
-        found = self.predictions(logits, top)[0]
-        if not found:
-            raise not_classes(tuple(logits.shape))
-        return found
+        self.check_classes()
+        return self.predictions(logits, top)[0]
 
 
 def assumption(size: tuple[int, int] | None, channels: int, values: str = "values 0 to 1") -> str:
@@ -290,12 +323,17 @@ def assumption(size: tuple[int, int] | None, channels: int, values: str = "value
 
 
 def not_classes(shape: tuple[int, ...]) -> InputError:
-    """Return the error for predictions of a network whose output, of this shape, is not one number per class."""
+    """Return the error for classes of a network whose output, of this shape per image, is not one number per class."""
+    kind, score = {
+        2: ("a sequence, such as tokens, time steps or boxes", "lambda y: y[:, 0, 3]"),
+        3: ("maps, such as one per class", "lambda y: y[:, 3].mean((-2, -1))"),
+    }.get(len(shape), ("another output", "lambda y: y.flatten(1).sum(1)"))
     return InputError(
         explain_error(
-            "Predictions need an output of one number per class, (n, classes).",
-            f"an output of shape {shape}",
-            "Select a part with output=, or explain a number with target=shisen.output(i) or a score function.",
+            "Classes need an output of one number per class, (n, classes).",
+            f"{kind}, of shape {shape} per image",
+            f"Explain a score function, such as target={score}, or one number, target=shisen.output(i); or let output= "
+            "make (n, classes) of it.",
         )
     )
 

@@ -10,7 +10,7 @@ import numpy as np
 from .._core.prefetch import prefetched
 from ..errors import ShisenError
 from ..types import Prediction
-from .model import Model, not_classes
+from .model import Model
 
 
 def predict_each(
@@ -53,11 +53,9 @@ def _predicted(model: Model, batch: list[tuple[str, Any]], top: int) -> Iterator
         return
     try:
         logits = model.activations(np.stack([image for _, image in batch]))
+        model.check_classes()
         found = model.predictions(logits, top)
-        problem = "" if all(found) else str(not_classes(tuple(logits.shape)))
     except ShisenError as error:
-        found, problem = [], str(error)
-    if problem:
-        yield from ((source, problem) for source, _ in batch)
+        yield from ((source, str(error)) for source, _ in batch)
         return
     yield from ((source, row) for (source, _), row in zip(batch, found, strict=True))

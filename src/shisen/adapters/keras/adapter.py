@@ -10,10 +10,11 @@ import numpy as np
 
 from ...errors import ModelError, explain_error
 from ...types import Attention, Scaling
+from ..answers import Output
 from ..base import Adapter
 from ..capture import ENDS, Capture, Reached
 from ..points import Call
-from ..trace import Output, Trace
+from ..trace import Trace
 from .engines import GradientRequest, engine_for
 from .io import ModelIO
 from .points import PATCH_LOCK, at_least_single, axis_functions, first_tensor, operations, watched, with_first
@@ -89,7 +90,8 @@ class KerasClassifier(Adapter):
                 self._io(self.to_tensor(np.zeros(tuple(x.shape), np.float32)))
                 self.inside = operations(self.net)
             try:
-                return trace(self._io, self.inside, self.engine, self.to_tensor(np.zeros(tuple(x.shape), np.float32)))
+                zeros = self.to_tensor(np.zeros(tuple(x.shape), np.float32))
+                return trace(self._io, self.inside, self.engine, zeros, announce=not self._memory.traces)
             except Exception as problem:
                 if self.backend == "tensorflow" and self._io.channels_first:
                     raise _no_channels_first(problem) from problem
@@ -228,7 +230,7 @@ class KerasClassifier(Adapter):
             except Reached:
                 return found
         capture.check()
-        logits = at_least_single(activation.undo(output)[0])
+        logits = traced.rows.apply(at_least_single(activation.undo(output)[0]), traced.logits, ops)
         logits = ops.expand_dims(logits, -1) if len(logits.shape) == 1 else logits
         found["logits"] = starts["logits"]("logits", logits) if "logits" in starts else logits
         return found

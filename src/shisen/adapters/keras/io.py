@@ -10,8 +10,8 @@ import numpy as np
 
 from ...errors import ModelError, explain_error
 from ...types import Scaling
-from ..trace import Output, select_output
-from .points import first_tensor, is_channels_first, operations
+from ..answers import Output, select_output
+from .points import is_channels_first, operations
 
 
 class ModelIO:
@@ -60,8 +60,16 @@ class ModelIO:
         shape = tuple(inputs[0].shape[1:])
         return (*shape[1:], shape[0]) if self.channels_first else shape
 
-    def __call__(self, x: Any) -> Any:
-        """Scale pixels, move the channels to where the model expects them, run the model for inference."""
+    def __call__(self, x: Any, *, announce: bool = False) -> Any:
+        """Scale pixels, move the channels to where the model expects them, run the model for inference.
+
+        Args:
+            x: pixels.
+            announce: warn which of several tensors was selected.
+
+        Returns:
+            The selected output, as the model returned it.
+        """
         from keras import ops
 
         if self.scaling is not None:
@@ -73,7 +81,8 @@ class ModelIO:
         if rank in (1, 2, 3) and self.channels_first:
             x = ops.transpose(x, (0, rank + 1, *range(1, rank + 1)))
         names = list(getattr(self.net, "output_names", ()))
-        return select_output(self.net(self._packed(x), **self._options), self.output, first_tensor, names)
+        found = self.net(self._packed(x), **self._options)
+        return select_output(found, self.output, ops.is_tensor, names, announce=announce)
 
     def _packed(self, x: Any) -> Any:
         """Return the input in the structure the model was declared with: alone, in a list or under a name."""

@@ -11,8 +11,9 @@ from contextlib import ExitStack, contextmanager
 from types import SimpleNamespace
 from typing import Any
 
+from .. import answers
 from ..layout import Layout, Size, is_map, token_layout
-from ..points import PASSING, Call
+from ..points import PASSING, Call, resampled
 
 KERAS_PASSING = (*PASSING, "Padding", "Cropping", "Resizing", "Rescaling")
 
@@ -80,7 +81,9 @@ def patched_attribute(owner: Any, name: str, value: Any) -> Iterator[None]:
 
 
 @contextmanager
-def watched(inside: Mapping[str, Any], see: Callable[[str, Any], Any]) -> Iterator[None]:
+def watched(
+    inside: Mapping[str, Any], see: Callable[[str, Any], Any], given: dict[str, Any] | None = None
+) -> Iterator[None]:
     """Send the output of these operations through `see(path, output)`, for calls made by this thread.
 
     The method `call` is overridden on the instance. That works at any nesting, in eager and in compiled
@@ -89,6 +92,7 @@ def watched(inside: Mapping[str, Any], see: Callable[[str, Any], Any]) -> Iterat
     Args:
         inside: layers by their path.
         see: called with the path and the output of every operation; returns the output to go on with.
+        given: takes the first tensor that every operation was given last, by path.
     """
     here = threading.get_ident()
 
@@ -96,7 +100,11 @@ def watched(inside: Mapping[str, Any], see: Callable[[str, Any], Any]) -> Iterat
         @functools.wraps(original)
         def call(*args: Any, **kwargs: Any) -> Any:
             output = original(*args, **kwargs)
-            return see(path, output) if threading.get_ident() == here else output
+            if threading.get_ident() != here:
+                return output
+            if given is not None:
+                given[path] = first_tensor(args)
+            return see(path, output)
 
         return call
 
@@ -108,9 +116,9 @@ def watched(inside: Mapping[str, Any], see: Callable[[str, Any], Any]) -> Iterat
 
 def first_tensor(output: Any) -> Any:
     """Return the first tensor in an operation's output, or None."""
-    import keras
+    from keras import ops
 
-    return next((t for t in keras.tree.flatten(output) if keras.ops.is_tensor(t)), None)
+    return answers.first_tensor(output, ops.is_tensor)
 
 
 def with_first(output: Any, tensor: Any) -> Any:
@@ -120,13 +128,9 @@ def with_first(output: Any, tensor: Any) -> Any:
         output: the output.
         tensor: the tensor.
     """
-    import keras
+    from keras import ops
 
-    if keras.ops.is_tensor(output):
-        return tensor
-    flat = keras.tree.flatten(output)
-    at = next(i for i, t in enumerate(flat) if keras.ops.is_tensor(t))
-    return keras.tree.pack_sequence_as(output, [*flat[:at], tensor, *flat[at + 1 :]])
+    return answers.with_first(output, tensor, ops.is_tensor)
 
 
 def at_least_single(tensor: Any) -> Any:
@@ -158,10 +162,11 @@ def is_channels_first(inside: Mapping[str, Any]) -> bool:
 
 
 class Recorder:
-    """Records every operation of a forward, in the order in which they end; hand its method `see` to `watched`."""
+    """Records every operation of a forward, in the order in which they end; hand `see` and `given` to `watched`."""
 
     def __init__(self, inside: Mapping[str, Any], channels_first: bool, size: Size) -> None:
         self.calls: list[Call] = []
+        self.given: dict[str, Any] = {}
         self._inside = inside
         self._first = channels_first
         self._size = size
@@ -191,7 +196,12 @@ class Recorder:
         own = 0
         if not any(other.startswith(f"{path}/") for other in self._inside):
             own = sum(math.prod(int(s) for s in v.shape) for v in getattr(part, "weights", ()))
-        self.calls.append(Call(path, path, self._counts[path], _kind(part), raw, layout, own, id(tensor)))
+        source, channels = self.given.get(path), 1 if layout.kind == "channels_first" else -1
+        weights = sum(1 for v in getattr(part, "weights", ()) if "seed_generator" not in v.path)
+        moves = resampled(None if source is None else source.shape, raw, weights, channels)
+        self.calls.append(
+            Call(path, path, self._counts[path], _kind(part), raw, layout, own, id(tensor), resamples=moves)
+        )
         return output
 
     def _layout(self, raw: tuple[int, ...], path: str) -> Layout:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from ..._core.i18n import N_
 from ...errors import MissingDependency, ModelError, explain_error, require
 from ...types import Scaling
+from ..answers import announce_part, check_floats, rows_of
 from ..base import DOWNSTREAM_TOLERANCE, Adapter
 from ..layout import Layout
 from ..points import NOT_SPATIAL, Call, PointTable
@@ -100,25 +101,32 @@ class OnnxClassifier(Adapter):
         inner = inner_tensors(self.proto)
         logits = self.output_spec.logits
         names = tuple(dict.fromkeys([n for n, _, _ in inner] + [logits]))
-        raw = {n: v for n, v in self._run(names, x).items() if v.dtype.kind == "f" and v.ndim > 0}
+        if self.output is None:
+            outputs = [o.name for o in self.proto.graph.output]
+            shapes_of = [[d.dim_value or "n" for d in o.type.tensor_type.shape.dim] for o in self.proto.graph.output]
+            announce_part(list(zip(outputs, shapes_of, strict=True)), outputs.index(self.output_spec.output))
+        found = self._run(names, x)
+        check_floats(found[logits].dtype)
+        raw = {n: v for n, v in found.items() if v.dtype.kind == "f" and (v.ndim > 0 or n == logits)}
         self._sessions.clear()  # a session that keeps every tensor is not worth its memory
         shapes = {n: tuple(int(s) for s in v.shape) for n, v in raw.items()}
-        found = layouts(self.proto, shapes, self.size[:-1])
+        arranged = layouts(self.proto, shapes, self.size[:-1])
         calls = tuple(
-            Call(name, name, 1, kind, shapes[name], found.get(name, Layout("plain")), count, i)
+            Call(name, name, 1, kind, shapes[name], arranged.get(name, Layout("plain")), count, i)
             for i, (name, kind, count) in enumerate(inner)
             if name in shapes
         )
         uncaptured = {name: kind for name, kind, _ in inner if name not in shapes}
         activation = self.output_spec.output_activation
-        head = activation if activation and len(shapes[logits]) <= 2 else head_of(shapes[logits], activation)
+        rows, one = rows_of(raw[logits].shape, lambda: self._shape_for_two(x))
+        head = activation if activation and len(one) <= 1 else head_of((1, *one), activation)
         points = PointTable(calls, uncaptured)
-        return Trace(points, None, NOT_SPATIAL, activation, head, shapes[logits][1:] or (1,))
+        return Trace(points, None, NOT_SPATIAL, activation, head, one, tuple(candidates(calls)), rows)
 
     def refined(self, trace: Trace, x: Values) -> Trace:
         """Take as default the last feature map before pooling that the answer depends on."""
         gray = np.full_like(x, 0.5)
-        for call in list(reversed(candidates(trace.calls)))[:TRIED]:
+        for call in list(reversed(trace.candidates))[:TRIED]:
             if self._matters(call.path, gray):
                 return replace(
                     trace, default=call, reason=N_("last feature map before pooling that the output depends on")
@@ -194,9 +202,17 @@ class OnnxClassifier(Adapter):
         own = self._run((call.path,), images)[call.path] if call.layout.kind == "tokens" else values
         return np.ascontiguousarray(call.layout.back(values, own))
 
-    @staticmethod
-    def _logits(raw: Values) -> Values:
-        raw = np.asarray(raw, dtype=np.float32)
+    def _shape_for_two(self, x: Values) -> tuple[int, ...] | None:
+        if self.input_spec.batch:
+            return None
+        try:
+            return self._run((self.output_spec.logits,), np.repeat(x, 2, axis=0))[self.output_spec.logits].shape
+        except Exception:  # onnxruntime's own errors have no common base
+            return None
+
+    def _logits(self, raw: Values) -> Values:
+        found = self.trace()
+        raw = np.asarray(found.rows.apply(raw, found.logits, np), dtype=np.float32)
         return raw[:, None] if raw.ndim == 1 else raw
 
     def _network_input(self, x: Values) -> Values:

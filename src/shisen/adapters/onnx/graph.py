@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...errors import InputError, ModelError, explain_error, unknown
+from ..answers import preferred
 from ..layout import Layout, Size, is_map, token_layout
 from ..points import Call
 
@@ -88,7 +89,7 @@ def output_spec(model: Any, output: str | int | None) -> OutputSpec:
 
     Args:
         model: the ONNX model.
-        output: index or name of the output, None for the only one.
+        output: index or name of the output; None for the one found.
 
     Raises:
         InputError: if there is no such output.
@@ -98,7 +99,9 @@ def output_spec(model: Any, output: str | int | None) -> OutputSpec:
         raise unknown("output", output, names)
     if isinstance(output, int) and not -len(names) <= output < len(names):
         raise InputError(explain_error(f"There are {len(names)} outputs.", output, "Give another index or a name."))
-    name = output if isinstance(output, str) else names[output or 0]
+    if output is None:
+        output = preferred([(o.name, len(o.type.tensor_type.shape.dim)) for o in model.graph.output])
+    name = output if isinstance(output, str) else names[output]
     makers = {o: n for n in model.graph.node for o in n.output}
     node = makers.get(name)
     while node is not None and node.op_type in ("Identity", "Cast"):

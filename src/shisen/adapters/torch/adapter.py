@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
+import array_api_compat.torch as xp
 import numpy as np
 import torch
 
-from ...errors import ModelError, ShisenWarning, explain_error
+from ...errors import ModelError, explain_error
 from ...types import Attention, Scaling
-from ..base import Adapter
+from ..answers import Output, select_output
+from ..base import Adapter, cut_graph
 from ..layout import Layout
-from ..trace import Output, Trace, select_output
+from ..trace import Trace
 from .biases import biases
 from .folding import Pair, agreed, pairs
 from .forward import Leaves, captured_forward
-from .io import device_of, first_tensor, guess_size, initial_batch_size, network_input, to_tensor
+from .io import device_of, guess_size, initial_batch_size, network_input, to_tensor
 from .isolation import Isolation
 from .precision import half_of, single
 from .rewire import eval_mode_backward, vector_jacobian
@@ -94,16 +95,26 @@ class TorchClassifier(Adapter):
         shape = tuple(x.shape[1:])
         with self.running(), torch.no_grad():
             try:
-                return trace(self.module, lambda: self.answer(x), shape[:-1])
+                return self._traced(x)
             except RuntimeError:  # such as `view` on feature maps, which needs them contiguous
                 if shape in self._contiguous:
                     raise
             self._contiguous[shape] = True
             try:
-                return trace(self.module, lambda: self.answer(x), shape[:-1])
+                return self._traced(x)
             except BaseException:
                 del self._contiguous[shape]
                 raise
+
+    def _traced(self, x: Any) -> Trace:
+        def two() -> Sequence[int] | None:
+            try:
+                return tuple(self.answer(torch.cat([x, x.flip(1)])).shape)
+            except RuntimeError:  # a program for one image
+                return None
+
+        announce = not self._memory.traces
+        return trace(self.module, lambda: self.answer(x, announce=announce), tuple(x.shape[1:-1]), two)
 
     def refined(self, trace: Trace, x: Any) -> Trace:
         """Move the default of a token network to the last tokens that the answer depends on; order folded frames."""
@@ -127,6 +138,7 @@ class TorchClassifier(Adapter):
         self, x: Any, objectives: Sequence[Any], at: str, wrt: Sequence[str]
     ) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]:
         """Return the values at the points `wrt`, and for every objective at `at` the gradients there."""
+        self.trace(x)  # tells what the network accepts and how it answers
         with self.running(), eval_mode_backward(self.module):
             self._choose_layout(x[:1])
             x = x.detach().requires_grad_("input" in wrt)
@@ -136,14 +148,11 @@ class TorchClassifier(Adapter):
                 y = single(captured_forward(self, x, [at], starts=starts, leaves=leaves)[at])
             raw = [leaves[p][0] for p in wrt]
             if not y.requires_grad:
-                warnings.warn(_cut_graph(wrt), ShisenWarning, stacklevel=4)
+                raise cut_graph(wrt)
             rows = []
             for i, objective in enumerate(objectives):
                 cotangent = objective(y.detach()).to(y.dtype)
-                if y.requires_grad:
-                    found = vector_jacobian(y, raw, cotangent, self.rule, keep=i + 1 < len(objectives))
-                else:  # the score does not depend on any of the points
-                    found = tuple(torch.zeros_like(r) for r in raw)
+                found = vector_jacobian(y, raw, cotangent, self.rule, i + 1 < len(objectives), wrt)
                 rows.append({p: leaves[p][1].last(g) for p, g in zip(wrt, found, strict=True)})
         return {p: leaves[p][1].last(leaves[p][0]) for p in wrt}, rows
 
@@ -206,10 +215,15 @@ class TorchClassifier(Adapter):
         """What runs instead of the network: a private copy with the same weights, if there can be one."""
         return self._isolation.module
 
-    def answer(self, x: Any) -> Any:
-        """Return the selected output of one plain forward of `(n, *positions, c)`."""
+    def answer(self, x: Any, *, announce: bool = False) -> Any:
+        """Return the selected output of one plain forward of `(n, *positions, c)`, as the network returned it.
+
+        Args:
+            x: pixels.
+            announce: warn which of several tensors was selected.
+        """
         shown = network_input(self.module, self.scaling, x, contiguous=self.needs_contiguous(x))
-        return select_output(self.module(shown), self.output, first_tensor)
+        return select_output(self.module(shown), self.output, torch.is_tensor, announce=announce)
 
     def needs_contiguous(self, x: Any) -> bool:
         """Tell whether the network wants images of this shape in contiguous memory rather than channels last."""
@@ -230,7 +244,9 @@ class TorchClassifier(Adapter):
             leaf = x.detach().clone().requires_grad_()
             shown = network_input(self.module, self.scaling, leaf, contiguous=contiguous)
             try:
-                y = select_output(self.module(shown), self.output, first_tensor).float()
+                found = self.trace(x)
+                y = select_output(self.module(shown), self.output, torch.is_tensor).float()
+                y = found.rows.apply(y, found.logits, xp)
                 score = (y * _every_class(y)).sum()
                 return torch.autograd.grad(score, leaf)[0] if y.requires_grad else torch.zeros_like(leaf)
             except RuntimeError:
@@ -249,14 +265,6 @@ class TorchClassifier(Adapter):
             noise = torch.rand(1, *x.shape[1:], generator=torch.Generator().manual_seed(0)).to(x.device)
             self._pairs = self.module, agreed(pairs(self.module, traced.calls), lambda: self.answer(noise).float())
         return self._pairs[1]
-
-
-def _cut_graph(points: Sequence[str]) -> str:
-    return (
-        f"The score does not depend on {' or '.join(map(repr, points))} as far as gradients show: it is not used, or "
-        "the network cuts its graph, by detach(), NumPy or integer arithmetic. The gradients are zero, which is no "
-        "evidence for or against anything. Use another layer, or occlusion or rise, which need no gradients."
-    )
 
 
 def _every_class(y: Any) -> Any:

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
+import array_api_compat.torch as xp
 import torch
 
 from ..capture import Capture, Reached
@@ -109,7 +110,7 @@ def _run(
         except Reached:
             return found
     capture.check()
-    logits = (activation.undo(output)[0] if activation else output).float()
+    logits = traced.rows.apply((activation.undo(output)[0] if activation else output).float(), traced.logits, xp)
     found["logits"] = logits[:, None] if logits.dim() == 1 else logits
     return found
 

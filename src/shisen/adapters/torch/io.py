@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from itertools import chain
 from typing import Any
 
 import torch
 
 from ...types import Scaling
+from .. import answers
 
 SEQUENTIAL = (
     torch.nn.Linear,
@@ -73,13 +73,7 @@ def network_input(net: Any, scaling: Scaling | None, x: Any, *, contiguous: bool
 
 def first_tensor(output: Any) -> Any:
     """Return the first tensor in a module's output, or None."""
-    if isinstance(output, torch.Tensor):
-        return output
-    if isinstance(output, dict):
-        output = output.values()
-    elif not isinstance(output, (tuple, list)):
-        return None
-    return next((t for t in map(first_tensor, output) if t is not None), None)
+    return answers.first_tensor(output, torch.is_tensor)
 
 
 def with_first(output: Any, tensor: Any) -> Any:
@@ -89,21 +83,7 @@ def with_first(output: Any, tensor: Any) -> Any:
         output: the output.
         tensor: the tensor.
     """
-    import copy
-
-    if isinstance(output, torch.Tensor):
-        return tensor
-    if isinstance(output, Mapping):
-        changed = copy.copy(output)
-        key = next(k for k, part in output.items() if first_tensor(part) is not None)
-        changed[key] = with_first(output[key], tensor)  # type: ignore[index]
-        return changed
-    items = list(output)
-    i = next(i for i, part in enumerate(items) if first_tensor(part) is not None)
-    items[i] = with_first(items[i], tensor)
-    if isinstance(output, tuple):
-        return type(output)(*items) if hasattr(output, "_fields") else tuple(items)
-    return items
+    return answers.with_first(output, tensor, torch.is_tensor)
 
 
 def initial_batch_size(device: str, size: tuple[int, ...]) -> int:

@@ -7,12 +7,14 @@ gradient. Modules, functional calls, in-place and shared ReLUs all end in the sa
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from ..base import cut_graph
 from ..rules import check_rule
 from .sparse_backward import LiveRows
 
@@ -59,7 +61,9 @@ def eval_mode_backward(net: Any) -> AbstractContextManager[Any]:
     return torch.backends.cudnn.flags(enabled=False) if recurrent else nullcontext()
 
 
-def vector_jacobian(outputs: Any, inputs: Any, cotangent: Any, rule: str | None, keep: bool) -> tuple[Any, ...]:
+def vector_jacobian(
+    outputs: Any, inputs: Any, cotangent: Any, rule: str | None, keep: bool, names: Sequence[str]
+) -> tuple[Any, ...]:
     """Return the gradients of <cotangent, outputs> by each of `inputs`, under a ReLU rule if one is given.
 
     Gradients by tokens, on a processor, leave out rows of zeros.
@@ -70,6 +74,13 @@ def vector_jacobian(outputs: Any, inputs: Any, cotangent: Any, rule: str | None,
         cotangent: gradient of the score by the outputs.
         rule: "guided", "deconvnet" or None for the plain gradient.
         keep: whether the graph is kept for another backward pass.
+        names: of the inputs.
+
+    Returns:
+        The gradients, zeros for inputs that the outputs do not depend on.
+
+    Raises:
+        ModelError: where the outputs depend on none of the inputs, or the rule was never applied.
     """
 
     # of one number: given a cotangent of its own, torch imports SymPy to compare shapes, a third of a second
@@ -78,6 +89,8 @@ def vector_jacobian(outputs: Any, inputs: Any, cotangent: Any, rule: str | None,
 
     def run() -> tuple[Any, ...]:
         found = torch.autograd.grad(score, inputs, retain_graph=keep, allow_unused=True)
+        if all(g is None for g in found):  # such as quantized operators, which end the graph
+            raise cut_graph(names)
         return tuple(torch.zeros_like(i) if g is None else g for i, g in zip(inputs, found, strict=True))
 
     tokens = any(i.dim() == 3 and i.device.type == "cpu" for i in inputs)  # a GPU would have to wait for the answer

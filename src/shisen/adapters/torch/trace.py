@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
+import array_api_compat.torch as torch_namespace
 import torch
 from torch.overrides import TorchFunctionMode
 
 from ..._core.i18n import N_, Message
-from ..points import Call, PointTable, by, default_call, default_candidates, name_calls, token_candidates
+from ..answers import check_floats, rows_of
+from ..points import (
+    Call,
+    PointTable,
+    by,
+    default_call,
+    default_candidates,
+    name_calls,
+    resampled,
+    token_candidates,
+)
 from ..trace import Trace, head_of, warn_if_probabilities
 from .axes import layout_of
 from .io import first_tensor
@@ -37,18 +48,22 @@ class OutputActivation(TorchFunctionMode):  # type: ignore[misc]
         """Return the logits that `output` was made from and the kind of activation, "" if there is none."""
         if self.last is not None:
             result, source, name = self.last
-            if result is output or (result.data_ptr() == output.data_ptr() and result.numel() == output.numel()):
+            same = result.data_ptr() == output.data_ptr() and result.numel() == output.numel()
+            if result is output or (same and result.is_contiguous() and output.is_contiguous()):
                 return source.reshape(output.shape), name
         return output, ""
 
 
-def trace(net: Any, run: Callable[[], Any], size: tuple[int, ...]) -> Trace:
+def trace(
+    net: Any, run: Callable[[], Any], size: tuple[int, ...], two: Callable[[], Sequence[int] | None] = lambda: None
+) -> Trace:
     """Run `run()` with a hook on every module of `net` and return what came out of each.
 
     Args:
         net: the module whose parts are watched.
         run: one forward of one image; returns the network's selected output.
         size: positions of that image, such as `(h, w)`.
+        two: returns the output's shape for two images, None where the network takes one only.
 
     Returns:
         The trace.
@@ -58,17 +73,20 @@ def trace(net: Any, run: Callable[[], Any], size: tuple[int, ...]) -> Trace:
     counts: dict[str, int] = {}
 
     def hook_for(path: str) -> Callable[[Any, Any, Any], None]:
-        def hook(module: Any, _: Any, output: Any) -> None:
+        def hook(module: Any, given: Any, output: Any) -> None:
             counts[path] = counts.get(path, 0) + 1
             tensor = first_tensor(output)
             if tensor is None or tensor.dim() < 2:
                 return
             keep.append(tensor)
             kind, raw = type(module).__name__, tuple(int(s) for s in tensor.shape)
+            source = first_tensor(given)
             same = next((r for r in reversed(records) if r.tensor == id(tensor) and r.shape == raw), None)
             layout = same.layout if same else layout_of(module, raw, records, size)
             own, bundled = sum(p.numel() for p in module.parameters(recurse=False)), not torch.is_tensor(output)
-            records.append(Call(path, path, counts[path], kind, raw, layout, own, id(tensor), bundled))
+            weights, channels = sum(1 for _ in module.parameters()), -1 if layout.kind == "channels_last" else 1
+            moves = resampled(None if source is None else source.shape, raw, weights, channels)
+            records.append(Call(path, path, counts[path], kind, raw, layout, own, id(tensor), bundled, moves))
 
         return hook
 
@@ -79,11 +97,14 @@ def trace(net: Any, run: Callable[[], Any], size: tuple[int, ...]) -> Trace:
         output_activation = stack.enter_context(OutputActivation())
         output = run()
     activation = output_activation.undo(output)[1]
+    check_floats(output.dtype)
+    rows, logits = rows_of(output.shape, two)
     if not activation:
-        warn_if_probabilities(output.detach().float().cpu().numpy())
+        warn_if_probabilities(rows.apply(output, logits, torch_namespace).detach().float().cpu().numpy())
     calls = name_calls(records)
-    default, shape = default_call(default_candidates(calls, id(output))), tuple(int(s) for s in output.shape)
-    return Trace(PointTable(calls), *default, activation, head_of(shape, activation), shape[1:] or (1,), id(output))
+    candidates = default_candidates(calls, id(output))
+    head = head_of((1, *logits), activation)
+    return Trace(PointTable(calls), *default_call(candidates), activation, head, logits, candidates, rows)
 
 
 def influential(found: Trace, gradients_at: Callable[[list[str]], Any]) -> Trace:
@@ -101,7 +122,7 @@ def influential(found: Trace, gradients_at: Callable[[list[str]], Any]) -> Trace
     """
     if found.default is None or found.default.layout.kind not in ("tokens", "sequence"):
         return found
-    candidates = token_candidates(default_candidates(found.calls, found.output))
+    candidates = token_candidates(found.candidates)
     for some in (candidates[-16:], candidates):
         gradients = gradients_at([c.path for c in some])
         for call, gradient in zip(reversed(some), reversed(gradients), strict=True):
