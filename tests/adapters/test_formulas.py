@@ -206,7 +206,8 @@ def test_the_default_point_is_the_last_map_that_no_pooling_made() -> None:
     ]
     assert [c.path for c in default_candidates(calls, 9)] == ["first", "relu", "column", "block"]
     assert [c.path for c in default_candidates(calls, 9, innermost=True)] == ["first", "relu", "column"]
-    assert [c.path for c in default_candidates(calls, 0, ("ReLU",))] == ["first", "column", "answer", "block"]
+    pooled = ["first", "column", "pool", "holder", "answer"]
+    assert [c.path for c in default_candidates(calls, 0, ("ReLU",))] == pooled
     found, reason = default_call(calls[:2])
     assert found is calls[1]
     assert str(reason) == "last feature map before pooling: 4 × 6 positions, 8 channels"

@@ -318,7 +318,9 @@ def test_the_default_layer_is_one_that_the_answer_depends_on() -> None:
     beside = [node("Mul", "r k", "idle"), node("GlobalAveragePool", "idle", "q"), node("Add", "p q", "s")]
     dead = graph([*first, node("Relu", "r", "aside"), node("Flatten", "p", "y")], {"w1": FIRST})
     assert wrapped(dead).default_layer == "r"
-    live = graph([*first, *beside, node("Flatten", "s", "y")], {"w1": FIRST, "k": np.float32(0)})
+    end = [node("Flatten", "s", "all"), node("MatMul", "all w2", "y")]
+    mixed = DRAW.normal(0, 1, (len(FIRST), 2)).astype(np.float32)
+    live = graph([*first, *beside, *end], {"w1": FIRST, "k": np.float32(0), "w2": mixed})
     assert wrapped(live).default_layer == "idle"
     flat = graph([node("Flatten", "x", "f"), node("MatMul", "f w", "y")], {"w": np.ones((72, 2), np.float32)})
     with pytest.raises(ModelError, match="spatial"):
