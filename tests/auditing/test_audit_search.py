@@ -15,7 +15,7 @@ from scipy import stats
 from shisen._core.stats import enrichment
 from shisen.auditing import patch_search
 from shisen.auditing.artefacts.base import Candidate, Evidence, Images, Intervention
-from shisen.auditing.artefacts.compound import _together, explained, pieces
+from shisen.auditing.artefacts.compound import Compound, _same_cause, _together, explained, merged, pieces
 from shisen.auditing.artefacts.fixed_patch import FixedPatch, overlaid, taken_finer
 from shisen.auditing.artefacts.moving_patch import (
     MARGIN,
@@ -590,3 +590,44 @@ def test_masks_of_different_sizes_are_laid_together_at_the_larger() -> None:
     np.testing.assert_array_equal(_together([small, large]), wanted)
     patch = FixedPatch(np.zeros((2, 2, 3), np.float32), np.ones((2, 2), np.float32))
     assert pieces(patch) == [patch]
+
+
+def test_one_cause_has_nearly_the_same_images_or_its_piece_s_among_them() -> None:
+    def same(a: range, b: range, group: int) -> bool:
+        found = _same_cause(frozenset(a), frozenset(b), group)
+        assert found == _same_cause(frozenset(b), frozenset(a), group)
+        return found
+
+    assert same(range(10), range(2, 12), 50), "eight of twelve"
+    assert not same(range(10), range(4, 14), 50), "six of fourteen"
+    assert same(range(6), range(12), 60), "six of six among twelve of sixty"
+    assert not same(range(4), range(12), 60), "four images say little"
+    assert not same(range(10), range(45), 50), "most of the class: that tells nothing"
+    assert not same(range(6), range(6, 20), 60)
+
+
+def test_pieces_are_joined_and_what_leads_comes_first() -> None:
+    labels = np.repeat([0, 1], 50)
+
+    def patch(members: list[int], p: float) -> Candidate:
+        made = FixedPatch(np.zeros((8, 8, 3), np.float32), np.ones((8, 8), np.float32))
+        return Candidate(made, 0, tuple(members), sum(m < 50 for m in members), p, 50)
+
+    def shade(members: range, p: float, kind: str = "brightness") -> Candidate:
+        return Candidate(GlobalProperty(kind, 1, 9.0, 90.0), 0, tuple(members), len(members), p, 50)
+
+    first, second, third = patch([*range(12), 60], 1e-6), patch([*range(1, 13), 60], 1e-4), patch(list(range(12)), 1e-5)
+    color, apart = shade(range(12), 1e-9), patch(list(range(30, 42)), 1e-8)
+    whole, alone = sorted(merged([color, second, apart, third, first], labels, 0), key=lambda c: c.members[0])
+    assert alone is apart
+    assert isinstance(whole.artefact, Compound)
+    assert whole.artefact.parts == (first, third, second, color), "patches, the least p first, then properties"
+    assert whole.members[:11] == tuple(range(1, 12)), "first what all patches have"
+    assert set(whole.members) == {*range(12), 60}, "and what most of them have"
+    assert (whole.inside, whole.p, whole.group) == (12, 1e-6, 50)
+    nature = shade(range(41), 1e-12)
+    assert merged([patch(list(range(40)), 1e-6), nature], labels, 0)[1] is nature, "a property of most of the class"
+    assert len(merged([patch(list(range(40)), 1e-6), shade(range(40), 1e-12)], labels, 0)) == 1
+    again = merged([color, shade(range(11), 1e-5), shade(range(12), 1e-3, "contrast")], labels, 0)
+    kinds = [[c.kind for c in one.artefact.parts] for one in again if isinstance(one.artefact, Compound)]
+    assert kinds == [["brightness", "contrast"]], "the same property once"
