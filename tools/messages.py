@@ -19,7 +19,15 @@ from babel.messages.pofile import read_po, write_po
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "shisen"
 LOCALE = PACKAGE / "locale"
-KEYWORDS = {"_": None, "N_": None, "Message": None, "translate": None, "plural": (1, 2), "pgettext": ((1, "c"), 2)}
+KEYWORDS = {
+    "_": None,
+    "N_": None,
+    "Message": None,
+    "unknown": (1,),
+    "require": (3,),
+    "plural": (1, 2),
+    "pgettext": ((1, "c"), 2),
+}
 EXTRACTORS = [("**.py", "python"), ("**.html", "jinja2.ext:babel_extract"), ("**.j2", "jinja2.ext:babel_extract")]
 
 
@@ -32,7 +40,14 @@ def extracted() -> Catalog:
 
     catalog = Catalog(project="shisen", charset="utf-8", fuzzy=False)
     options = {"**.html": {"encoding": "utf-8"}, "**.j2": {"encoding": "utf-8"}}
-    found = extract_from_dir(PACKAGE, EXTRACTORS, options, keywords=KEYWORDS, comment_tags=("Translators:",))
+    found = extract_from_dir(
+        PACKAGE,
+        EXTRACTORS,
+        options,
+        keywords=KEYWORDS,
+        comment_tags=("Translators:",),
+        directory_filter=lambda folder: not Path(folder).name.startswith("__"),  # by default, also not _core
+    )
     for file, _, message, comments, context in sorted(found, key=lambda one: (one[0], one[1])):
         catalog.add(message, locations=[(f"src/shisen/{file}", None)], auto_comments=comments, context=context)
     catalog.add("English", context="this language's own name")

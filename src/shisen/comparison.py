@@ -190,7 +190,7 @@ def compare(
                 (cell,) = explain_batch(in_hand, spec, [ready], objective, at, own.get(spec.name, {}), images=batch)
                 cells[row].append(cell)
             except (ShisenError, RuntimeError) as problem:
-                cells[row].append(Failure(spec.name, str(problem)))
+                cells[row].append(Failure(spec.name, getattr(problem, "message", str(problem))))
         timings[spec.name] = Timing(perf_counter() - start, passes.total - before)
         progress(number, len(specs), Message("Comparing methods: {method}", method=spec.name))
     if not any(cell for row in cells for cell in row):

@@ -4,35 +4,54 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Any
+
+
+class Message(str):
+    """A message that knows its template: a string in English, which a `Translator` can say in other languages.
+
+    For texts that are composed where the reader's language is not known, such as what long work reports about itself.
+    """
+
+    template: str
+    values: dict[str, Any]
+
+    def __new__(cls, template: str, /, **values: Any) -> Message:
+        """Fill the template's named fields.
+
+        Args:
+            template: the English message, with fields as in `str.format`.
+            values: of its fields; messages among them are translated too.
+        """
+        made = super().__new__(cls, template.format(**values) if values else template)
+        made.template, made.values = template, values
+        return made
+
+
+def N_(message: str) -> str:
+    """Mark a message for the catalogs that is translated later."""
+    return message
 
 
 class ShisenError(Exception):
-    """Base of everything that shisen raises on purpose.
+    """Base of everything that shisen raises on purpose."""
 
-    Attributes:
-        kind: what went wrong in a word, for a page that says it in another language; see `of_kind`.
-    """
-
-    kind = "error"
+    @property
+    def message(self) -> str:
+        """The message; a `Message` where it can be translated."""
+        return self.args[0] if self.args and isinstance(self.args[0], str) else str(self)
 
 
 class InputError(ShisenError, ValueError):
     """An argument, an image or a setting that cannot be used."""
 
-    kind = "input"
-
 
 class ImageError(InputError):
     """An image that cannot be read or is not allowed."""
 
-    kind = "image"
-
 
 class UnknownName(InputError, KeyError):
     """A name that is in no list; the message carries the nearest ones."""
-
-    kind = "name"
 
     def __str__(self) -> str:  # KeyError would show the repr of the message
         return str(self.args[0])
@@ -41,35 +60,19 @@ class UnknownName(InputError, KeyError):
 class ModelError(ShisenError):
     """A network that cannot be loaded, or does not allow what was requested."""
 
-    kind = "model"
-
 
 class MissingDependency(ShisenError, ImportError):
     """An optional package that is not installed; the message carries the command that installs it."""
-
-    kind = "package"
 
 
 class ShisenWarning(UserWarning):
     """Something a reader of the result ought to know."""
 
 
-E = TypeVar("E", bound=ShisenError)
-
-
-def of_kind(error: E, kind: str) -> E:
-    """Return the error marked with a more precise `kind` than its class has.
-
-    Args:
-        error: the error.
-        kind: the more precise kind.
-    """
-    error.kind = kind
-    return error
-
-
-def explain_error(expected: str, received: object, advice: str) -> str:
+def explain_error(expected: str, received: object, advice: str) -> Message:
     """Compose a message in the common form.
+
+    What the page's visitors can meet is marked by `N_` or composed as a `Message`, so that it can be translated.
 
     Args:
         expected: what must hold, a full sentence.
@@ -79,7 +82,17 @@ def explain_error(expected: str, received: object, advice: str) -> str:
     Returns:
         The message.
     """
-    return f"{expected} Received: {received}. {advice}"
+    return Message(
+        "{expected} Received: {received}. {advice}",
+        expected=_message(expected),
+        received=received if isinstance(received, Message) else str(received),
+        advice=_message(advice),
+    )
+
+
+def _message(text: str) -> Message:
+    """Return a text as a message: catalogs may have it."""
+    return text if isinstance(text, Message) else Message(text)
 
 
 def unknown(kind: str, name: object, known: Iterable[str], advice: str = "") -> UnknownName:
@@ -95,13 +108,21 @@ def unknown(kind: str, name: object, known: Iterable[str], advice: str = "") -> 
     lowered = {n.lower(): n for n in names}
     near = difflib.get_close_matches(str(name).lower(), list(lowered), n=3, cutoff=0.5)
     near += [low for low in lowered if str(name).lower() in low and low not in near][: 3 - len(near)]
+    given = " ".join(repr(str(name)).split())
+    parts: list[str] = [Message("There is no {kind} {name}.", kind=_message(kind), name=given)]
     if near:
-        hint = "Did you mean " + " or ".join(repr(lowered[n]) for n in near) + "?"
-    else:
-        shown = ", ".join(names[:12])
-        hint = f"Known: {shown}{', …' if len(names) > 12 else ''}." if names else ""
-    text = f"There is no {kind} {str(name)!r}. {hint} {advice}"
-    return UnknownName(" ".join(text.split()))
+        hint = repr(lowered[near[0]])
+        for other in near[1:]:
+            hint = Message("{one} or {other}", one=hint, other=repr(lowered[other]))
+        parts.append(Message("Did you mean {names}?", names=hint))
+    elif names:
+        parts.append(Message("Known: {names}.", names=", ".join(names[:12]) + (", …" if len(names) > 12 else "")))
+    if advice:
+        parts.append(advice)
+    text = _message(parts[0])
+    for part in parts[1:]:
+        text = Message("{first} {second}", first=text, second=_message(part))
+    return UnknownName(text)
 
 
 def require(package: str, extra: str, purpose: str) -> MissingDependency:
@@ -113,6 +134,10 @@ def require(package: str, extra: str, purpose: str) -> MissingDependency:
         purpose: what needs it, the subject of a sentence.
     """
     return MissingDependency(
-        f"{purpose} needs the package {package!r}, which is not installed. "
-        f"Install it with: pip install 'shisen[{extra}]'"
+        Message(
+            "{purpose} needs the package {package}, which is not installed. Install it with: {command}",
+            purpose=_message(purpose),
+            package=repr(package),
+            command=f"pip install 'shisen[{extra}]'",
+        )
     )

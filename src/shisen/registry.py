@@ -10,7 +10,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, get_args, get_origin, get_type_hints
 
-from .errors import InputError, explain_error, unknown
+from .errors import N_, InputError, Message, explain_error, unknown
 from .types import Array, Classifier, Maps
 
 if TYPE_CHECKING:
@@ -79,12 +79,16 @@ class Registered:
         """
         for name, value in options.items():
             if name not in self.options:
-                raise unknown(f"option of {self.name!r}", name, self.options)
+                raise unknown(Message("option of {name}", name=repr(self.name)), name, self.options)
             known = self.choices.get(name)
             if known is not None and value not in known:
                 words = ", ".join(map(repr, known))
                 raise InputError(
-                    explain_error(f"{name} must be one of {words}.", repr(value), f"{known[0]!r} is the default.")
+                    explain_error(
+                        Message("{name} must be one of {words}.", name=name, words=words),
+                        repr(value),
+                        Message("{value} is the default.", value=repr(known[0])),
+                    )
                 )
 
 
@@ -157,7 +161,11 @@ class Method(Registered):
             options["layer"] = model.default_layer if layer is None else layer
         elif layer is not None:
             raise InputError(
-                f"The method {self.name!r} does not work at a layer. Received: layer={layer!r}. Leave the layer out."
+                explain_error(
+                    Message("The method {name} does not work at a layer.", name=repr(self.name)),
+                    f"layer={layer!r}",
+                    N_("Leave the layer out."),
+                )
             )
         result = self.function(model, images, objective, **options)
         return result if isinstance(result, Maps) else Maps(result)
@@ -257,7 +265,7 @@ def find(name: str, known: Mapping[str, Any], kind: str) -> Any:
     key = str(name).lower().replace("-", "_").replace("++", "_pp").replace(" ", "_")
     key = {"gradcam": "grad_cam", "gradcam_pp": "grad_cam_pp", "scorecam": "score_cam"}.get(key, key)
     if key not in known:
-        raise unknown(kind, name, known, f"See `shisen {kind}s`.")
+        raise unknown(kind, name, known, Message("See {command}.", command=f"`shisen {kind}s`"))
     return known[key]
 
 

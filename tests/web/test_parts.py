@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 import shisen
-from shisen.errors import ImageError, InputError, ShisenError
+from shisen.errors import ImageError, InputError
 from shisen.registry import METHODS
 from shisen.web.image_store import MAX_BYTES, ImageStore, open_upload
 from shisen.web.inside_tab import read_channels
@@ -27,7 +27,6 @@ from shisen.web.routes import Drawings, drawing_address, rank_address
 from shisen.web.security import POLICY, Guard
 from shisen.web.server import check_host, credentials
 from shisen.web.session import Session
-from shisen.web.words import ERRORS, in_words
 
 
 def test_what_was_used_longest_ago_makes_room_and_the_newest_stays() -> None:
@@ -243,28 +242,6 @@ def test_channels_are_numbers_and_ranges() -> None:
     for wrong in ("a", "1-2-3", "-1", "3-1", "0-64", "0-40,50-90", "1e3", "²", "9" * 50):
         with pytest.raises(InputError, match="Channels are numbers"):
             read_channels(wrong, "en")
-
-
-def test_every_error_has_a_kind_that_can_be_said_in_japanese() -> None:
-    def below(kind: Any) -> set[Any]:
-        return {kind} | {k for sub in kind.__subclasses__() for k in below(sub)}
-
-    assert {k.kind for k in below(ShisenError)} <= set(ERRORS)
-    marked = {
-        found
-        for file in Path(shisen.__file__).parent.rglob("*.py")
-        for found in re.findall(r'of_kind\([^"]*"(\w+)",?\s*\)', file.read_text(encoding="utf-8"))
-    }
-    assert {"image_damaged", "model_relu"} <= marked <= set(ERRORS)
-
-
-def test_an_error_in_japanese_says_what_kind_it_is_and_keeps_the_librarys_own_words(tmp_path: Path) -> None:
-    (tmp_path / "x.png").write_bytes(b"")
-    with pytest.raises(ImageError) as refused:
-        open_upload(tmp_path / "x.png", "x.png")
-    assert in_words(refused.value, "en") == str(refused.value)
-    assert in_words(refused.value, "ja").startswith("画像ファイルが空です。")
-    assert str(refused.value) in in_words(refused.value, "ja")
 
 
 def test_a_method_that_needs_caution_says_so_where_it_is_offered() -> None:

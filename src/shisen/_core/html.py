@@ -7,7 +7,7 @@ import io
 from typing import TYPE_CHECKING, Any
 
 from ..errors import require
-from .i18n import translator
+from .i18n import N_, translator
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -36,7 +36,7 @@ def render(package: str, template: str, lang: str, *, extra: str, **values: Any)
     try:
         from jinja2 import Environment, PackageLoader, StrictUndefined
     except ImportError as problem:
-        raise require("jinja2", extra, "Writing HTML") from problem
+        raise require("jinja2", extra, N_("Writing HTML")) from problem
     environment = Environment(
         loader=PackageLoader(package),
         autoescape=True,

@@ -13,35 +13,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from ..errors import unknown
+from ..errors import N_, Message, unknown
+
+__all__ = ["N_", "Message", "Translator", "languages", "translator"]
 
 CATALOGS = Path(__file__).resolve().parents[1] / "locale"
-
-
-class Message(str):
-    """A message that knows its template: a string in English, which a `Translator` can say in other languages.
-
-    For texts that are composed where the reader's language is not known, such as what long work reports about itself.
-    """
-
-    template: str
-    values: dict[str, Any]
-
-    def __new__(cls, template: str, /, **values: Any) -> Message:
-        """Fill the template's named fields.
-
-        Args:
-            template: the English message, with fields as in `str.format`.
-            values: of its fields; messages among them are translated too.
-        """
-        made = super().__new__(cls, template.format(**values) if values else template)
-        made.template, made.values = template, values
-        return made
-
-
-def N_(message: str) -> str:
-    """Mark a message for the catalogs that is translated later."""
-    return message
 
 
 class Translator:
@@ -72,6 +48,12 @@ class Translator:
             values: of the other fields.
         """
         return self._filled(self._catalog.ngettext(one, many, n), {"n": n, **values})
+
+    def covers(self, message: str) -> bool:
+        """Return whether the language has a message, and every message that is filled into it."""
+        template, values = (message.template, message.values) if isinstance(message, Message) else (message, {})
+        own = self.lang == "en" or not template or self._catalog.gettext(template) != template
+        return own and all(self.covers(value) for value in values.values() if isinstance(value, Message))
 
     def _filled(self, template: str, values: Mapping[str, Any]) -> str:
         if not values:

@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from ..errors import InputError, ModelError, ShisenError, explain_error
+from ..errors import N_, InputError, ModelError, ShisenError, explain_error
 from ..targets import to_numpy
 from ..types import Layer, Scaling
 from .answers import Output
@@ -178,9 +178,9 @@ class Adapter(ABC):
         if found.default is None:
             raise ModelError(
                 explain_error(
-                    "This method works at a layer with a spatial feature map.",
+                    N_("This method works at a layer with a spatial feature map."),
                     found.reason,
-                    "Use a method without a layer, such as gradient, integrated_gradients, occlusion or rise.",
+                    N_("Use a method without a layer, such as gradient, integrated_gradients, occlusion or rise."),
                 )
             )
         return found.default.path

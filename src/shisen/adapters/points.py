@@ -93,7 +93,7 @@ def _plain(path: str) -> str:
 
 
 def _unknown(path: str, calls: Sequence[Call]) -> ShisenError:
-    return unknown("layer", path, [c.path for c in calls], "See `shisen layers` or model.layers.")
+    return unknown("layer", path, [c.path for c in calls], N_("See `shisen layers` or model.layers."))
 
 
 def name_calls(calls: Sequence[Call]) -> tuple[Call, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 
-from ..errors import ModelError, ShisenWarning, of_kind
+from ..errors import N_, Message, ModelError, ShisenWarning, explain_error
 
 RULES = ("guided", "deconvnet")
 """guided: relu(g) · [0 < A (< 6)], Springenberg 2015. deconvnet: relu(g), Zeiler 2014."""
@@ -25,12 +25,13 @@ def check_rule(rule: str, fired: int, others: Mapping[str, int], stacklevel: int
     """
     found = ", ".join(f"{count} × {name}" for name, count in others.items())
     if not fired:
-        text = (
-            f"The {rule} rule needs ReLU or ReLU6 activations between the target and the input. "
-            f"Received: a network with {found or 'no ReLU on the way'}. Use gradient, smooth_grad, "
-            "integrated_gradients or grad_cam instead; they suit any activation."
+        raise ModelError(
+            explain_error(
+                Message("The {rule} rule needs ReLU or ReLU6 activations between the target and the input.", rule=rule),
+                Message("a network with {found}", found=found or Message("no ReLU on the way")),
+                N_("Use gradient, smooth_grad, integrated_gradients or grad_cam instead; they suit any activation."),
+            )
         )
-        raise of_kind(ModelError(text), "model_relu")
     if found:
         warnings.warn(
             f"The {rule} rule met {fired} ReLUs, but {found} keep the plain gradient: "

@@ -10,13 +10,13 @@ from array_api_compat import array_namespace
 
 from ..adapters.capabilities import HasAttention
 from ..adapters.wrappers import capability
-from ..errors import ModelError, explain_error, of_kind
+from ..errors import N_, Message, ModelError, explain_error
 from ..registry import method
 from ..targets import like, to_numpy
 from ..types import Array, Attention, Classifier, Maps, Objective
 from .cam import positive
 
-OTHERS = "Use grad_cam, hires_cam, layer_cam, integrated_gradients or rise, which suit any network."
+OTHERS = N_("Use grad_cam, hires_cam, layer_cam, integrated_gradients or rise, which suit any network.")
 
 
 def attention_of(model: Classifier, images: Array, objective: Any = None, **options: Any) -> tuple[Attention, ...]:
@@ -34,9 +34,9 @@ def attention_of(model: Classifier, images: Array, objective: Any = None, **opti
     network = capability(model, HasAttention)
     found = () if network is None else network.attentions(images, objective, **options)
     if not found:
-        received = f"a network of {model.framework} that has none" if network else f"a {model.framework} network"
-        text = explain_error("This method needs a network with attention.", received, OTHERS)
-        raise of_kind(ModelError(text), "model_attention")
+        words = N_("a network of {framework} that has none") if network else N_("a {framework} network")
+        received = Message(words, framework=model.framework)
+        raise ModelError(explain_error(N_("This method needs a network with attention."), received, OTHERS))
     return found
 
 
@@ -50,16 +50,17 @@ def global_attention(layers: Sequence[Attention]) -> list[Attention]:
     same = [a for a in whole if a.values.shape[-1] == whole[-1].values.shape[-1]]
     if not same or len(same) < len([a for a in layers if a.values.shape[-2] > 1]):
         if any(a.windows > 1 for a in layers):
-            need = "attention among all positions in every layer, from the first to the last"
-            received = f"windows of {max(a.values.shape[-1] for a in layers if a.windows > 1)} positions"
-            others = (
+            need = N_("This method needs attention among all positions in every layer, from the first to the last.")
+            size = max(a.values.shape[-1] for a in layers if a.windows > 1)
+            received = Message("windows of {n} positions", n=size)
+            others = N_(
                 "Use legrad, which reads the last stage, or grad_cam, hires_cam and layer_cam, which suit any network."
             )
         else:
-            need = "attention among all positions of the image in every layer"
+            need = N_("This method needs attention among all positions of the image in every layer.")
             shapes = sorted({f"{a.values.shape[-2]} × {a.values.shape[-1]}" for a in layers})
-            received, others = f"attention of {', '.join(shapes)} tokens", OTHERS
-        raise of_kind(ModelError(explain_error(f"This method needs {need}.", received, others)), "model_attention")
+            received, others = Message("attention of {shapes} tokens", shapes=", ".join(shapes)), OTHERS
+        raise ModelError(explain_error(need, received, others))
     return same
 
 

@@ -7,7 +7,7 @@ import math
 from array_api_compat import array_namespace
 
 from .._core.image_ops import axes_of
-from ..errors import ModelError, explain_error, of_kind
+from ..errors import N_, Message, ModelError, explain_error
 from ..registry import method
 from ..types import Array, Classifier, Objective
 from .downstream import is_affine
@@ -59,13 +59,18 @@ def cam(model: Classifier, images: Array, objective: Objective, *, layer: str) -
     mean = xp.mean(g, axis=axes_of(g), keepdims=True)
     uneven = float(xp.max(xp.abs(g - mean))) > 1e-4 * float(xp.max(xp.abs(g)))
     if uneven or not is_affine(model, images, layer):
-        reason = "spatial positions have different weights" if uneven else "the network is non-linear"
-        text = explain_error(
-            "CAM needs a mean pool and a linear layer downstream of the layer, and nothing else.",
-            f"layer {layer!r}, downstream of which {reason}",
-            "Use grad_cam, which equals CAM divided by the number of positions where CAM is possible.",
+        received = (
+            N_("layer {layer}, downstream of which spatial positions have different weights")
+            if uneven
+            else N_("layer {layer}, downstream of which the network is non-linear")
         )
-        raise of_kind(ModelError(text), "model_cam")
+        raise ModelError(
+            explain_error(
+                N_("CAM needs a mean pool and a linear layer downstream of the layer, and nothing else."),
+                Message(received, layer=repr(layer)),
+                N_("Use grad_cam, which equals CAM divided by the number of positions where CAM is possible."),
+            )
+        )
     positions = math.prod(a.shape[1:-1])
     return xp.sum(mean * a, axis=-1) * positions
 

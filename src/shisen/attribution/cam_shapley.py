@@ -10,7 +10,7 @@ import numpy.typing as npt
 from array_api_compat import array_namespace
 
 from .._core.image_ops import axes_of
-from ..errors import ModelError, explain_error, of_kind
+from ..errors import N_, Message, ModelError, explain_error
 from ..registry import method
 from ..targets import like, to_numpy
 from ..types import Array, Classifier, Objective
@@ -59,12 +59,15 @@ def shapley_cam(
         Cai 2025, who differentiates the network twice, which frameworks other than torch do not offer at a layer.
     """
     if not is_affine(model, images, layer):
-        text = explain_error(
-            "ShapleyCAM needs an affine network downstream of the layer, such as a mean pool and a linear layer.",
-            f"layer {layer!r}, downstream of which the network is non-linear",
-            "Use the last feature map, or grad_cam, which leaves the curvature out.",
+        raise ModelError(
+            explain_error(
+                N_(
+                    "ShapleyCAM needs an affine network downstream of the layer, as a mean pool and a linear layer are."
+                ),
+                Message("layer {layer}, downstream of which the network is non-linear", layer=repr(layer)),
+                N_("Use the last feature map, or grad_cam, which leaves the curvature out."),
+            )
         )
-        raise of_kind(ModelError(text), "model_cam")
     a, _, logits = gradients_and_logits(model, images, objective, layer)
     empty = model.replaced(images, array_namespace(a).zeros_like(a), layer)
     u = _utility(resolved_for(objective, logits), utility if model.head != "none" else "score")

@@ -11,7 +11,7 @@ from array_api_compat import array_namespace
 from .._core.image_ops import distribute, resize
 from ..adapters.capabilities import HasBiases
 from ..adapters.wrappers import capability
-from ..errors import ModelError, explain_error
+from ..errors import N_, Message, ModelError, explain_error
 from ..registry import method
 from ..types import Array, Classifier, Maps, Objective
 from .objective import gradients_and_logits, resolved_for
@@ -56,8 +56,8 @@ def full_grad(
     if network is None:
         raise ModelError(
             explain_error(
-                "FullGrad needs the biases of every layer.",
-                f"a {model.framework} network, whose adapter does not know them",
+                N_("FullGrad needs the biases of every layer."),
+                Message("a {framework} network, whose adapter does not know them", framework=model.framework),
                 "Use integrated_gradients, which is complete for any network.",
             )
         )

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from .._core.i18n import N_, translator
 from .._core.io import write_file
 from .._core.progress import Progress, silent
-from ..errors import InputError, ShisenError, ShisenWarning, explain_error, of_kind, require
+from ..errors import InputError, ShisenError, ShisenWarning, explain_error, require
 from ..training.data import Dataset, read_dataset
 from .artefacts.base import Candidate
 from .parts import Rows
@@ -138,12 +138,13 @@ def _targets(model: Model, data: Dataset) -> npt.NDArray[np.int64]:
             missing.append(label)
             numbers[label] = -1
     if len(missing) == len(data.labels):
-        text = explain_error(
-            "The classes of the folder must be classes of the model.",
-            ", ".join(missing[:5]),
-            "Name the folders after the model's labels, or give a CSV file of labels.",
+        raise InputError(
+            explain_error(
+                N_("The classes of the folder must be classes of the model."),
+                ", ".join(missing[:5]),
+                N_("Name the folders after the model's labels, or give a CSV file of labels."),
+            )
         )
-        raise of_kind(InputError(text), "classes")
     if missing:
         warnings.warn(
             f"The model knows no class {', '.join(map(repr, missing))}: these images are looked at, not scored.",

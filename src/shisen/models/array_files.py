@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ImageError, explain_error, require
+from ..errors import ImageError, Message, explain_error, require
 
 NPY_MAGIC = b"\x93NUMPY"
 TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -91,7 +91,9 @@ def _tiff(data: bytes, name: str, stacks: bool, rank: int) -> npt.NDArray[Any] |
     except ImportError as problem:
         if not stacks:
             return None
-        raise require("tifffile", "bands", f"Reading {name!r} with all its channels") from problem
+        raise require(
+            "tifffile", "bands", Message("Reading {name} with all its channels", name=repr(name))
+        ) from problem
     try:
         with tifffile.TiffFile(io.BytesIO(data)) as file:
             page: Any = file.pages[0]

@@ -13,7 +13,7 @@ from io import StringIO
 from typing import Any
 from urllib.request import getproxies
 
-from ..errors import ModelError, ShisenError, explain_error, require, unknown
+from ..errors import Message, ModelError, ShisenError, explain_error, require, unknown
 from .labels import Labels, imagenet
 from .model import Model
 from .preprocess import Preprocess
@@ -45,7 +45,7 @@ def load_torchvision(name: str, request: Request) -> Model:
     enum = models.get_model_weights(base)
     published = {w.name: w for w in enum}
     if tag and tag != RANDOM and tag not in published:
-        raise unknown(f"set of weights of {base}", tag, [*published, RANDOM])
+        raise unknown(Message("set of weights of {name}", name=base), tag, [*published, RANDOM])
     weights = published.get(tag, enum.DEFAULT)
     # some networks start with auxiliary heads that only training uses; the weights decide that by themselves
     bare = {"init_weights": False} if base in ("googlenet", "inception_v3") else {}
@@ -376,7 +376,7 @@ def _package(module: str, package: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as problem:
-        raise require(package, "hubs", f"A model of {package}") from problem
+        raise require(package, "hubs", Message("A model of {package}", package=package)) from problem
 
 
 def _framework(request: Request, hub: str) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from ..errors import ImageError, explain_error, of_kind
+from ..errors import N_, ImageError, Message, explain_error
 from ..targets import to_numpy
 from ..types import InputImage
 from .array_files import array_in
@@ -208,8 +208,10 @@ def _all_channels(image: Image.Image, name: str) -> npt.NDArray[Any]:
 def _decoded(data: bytes, name: str, least: int = 0, convert: Convert | None = None) -> npt.NDArray[Any]:
     """Return the upright pixels of an encoded image."""
     if not data:
-        empty = explain_error("An image file must not be empty.", f"{name!r}, 0 bytes", "Fetch it again.")
-        raise of_kind(ImageError(empty), "image_empty")
+        received = Message("{name}, 0 bytes", name=repr(name))
+        raise ImageError(
+            explain_error(N_("An image file must not be empty."), received, N_("Download or copy it again."))
+        )
     with _quiet():
         try:
             Image.init()
@@ -285,7 +287,8 @@ def _check_size(width: int, height: int, name: str) -> None:
     if width * height > MAX_PIXELS:
         raise _too_large(name, f"{width} × {height}")
     if width < 1 or height < 1:
-        raise ImageError(explain_error("An image must have pixels.", f"{name!r}, {width} × {height}", "Save it again."))
+        received = f"{name!r}, {width} × {height}"
+        raise ImageError(explain_error(N_("An image must have pixels."), received, N_("Save it again.")))
 
 
 def digest_of(data: bytes) -> str:
@@ -294,20 +297,21 @@ def digest_of(data: bytes) -> str:
 
 
 def _too_large(name: str, received: str) -> ImageError:
-    text = explain_error(
-        f"An image must have at most {MAX_PIXELS // 1_000_000} million pixels.",
-        f"{name!r}, {received}",
-        "Make it smaller, or give a part of it; networks look at a few hundred pixels a side.",
+    return ImageError(
+        explain_error(
+            Message("An image must have at most {n} million pixels.", n=MAX_PIXELS // 1_000_000),
+            f"{name!r}, {received}",
+            N_("Make it smaller, or give a part of it; networks look at a few hundred pixels a side."),
+        )
     )
-    return of_kind(ImageError(text), "image_large")
 
 
 def _no_image(received: str) -> ImageError:
     return ImageError(
         explain_error(
-            "An image must be a path, a URL, bytes, a PIL image or an array of numbers.",
+            N_("An image must be a path, a URL, bytes, a PIL image or an array of numbers."),
             received,
-            "Give a file name such as 'photo.jpg'.",
+            N_("Give a file name such as 'photo.jpg'."),
         )
     )
 
@@ -317,17 +321,17 @@ def _unreadable(name: str, error: Exception, data: bytes = b"") -> ImageError:
     start = data[:512]
     head = start.lstrip().lower()
     if b"ftyphei" in start or b"ftypmif1" in start:
-        advice = "It is HEIC: save it as JPEG, or install pillow-heif and register its opener."
+        advice = N_("It is HEIC: save it as JPEG, or install pillow-heif and register its opener.")
     elif head.startswith((b"<!doctype", b"<html", b"<?xml", b"<svg", b"%pdf")):
-        advice = "It is a document, not an image of pixels: save the image itself as PNG or JPEG."
+        advice = N_("It is a document, not an image of pixels: save the image itself as PNG or JPEG.")
     elif data and all(32 <= c < 127 or c in b"\t\r\n" for c in start):
-        advice = "It is text, not an image: check that the path is the right one."
+        advice = N_("It is text, not an image: check that the path is the right one.")
     elif isinstance(error, UnidentifiedImageError):
-        advice = "Its name may be wrong or its beginning damaged: fetch it again, or save it as PNG or JPEG."
+        advice = N_("Its name may be wrong or its beginning damaged: fetch it again, or save it as PNG or JPEG.")
     else:
-        advice = "It is cut off or damaged: fetch it again, or open it in a viewer and save it anew."
-    reason = " ".join(str(error).split())[:120]
-    reason = "no known image format" if isinstance(error, UnidentifiedImageError) else reason
-    received = f"{name!r} ({reason or type(error).__name__})"
-    text = explain_error("An image must be readable to its end.", received, advice)
-    return of_kind(ImageError(text), "image_damaged")
+        advice = N_("It is cut off or damaged: fetch it again, or open it in a viewer and save it anew.")
+    reason = " ".join(str(error).split())[:120] or type(error).__name__
+    if isinstance(error, UnidentifiedImageError):
+        reason = Message("no known image format")
+    received = Message("{name} ({reason})", name=repr(name), reason=reason)
+    return ImageError(explain_error(N_("An image must be readable to its end."), received, advice))

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import ModelError, ShisenWarning, explain_error, require, unknown
+from ..errors import N_, ModelError, ShisenWarning, explain_error, require, unknown
 from .declared import declared_input
 from .keras_presets import application
 from .model import Model, assumption
@@ -145,9 +145,9 @@ def load_file(name: str, request: Request) -> Model:
     if config is None:
         raise ModelError(
             explain_error(
-                "A Keras model file must hold the architecture too.",
+                N_("A Keras model file must hold the architecture too."),
                 f"{file.name}, which holds weights only",
-                "Save the whole model with model.save, or build it in a function and load 'package.module:build'.",
+                N_("Save the whole model with model.save, or build it in a function and load 'package.module:build'."),
             )
         )
     if not request.trust:
@@ -209,10 +209,12 @@ def load_saved_model(name: str, request: Request) -> Model:
 def _unreadable(file: Path, problem: Exception) -> ModelError:
     return ModelError(
         explain_error(
-            "A Keras model file must be readable with the installed Keras.",
+            N_("A Keras model file must be readable with the installed Keras."),
             f"{file.name} ({' '.join(str(problem).split())[:300]})",
-            "Save it again with Keras 3, register custom classes with keras.saving.register_keras_serializable, "
-            "or wrap the live model with shisen.wrap.",
+            N_(
+                "Save it again with Keras 3, register custom classes with keras.saving.register_keras_serializable, "
+                "or wrap the live model with shisen.wrap."
+            ),
         )
     )
 
@@ -254,10 +256,13 @@ def refuse_code(config: Any, name: str, registered: set[str]) -> None:
         shown = ", ".join(dict.fromkeys(unsafe[:5]))
         raise ModelError(
             explain_error(
-                "A model file must not execute code when it is loaded.",
+                N_("A model file must not execute code when it is loaded."),
                 f"{name} with {shown}",
-                "Build the model in code, load its weights and pass it to shisen.wrap; register classes of your own "
-                "with keras.saving.register_keras_serializable; or pass trust=True (--trust) for a file of your own.",
+                N_(
+                    "Build the model in code, load its weights and pass it to shisen.wrap; register classes of your "
+                    "own with keras.saving.register_keras_serializable; or pass trust=True (--trust) for a file of "
+                    "your own."
+                ),
             )
         )
 

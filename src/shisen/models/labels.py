@@ -11,7 +11,7 @@ from typing import overload
 
 import numpy as np
 
-from ..errors import InputError, UnknownName, explain_error, unknown
+from ..errors import N_, InputError, Message, UnknownName, explain_error, unknown
 
 
 @dataclass(frozen=True)
@@ -97,9 +97,9 @@ class Labels(Sequence[str]):
         if not isinstance(query, str):
             raise InputError(
                 explain_error(
-                    "A class is named by index, label or WordNet id.",
+                    N_("A class is named by index, label or WordNet id."),
                     repr(query),
-                    "Give a number or a text, such as 386 or 'African elephant'.",
+                    N_("Give a number or a text, such as 386 or 'African elephant'."),
                 )
             )
         text, plain = query.strip(), simplified(query)
@@ -112,9 +112,14 @@ class Labels(Sequence[str]):
                 candidates = "; ".join(self.describe(i) for i in found)
                 raise UnknownName(
                     explain_error(
-                        "A class must be named so that it is the only one.",
-                        f"{query!r}, which is the name of {len(found)} classes: {candidates}",
-                        "Name it by index or by WordNet id.",
+                        N_("A class must be named so that it is the only one."),
+                        Message(
+                            "{query}, which is the name of {n} classes: {candidates}",
+                            query=repr(query),
+                            n=len(found),
+                            candidates=candidates,
+                        ),
+                        N_("Name it by index or by WordNet id."),
                     )
                 )
         if re.fullmatch(r"[+-]?\d+", text):
@@ -126,9 +131,9 @@ class Labels(Sequence[str]):
         if not 0 <= index < len(self.names):
             raise UnknownName(
                 explain_error(
-                    f"A class index must lie between 0 and {len(self.names) - 1}.",
+                    Message("A class index must lie between 0 and {last}.", last=len(self.names) - 1),
                     index,
-                    "`shisen predict` shows the indices of the likely classes.",
+                    N_("`shisen predict` shows the indices of the likely classes."),
                 )
             )
         return index

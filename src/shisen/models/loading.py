@@ -11,7 +11,7 @@ from typing import Any
 
 from ..adapters.capabilities import FoldsNormalization
 from ..adapters.wrappers import capability
-from ..errors import InputError, ModelError, explain_error, require, unknown
+from ..errors import InputError, Message, ModelError, explain_error, require, unknown
 from .inputs import Inputs
 from .model import Model
 from .presets import RECIPES
@@ -151,7 +151,9 @@ def _foreign(path: Path) -> ModelError:
     """Return the error for a file of a kind that is not read, named for what it is."""
     kind = FOREIGN.get(path.suffix.lower(), "a file of unknown kind")
     known = ", ".join(SUFFIXES)
-    return ModelError(explain_error(f"A model file must be one of {known}.", f"{path.name!r}", f"It is {kind}."))
+    return ModelError(
+        explain_error(Message("A model file must be one of {known}.", known=known), repr(path.name), f"It is {kind}.")
+    )
 
 
 def _late(where: str) -> Loader:
@@ -186,7 +188,7 @@ def load_built_in(name: str, request: Request) -> Model:
     if framework != "torch":
         raise unknown("framework", framework, ["torch", "keras"])
     if not installed("torch"):
-        raise require("torch", "torch", f"The model {name!r}")
+        raise require("torch", "torch", Message("The model {name}", name=repr(name)))
     from .efficientnet_lite_torch import load_net
 
     net = load_net(recipe.variant)

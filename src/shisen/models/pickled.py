@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ..errors import ModelError, explain_error
+from ..errors import N_, ModelError, explain_error
 from .model import Model
 from .torch_programs import is_torchscript, load_program
 from .weight_files import load_weights
@@ -39,12 +39,14 @@ def load_whole(name: str, request: Request) -> Model:
     safer = SAFER.format(path.name)
     if path.suffix == ".safetensors" or _weights_alone(path):
         raise ModelError(
-            explain_error("A model file must hold a network.", f"{path.name}, which holds weights alone", safer + ".")
+            explain_error(
+                N_("A model file must hold a network."), f"{path.name}, which holds weights alone", safer + "."
+            )
         )
     if not request.trust:
         raise ModelError(
             explain_error(
-                "A model file must be readable without executing code.",
+                N_("A model file must be readable without executing code."),
                 f"{path.name}, a network pickled whole: reading it runs whatever it names",
                 f"{safer}. Pass --trust (trust=True) only for a file of your own.",
             )
@@ -63,7 +65,7 @@ def load_whole(name: str, request: Request) -> Model:
         ) from problem
     if not isinstance(net, torch.nn.Module):
         raise ModelError(
-            explain_error("A model file must hold a network.", f"{path.name}: {type(net).__name__}", safer)
+            explain_error(N_("A model file must hold a network."), f"{path.name}: {type(net).__name__}", safer)
         )
     if request.weights:
         load_weights(net, request.weights, trust=request.trust)
@@ -80,9 +82,9 @@ def _program(path: Path, request: Request) -> Model:
     if path.suffix.lower() == ".pt2" and not request.trust:  # its constants may be pickled
         raise ModelError(
             explain_error(
-                "A model file must be readable without executing code.",
+                N_("A model file must be readable without executing code."),
                 f"{path.name}, an exported program, whose reader may unpickle objects",
-                "Pass --trust (trust=True) only for a file of your own.",
+                N_("Pass --trust (trust=True) only for a file of your own."),
             )
         )
     net = load_program(path)

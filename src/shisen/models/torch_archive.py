@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ModelError, explain_error
+from ..errors import N_, ModelError, explain_error
 from .sources import missing_file
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
@@ -134,9 +134,9 @@ def read_tensors(path: str | Path) -> dict[str, npt.NDArray[Any]]:
     except Exception as problem:  # a damaged pickle may raise anything
         raise ModelError(
             explain_error(
-                "A file of weights must hold named tensors only, so that reading it executes no code.",
+                N_("A file of weights must hold named tensors only, so that reading it executes no code."),
                 f"{file.name} ({problem})",
-                "Save net.state_dict() with torch.save.",
+                N_("Save net.state_dict() with torch.save."),
             )
         ) from problem
     return tensors

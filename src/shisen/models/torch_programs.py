@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, ModelError, explain_error
+from ..errors import N_, InputError, ModelError, explain_error
 
 
 def is_torchscript(path: Path) -> bool:
@@ -37,9 +37,9 @@ def load_program(path: Path) -> Any:
         reason = " ".join(str(problem).split())[:200]
         raise ModelError(
             explain_error(
-                "A compiled network must be readable with the installed torch.",
+                N_("A compiled network must be readable with the installed torch."),
                 f"{path.name} ({type(problem).__name__}: {reason})",
-                "Export it again, or load the original network as package.module:build.",
+                N_("Export it again, or load the original network as package.module:build."),
             )
         ) from problem
 

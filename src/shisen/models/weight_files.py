@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, ModelError, ShisenWarning, explain_error
+from ..errors import N_, InputError, ModelError, ShisenWarning, explain_error
 from .sources import missing_file
 
 WRAPPINGS = ("state_dict", "model_state_dict", "model_state", "model", "net", "weights")
@@ -45,18 +45,18 @@ def read_weights(path: str | Path, *, trust: bool = False) -> dict[str, Any]:
     except pickle.UnpicklingError as problem:
         raise ModelError(
             explain_error(
-                "A file of weights must hold tensors only, so that reading it executes no code.",
+                N_("A file of weights must hold tensors only, so that reading it executes no code."),
                 f"{file.name}, which requires more ({str(problem).splitlines()[0]})",
-                "Save net.state_dict() or a safetensors file; pass trust=True (--trust) only for a file of your own.",
+                N_("Save net.state_dict() or a safetensors file; pass trust=True (--trust) only for your own files."),
             )
         ) from problem
     except Exception as problem:
         reason = " ".join(str(problem).split())[:200]
         raise ModelError(
             explain_error(
-                "A file of weights must be readable.",
+                N_("A file of weights must be readable."),
                 f"{file.name} ({reason})",
-                "It may be incomplete or of another kind.",
+                N_("It may be incomplete or of another kind."),
             )
         ) from problem
     return _unwrapped(found)
@@ -73,7 +73,7 @@ def _unwrapped(found: Any) -> dict[str, Any]:
     if not isinstance(found, dict) or not found or not all(isinstance(v, torch.Tensor) for v in found.values()):
         received = f"a dict of {', '.join(map(str, found))[:100]}" if isinstance(found, dict) else type(found).__name__
         raise ModelError(
-            explain_error("A file of weights must hold named tensors.", received, "Save net.state_dict().")
+            explain_error(N_("A file of weights must hold named tensors."), received, N_("Save net.state_dict()."))
         )
     return {str(k): v for k, v in found.items()}
 
@@ -156,9 +156,9 @@ def _load_torch(net: Any, path: str | Path, trust: bool) -> None:
         ]
         raise ModelError(
             explain_error(
-                "The weights must fit the network name by name.",
+                N_("The weights must fit the network name by name."),
                 "; ".join(lists),
-                "Build the network with the same settings as in training.",
+                N_("Build the network with the same settings as in training."),
             )
         )
     net.load_state_dict(weights)

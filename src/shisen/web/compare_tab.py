@@ -6,6 +6,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from .._core.i18n import translator
 from .._core.progress import Progress
 from ..comparison import Comparison, compare
 from ..naming import top
@@ -195,7 +196,8 @@ def unsuited(made: list[Comparison], lang: str) -> str:
         made: what was computed.
         lang: language of the text, such as "en" or "ja".
     """
-    lines = {f"{c.model}, {m}": w for c in made for m, w in c.failures.items()}
+    _ = translator(lang)
+    lines = {f"{c.model}, {m}": _(w) for c in made for m, w in c.failures.items()}
     if not lines:
         return ""
     items = "".join(f"<li><b>{escape(k)}</b>: {escape(w)}</li>" for k, w in lines.items())

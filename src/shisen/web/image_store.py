@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import ImageError, explain_error, of_kind
+from ..errors import N_, ImageError, Message, explain_error
 from ..models.image_io import open_image
 from ..models.sources import find_images
 from ..types import InputImage
@@ -54,12 +55,13 @@ class ImageStore:
         """
         path = self.folder / name if isinstance(name, str) and name in self._known else None
         if path is None or not self._within(path):  # looked at again: a link may have replaced it
-            text = explain_error(
-                "An image must be one of the folder that the page was started with.",
-                repr(str(name)[:80]),
-                "Choose it from the list, or upload it.",
+            raise ImageError(
+                explain_error(
+                    N_("An image must be one of the folder that the page was started with."),
+                    repr(str(name)[:80]),
+                    N_("Choose it from the list, or upload it."),
+                )
             )
-            raise of_kind(ImageError(text), "image_elsewhere")
         return path
 
     def step(self, name: Any, by: int) -> str:
@@ -100,23 +102,30 @@ def open_upload(path: str | Path, name: str) -> InputImage:
     file = Path(path)
     size = file.stat().st_size if file.is_file() else 0
     if size > MAX_BYTES:
-        text = explain_error(
-            f"An image on this page may have {MAX_BYTES // 1_000_000} MB.",
-            f"{size / 1e6:.0f} MB",
-            "Use the command line for larger ones.",
+        raise ImageError(
+            explain_error(
+                Message("An image on this page may have {n} MB.", n=MAX_BYTES // 1_000_000),
+                f"{size / 1e6:.0f} MB",
+                N_("Use the command line for larger ones."),
+            )
         )
-        raise of_kind(ImageError(text), "image_large")
     try:
-        image = open_image(file)
-    except ImageError as problem:
-        raise of_kind(ImageError(str(problem).replace(str(file), name)), problem.kind) from None
-    if image.size[0] * image.size[1] > MAX_SIDE_PIXELS:
-        text = explain_error(
-            f"An image on this page may have {MAX_SIDE_PIXELS // 1_000_000} million pixels.",
-            f"{image.size[1]} × {image.size[0]}",
-            "Make it smaller, or use the command line.",
+        stream = io.BytesIO(file.read_bytes())
+    except OSError:
+        missing = explain_error(
+            N_("An image is needed."), Message("none"), N_("Upload one, or name one of the folder.")
         )
-        raise of_kind(ImageError(text), "image_large")
+        raise ImageError(missing) from None
+    stream.name = name  # what messages call it: a visitor does not know the server's path
+    image = open_image(stream)
+    if image.size[0] * image.size[1] > MAX_SIDE_PIXELS:
+        raise ImageError(
+            explain_error(
+                Message("An image on this page may have {n} million pixels.", n=MAX_SIDE_PIXELS // 1_000_000),
+                f"{image.size[1]} × {image.size[0]}",
+                N_("Make it smaller, or use the command line."),
+            )
+        )
     return replace(image, source=name)
 
 

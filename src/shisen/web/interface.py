@@ -8,7 +8,7 @@ from typing import Any
 
 from ..auditing.run import audit as audited
 from ..comparison import compare as compared
-from ..errors import ImageError, InputError, explain_error, unknown
+from ..errors import N_, ImageError, InputError, Message, explain_error, unknown
 from ..evaluation.recommend import recommend as recommended
 from ..evaluation.runner import evaluate as evaluated
 from ..naming import top
@@ -54,7 +54,7 @@ def build(b: Build) -> None:
             if word not in known:
                 raise unknown("option", word, known)
         if not 0.0 <= float(alpha) <= 1.0:
-            raise InputError(explain_error("alpha must lie between 0 and 1.", alpha, "Try 0.4."))
+            raise InputError(explain_error(N_("alpha must lie between 0 and 1."), alpha, N_("Try 0.4.")))
         spec = method_of(method)
         request = ExplainRequest(spec.name, *_target(b, target), layer=layer or None, score=score)
         drawing = Drawing(style, colormap, float(alpha))
@@ -163,13 +163,15 @@ def _all(b: Build) -> list[str]:
 
 def _names(given: Any) -> list[str]:
     if not isinstance(given, list) or not given or not all(isinstance(name, str) for name in given):
-        raise InputError(explain_error("A list of names is needed.", repr(given)[:80], 'Give ["grad_cam"].'))
+        raise InputError(explain_error(N_("A list of names is needed."), repr(given)[:80], N_('Give ["grad_cam"].')))
     return given
 
 
 def _count(given: Any, most: int) -> int:
     if not isinstance(given, (int, float)) or not 1 <= given <= most:
-        raise InputError(explain_error(f"A number from 1 to {most} is needed.", repr(given)[:80], "Try 1."))
+        raise InputError(
+            explain_error(Message("A number from 1 to {most} is needed.", most=most), repr(given)[:80], N_("Try 1."))
+        )
     return int(given)
 
 
@@ -181,7 +183,9 @@ def _language(given: str) -> str:
 
 def _named(b: Build, image: str) -> str:
     if not image:
-        raise ImageError(explain_error("An image is needed.", "none", "Upload one, or name one of the folder."))
+        raise ImageError(
+            explain_error(N_("An image is needed."), Message("none"), N_("Upload one, or name one of the folder."))
+        )
     b.session.store.path(image)
     return image
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .._core.i18n import N_, languages, translator
-from ..errors import InputError, ShisenError
+from ..errors import ImageError, InputError, MissingDependency, ModelError, ShisenError, UnknownName
 
 LANGUAGES = languages()
 
@@ -230,25 +230,15 @@ class Spoken:
         return [self.texts(says, lang) for _, says in self._parts]
 
 
-ERRORS = {
-    "error": N_("The request failed."),
-    "input": N_("A value cannot be used."),
-    "image": N_("The image cannot be used."),
-    "image_empty": N_("The image file is empty. Download or copy it again."),
-    "image_damaged": N_("The image cannot be read: the file is damaged or not an image. Save it again as PNG or JPEG."),
-    "image_large": N_("The image is too large: the page accepts up to 40 MB and 50 million pixels. Reduce its size."),
-    "image_elsewhere": N_("Only images of the given folder can be shown. Choose one from the list, or upload it."),
-    "name": N_("The name is not known. Choose one from the list."),
-    "model": N_("This is not possible with this model. Choose another method or layer."),
-    "model_relu": N_("This method needs a model with ReLU activations. Use gradient, smooth_grad or grad_cam."),
-    "model_attention": N_("This method needs a model with global attention. Use grad_cam."),
-    "model_cam": N_("CAM needs a model that ends with average pooling and one linear layer. Use grad_cam."),
-    "package": N_("A required package is not installed."),
-    "classes": N_(
-        "The folder's class names do not match the model's classes. Name the subfolders as the model's labels."
-    ),
-}
-"""What went wrong, by an error's `kind`; read in languages in which the library's own sentence is not available."""
+SUMMARIES = (
+    (ImageError, N_("The image cannot be used.")),
+    (UnknownName, N_("The name is not known. Choose one from the list.")),
+    (InputError, N_("A value cannot be used.")),
+    (ModelError, N_("This is not possible with this model. Choose another method or layer.")),
+    (MissingDependency, N_("A required package is not installed.")),
+    (ShisenError, N_("The request failed.")),
+)
+"""What went wrong, by the class of an error; read in languages in which the library's own message is not available."""
 
 
 class Said(InputError):
@@ -256,13 +246,14 @@ class Said(InputError):
 
 
 def in_words(problem: ShisenError, lang: str) -> str:
-    """Return an error in a language: in English the library's own words, else what kind it is and these words.
+    """Return an error in a language: the library's own message, or else what kind it is and that message in English.
 
     Args:
         problem: the error.
         lang: language of the text, such as "en" or "ja".
     """
-    if lang == "en":
-        return str(problem)
     _ = translator(lang)
-    return _("{summary} ({details})", summary=_(ERRORS.get(problem.kind, ERRORS["error"])), details=str(problem))
+    if _.covers(problem.message):
+        return _(problem.message)
+    summary = next(words for kind, words in SUMMARIES if isinstance(problem, kind))
+    return _("{summary} ({details})", summary=_(summary), details=str(problem))
