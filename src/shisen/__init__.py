@@ -39,6 +39,7 @@ _HOME = {
     "evaluate": "evaluation.runner",
     "explain": "api",
     "explain_each": "explaining",
+    "factorize": "inspect.factorization",
     "filters": "inspect.feature_visualization",
     "finetune": "training.run",
     "load": "models.loading",
@@ -81,6 +82,7 @@ __all__ = [
     "evaluate",
     "explain",
     "explain_each",
+    "factorize",
     "filters",
     "finetune",
     "load",
@@ -107,6 +109,7 @@ if TYPE_CHECKING:
     from .explaining import explain_each
     from .inspect.activations import activations
     from .inspect.attention_maps import attention
+    from .inspect.factorization import factorize
     from .inspect.feature_visualization import filters
     from .models.loading import load, wrap
     from .models.model import Model

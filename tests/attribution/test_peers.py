@@ -11,6 +11,7 @@ import torch
 import nets
 import shisen.attribution  # noqa: F401
 from shisen.adapters.torch.adapter import TorchClassifier
+from shisen.attribution.xrai import by_regions, overlapping_segments
 from shisen.naming import contrast_similar, resolve
 from shisen.registry import METHODS
 from shisen.targets import ClassObjective, to_numpy
@@ -80,3 +81,11 @@ def test_finer_cam_with_one_similar_class() -> None:
     found = grad_cam_package("FinerCAM", net, "act2", x, alpha=0.6, comparison_categories=[1])
     objective = resolve(contrast_similar(1, 0.6), find=int, names=(), head="softmax")
     drawn_alike(to_numpy(METHODS["grad_cam"](TorchClassifier(net), x, objective, layer="act2").values)[0], found)
+
+
+def test_xrai_takes_regions_as_its_authors_do() -> None:
+    core, net = pytest.importorskip("saliency.core"), nets.Toy()
+    x = nets.images(1, 224, 224)
+    values = ours("integrated_gradients", net, x, n_steps=4)[0].sum(axis=-1)
+    found = core.XRAI().GetMask(x[0], gradients_for_pair(net), base_attribution=np.repeat(values[:, :, None], 3, 2))
+    correlated(by_regions(values.astype(np.float64), overlapping_segments(x[0]))[0], found)

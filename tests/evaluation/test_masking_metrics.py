@@ -137,6 +137,8 @@ def test_every_metric_that_removes_pixels_takes_a_baseline() -> None:
                 return dimmer(given, fraction)
 
             run_metric(spec.function(one, baseline=baseline), watched, explained)
+        changes = []
         for zero, gray, black in zip(*seen.values(), strict=True):
             np.testing.assert_array_equal(zero, gray)
-            assert np.abs(gray - black).max() > 0.2
+            changes.append(np.abs(gray - black).max())
+        assert (max if spec.name == "arcc" else min)(changes) > 0.2  # ROAD, a part of it, interpolates

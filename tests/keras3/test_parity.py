@@ -30,6 +30,10 @@ LIGHT: dict[str, dict[str, Any]] = {
     "guided_ig": {"n_steps": 6},
     "rise": {"n_samples": 12},
     "lime": {"n_samples": 12, "segments": "3x3"},
+    "sobol": {"n_samples": 2, "grid": 4},
+    "hsic": {"n_samples": 30, "grid": 4},
+    "xrai": {"n_steps": 4},
+    "adaptive_masks": {"max_evals": 48},
     "kernel_shap": {"n_samples": 12, "segments": "3x3"},
 }
 ATTENTION = [name for name in METHODS if METHODS[name].family == "attention"]

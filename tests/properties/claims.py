@@ -26,6 +26,10 @@ LIGHT: dict[str, dict[str, Any]] = {
     "guided_ig": {"n_steps": 12},
     "rise": {"n_samples": 20},
     "lime": {"n_samples": 30, "segments": "3x3"},
+    "sobol": {"n_samples": 2, "grid": 4},
+    "hsic": {"n_samples": 30, "grid": 4},
+    "xrai": {"n_steps": 64},
+    "adaptive_masks": {"max_evals": 48},
     "kernel_shap": {"n_samples": 40, "segments": "3x3"},
 }
 SIZE = (12, 16, 3)

@@ -72,12 +72,14 @@ def chefer(net: Any, image: Any, k: int) -> Values:
     return readout(total - start, image, prefix)
 
 
-def legrad(net: Any, image: Any, k: int) -> Values:
+def legrad(net: Any, image: Any, k: int, reads: str = "network") -> Values:
     """Each layer's own score, read from the tokens after it: relu(∂y_l/∂A_l), mean over layers, heads, queries."""
     maps = []
     for layer in range(len(net.blocks)):
         attention, after, prefix = explicit(net, image)
-        logit_of(net, after[layer], k).backward()
+        tokens = after[layer]
+        logit = net.fc(net.norm(tokens.mean(1)))[0, k] if reads == "mean" else logit_of(net, tokens, k)
+        logit.backward()
         g = np.maximum(np.asarray(attention[layer].grad, np.float64), 0)
         maps.append(g.mean(axis=(0, 1))[prefix:])
     return np.asarray(np.mean(maps, axis=0).reshape(image.shape[0] // 4, image.shape[1] // 4))

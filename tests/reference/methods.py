@@ -14,7 +14,7 @@ from shisen.attribution.superpixels import cut
 from shisen.registry import Method
 from shisen.targets import ClassObjective, to_numpy
 
-from . import attention, cams, gradients, paths, perturbations
+from . import attention, cams, gradients, indices, paths, perturbations
 
 POINTS = (("act2", False), ("conv2", True), ("norm", False), ("act1", True))
 """Layers of `nets.Toy`, and whether it is non-linear downstream of conv2."""
@@ -124,9 +124,18 @@ REFERENCES: dict[str, dict[str, Reference]] = {
     "lime": {"": Reference(over_segments(perturbations.lime, n=60), {"n_samples": 60, "segments": "2x4"})},
     # 2⁸ = 256 choices fit into n_samples, so the regression must give the definition's values
     "kernel_shap": {"": Reference(over_segments(perturbations.shapley), {"n_samples": 300, "segments": "2x4"})},
+    "sobol": {"": Reference(with_options(indices.sobol, 4, 3), {"n_samples": 4, "grid": 3})},
+    "hsic": {
+        kind: Reference(with_options(indices.hsic, 30, 3, kind), {"n_samples": 30, "grid": 3, "bandwidth": kind})
+        for kind in ("distance", "score")
+    },
+    "xrai": {"": Reference(with_options(indices.xrai, 6), {"n_steps": 6})},
+    "adaptive_masks": {
+        "": Reference(with_options(indices.adaptive_masks, 35, (0.15, 0.3)), {"max_evals": 70, "widths": (0.15, 0.3)})
+    },
     "attention_rollout": {"": Reference(attention.attention_rollout)},
     "chefer": {"": Reference(attention.chefer)},
-    "legrad": {"": Reference(attention.legrad)},
+    "legrad": {kind: Reference(with_options(attention.legrad, kind), {"reads": kind}) for kind in ("network", "mean")},
     "attention_x_gradient": {"": Reference(attention.attention_x_gradient)},
 }
 

@@ -175,17 +175,17 @@ def adcc(sample: Any, chance: Chance, explain: Explain) -> float:
     return 100 * 3 / sum(1 / t for t in terms)
 
 
-def road_with(sample: Any, chance: Chance, most_relevant_first: bool) -> float:
+def road_with(sample: Any, chance: Chance, most_relevant_first: bool, points: Any = (10, 20, 40, 70, 90)) -> float:
     pixels = order(sample) if most_relevant_first else order(sample)[::-1]
     noise = sample.rng("road").normal(0.0, 0.01, sample.image.shape)
     total = 0.0
-    for per_cent in (10, 20, 40, 70, 90):
+    for per_cent in points:
         keep = np.ones(sample.heat.shape, dtype=bool)
         for p in pixels[: round(per_cent / 100 * len(pixels))]:
             keep[p] = False
         shown = imputed(sample.image, keep)
         shown[~keep] += noise[~keep]
-        total += chance(shown) / 5
+        total += chance(shown) / len(points)
     return total
 
 
@@ -282,12 +282,96 @@ def input_independence(sample: Any, chance: Chance, explain: Explain) -> float:
     return spearman(np.abs(sample.heat), np.abs(again))
 
 
+def completeness(sample: Any, chance: Chance, explain: Explain) -> float:
+    difference = logit_of(chance(sample.image)) - logit_of(chance(np.zeros_like(sample.image)))
+    return abs(float(np.sum(sample.values, dtype=np.float64)) - difference) / abs(difference)
+
+
+def sensitivity_n(sample: Any, chance: Chance, explain: Explain) -> float:
+    h, w = sample.heat.shape
+    found = []
+    for fraction in (0.1, 0.3, 0.5, 0.7, 0.9):
+        rng = sample.rng(f"subsets 24 9 {fraction}")
+        removed = []
+        for _ in range(24):
+            chosen = set(rng.permutation(81)[: round(fraction * 81)].tolist())
+            removed.append([(y, x) for y in range(h) for x in range(w) if y * 9 // h * 9 + x * 9 // w in chosen])
+        found.append(pearson(*predicted_and_lost(sample, chance, removed)))
+    return sum(found) / len(found)
+
+
+def saco(sample: Any, chance: Chance, explain: Explain) -> float:
+    pixels, mean = order(sample), sample.image.mean(axis=(0, 1), dtype=np.float64)
+    ends = [round(k * len(pixels) / 10) for k in range(11)]
+    sums, falls = [], []
+    for start, stop in pairwise(ends):
+        shown = np.array(sample.image)
+        for p in pixels[start:stop]:
+            shown[p] = mean
+        sums.append(sum(float(sample.heat[p]) for p in pixels[start:stop]))
+        falls.append(chance(sample.image) - chance(shown))
+    top = bottom = 0.0
+    for i in range(10):
+        for j in range(i + 1, 10):
+            weight = sums[i] - sums[j]
+            top += weight if falls[i] >= falls[j] else -weight
+            bottom += abs(weight)
+    return top / bottom
+
+
+def arcc(sample: Any, chance: Chance, explain: Explain) -> float:
+    both = [road_with(sample, chance, most, (20, 40, 60, 80)) for most in (False, True)]
+    terms = (
+        coherency(sample, chance, explain) / 100,
+        1 - complexity(sample, chance, explain) / 100,
+        min(1.0, max(0.0, both[0] - both[1])),
+    )
+    return 0.0 if min(terms) <= 0 else 100 * 3 / sum(1 / t for t in terms)
+
+
+def relevance_rank_accuracy(sample: Any, chance: Chance, explain: Explain) -> float:
+    count = int(sample.region.sum())
+    return sum(bool(sample.region[p]) for p in order(sample)[:count]) / count
+
+
+def relevance_mass_accuracy(sample: Any, chance: Chance, explain: Explain) -> float:
+    h, w = sample.heat.shape
+    sizes = {(y, x): abs(float(sample.heat[y, x])) for y in range(h) for x in range(w)}
+    return sum(size for p, size in sizes.items() if sample.region[p]) / sum(sizes.values())
+
+
+def histogram_entropy(values: Any) -> float:
+    low, high = float(values.min()), float(values.max())
+    bins: dict[int, int] = {}
+    for v in values.ravel():
+        place = min(99, int((float(v) - low) / (high - low) * 100))
+        bins[place] = bins.get(place, 0) + 1
+    return -sum(n / values.size * math.log(n / values.size) for n in bins.values())
+
+
+def efficient_mprt(sample: Any, chance: Chance, explain: Explain) -> float:
+    own = histogram_entropy(sample.heat)
+    return histogram_entropy(np.float32(explain(sample.image[None], 1.0)[0])) / own - 1
+
+
+def smooth_mprt(sample: Any, chance: Chance, explain: Explain) -> float:
+    deviation = 0.1 * (sample.image.max() - sample.image.min())
+    noise = sample.rng("smooth 10").normal(0.0, deviation, (10, *sample.image.shape))
+    copies = [np.float32(sample.image + one) for one in noise]
+
+    def mean(fraction: float) -> Any:
+        return np.abs(sum(explain(one[None], fraction)[0] for one in copies) / 10)
+
+    return sum(spearman(mean(0.0), mean(fraction)) for fraction in (0.1, 0.4, 1.0)) / 3
+
+
 REFERENCES: dict[str, Callable[[Any, Chance, Explain], float]] = {
     f.__name__: f
     for f in (
         deletion, insertion, insertion_deletion, average_drop, increase, average_gain, drop_in_deletion, coherency,
         complexity, adcc, road_morf, road_lerf, road, infidelity, mufidelity, max_sensitivity, sparseness, entropy,
-        pointing_game, energy_pointing_game, weight_randomization, input_independence,
+        pointing_game, energy_pointing_game, weight_randomization, input_independence, completeness, sensitivity_n,
+        saco, arcc, relevance_rank_accuracy, relevance_mass_accuracy, efficient_mprt, smooth_mprt,
     )
 }  # fmt: skip
 """Name of a metric → its reference; a registered metric without one fails its tests."""

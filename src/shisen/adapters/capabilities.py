@@ -14,13 +14,16 @@ from ..types import Array, Attention, Classifier, Scaling
 class HasAttention(Protocol):
     """A network that returns the attention of its heads."""
 
-    def attentions(self, images: Array, objective: Any = None, *, per_block: bool = False) -> tuple[Attention, ...]:
+    def attentions(
+        self, images: Array, objective: Any = None, *, per_block: bool = False, pooled: bool = False
+    ) -> tuple[Attention, ...]:
         """Return the attention of every layer, and the gradient of the objective's score by it.
 
         Args:
             images: `(n, h, w, c)` pixels in [0, 1].
             objective: what is explained.
             per_block: whether the attention of each block is differentiated by the score read from that block.
+            pooled: with `per_block`, whether the head reads the mean of the block's tokens in the place of each.
         """
         ...
 

@@ -134,13 +134,16 @@ class Wrapper:
             warnings.warn(str(problem), ShisenWarning, stacklevel=2)
             return self
 
-    def attentions(self, images: Array, objective: Any = None, *, per_block: bool = False) -> tuple[Attention, ...]:
+    def attentions(
+        self, images: Array, objective: Any = None, *, per_block: bool = False, pooled: bool = False
+    ) -> tuple[Attention, ...]:
         """Return the attention of every head, and the gradient of the objective's score by it; see `Attention`.
 
         Args:
             images: `(n, h, w, c)`.
             objective: the objective at the logits; None for no gradients.
             per_block: take each score from the tokens after the attention's own block.
+            pooled: with `per_block`, put the mean of a block's tokens in the place of each before the head reads them.
 
         Raises:
             ModelError: for a network that does not reveal it.
@@ -154,7 +157,7 @@ class Wrapper:
                     "Load the model in PyTorch if it is to be had there.",
                 )
             )
-        return network.attentions(images, objective, per_block=per_block)
+        return network.attentions(images, objective, per_block=per_block, pooled=pooled)
 
     def rebuilt(self, network: Classifier) -> Any:
         """Return the same wrappers around another network."""
@@ -226,11 +229,13 @@ class _BatchedAttention:
     def __init__(self, network: HasAttention, size: int) -> None:
         self._network, self._size = network, size
 
-    def attentions(self, images: Array, objective: Any = None, *, per_block: bool = False) -> tuple[Attention, ...]:
+    def attentions(
+        self, images: Array, objective: Any = None, *, per_block: bool = False, pooled: bool = False
+    ) -> tuple[Attention, ...]:
         parts = []
         for s in _parts(images.shape[0], self._size):
             own = None if objective is None else objective.take(np.arange(s.start, s.stop))
-            parts.append(self._network.attentions(images[s], own, per_block=per_block))
+            parts.append(self._network.attentions(images[s], own, per_block=per_block, pooled=pooled))
         return tuple(
             replace(
                 layer,

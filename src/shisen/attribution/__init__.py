@@ -1,9 +1,9 @@
 """Why this answer: attribution methods. Importing the package fills the registry, in the order people meet them."""
 
 # isort: off
-from . import gradient, path_and_noise, expected_gradients, paths
+from . import gradient, path_and_noise, expected_gradients, paths, xrai
 from . import cam, cam_weights, cam_shapley, cam_eigen, cam_statistics, cam_perturbation, score_cam, full_gradient
-from . import perturbation, rise, lime_shap
+from . import perturbation, rise, lime_shap, sensitivity_indices, adaptive_sampling
 from . import test_time_augmentation, smoothing
 from . import attention
 # isort: on
@@ -11,6 +11,7 @@ from . import attention
 from .._core import plugins as _plugins
 
 __all__ = [
+    "adaptive_sampling",
     "attention",
     "cam",
     "cam_eigen",
@@ -27,8 +28,10 @@ __all__ = [
     "perturbation",
     "rise",
     "score_cam",
+    "sensitivity_indices",
     "smoothing",
     "test_time_augmentation",
+    "xrai",
 ]
 
 _plugins.load(_plugins.METHODS)

@@ -199,7 +199,9 @@ def chefer(model: Classifier, images: Array, objective: Objective) -> Array:
     single=False,
     paper="Bousselham et al.: LeGrad, 2024",
 )
-def legrad(model: Classifier, images: Array, objective: Objective) -> Maps:
+def legrad(
+    model: Classifier, images: Array, objective: Objective, *, reads: Literal["network", "mean"] = "network"
+) -> Maps:
     """LeGrad: how strongly each layer's own score reacts to attention paid to each position, over all layers.
 
     values = mean_l mean_heads mean_queries relu(∂y_l/∂A_l), y_l read by the head from the tokens after block l
@@ -210,6 +212,9 @@ def legrad(model: Classifier, images: Array, objective: Objective) -> Maps:
     Options:
         model: a network with attention.
         objective: the objective; the same for every layer.
+        reads: "network": y_l is read as the network reads its last block, from the class token where it has one: the
+            score of the last layer is then the network's own; "mean": from the mean of all tokens, as in the authors'
+            code.
 
     Returns:
         `(n, h', w')` on the grid of the tokens, ≥ 0, in units of the score.
@@ -220,7 +225,7 @@ def legrad(model: Classifier, images: Array, objective: Objective) -> Maps:
     Reference:
         Bousselham, Boggust, Chaybouti, Strobelt, Kuehne 2024. The paper then scales the map to [0, 1]; drawing does.
     """
-    layers = last_stage(attention_of(model, images, objective, per_block=True))
+    layers = last_stage(attention_of(model, images, objective, per_block=True, pooled=reads == "mean"))
     xp = array_namespace(layers[0].values)
     parts = [xp.mean(on_grid(xp.mean(positive(a.gradients), axis=2), a), axis=1) for a in layers]
     return Maps(xp.mean(xp.stack(parts), axis=0), {"layers": len(layers)})

@@ -297,25 +297,33 @@ def integrated_gradients(
     base = baseline_pixels(images, baseline, network_zero(model, images.shape[-1]))
     difference = objective.value(logits) - objective.value(model.activations(base))
     if max_gap is None:
-        values = _path_integral(model, images, base, objective, n_steps)
+        values = path_integral(model, images, base, objective, n_steps)
         total = xp.sum(values, axis=tuple(range(1, values.ndim)))
         return Maps(values, {"difference": difference, "gap": difference - total})
     found, gaps, counts = [], [], []
     for i in range(images.shape[0]):
         one, change = slice(i, i + 1), float(difference[i])
         count, own = n_steps, objective.take(np.asarray([i]))
-        values = _path_integral(model, images[one, ...], base[one, ...], own, count)
+        values = path_integral(model, images[one, ...], base[one, ...], own, count)
         while abs(gap := change - float(xp.sum(values))) > max_gap * abs(change) and count < MOST * n_steps:
             count *= 2
-            values = _path_integral(model, images[one, ...], base[one, ...], own, count)
+            values = path_integral(model, images[one, ...], base[one, ...], own, count)
         found.append(values)
         gaps.append(gap)
         counts.append(count)
     return Maps(xp.concat(found, axis=0), {"difference": difference, "gap": gaps, "n_steps": counts})
 
 
-def _path_integral(model: Classifier, images: Array, base: Array, objective: Any, n_steps: int) -> Array:
-    """Return the path times the mean gradient at `n_steps` points of it."""
+def path_integral(model: Classifier, images: Array, base: Array, objective: Any, n_steps: int) -> Array:
+    """Return the path times the mean gradient at `n_steps` points of it.
+
+    Args:
+        model: the network.
+        images: the end of the path.
+        base: its beginning, of the same shape.
+        objective: what is explained.
+        n_steps: number of points, in the middles of equal steps.
+    """
     xp = array_namespace(images)
     path = images - base
     total: Any = 0.0

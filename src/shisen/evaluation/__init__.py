@@ -6,7 +6,9 @@ import importlib
 
 from .._core import plugins
 
-MEASURES = ("curves", "masking_metrics", "road", "infidelity", "shape", "localization", "collages", "sanity")
+MEASURES = (
+    "curves", "masking_metrics", "road", "arcc", "infidelity", "axioms", "shape", "localization", "collages", "sanity",
+)  # fmt: skip
 
 
 def fill_registry() -> None:

@@ -45,8 +45,15 @@ def _squares(sample: Sample, n_samples: int, size: int) -> npt.NDArray[np.bool_]
     return rows[:, :, None] & columns[:, None, :]
 
 
-def _removed(sample: Sample, masks: npt.NDArray[np.bool_], name: str, baseline: str | float) -> Any:
-    """Request the class score without each of the masked parts; return how much the score falls."""
+def removed_falls(sample: Sample, masks: npt.NDArray[np.bool_], name: str, baseline: str | float) -> Any:
+    """Return how much the class score falls without each of the masked parts, by a request.
+
+    Args:
+        sample: the image.
+        masks: `(k, h, w)`, True where a pixel is replaced.
+        name: of the masks, the same for all maps of the image.
+        baseline: what replaces a removed pixel.
+    """
     images = sample.blended(~masks, baseline)
     scores = sample.scores((yield ScoreRequest(images, f"{name} {baseline}", shared=True)))
     return sample.scores(sample.logits[None])[0] - scores
@@ -82,11 +89,34 @@ def infidelity(
     """
     side = max(1, round(fraction * min(sample.size)))
     masks = _squares(sample, n_samples, side)
-    falls = yield from _removed(sample, masks, f"squares {n_samples} {side}", baseline)
+    falls = yield from removed_falls(sample, masks, f"squares {n_samples} {side}", baseline)
     predicted = np.einsum("khw,hw->k", masks, sample.heat.astype(np.float64))
     power = float(predicted @ predicted)
     factor = 1.0 if not scaled else float(predicted @ falls) / power if power > 0.0 else 0.0
     return Outcome(float(np.mean((factor * predicted - falls) ** 2)))
+
+
+def subsets(sample: Sample, n_samples: int, grid: int, fraction: float) -> tuple[npt.NDArray[np.bool_], str]:
+    """Return random subsets of the cells of a raster, the same for all maps of the image, and a name of them.
+
+    Args:
+        sample: the image.
+        n_samples: number of subsets.
+        grid: cells a side.
+        fraction: fraction of the cells in a subset.
+
+    Returns:
+        `(n_samples, h, w)`, and the name.
+    """
+    name = f"subsets {n_samples} {grid} {fraction}"
+    h, w = sample.size
+    rng = sample.rng(name)
+    count = max(1, round(fraction * grid * grid))
+    cells = np.zeros((n_samples, grid * grid), dtype=bool)
+    for row in cells:
+        row[rng.permutation(grid * grid)[:count]] = True
+    rows, columns = np.arange(h) * grid // h, np.arange(w) * grid // w
+    return cells.reshape(n_samples, grid, grid)[:, rows][:, :, columns], name
 
 
 @metric(
@@ -116,15 +146,8 @@ def mufidelity(
     Reference:
         Bhatt, Weller, Moura 2020; Fel et al. 2021. Sums of the enlarged map, one value a pixel.
     """
-    h, w = sample.size
-    rng = sample.rng(f"subsets {n_samples} {grid} {fraction}")
-    count = max(1, round(fraction * grid * grid))
-    cells = np.zeros((n_samples, grid * grid), dtype=bool)
-    for row in cells:
-        row[rng.permutation(grid * grid)[:count]] = True
-    rows, columns = np.arange(h) * grid // h, np.arange(w) * grid // w
-    masks = cells.reshape(n_samples, grid, grid)[:, rows][:, :, columns]
-    falls = yield from _removed(sample, masks, f"subsets {n_samples} {grid} {fraction}", baseline)
+    masks, name = subsets(sample, n_samples, grid, fraction)
+    falls = yield from removed_falls(sample, masks, name, baseline)
     predicted = np.einsum("khw,hw->k", masks, sample.heat.astype(np.float64))
     if np.ptp(sample.heat) <= 1e-6 * np.abs(sample.heat).max():
         return Outcome(0.0)  # subsets differ by a pixel or two in area, which carries no information about positions

@@ -93,3 +93,43 @@ def energy_pointing_game(sample: Sample) -> Outcome:
         Wang et al. 2020.
     """
     return Outcome(energy_fraction(sample.heat, _region(sample)))
+
+
+ARRAS = "Arras, Osman, Samek: CLEVR-XAI: A Benchmark Dataset for the Ground Truth Evaluation of Explanations, 2022"
+
+
+@metric(family="localization", unit="fraction", higher_is_better=True, paper=ARRAS, needs="region", monotone=True)
+def relevance_rank_accuracy(sample: Sample) -> Outcome:
+    """Fraction of the highest pixels of the map that lie on the object, as many pixels as the object has.
+
+    value = |R_K ∩ region| / K, R_K the K highest pixels, K = |region|
+
+    Protocol: the map enlarged to the network's input; equal pixels fall in an order drawn once for the image.
+
+    Returns:
+        a fraction in [0, 1]; on average the region's fraction of the area for a random map. NaN without a region.
+
+    Reference:
+        Arras, Osman, Samek 2022.
+    """
+    region = _region(sample).ravel()
+    count = int(region.sum())
+    return Outcome(float(region[sample.ranks[:count]].mean()) if count else float("nan"))
+
+
+@metric(family="localization", unit="fraction", higher_is_better=True, paper=ARRAS, needs="region")
+def relevance_mass_accuracy(sample: Sample) -> Outcome:
+    """Fraction of the map's magnitude, positive and negative, that lies on the object.
+
+    value = Σ_{i∈region} |v_i| / Σ |v_i|
+
+    Protocol: the map enlarged to the network's input. The positive part alone is `energy_pointing_game`. A zero map
+    counts as uniform.
+
+    Returns:
+        a fraction in [0, 1]; the region's fraction of the area for a constant map, and on average for a random one.
+
+    Reference:
+        Arras, Osman, Samek 2022, whose maps are pooled over color channels without a sign.
+    """
+    return Outcome(energy_fraction(np.abs(sample.heat), _region(sample)))

@@ -143,11 +143,13 @@ class KerasClassifier(Adapter):
 
     # ---- further abilities
 
-    def attentions(self, images: Any, objective: Any = None, *, per_block: bool = False) -> tuple[Attention, ...]:
+    def attentions(
+        self, images: Any, objective: Any = None, *, per_block: bool = False, pooled: bool = False
+    ) -> tuple[Attention, ...]:
         """Return the attention of every head, see `attention.attentions`."""
         from .attention import attentions
 
-        return attentions(self, images, objective, per_block=per_block)
+        return attentions(self, images, objective, per_block=per_block, pooled=pooled)
 
     def biases(self, images: Any) -> dict[str, Any]:
         """Return point → what the layer adds by itself, `(c,)`; for methods that attribute the whole score."""

@@ -185,7 +185,7 @@ def attention_sites(model: KerasClassifier, x: Any) -> tuple[AttentionSite, ...]
 
 
 def attentions(
-    model: KerasClassifier, images: Any, objective: Any = None, *, per_block: bool = False
+    model: KerasClassifier, images: Any, objective: Any = None, *, per_block: bool = False, pooled: bool = False
 ) -> tuple[Attention, ...]:
     """Return the attention of every head of every layer, and the gradient of a score by it.
 
@@ -195,6 +195,7 @@ def attentions(
         objective: the objective at the logits; None for no gradients.
         per_block: take the score of each attention from the tokens after its own block, read by the network's own
             head as if the later blocks were not there, instead of from the network's answer.
+        pooled: with `per_block`, the head reads the mean of the block's tokens in the place of each of them.
 
     Returns:
         One `Attention` a layer, in forward order; none where the network has no attention.
@@ -216,8 +217,8 @@ def attentions(
         shapes = {p: site.shape for p, site in zip(points, found, strict=True)}
         blocks = blocks_of([site.module for site in found], calls) if per_block else []
         alone = per_block and model.runs_downstream_only(x, blocks[-1].path)
-        differentiable = functools.partial(_answer, model, found, blocks, alone)
-        request = GradientRequest(("attentions", per_block, alone), differentiable, shapes)
+        differentiable = functools.partial(_answer, model, found, blocks, (alone, pooled))
+        request = GradientRequest(("attentions", per_block, alone, pooled), differentiable, shapes)
         values, (gradients,) = model.engine.gradients(request, x, [objective])
     result = model.to_array
     names = attention_names([site.module for site in found])
@@ -253,9 +254,18 @@ def _run(model: KerasClassifier, found: Sequence[AttentionSite], x: Any) -> tupl
 
 
 def _answer(
-    model: KerasClassifier, found: Sequence[AttentionSite], blocks: Sequence[Call], alone: bool, x: Any, mark_leaf: Any
+    model: KerasClassifier,
+    found: Sequence[AttentionSite],
+    blocks: Sequence[Call],
+    reading: tuple[bool, bool],
+    x: Any,
+    mark_leaf: Any,
 ) -> Any:
-    """Return the logits; with blocks, `(blocks · n, classes)`: read from the tokens after every block."""
+    """Return the logits; with blocks, `(blocks · n, classes)`: read from the tokens after every block.
+
+    `reading` says whether one image's row serves all that is run downstream, and whether tokens are read as their mean.
+    """
+    alone, pooled = reading
     from keras import ops
 
     traced, tokens = model.trace(x), dict[str, Any]()
@@ -271,7 +281,10 @@ def _answer(
         logits = model.captured(x, traced, ("logits",))["logits"]
     if not blocks:
         return logits
-    stacked = ops.concatenate([tokens[b.module] for b in blocks], axis=0)
+    read = [tokens[b.module] for b in blocks]
+    if pooled:
+        read = [ops.zeros_like(t) + ops.mean(t, axis=1, keepdims=True) if len(t.shape) == 3 else t for t in read]
+    stacked = ops.concatenate(read, axis=0)
     inputs = x[:1] if alone else ops.tile(x, (len(blocks), *(1 for _ in x.shape[1:])))
     last = blocks[-1].module
     with watched({last: model.inside[last]}, lambda _, output: with_first(output, stacked)):

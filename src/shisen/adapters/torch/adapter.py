@@ -173,11 +173,13 @@ class TorchClassifier(Adapter):
             )
         return self.variant(precision=half)
 
-    def attentions(self, images: Any, objective: Any = None, *, per_block: bool = False) -> tuple[Attention, ...]:
+    def attentions(
+        self, images: Any, objective: Any = None, *, per_block: bool = False, pooled: bool = False
+    ) -> tuple[Attention, ...]:
         """Return the attention of every head, see `attention.attentions`."""
         from .attention import attentions
 
-        return attentions(self.exact(), images, objective, per_block=per_block)
+        return attentions(self.exact(), images, objective, per_block=per_block, pooled=pooled)
 
     def biases(self, images: Any) -> dict[str, Any]:
         """Return what every layer adds by itself, path → `(c,)`; see `biases.biases`."""

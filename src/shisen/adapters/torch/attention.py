@@ -179,7 +179,7 @@ class _Where:
 
 
 def attentions(
-    model: TorchClassifier, images: Any, objective: Any = None, *, per_block: bool = False
+    model: TorchClassifier, images: Any, objective: Any = None, *, per_block: bool = False, pooled: bool = False
 ) -> tuple[Attention, ...]:
     """Return the attention of every head of every layer, and the gradient of a score by it.
 
@@ -189,6 +189,7 @@ def attentions(
         objective: the objective at the logits; None for no gradients.
         per_block: take the score of each attention from the tokens after its own block, read by the network's own
             head as if the later blocks were not there, instead of from the network's answer.
+        pooled: with `per_block`, the head reads the mean of the block's tokens in the place of each of them.
 
     Returns:
         One `Attention` a layer, in forward order; none where the network has no attention.
@@ -213,7 +214,7 @@ def attentions(
                 if per_block:
                     blocks = blocks_of([s.module for s in found], traced.calls)
                     stack.close()  # what follows runs the head on what is kept
-                    tokens, last = [outputs[b.path] for b in blocks], len(blocks)
+                    tokens, last = [_read(outputs[b.path], pooled) for b in blocks], len(blocks)
                     own = _gradients_per_block(model, x, tokens, blocks[-1], values[-last:], objective)
                     gradients = [None] * (len(found) - last) + own
                 else:
@@ -322,6 +323,11 @@ def _gradients_per_block(
         )
         gradients.append(torch.zeros_like(value) if gradient is None else gradient)
     return gradients
+
+
+def _read(tokens: Any, pooled: bool) -> Any:
+    """Return what the head is to read: the tokens `(n, tokens, c)`, or their mean in the place of each."""
+    return tokens.mean(dim=1, keepdim=True).expand_as(tokens) if pooled and tokens.dim() == 3 else tokens
 
 
 def _record(name: str, seen: _Seen, gradient: Any, where: Layout | Cut | None, n: int) -> Attention:
