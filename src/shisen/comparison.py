@@ -157,6 +157,7 @@ def compare(
         InputError: if there is no method or no target.
         ModelError: if no method suits the network.
     """
+    model.check_rank("compare()")
     model.expect(image)
     names = registry.suiting(model) if methods == "all" else [methods] if isinstance(methods, str) else list(methods)
     specs = [registry.get(name) for name in names]

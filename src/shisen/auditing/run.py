@@ -63,6 +63,7 @@ def audit(
         InputError: for a folder without labeled images, or whose classes the model does not know.
     """
     translator(lang)  # an unknown language is refused before hours of work
+    model.check_rank("audit()")
     if model.channels not in (None, 1, 3, 4):
         raise InputError(
             explain_error(

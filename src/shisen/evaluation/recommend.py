@@ -113,6 +113,7 @@ def recommend(
     Raises:
         InputError: for fewer than four images.
     """
+    model.check_rank("recommend()")
     sources = sampled(images, n_images, seed)
     model.expect(sources[0])
     if len(sources) < 4:

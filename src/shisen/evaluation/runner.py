@@ -63,6 +63,7 @@ def evaluate(
         UnknownName: for an unknown method, metric, option or layer.
         InputError: if there is nothing to evaluate, a metric lacks its regions, or nothing has a baseline.
     """
+    model.check_rank("evaluate()")
     sources = sampled(images, n_images, seed)
     model.expect(sources[0])
     run = EvaluationRun(

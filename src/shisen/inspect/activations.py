@@ -170,6 +170,7 @@ def activations(model: Model, image: Any, layers: Any = None, *, size: Any = Non
         UnknownName: for a path or pattern that fits no layer.
         ImageError: for an image that cannot be read.
     """
+    model.check_rank("activations()")
     shown = with_geometry(model, size, None)
     opened = shown.read(image)
     x, frame = shown.prepare(opened)

@@ -32,6 +32,7 @@ def attention(model: Model, image: Any) -> Heads | WindowHeads:
         ModelError: for networks without attention; the message names methods that suit them.
         InputError: if the layers differ in their number of heads.
     """
+    model.check_rank("attention()")
     opened = model.read(image)
     x, frame = model.prepare(opened)
     found = attention_of(model, x[None])

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from .._core.i18n import Message
 from .._core.progress import Progress, silent
 from ..errors import InputError, ShisenError, explain_error, unknown
+from ..models.model import Model
 from ..targets import to_numpy
 from ..types import Classifier
 from .color_input import of_color_images, shown
@@ -64,6 +65,8 @@ def filters(
 
     References: Chollet 2017, Deep Learning with Python, section 5.4 (article); Olah 2017 (modern); Fel 2023 (maco).
     """
+    if isinstance(model, Model):
+        model.check_rank("filters()")
     wanted = list(channels)
     model = of_color_images(model)
     own = _recipe(model, layer, wanted, recipe, size)

@@ -166,6 +166,21 @@ class Model(Wrapper):
             self._said.add(text)
             warnings.warn(f"{self.name}: {text}", ShisenWarning, stacklevel=4)
 
+    def check_rank(self, verb: str) -> None:
+        """Raise unless the network takes images: `verb` is for those only.
+
+        Raises:
+            InputError: for a network of signals, volumes or video.
+        """
+        if self.rank != 2:
+            raise InputError(
+                explain_error(
+                    f"{verb} is for networks of images.",
+                    f"{self.name}, which takes inputs with {self.rank} axes of positions",
+                    "shisen.explain takes signals, volumes and video.",
+                )
+            )
+
     def layer_path(self, layer: Any) -> Any:
         """Return the path of a layer.
 

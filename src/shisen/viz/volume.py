@@ -19,7 +19,7 @@ from .text import font
 SLICES, PER_ROW = 12, 4
 SIDE = 220
 """Longest side of a slice on the sheet, in pixels."""
-ANIMATED_SIDE, MOST_FRAMES, SLICE_MILLISECONDS = 320, 300, 100
+ANIMATED_SIDE, MOST_FRAMES, SLICE_MILLISECONDS = 320, 300, 100.0
 RADIOLOGICAL = "SPL"
 """Slices from below to above; rows from the front to the back, columns from the right of the body to its left."""
 PERCENTILES = (1.0, 99.0)
@@ -174,6 +174,8 @@ def animated(image: InputImage, heat: npt.NDArray[Any], **drawing: Any) -> tuple
     rate = 0.0 if image.space is None else image.space.rate
     longest = max(slices.pixels.shape[1] * slices.aspect, slices.pixels.shape[2])
     side = int(min(max(longest, ANIMATED_SIDE), 2 * ANIMATED_SIDE))
-    return slices.drawn(range(0, len(slices.heat), step), side, **drawing), 1000.0 * step / rate if rate else float(
-        SLICE_MILLISECONDS
-    )
+    chosen = range(0, len(slices.heat), step)
+    tiles = slices.drawn(chosen, side, **drawing)
+    for index, one in zip(chosen, tiles, strict=True):
+        ImageDraw.Draw(one).text((5, 4), slices.names[index], font=font(12), fill=(255, 255, 255))
+    return tiles, 1000.0 * step / rate if rate else SLICE_MILLISECONDS
