@@ -201,8 +201,12 @@ CLAIMS: dict[str, Callable[[Method], None]] = {
 }
 
 
+def checks(spec: Method) -> dict[str, Callable[[Method], None]]:
+    """Return the check of each claim of a method."""
+    return {**CLAIMS, "complete": complete if spec.complete else incomplete}
+
+
 def check(spec: Method) -> None:
     """Check every claim of one method."""
-    for claim in CLAIMS.values():
+    for claim in checks(spec).values():
         claim(spec)
-    (complete if spec.complete else incomplete)(spec)
