@@ -17,6 +17,7 @@ from ..types import InputImage
 from .artefacts.base import Alter, Candidate, Images, Intervention, Pixels8
 from .fidelity import FAITHFUL, fidelity, returned
 from .scanned import map_layer
+from .shifts import Shift, shifts
 
 SCREENED, TESTED, UNDONE = 64, 240, 40
 STRICT = 0.2  # least effect of kinds that the class's nature moves too: they are not measured finely far below it
@@ -46,6 +47,7 @@ class Effect:
         fidelity: how far the copy moves the network's features the way the original does, 1 for as far; None where
             that cannot be determined.
         witness: the effect of the same difference put on inside the network, or None.
+        shifts: other classes that lose images, which those are predicted as.
     """
 
     tested: int
@@ -65,6 +67,7 @@ class Effect:
     upper: float = 1.0
     fidelity: float | None = None
     witness: float | None = None
+    shifts: tuple[Shift, ...] = ()
 
 
 def _reduced(pixels: Pixels8, most: int) -> Pixels8:
@@ -201,7 +204,23 @@ def _measured(candidate: Candidate, images: Images, how: Intervention, seed: int
         upper=upper_limit(int((turned > 0).sum()), len(turned)),
         fidelity=_faithful(candidate, images, how, rows.tolist(), after),
         witness=witness,
+        shifts=_shifts(images, how, rows, after, control),
     )
+
+
+def _shifts(
+    images: Images,
+    how: Intervention,
+    rows: npt.NDArray[np.int64],
+    after: Answers,
+    control: npt.NDArray[np.float64] | None,
+) -> tuple[Shift, ...]:
+    """Return which other classes lose images; beside the control where any does."""
+    labels, plain = images.labels[rows], images.probabilities[rows]
+    found = shifts(labels, plain, after.probabilities, control)
+    if control is None and any(s.lowers for s in found):
+        found = shifts(labels, plain, after.probabilities, _controlled(images, how, rows.tolist()))
+    return found
 
 
 def _faithful(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .confusion import Confusion
+from .context import NOTHING, DataContext, plain_context
 from .findings import Finding
 from .parts import write_table
 from .properties import PROPERTIES
@@ -31,6 +32,7 @@ class Audit:
         labels: the model's classes, by number.
         too_few: classes with too few images for any conclusion about them.
         other: the model compared with, or None.
+        context: metadata that go with labels or errors, groups, and images that occur twice.
         cards: of each finding what a person looks at: headline, severity, sentences, images before and after.
     """
 
@@ -42,7 +44,13 @@ class Audit:
     labels: tuple[str, ...]
     too_few: tuple[str, ...] = ()
     other: Compared | None = None
+    context: DataContext = NOTHING
     cards: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def not_reached(self) -> int:
+        """How many findings were not tested within the budget."""
+        return sum(f.reason == "not_reached" for f in self.findings)
 
     def worst(self) -> str:
         """Return the highest severity among the findings: "high", "medium", "low" or "none"."""
@@ -83,6 +91,7 @@ def record_of(result: Audit, model: Model, folder: str, scan: Scan) -> dict[str,
         "confusion": asdict(result.confusion),
         "severity": result.worst(),
         "too_few": list(result.too_few),
+        "not_reached": result.not_reached,
         "findings": _plain(result.findings, result.labels, result.names),
         "other": None
         if result.other is None
@@ -94,6 +103,11 @@ def record_of(result: Audit, model: Model, folder: str, scan: Scan) -> dict[str,
             "p": result.other.p,
             "findings": _plain(result.other.findings, result.labels, result.names),
         },
+        **(
+            {}
+            if result.context is None
+            else plain_context(result.context, result.findings, result.labels, result.names)
+        ),
         "versions": versions,
     }
 

@@ -12,15 +12,17 @@ from .._core.html import render
 from .._core.i18n import Translator, translator
 from .._core.io import write_file
 from ..targets import to_numpy
-from .artefacts.base import Artefact, Images, box_of
-from .artefacts.compound import pieces
+from .artefacts.base import Images, box_of
+from .context_sections import sections_of
+from .finding_words import away_from, headline, sentences, signed
 from .findings import Finding
 from .report_sections import class_pages, mistakes, pairs, percent
 from .scanned import map_layer
+from .shared import lowered, lowers_own, shared
 from .testing import LEAST_IMAGES, images_of
 from .thumbnails import opened, thumbnail
 from .versus import identity
-from .words import MAKES, NAMES, PUT_ON, PUT_ON_IDLE, REASONS, REMOVED, REMOVED_SAME, STATES
+from .words import MAKES, STATES
 
 if TYPE_CHECKING:
     from ..models.model import Model
@@ -66,9 +68,9 @@ def write_report(
     )
     images = images_of(model, scan)
     nature = [f for f in result.findings if f.nature and not f.used]
-    listed = [f for f in result.findings if not f.nature or f.used]
+    listed = _listed(result.findings)
     rest = listed[CARDS:]
-    cards = tuple(_card(images, scan, f, result.labels, _) for f in listed[:CARDS])
+    cards = tuple(_card(images, scan, f, others, result.labels, _) for f, others in listed[:CARDS])
     page = render(
         "shisen.auditing",
         "report.html",
@@ -77,19 +79,21 @@ def write_report(
         worst=worst,
         verdict=_verdict(result, worst, _),
         few=_few(result, _),
+        sums=_sums(result, considered, _),
         accuracy=_fraction(result.confusion.accuracy),
         cards=cards,
-        idle=sum(f.used for f in listed[:CARDS]),
+        idle=sum(f.used for f, _others in listed[:CARDS]),
         names=METHODS,
         hardest=_hardest(result.confusion),
         glance=[{**c, "index": i} for i, c in enumerate(cards[:GLANCE]) if c["pairs"]],
-        more=[_brief(result.labels, f, _) for f in rest],
+        more=[_brief(result.labels, f, _) for f, _others in rest],
         nature=[_brief(result.labels, f, _) for f in nature],
         confusion=_matrix(result.confusion),
         other=None if result.other is None else _beside(model, scan, result, _),
         mistakes=mistakes(model, scan, result.confusion),
         pairs=pairs(model, scan, result.confusion),
         classes=class_pages(model, scan, result.confusion),
+        beside=sections_of(result, model, scan, lang),
         unreadable=result.unreadable,
         record=record,
         considered=considered,
@@ -107,7 +111,7 @@ def _fraction(fraction: Fraction) -> dict[str, Any]:
 
 def _verdict(result: Audit, worst: str, _: Translator) -> str:
     """Return the headline; it counts only what was tested."""
-    used = sum(f.used for f in result.findings)
+    used = sum(f.used for f, _others in _listed(result.findings))
     if worst == "high":
         return _.plural(
             "Do not trust this model yet: it relies on a shortcut.",
@@ -134,6 +138,36 @@ def _verdict(result: Audit, worst: str, _: Translator) -> str:
     )
 
 
+def _listed(found: Sequence[Finding]) -> list[tuple[Finding, list[Finding]]]:
+    """Return the findings that get a card, each with those of other classes that are the same thing.
+
+    What the model uses comes first, then what pushes images away from a class; the nature of a class is left out.
+    """
+    groups = {g[0]: [found[i] for i in g[1:]] for g in shared(found)}
+    inside = {id(f) for others in groups.values() for f in others}
+    listed = [(f, groups.get(i, [])) for i, f in enumerate(found) if (f.used or not f.nature) and id(f) not in inside]
+    return sorted(listed, key=lambda one: (not one[0].used, not (lowered(one[0]) or lowers_own(one[0]))))
+
+
+def _sums(result: Audit, considered: int, _: Translator) -> str:
+    """Return how many candidates there were and what became of them; the numbers add up."""
+    states = [f.state for f in result.findings]
+    text = _(
+        "Tested: {n} candidates. The model uses {used} of them and does not use {not_used}; for {not_decided}, that "
+        "could not be decided; {rest} go with a class no more than by chance.",
+        n=considered,
+        rest=considered - len(states),
+        used=states.count("used"),
+        not_used=states.count("not_used"),
+        not_decided=states.count("not_decided"),
+    )
+    if not result.not_reached:
+        return text
+    n = result.not_reached
+    unreached = _("{n} of those not decided were not reached within the budget; run the audit again for these.", n=n)
+    return f"{text} {unreached}"
+
+
 def _few(result: Audit, _: Translator) -> str:
     """Return which classes have too few images to say anything about them."""
     if not result.too_few:
@@ -147,86 +181,44 @@ def _few(result: Audit, _: Translator) -> str:
     )
 
 
-def what(finding: Finding, _: Translator) -> str:
-    """Return what was found, in words.
-
-    Args:
-        finding: the finding.
-        _: translates into the language of the report.
-    """
-    return named(finding.candidate.artefact, _)
-
-
-def named(artefact: Artefact, _: Translator) -> str:
-    """Return the name of an artefact, in words.
-
-    Args:
-        artefact: the artefact.
-        _: translates into the language of the report.
-    """
-    key, fills = artefact.words()
-    # a kind of another package may name itself
-    return _(NAMES.get(key, key), **{name: _(NAMES[value]) for name, value in fills.items()})
-
-
-def _headline(labels: Sequence[str], finding: Finding, _: Translator) -> str:
-    return _("“{label}”: {what}", label=labels[finding.candidate.label], what=what(finding, _))
-
-
 def _brief(labels: Sequence[str], finding: Finding, _: Translator) -> str:
-    return f"{_headline(labels, finding, _)} – {_status(finding, _)}"
+    return f"{headline(labels, finding, _)} – {_status(finding, _)}"
 
 
 def _status(finding: Finding, _: Translator) -> str:
     return _(STATES[finding.state])
 
 
-def _signed(value: float) -> str:
-    """Return a fraction as points with their sign, and none at zero."""
-    return f"{100 * value:+.0f}" if abs(value) >= 0.005 else "0"
-
-
-def _lines(finding: Finding, label: str, _: Translator) -> list[str]:
-    """Return what was counted, what interventions did and what decided, in sentences."""
+def _card(
+    images: Images, scan: Scan, finding: Finding, others: Sequence[Finding], labels: Sequence[str], _: Translator
+) -> dict[str, Any]:
     c, e = finding.candidate, finding.effect
-    lines = [_("{n} images have it; {inside} of them are “{label}”.", n=len(c.members), inside=c.inside, label=label)]
-    others = [named(a, _) for a in pieces(c.artefact)[1:]]
-    if others:
-        also = "; ".join(dict.fromkeys(others))
-        lines.append(_("The same images also stand out by: {what}.", what=also))
-    if e is None:
-        return [*lines, _(REASONS[finding.reason])]
-    points = {k: _signed(getattr(e, k)) for k in ("effect", "low", "high")}
-    fractions = {k: percent(getattr(e, k)) for k in ("before", "after", "control")}
-    put_on = _(PUT_ON if finding.used else PUT_ON_IDLE, n=e.tested, label=label, **points, **fractions)
-    control = _(NAMES.get(c.artefact.control_words, c.artefact.control_words), **fractions)
-    lines.append(f"{put_on} {control}" if e.controlled and (finding.used or e.control > e.before) else put_on)
-    if e.witness is not None:
-        lines.append(_("The same difference, added inside the network: {witness} points.", witness=_signed(e.witness)))
-    if e.undone_tested:
-        kept, undone = percent(e.kept), percent(e.undone)
-        taken = REMOVED_SAME if kept == undone else REMOVED
-        lines.append(_(taken, n=e.undone_tested, label=label, kept=kept, undone=undone))
-    if not finding.used:
-        likeness = percent(min(max(e.fidelity or 0.0, 0.0), 1.0))
-        decided, upper = REASONS[finding.reason or finding.state], f"{100 * e.upper:.1f}"
-        lines.append(_(decided, fidelity=likeness, upper=upper, **fractions))
-    return lines
-
-
-def _card(images: Images, scan: Scan, finding: Finding, labels: Sequence[str], _: Translator) -> dict[str, Any]:
-    c, e = finding.candidate, finding.effect
+    say = sentences(finding, labels, _, others)
     label = labels[c.label]
     own = [i for i in c.members if scan.true[i] == c.label] or list(c.members)
     return {
-        "headline": _headline(labels, finding, _),
+        "headline": headline(labels, finding, _),
         "severity": finding.severity,
-        "makes": "" if e is None else _(MAKES, label=label, before=percent(e.before), after=percent(e.after)),
+        "makes": ""
+        if e is None
+        else _(
+            MAKES,
+            label=label,
+            before=percent(e.before),
+            after=percent(e.after),
+            n=e.tested,
+            low=signed(e.low),
+            high=signed(e.high),
+        ),
         "tags": [
             _("in the data") if finding.in_data else _("association with the label not proven"),
             _status(finding, _),
+            *(_("pushes away from “{label}”", label=name) for name in away_from(finding, labels)),
         ],
-        "lines": _lines(finding, label, _),
+        "lines": [*say.main, *say.more],
+        "main": say.main,
+        "more": say.more,
+        "todo": say.todo,
         "members": [thumbnail(_marked(images, i, finding)) for i in own[:5]],
         "pairs": _pairs(images, finding) if finding.used else [],
     }
@@ -269,7 +261,7 @@ def _pairs(images: Images, finding: Finding) -> list[dict[str, Any]]:
         found.append(
             {
                 "before": thumbnail(pixels), "after": thumbnail(altered),
-                "predicted": [f"{p[0].label} {percent(p[0].probability)}".replace(" %", "\u00a0%") for p in predicted],
+                "predicted": [f"{p[0].label} {percent(p[0].probability)}" for p in predicted],
             }
         )  # fmt: skip
     return found
@@ -307,7 +299,7 @@ def _beside(model: Model, scan: Scan, result: Audit, _: Translator) -> dict[str,
     table = []
     for which in [*ours, *(k for k in theirs if k not in ours)]:
         one = ours.get(which) or theirs[which]
-        table.append({"headline": _headline(result.labels, one, _), "cells": [
+        table.append({"headline": headline(result.labels, one, _), "cells": [
             _cell(found.get(which), _) for found in (ours, theirs)
         ]})  # fmt: skip
     return {
@@ -331,5 +323,5 @@ def _cell(finding: Finding | None, _: Translator) -> dict[str, Any]:
         return {"used": False, "words": _("not proven")}
     if finding.effect is None:
         return {"used": False, "words": _status(finding, _)}
-    size = _("{effect} points", effect=_signed(finding.effect.effect))
+    size = _("{effect} points", effect=signed(finding.effect.effect))
     return {"used": finding.used, "words": f"{_status(finding, _)} ({size})"}

@@ -70,8 +70,8 @@ def pairs(model: Model, scan: Scan, matrix: Confusion) -> list[dict[str, Any]]:
 
 
 def percent(value: float) -> str:
-    """Return a fraction in per cent, without decimals where it is not small."""
-    return f"{100 * value:.1f} %" if 0 < value < 0.01 else f"{100 * value:.0f} %"
+    """Return a fraction in per cent with a no-break space, without decimals where it is not small."""
+    return f"{100 * value:.1f}\u00a0%" if 0 < value < 0.01 else f"{100 * value:.0f}\u00a0%"
 
 
 def class_pages(model: Model, scan: Scan, matrix: Confusion) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,10 @@ from .._core.progress import Progress, silent
 from ..errors import InputError, ShisenError, ShisenWarning, explain_error, require
 from ..training.data import Dataset, read_dataset
 from .artefacts.base import Candidate
+from .budget import Budget
+from .context import context_of, read_training
+from .groups import check_names
+from .metadata import attributes
 from .parts import Rows
 from .properties import PROPERTIES
 from .record import Audit, record_of, write_images
@@ -37,6 +42,9 @@ def audit(
     labels: str | Path | None = None,
     versus: Model | None = None,
     method: str = "",
+    groups: Sequence[str] = (),
+    train: str | Path | None = None,
+    budget: float | None = None,
     lang: str = "en",
     progress: Progress = silent,
 ) -> Audit:
@@ -53,6 +61,12 @@ def audit(
         versus: another model for the same images; its answers, also to the same candidates, are put beside.
         method: a registered name for the maps, or "auto" for the one recommended for the model if there is a
             recommendation; by default gradient times activation, from the pass that predicts.
+        groups: columns of the CSV file of labels, or other metadata such as "exif_model", whose values are groups:
+            accuracy of each, and whether the model's features tell them apart.
+        train: the images that the model was trained on, as a folder with one folder a class or a CSV file; audited
+            images that occur there are listed.
+        budget: seconds after which no further candidate is tested, the most promising ones first; the same audit
+            called again continues with the rest. None for no limit, and a result that does not depend on time.
         lang: "en" or "ja", the language of the report.
         progress: called as `progress(done, total, words)`.
 
@@ -60,8 +74,49 @@ def audit(
         An `Audit`; it has written `index.html`, `findings.json` and `images.parquet`.
 
     Raises:
-        InputError: for a folder without labeled images, or whose classes the model does not know.
+        InputError: for a folder without labeled images, or whose classes the model does not know; for groups or a
+            budget that there cannot be.
     """
+    limit = Budget(budget)
+    _checked(model, lang)
+    data, trained_on = read_dataset(folder, labels), read_training(train)
+    known = attributes(data.items)
+    check_names(groups, known)
+    target = Path(out)
+    chosen = _method(model, method)
+    scan = _scanned(model, data, target, progress, chosen)
+    progress(0, 1, N_("Looking for what goes with a class"))
+    proposals = proposed(model, scan)
+    progress(1, 1, N_("Looking for what goes with a class"))
+    found = tested(model, scan, proposals, progress, limit)
+    other = None
+    if versus is not None:
+        other_scan = _scanned(versus, data, target, progress, _method(versus, method))
+        other = _beside(model, versus, scan, other_scan, proposals, progress, limit)
+    from .report import write_report
+
+    result = Audit(
+        findings=tuple(found),
+        confusion=confusion_of(model, scan),
+        report=str(target / "index.html"),
+        unreadable=scan.errors,
+        names=scan.names,
+        labels=tuple(label_of(model, k) for k in range(scan.logits.shape[1])),
+        too_few=_too_few(model, scan),
+        other=other,
+        context=context_of(model, scan, known, progress, groups=groups, train=trained_on),
+    )
+    record = {**record_of(result, model, str(folder), scan), "method": chosen, "budget": budget}
+    write_file(target / "findings.json", json.dumps(record, ensure_ascii=False, indent=1))
+    write_images(target / "images.parquet", model, scan, found)
+    cards = write_report(
+        result, model, scan, record=record, considered=len(proposals), path=target / "index.html", lang=lang
+    )
+    return replace(result, cards=cards)
+
+
+def _checked(model: Model, lang: str) -> None:
+    """Raise what stops an audit before any work is done."""
     translator(lang)  # an unknown language is refused before hours of work
     model.check_rank("audit()")
     if model.channels not in (None, 1, 3, 4):
@@ -77,37 +132,6 @@ def audit(
             __import__(package)
         except ImportError as problem:
             raise require({"sklearn": "scikit-learn"}.get(package, package), "audit", "audit()") from problem
-    data = read_dataset(folder, labels)
-    target = Path(out)
-    chosen = _method(model, method)
-    scan = _scanned(model, data, target, progress, chosen)
-    progress(0, 1, N_("Looking for what goes with a class"))
-    proposals = proposed(model, scan)
-    progress(1, 1, N_("Looking for what goes with a class"))
-    found = tested(model, scan, proposals, progress)
-    other = None
-    if versus is not None:
-        other_scan = _scanned(versus, data, target, progress, _method(versus, method))
-        other = _beside(model, versus, scan, other_scan, proposals, progress)
-    from .report import write_report
-
-    result = Audit(
-        findings=tuple(found),
-        confusion=confusion_of(model, scan),
-        report=str(target / "index.html"),
-        unreadable=scan.errors,
-        names=scan.names,
-        labels=tuple(label_of(model, k) for k in range(scan.logits.shape[1])),
-        too_few=_too_few(model, scan),
-        other=other,
-    )
-    record = {**record_of(result, model, str(folder), scan), "method": chosen}
-    write_file(target / "findings.json", json.dumps(record, ensure_ascii=False, indent=1))
-    write_images(target / "images.parquet", model, scan, found)
-    cards = write_report(
-        result, model, scan, record=record, considered=len(proposals), path=target / "index.html", lang=lang
-    )
-    return replace(result, cards=cards)
 
 
 def _too_few(model: Model, scan: Scan) -> tuple[str, ...]:
@@ -117,14 +141,20 @@ def _too_few(model: Model, scan: Scan) -> tuple[str, ...]:
 
 
 def _beside(
-    model: Model, versus: Model, scan: Scan, other_scan: Scan, proposals: list[Candidate], progress: Progress
+    model: Model,
+    versus: Model,
+    scan: Scan,
+    other_scan: Scan,
+    proposals: list[Candidate],
+    progress: Progress,
+    limit: Budget,
 ) -> Compared:
     """Return what another model makes of the same candidates, with the class numbers of the first."""
     known = _for_other(proposals, model, versus)
     numbers = {other.label: one.label for one, other in known}
     findings = [
         replace(f, candidate=replace(f.candidate, label=numbers[f.candidate.label]))
-        for f in tested(versus, other_scan, [other for _, other in known], progress)
+        for f in tested(versus, other_scan, [other for _, other in known], progress, limit)
     ]
     return compared((model, versus), (scan, other_scan), findings)
 

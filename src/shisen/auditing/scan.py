@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from ..adapters.capabilities import HasWeights
 from ..adapters.wrappers import capability
 from ..errors import ShisenError
 from ..targets import ClassObjective, TopKObjective, class_logits, to_numpy
+from .budget import estimate_scan
 from .evidence import maps_by
 from .parts import Rows
 from .properties import measured
@@ -94,11 +96,14 @@ def scan_images(
     todo = [i for p in missing for i in range(p * PART, min((p + 1) * PART, len(items)))]
     done = len(items) - len(todo)
     stream = prefetched(lambda i: _read(model, items[i]), todo, depth=2 * PART)
+    start = time.perf_counter()
     for part in missing:
         own = slice(part * PART, (part + 1) * PART)
         read = [next(stream) for _ in items[own]]
         rows.write(part, _part(model, items[own], targets[own], read, layer=layer, method=method))
         done += len(read)
+        if part == missing[0]:
+            estimate_scan(progress, (time.perf_counter() - start) / len(read) * len(todo), len(todo))
         progress(done, len(items), N_("Looking at images"))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,14 +15,16 @@ import numpy.typing as npt
 
 from .._core.i18n import N_
 from .._core.io import write_file
-from .._core.progress import Progress
+from .._core.progress import Progress, silent
 from .artefacts.base import Candidate, Evidence, Images
+from .budget import Budget, estimate_tests
 from .candidates import candidates
 from .embedding import embedding
 from .findings import Finding, Trial, findings
-from .interventions import Effect, intervene
+from .interventions import TESTED, Effect, answers, intervene
 from .middle import Middle
 from .scanned import Scan, canvases_of, pooled_of, probabilities_of, sample
+from .shifts import Shift
 
 if TYPE_CHECKING:
     from ..models.model import Model
@@ -73,7 +76,9 @@ def images_of(model: Model, scan: Scan) -> Images:
     )
 
 
-def tested(model: Model, scan: Scan, proposals: Sequence[Candidate], progress: Progress) -> list[Finding]:
+def tested(
+    model: Model, scan: Scan, proposals: Sequence[Candidate], progress: Progress, budget: Budget
+) -> list[Finding]:
     """Intervene on each candidate, and judge them together; effects are kept as they come in.
 
     Where several classes have something the model uses, each holds its own images back from turning to another
@@ -84,14 +89,17 @@ def tested(model: Model, scan: Scan, proposals: Sequence[Candidate], progress: P
         scan: what is kept of every image.
         proposals: the candidates.
         progress: called as `progress(done, total, words)`.
+        budget: after which only what was measured before is used.
 
     Returns:
         The findings, the most serious first.
     """
     images = images_of(model, scan)
-    tests: list[Trial] = []
-    for number, candidate in enumerate(proposals):
-        tests.append(_test(candidate, images, scan.rows.folder))
+    if progress is not silent and proposals:
+        estimate_tests(progress, _seconds(images), len(proposals), min(TESTED, int((images.labels >= 0).sum())))
+    tests = [Trial(c, None, "not_reached") for c in proposals]
+    for number, i in enumerate(budget.ordered(proposals)):
+        tests[i] = _test(proposals[i], images, scan.rows.folder, budget)
         progress(number + 1, len(proposals), N_("Intervening"))
     used = [f.candidate for f in findings(tests) if f.used]
     for number, (candidate, _, _) in enumerate(tests):
@@ -99,7 +107,7 @@ def tested(model: Model, scan: Scan, proposals: Sequence[Candidate], progress: P
         if any(candidate is c for c in used) and len(held):
             labels = scan.usable.copy()
             labels[held] = -1
-            alone = _test(candidate, replace(images, labels=labels), scan.rows.folder)
+            alone = _test(candidate, replace(images, labels=labels), scan.rows.folder, budget)
             tests[number] = tests[number] if alone.effect is None else alone
     return findings(tests)
 
@@ -123,16 +131,27 @@ def affected(used: Sequence[Candidate], label: int, labels: npt.NDArray[np.int64
     return np.flatnonzero((labels >= 0) & (labels != label) & ~free)
 
 
-def _test(candidate: Candidate, images: Images, kept: Path) -> Trial:
+def _seconds(images: Images) -> float:
+    """Return how long an image takes, from one batch."""
+    rows = np.flatnonzero(images.labels >= 0)[:32].tolist()
+    start = time.perf_counter()
+    answers(images, rows, None)
+    return (time.perf_counter() - start) / max(len(rows), 1)
+
+
+def _test(candidate: Candidate, images: Images, kept: Path, budget: Budget) -> Trial:
     """Return what interventions on a candidate did, from disk where it was measured before."""
     digest = hashlib.sha256(json.dumps(candidate.describe()).encode())
     digest.update(np.flatnonzero(images.labels < 0).tobytes())
     file = kept / "effects" / f"{digest.hexdigest()[:16]}.json"
     if not file.is_file():
+        if budget.spent:
+            return Trial(candidate, None, "not_reached")
         effect = intervene(candidate, images)
         record = {"obstacle": effect} if isinstance(effect, str) else asdict(effect)
         write_file(file, json.dumps(record))
     found = json.loads(file.read_text())
     if "obstacle" in found:
         return Trial(candidate, None, found["obstacle"])
-    return Trial(candidate, Effect(**{**found, "examples": tuple(found["examples"])}))
+    found |= {"examples": tuple(found["examples"]), "shifts": tuple(Shift(*s) for s in found["shifts"])}
+    return Trial(candidate, Effect(**found))

@@ -8,14 +8,15 @@ from .._core.i18n import N_
 from .findings import State
 
 MAKES = N_(
-    "Added to images of other classes, it makes the model predict “{label}” for {after} of them instead of {before}."
+    "Given to {n} images of other classes, it makes the model predict “{label}” for {after} of them instead of "
+    "{before} (change: {low} to {high} points with 95 % confidence)."
 )
 PUT_ON = N_(
-    "Added to {n} images of other classes, it makes the model predict “{label}” for {after} of them instead of "
+    "Given to {n} images of other classes, it makes the model predict “{label}” for {after} of them instead of "
     "{before}: {effect} points (95 % interval {low} to {high})."
 )
 PUT_ON_IDLE = N_(
-    "Added to {n} images of other classes, the model predicts “{label}” for {after} of them, and for {before} "
+    "Given to {n} images of other classes, the model predicts “{label}” for {after} of them, and for {before} "
     "without it: no effect that counts."
 )
 REMOVED = N_(
@@ -46,12 +47,74 @@ REASONS: Mapping[str, str] = {
     "no_comparison": N_("Not decided: too few images with it or without it to compare the copy with the original."),
     "contradiction": N_("Not decided: removing it changes predictions, adding it does not."),
     "wide_interval": N_("Not decided: an effect of up to {upper} points cannot be excluded."),
+    "not_reached": N_("Not decided: not reached within the budget."),
     "not_used": N_(
         "Not used: the copy is faithful ({fidelity} of the difference inside the network), and its effect is "
         "below {upper} points with 95 % confidence."
     ),
 }
 """What decided about a finding → a sentence."""
+
+DECIDE: Mapping[str, str] = {
+    "few_images": N_("What would decide it: more images of “{label}” that have it, at least five."),
+    "no_way": N_(
+        "What would decide it: images of “{label}” without it and of other classes with it, taken or edited by "
+        "hand; see how the model predicts them."
+    ),
+    "strong_control": N_(
+        "What would decide it: more images, or images of other classes that have it by themselves. Look at the "
+        "images before you rely on this class."
+    ),
+    "weak_copy": N_(
+        "What would decide it: images of other classes that really have it; the audit could not copy it well enough."
+    ),
+    "partial_copy": N_(
+        "What would decide it: images of other classes that really have it; the audit could only copy a part of it."
+    ),
+    "no_comparison": N_("What would decide it: at least five images of “{label}” with it, and five without it."),
+    "contradiction": N_(
+        "What would decide it: images of other classes that really have it. Treat it as used until then."
+    ),
+    "wide_interval": N_("What would decide it: more images of other classes; 59 without any effect exclude 5 points."),
+    "only_alike": N_(
+        "What would decide it: find out from the files, or from whoever made them, whether the images of “{label}” "
+        "were treated like this."
+    ),
+    "not_reached": N_("What would decide it: run the same audit again, with a larger budget or none."),
+}
+"""Why something is not decided → what would decide it."""
+
+TODO: Mapping[str, str] = {
+    "patch": N_(
+        "What to do: remove or cover it in the training images of “{label}”, or add it to images of all classes "
+        "equally often. Train again, and repeat the audit."
+    ),
+    "treatment": N_(
+        "What to do: find out why images of “{label}” were made or processed differently. Process all classes the same "
+        "way, or change images of all classes like this at random in training. Train again, and repeat the audit."
+    ),
+    "look": N_(
+        "What to do: look at the images. If what they have in common does not belong to “{label}”, collect images of "
+        "“{label}” without it and of other classes with it. Train again, and repeat the audit."
+    ),
+    "not_used": N_(
+        "What to do: nothing for this model. A model trained again on such images may use it, so balance it if you can."
+    ),
+    "pushes": N_(
+        "What to do: images that have it are predicted worse. Add such images of the class to the training images, "
+        "train again, and repeat the audit."
+    ),
+}
+"""Kind of what is used, or "not_used" or "pushes" → what to do."""
+
+PUSHES = N_(
+    "It pushes images away from “{label}”: {before} of {n} images are predicted as “{label}” without it, {after} "
+    "with it, and {control} with its control; most of the lost ones are predicted as “{gains}”."
+)
+PUSHES_OWN = N_(
+    "It pushes images away from their own class: removed from {n} images of “{label}”, the fraction predicted as "
+    "“{label}” rises from {kept} to {undone}."
+)
 
 NAMES: Mapping[str, str] = {
     "patch": N_("the same patch at {where} of many images"),

@@ -24,13 +24,25 @@ IMBALANCE = 3.0
 NEAR = 2  # bits of 64 in which two perceptual hashes of the same image may differ
 
 
+COLUMNS, LONGEST = 64, 200
+"""Further columns of a CSV file that are kept, and characters of a value."""
+
+
 @dataclass(frozen=True)
 class Item:
-    """One labeled image: its file, its name in reports and its class."""
+    """One labeled image.
+
+    Attributes:
+        path: its file.
+        name: its name in reports.
+        label: its class.
+        columns: names and values of the further columns of a CSV file, such as site or scanner; "" where there is none.
+    """
 
     path: str
     name: str
     label: str
+    columns: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -138,10 +150,16 @@ def read_dataset(source: str | Path, labels: str | Path | None = None) -> Datase
 def _from_csv(file: Path, root: Path) -> list[Item]:
     if not file.is_file():
         raise InputError(explain_error("A CSV file of labels must exist.", repr(str(file)), "Check the spelling."))
-    with file.open(encoding="utf-8-sig", newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    known = {name.strip().lower(): name for name in (rows[0] if rows else {})}
-    path = next((known[k] for k in ("path", "file", "filename", "image", "image") if k in known), None)
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as stream:
+            table = csv.DictReader(stream)
+            names = [name for name in table.fieldnames or [] if name and name.strip()]
+            rows = [{name: row.get(name) or "" for name in names} for row in table]
+    except (UnicodeDecodeError, csv.Error) as problem:
+        advice = "Save it as CSV in UTF-8, separated by commas."
+        raise InputError(explain_error("A CSV file of labels must be readable.", str(problem), advice)) from problem
+    known = {name.strip().lower(): name for name in names}
+    path = next((known[k] for k in ("path", "file", "filename", "image") if k in known), None)
     label = next((known[k] for k in ("label", "class", "category", "target") if k in known), None)
     if path is None or label is None:
         raise InputError(
@@ -151,7 +169,21 @@ def _from_csv(file: Path, root: Path) -> list[Item]:
                 "Write a first line with these two names.",
             )
         )
-    return [Item(str(root / row[path].strip()), row[path].strip(), row[label].strip()) for row in rows]
+    short = [number for number, row in enumerate(rows, 1) if not row[path].strip() or not row[label].strip()]
+    if short:
+        received = f"{len(short)} rows without, the first is row {short[0]} below the names"
+        advice = "Complete or delete these rows."
+        raise InputError(explain_error("Each row of a CSV file needs a path and a label.", received, advice))
+    more = [name for name in known.values() if name not in (path, label)][:COLUMNS]
+    return [
+        Item(
+            str(root / row[path].strip()),
+            row[path].strip(),
+            row[label].strip(),
+            tuple((name.strip(), row[name].strip()[:LONGEST]) for name in more),
+        )
+        for row in rows
+    ]
 
 
 def fingerprint(path: str) -> Fingerprint:
