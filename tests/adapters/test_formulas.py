@@ -28,6 +28,7 @@ from shisen.adapters.rules import check_rule
 from shisen.adapters.torch.adapter import TorchClassifier
 from shisen.adapters.torch.attention import _Attentions, blocks_of
 from shisen.adapters.torch.axes import layout_of
+from shisen.adapters.torch.biases import bias_of, biases
 from shisen.adapters.torch.folding import Pair, changed, seen
 from shisen.adapters.torch.io import (
     device_of,
@@ -104,6 +105,7 @@ def test_what_can_be_a_map(cells: Any, maps: Any, size: Any, wanted: bool) -> No
         (8, [(2, 2)], None, 0),
         (7, [(2, 2)], (2, 2), 3),
         (2, [(1, 1)], None, 0),
+        (2, [(2, 1)], (2, 1), 0),
         (196, [(14, 14), (12, 16)], (12, 16), 4),  # the latest map first
         (197, [(14, 14), (13, 13)], (14, 14), 1),
     ],
@@ -130,6 +132,40 @@ def test_tokens_lie_on_a_map_seen_before(tokens: int, maps: Any, grid: Any, pref
     ],
 )
 def test_tokens_lie_as_the_image_does(tokens: int, size: Any, grid: Any, prefix: int) -> None:
+    assert token_layout(tokens, [], size) == (Layout("tokens", grid, prefix) if grid else Layout("plain"))
+
+
+@pytest.mark.parametrize(
+    ("cells", "maps", "size", "wanted"),
+    [
+        ((8,), [], (32,), True),
+        ((33,), [], (32,), False),
+        ((1,), [], (32,), False),
+        ((4, 4), [], (32,), False),
+        ((4, 8, 8), [], (8, 16, 16), True),
+        ((4, 4, 4), [(8, 8, 4)], (16, 16, 16), True),  # every axis has a reduction of its own
+        ((3, 4, 4), [(8, 8, 4)], (16, 16, 16), False),
+        ((8,), [(16,)], (64,), True),
+        ((5,), [(16,)], (64,), False),
+    ],
+)
+def test_what_can_be_a_map_of_a_signal_or_a_volume(cells: Any, maps: Any, size: Any, wanted: bool) -> None:
+    assert is_map(cells, maps, size) is wanted
+
+
+@pytest.mark.parametrize(
+    ("tokens", "size", "grid", "prefix"),
+    [
+        (16, (64,), (16,), 0),
+        (17, (64,), (16,), 1),
+        (11, (64,), None, 0),
+        (8 * 16, (16, 64, 64), (8, 4, 4), 0),
+        (8 * 16 + 1, (16, 64, 64), (8, 4, 4), 1),
+        (4 * 6, (4, 8, 12), (4, 2, 3), 0),
+        (1, (4, 8, 12), None, 0),
+    ],
+)
+def test_tokens_lie_as_a_signal_or_a_volume_does(tokens: int, size: Any, grid: Any, prefix: int) -> None:
     assert token_layout(tokens, [], size) == (Layout("tokens", grid, prefix) if grid else Layout("plain"))
 
 
@@ -331,6 +367,34 @@ def test_pixels_become_what_a_network_takes() -> None:
     with torch.inference_mode():
         made = torch.rand(1, 2, 2, 3)
         assert not to_tensor(made, "cpu").is_inference()
+
+
+def test_biases_are_in_the_units_of_their_points() -> None:
+    norm = nn.BatchNorm2d(2, eps=0.0).eval()
+    norm.running_mean.copy_(torch.tensor([1.0, 2.0]))
+    norm.running_var.copy_(torch.tensor([4.0, 16.0]))
+    with torch.no_grad():
+        norm.weight.copy_(torch.tensor([3.0, 5.0]))
+        norm.bias.copy_(torch.tensor([0.25, -1.0]))
+    plain, none = nn.Conv2d(3, 2, 1), nn.Conv2d(3, 2, 1, bias=False)
+    zero = nn.Linear(2, 2)
+    nn.init.zeros_(zero.bias)
+    net = nn.ModuleDict({"norm": norm, "plain": plain, "none": none, "zero": zero, "act": nn.ReLU()})
+    calls = [call(name) for name in net]
+    found = biases(net, calls, Scaling((2.0, 4.0, 5.0), (1.0, 0.0, -2.0)))
+    assert set(found) == {"input", "norm", "plain"}
+    torch.testing.assert_close(found["input"], torch.tensor([0.5, 0.0, -0.4]))
+    torch.testing.assert_close(found["norm"], torch.tensor([-1 / 2 * 3 + 0.25, -2 / 4 * 5 - 1]))
+    torch.testing.assert_close(found["plain"], plain.bias.detach())
+    assert "input" not in biases(net, calls, Scaling((2.0, 4.0, 5.0), (0.0, 0.0, 0.0)))
+    assert "input" not in biases(net, calls, None)
+    assert bias_of(nn.BatchNorm2d(2, track_running_stats=False)) is None
+    bare = nn.BatchNorm2d(2, affine=False)
+    torch.testing.assert_close(bias_of(bare), -bare.running_mean / torch.sqrt(bare.running_var + bare.eps))
+
+
+def test_a_trace_knows_the_shape_of_the_answer() -> None:
+    assert TorchClassifier(nets.Toy(classes=7), size=(12, 16, 3)).trace().logits == (7,)
 
 
 def test_batches_of_processors_are_as_large_as_four_images_of_224() -> None:

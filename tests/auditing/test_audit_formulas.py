@@ -89,8 +89,8 @@ def test_a_copy_is_as_faithful_as_far_as_it_moves_features(square: float, wanted
     """Chance adds 0.4 to the square of a difference of two groups of five; 15 per cent of it must be left."""
     delta = np.sqrt(square)
     images = seen_by(np.concatenate([STEPS + delta, STEPS])[:, None], np.zeros(10, np.int64))
-    before = np.zeros((3, 1))
-    after = np.full((3, 1), delta / 2)
+    before = np.array([[3.0], [-1.0], [7.0]])
+    after = before + delta / 2
     found = fidelity(having(range(5)), images, before, after)
     assert found == (None if wanted is None else pytest.approx(wanted * square / (square - 0.4)))
 
