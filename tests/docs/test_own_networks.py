@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 pytest.importorskip("torch")
+pytest.importorskip("nibabel")
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "own_networks.md"
 
 
@@ -26,3 +27,5 @@ def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         exec(compile(text, str(PAGE), "exec"), space)
     assert (tmp_path / "map.png").is_file()
     assert (tmp_path / "bands.png").is_file()
+    for name in ("ecg.png", "scan.png", "scan_map.nii.gz", "clip_map.gif"):
+        assert (tmp_path / name).is_file()

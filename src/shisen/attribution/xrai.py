@@ -25,6 +25,7 @@ Mask = npt.NDArray[np.bool_]
 
 @method(
     family="gradient",
+    planar=True,
     unit="{score} per pixel",
     shows="evidence",
     passes="2 * n_steps",
