@@ -19,11 +19,12 @@ from typing import Any
 
 import numpy as np
 from cases import LABELS, Planted, Sample, draw_for
-from kinds_scores import kind_row, summary
+from kinds_scores import kind_row, summary, table
 from lot import confirmation, development
 from make import plain
 from plants import PLANTS
 from run import code, kept, run_case, train
+from scores import put
 
 ROUNDS, A_MODEL, PREVALENCES = 2, 4, (0.5, 1.0)
 CLEAN, TWINS = 10, 10
@@ -73,9 +74,10 @@ def main() -> None:
     parser.add_argument("--side", choices=("development", "confirmation"), default="development")
     parser.add_argument("--first", type=int, default=None, help="only so many models, in their drawn order")
     parser.add_argument("--only", choices=("train", "audit"), default=None, help="one step, of what is there already")
+    parser.add_argument("--table", type=Path, default=None, help="page whose figures are replaced")
     choice = parser.parse_args()
-    if choice.side == "confirmation":
-        print(f"commit {commit()}", flush=True)
+    head = commit() if choice.side == "confirmation" else "development"
+    print(f"commit {head}", flush=True)
     for part in ("train", "test"):
         plain(choice.scenes / part, choice.cache / part)
     rows: list[dict[str, Any]] = []
@@ -97,6 +99,8 @@ def main() -> None:
         (choice.cache / f"scores-{choice.side}.json").write_text(json.dumps(rows, indent=1))
         seconds = [row["seconds"] for row in rows]
         print(summary(rows), f"median audit {np.median(seconds):.0f} s", sep="\n")
+        if choice.table is not None:
+            put(table(rows, head, len(cases(choice.side))), choice.table, "confirmation")
 
 
 if __name__ == "__main__":

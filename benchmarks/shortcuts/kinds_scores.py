@@ -152,3 +152,37 @@ def summary(rows: Sequence[Row]) -> str:
     return "\n".join(
         [head, *[f"{what}: {got}" + (f"  [{hoped}]" if hoped else "") for what, hoped, got in lines(rows)]]
     )
+
+
+def table(rows: Sequence[Row], commit: str, models_in_all: int) -> list[str]:
+    """Return the figures as lines of Markdown.
+
+    Args:
+        rows: of the benchmark.
+        commit: what was measured.
+        models_in_all: how many models the side has.
+    """
+    planted = [r for r in rows if "prevalence" in r]
+    models = {r["case"] for r in rows}
+    used, clean = sum(r["true"] >= USED for r in planted), len(whole(rows))
+    head = (
+        f"Commit `{commit[:9]}`; {len(models)} of {models_in_all} models, {clean} of them clean or balanced; "
+        f"{len(planted)} planted artifacts, {used} used by the model."
+    )
+    cases = [
+        f"| {r['plant'].replace('_', ' ')} | {r['family']} | {r['prevalence']:.0%} | {100 * r['true']:+.0f} | "
+        f"{'–' if r['effect'] is None else format(100 * r['effect'], '+.0f')} | "
+        f"{r['state'].replace('_', ' ') or 'not listed'} | {r['f1']:.2f} | {'yes' if r['first'] else 'no'} |"
+        for r in sorted(planted, key=lambda r: -r["true"])
+    ]
+    return [
+        head,
+        "",
+        "| | target | measured |",
+        "|---|---|---|",
+        *[f"| {what} | {hoped} | {got} |" for what, hoped, got in lines(rows)],
+        "",
+        "| artifact | family | prevalence | true effect | reported effect | state | F1 of the images | ranked first |",
+        "|---|---|---|---|---|---|---|---|",
+        *cases,
+    ]

@@ -106,3 +106,8 @@ def test_lines_count_what_they_say(bench: Any) -> None:
     assert lines["clean models and twins with anything called used"] == "1 of 3 (33 %)"
     assert lines["found where 0 % of clean models and twins may have a false alarm"] == "0 %"
     assert "4 planted artefacts, 3 of them used" in bench.kinds.summary(rows)
+    page = bench.kinds.table(rows, "0123456789abcdef", 37)
+    assert page[0].startswith(
+        "Commit `012345678`; 5 of 37 models, 3 of them clean or balanced; 4 planted artifacts, 3 used"
+    )
+    assert page[-4] == "| frame | overlay | 50% | +90 | +40 | not decided | 0.95 | no |", "largest true effect first"
