@@ -22,7 +22,8 @@ import shisen
 from shisen.adapters.wrappers import network_zero
 from shisen.evaluation import fill_registry
 from shisen.evaluation.metrics import METRICS
-from shisen.evaluation.sample import Sample, answer
+from shisen.evaluation.requests import run_metric
+from shisen.evaluation.sample import Sample
 from shisen.targets import to_numpy
 
 from .evaluate_plain import Plain, scaled
@@ -45,7 +46,7 @@ class Bench:
     def ours(self, metric: str, **options: Any) -> Any:
         """Return our outcome."""
         asked = METRICS[metric].function(self.case, **options)
-        return answer(asked, lambda images: to_numpy(self.model.activations(images)))
+        return run_metric(asked, lambda images: to_numpy(self.model.activations(images)))
 
 
 def with_grad_cam(bench: Bench) -> dict[str, tuple[float, float]]:

@@ -22,7 +22,8 @@ import torch
 import shisen
 import shisen.attribution  # fills the registry
 from shisen.evaluation.curves import insertion
-from shisen.evaluation.sample import Sample, answer
+from shisen.evaluation.requests import run_metric
+from shisen.evaluation.sample import Sample
 from shisen.models.sources import find_images
 from shisen.registry import METHODS
 from shisen.targets import ClassObjective, to_numpy
@@ -42,7 +43,7 @@ def area(model: Any, image: Any, values: Any, logits: Any, k: int) -> float:
     """Return the insertion figure of a map."""
     zero = tuple(-b / a for a, b in zip(model.network.scaling.scale, model.network.scaling.shift, strict=True))
     case = Sample(image, values, k, logits, head=model.head, zero=zero)
-    return answer(insertion(case), lambda images: to_numpy(model.activations(images))).value
+    return run_metric(insertion(case), lambda images: to_numpy(model.activations(images))).value
 
 
 def one(model: Any, photo: str, layer: str, ways: list[str]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ import numpy as np
 import shisen
 from shisen._core.malloc import keep_freed_memory
 from shisen._core.stats import bootstrap
-from shisen.evaluation.checks import verdict_words
+from shisen.evaluation.checks import WORDS, verdict
 from shisen.evaluation.runner import evaluate
 from shisen.evaluation.scores import Scores, arrow
 from shisen.evaluation.settings import Setting
@@ -165,7 +165,7 @@ def sanity(measure: Any, given: Any, choosing: Sequence[str]) -> list[str]:
             found = bootstrap(np.asarray([r.value for r in scores.of(name, "weight_randomization").values()]))
             stages = " | ".join(f"{v:.2f}" for v in scores.curve(name, "weight_randomization"))
             shown = f"*{name}* (control map)" if name in scores.control_maps else name
-            words = verdict_words(found)
+            words = WORDS[verdict(found)]
             words = words if words == "depends on the weights" else f"**{words}**"
             lines.append(
                 f"| {shown} | {found.n} | {stages} | {found.value:.2f} [{found.low:.2f}, {found.high:.2f}] | {words} |"

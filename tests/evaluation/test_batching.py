@@ -7,7 +7,8 @@ import pytest
 
 from evaluation.samples import sample
 from shisen.evaluation.batching import RequestBatcher, Task
-from shisen.evaluation.sample import Outcome, ScoreRequest, first
+from shisen.evaluation.requests import Outcome, ScoreRequest
+from shisen.evaluation.sample import first
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 8, 100])

@@ -10,7 +10,8 @@ from reference import metrics as twin
 from shisen.errors import InputError
 from shisen.evaluation.control_maps import control_map
 from shisen.evaluation.curves import area, deletion, insertion, insertion_deletion
-from shisen.evaluation.sample import Sample, run_metric
+from shisen.evaluation.requests import run_metric
+from shisen.evaluation.sample import Sample
 
 
 def ties(seed: int) -> np.ndarray:

@@ -24,8 +24,8 @@ from shisen.evaluation.examples import small_image, small_map
 from shisen.evaluation.infidelity import _noisy, _squares, infidelity, mufidelity, ranked
 from shisen.evaluation.masking_metrics import correlation
 from shisen.evaluation.recommend import combined_gain, explanation, joined, quality
+from shisen.evaluation.requests import Outcome
 from shisen.evaluation.road import imputed
-from shisen.evaluation.sample import Outcome
 from shisen.evaluation.scores import Example, Row, Scores
 from shisen.evaluation.settings import Setting, setting_of
 from shisen.evaluation.statistics import Difference, difference

@@ -10,7 +10,8 @@ from reference import metrics as twin
 from shisen.evaluation import fill_registry
 from shisen.evaluation import masking_metrics as m
 from shisen.evaluation.metrics import METRICS
-from shisen.evaluation.sample import normalized, run_metric
+from shisen.evaluation.requests import run_metric
+from shisen.evaluation.sample import normalized
 
 ZERO = (0.0, 0.0, 0.0)
 

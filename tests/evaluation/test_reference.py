@@ -14,7 +14,7 @@ from evaluation.samples import SIDE, logits, probability, sample
 from reference.metrics import REFERENCES
 from shisen.evaluation import fill_registry
 from shisen.evaluation.metrics import METRICS, Metric
-from shisen.evaluation.sample import Outcome, run_metric
+from shisen.evaluation.requests import Outcome, run_metric
 
 fill_registry()
 REGION = np.zeros((SIDE, SIDE), dtype=bool)

@@ -6,7 +6,7 @@ import pytest
 from evaluation.samples import SIDE, important, logits, sample
 from reference import metrics as twin
 from shisen.evaluation import infidelity, road, shape
-from shisen.evaluation.sample import run_metric
+from shisen.evaluation.requests import run_metric
 
 
 def test_imputation_equals_the_dense_system() -> None:

@@ -12,8 +12,9 @@ from evaluation.nets import SIDE, model, spots
 from shisen.adapters.wrappers import Passes, Watched
 from shisen.errors import InputError, UnknownName
 from shisen.evaluation.metrics import METRICS
+from shisen.evaluation.requests import run_metric
 from shisen.evaluation.runner import evaluate
-from shisen.evaluation.sample import Sample, run_metric
+from shisen.evaluation.sample import Sample
 from shisen.evaluation.settings import Setting, setting_of
 from shisen.targets import to_numpy
 

@@ -61,7 +61,7 @@ def weights(folder: Path) -> list[Any]:
 def test_it_learns_continues_after_a_stop_and_can_be_loaded(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shisen.training.run_folder.load_backbone", lambda name, framework, device: build())
+    monkeypatch.setattr("shisen.training.run_loading.load_backbone", lambda name, framework, device: build())
 
     class Stop(Exception):
         pass
@@ -138,7 +138,7 @@ def test_a_network_without_a_linear_classifier_is_refused(images: Path, tmp_path
     x = keras.Input((24, 24, 3))
     net = keras.Model(x, keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3)(x)))
     made = shisen.wrap(net, preprocess=shisen.Preprocess(24))
-    monkeypatch.setattr("shisen.training.run_folder.load_backbone", lambda name, framework, device: made)
+    monkeypatch.setattr("shisen.training.run_loading.load_backbone", lambda name, framework, device: made)
     with pytest.raises(ModelError, match="dense layer"):
         tune(images, tmp_path / "run")
 

@@ -63,7 +63,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def backbone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shisen.training.run_folder.load_backbone", lambda name, framework, device: build())
+    monkeypatch.setattr("shisen.training.run_loading.load_backbone", lambda name, framework, device: build())
     monkeypatch.setattr("shisen.models.loading.load_built_in", lambda name, request: build())
 
 

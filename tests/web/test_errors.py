@@ -26,8 +26,8 @@ from shisen.errors import (
     require,
 )
 from shisen.models.labels import Labels
+from shisen.web.errors import in_words
 from shisen.web.image_store import open_upload
-from shisen.web.words import in_words
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (16, 16, 3)).astype(np.uint8)
 

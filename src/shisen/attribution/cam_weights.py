@@ -31,8 +31,8 @@ def grad_cam_pp(
     values = relu(Σ_c w_c · A_c), w_c = Σ_hw α · relu(g),
     α = g² / (2 g² + S_c g³) = 1 / (2 + S_c g) where g > 0, S_c = Σ_hw A_c
 
-    The short form of α is exact and needs no small constant that would swamp real gradients. The paper's
-    factor exp(y), common to all channels of an image, is left out: it overflows and changes no proportion.
+    The short form of α is exact and needs no small constant that would swamp real gradients. The paper's factor exp(y),
+    common to all channels of an image, is left out: it overflows and changes no proportion.
 
     Options:
         variant: "paper" as above; "code" divides α by its sum over the positions of each channel where g > 0, as
@@ -102,8 +102,7 @@ def smooth_grad_cam_pp(
     xp = array_namespace(a)
     if found.reason:
         run = f"{n_samples} noisy copies, since {found.reason}"
-        noise = Noise(n_samples, noise_std, seed)
-        copies = noise.gradients(model, on_device(model, images), found.objective, layer)
+        copies = Noise(n_samples, noise_std, seed).gradients(model, on_device(model, images), found.objective, layer)
     else:
         run = "no noisy copies, since the gradient at the layer does not depend on the image"
         n_samples, copies = 1, iter([found.gradients[None, ...]])

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .common import images_of, load_model, quiet_warnings, table, wrote
+from .common import images_of, load_model, quiet_warnings, wrote
 from .options import (
     drawing_options,
     layer_option,
@@ -18,6 +18,7 @@ from .options import (
     target_option,
 )
 from .progress import Bar
+from .tables import table
 from .values import names_of, shared_options, target_of
 
 

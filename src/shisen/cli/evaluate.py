@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .common import LONG, finish, images_of, load_model, quiet_warnings, table, wrote
+from .common import LONG, finish, images_of, load_model, quiet_warnings, wrote
 from .options import (
     baseline_option,
     lang_option,
@@ -19,6 +19,7 @@ from .options import (
     target_option,
 )
 from .progress import Bar
+from .tables import table
 from .values import names_of, seconds_of, target_of, value_of
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
-from .common import quiet_warnings, table, wrote
+from .common import quiet_warnings, wrote
 from .options import out_option, seed_option
 from .progress import Bar
+from .tables import table
 
 WRITTEN = ("shisen.json", "weights.safetensors", "model.keras", "history.png", "confusion.png")
 

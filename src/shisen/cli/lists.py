@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from .common import load_model, table
+from .common import load_model
 from .options import json_option, model_options
+from .tables import table
 
 
 @click.command()

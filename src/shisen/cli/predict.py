@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
-from .common import finish, images_of, inputs_of, load_model, quiet_warnings, table
+from .common import finish, images_of, inputs_of, load_model, quiet_warnings
 from .options import json_option, model_options
 from .progress import progress
+from .tables import table
 
 
 @click.command()

@@ -66,8 +66,7 @@ def target_of(text: str | None) -> Any:
 
 
 def _class(text: str) -> Any:
-    text = text.strip()
-    return int(text) if text.lstrip("-").isdigit() else text
+    return int(text) if text.strip().lstrip("-").isdigit() else text.strip()
 
 
 def options_of(pairs: Sequence[str], method: Any) -> dict[str, Any]:
@@ -84,10 +83,9 @@ def options_of(pairs: Sequence[str], method: Any) -> dict[str, Any]:
         BadParameter: if a word has no `=`.
     """
     found = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
+    for name, equals, value in (pair.partition("=") for pair in pairs):
         if not equals:
-            raise click.BadParameter(f"an option must look like name=value; received {pair!r}.")
+            raise click.BadParameter(f"an option must look like name=value; received {name!r}.")
         method.check({name: value})
         found[name] = value_of(value)
     return found

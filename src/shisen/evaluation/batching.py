@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .sample import MapRequest, Outcome, Requests, ScoreRequest
+from .requests import MapRequest, Outcome, Requests, ScoreRequest
 
 Scorer = Callable[[Any], Any]
 """From images `(k, h, w, c)` to logits `(k, classes)`."""

@@ -103,11 +103,6 @@ def verdict(similarity: Interval) -> bool | None:
     return False if low >= SIMILAR else None
 
 
-def verdict_words(similarity: Interval) -> str:
-    """Return the verdict in words."""
-    return WORDS[verdict(similarity)]
-
-
 def patterns(model: Model, n_images: int, seed: int) -> list[Any]:
     """Return smooth random images of the model's input size, uint8 where it has a preprocess.
 
@@ -116,9 +111,8 @@ def patterns(model: Model, n_images: int, seed: int) -> list[Any]:
         n_images: number of images.
         seed: random seed.
     """
-    rng = np.random.default_rng(seed)
+    rng, made = np.random.default_rng(seed), []
     h, w, c = input_shape(model)
-    made = []
     for _ in range(n_images):
         smooth = blur(rng.random((1, h, w, c)), max(h, w) / 28.0, max(1, max(h, w) // 10))[0].astype(np.float32)
         stretched = (smooth - smooth.min()) / (smooth.max() - smooth.min())

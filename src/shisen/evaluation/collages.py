@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from .localization import energy_fraction
 from .metrics import metric
-from .sample import Image, Outcome, Sample
+from .requests import Outcome
+from .sample import Image, Sample
 
 CONFIDENT = 0.8
 

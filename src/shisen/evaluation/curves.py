@@ -10,7 +10,8 @@ import numpy.typing as npt
 from ..errors import InputError, explain_error
 from .cache import digest
 from .metrics import metric
-from .sample import Outcome, Requests, Sample, ScoreRequest, first
+from .requests import Outcome, Requests, ScoreRequest
+from .sample import Sample, first
 
 RISE = "Petsiuk, Das, Saenko: RISE, 2018"
 

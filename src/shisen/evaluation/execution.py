@@ -28,7 +28,8 @@ from .attribution_cache import AttributionCache, EvaluatedImage, seed_of
 from .batching import RequestBatcher, Task
 from .cache import MapStore, RowStore, digest
 from .examples import small_image, small_map
-from .sample import Outcome, Sample, normalized
+from .requests import Outcome
+from .sample import Sample, normalized
 from .scores import Example, Row, Scores
 from .settings import Setting, setting_of
 

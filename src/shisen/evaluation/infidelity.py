@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from .masking_metrics import correlation
 from .metrics import metric
-from .sample import Image, MapRequest, Outcome, Requests, Sample, ScoreRequest
+from .requests import MapRequest, Outcome, Requests, ScoreRequest
+from .sample import Image, Sample
 
 YEH = "Yeh et al.: On the (In)fidelity and Sensitivity of Explanations, 2019"
 

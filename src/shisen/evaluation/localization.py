@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from ..errors import InputError, explain_error
 from .metrics import metric
-from .sample import Outcome, Sample
+from .requests import Outcome
+from .sample import Sample
 
 
 def _region(sample: Sample) -> npt.NDArray[np.bool_]:

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .metrics import metric
-from .sample import MapRequest, Outcome, Requests, Sample, ScoreRequest, normalized
+from .requests import MapRequest, Outcome, Requests, ScoreRequest
+from .sample import Sample, normalized
 
 CHATTOPADHAY = "Chattopadhay et al.: Grad-CAM++, 2018"
 POPPI = "Poppi et al.: Revisiting the Evaluation of Class Activation Mapping, 2021"

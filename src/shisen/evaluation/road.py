@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .metrics import metric
-from .sample import Image, Outcome, Requests, Sample, ScoreRequest, first
+from .requests import Outcome, Requests, ScoreRequest
+from .sample import Image, Sample, first
 
 RONG = "Rong et al.: A Consistent and Efficient Evaluation Strategy for Attribution Methods, 2022"
 

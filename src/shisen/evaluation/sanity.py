@@ -12,7 +12,8 @@ import numpy.typing as npt
 from .agreement import ssim
 from .infidelity import rank_correlation
 from .metrics import metric
-from .sample import MapRequest, Outcome, Requests, Sample, normalized
+from .requests import MapRequest, Outcome, Requests
+from .sample import Sample, normalized
 
 ADEBAYO = "Adebayo et al.: Sanity Checks for Saliency Maps, 2018"
 HEDSTROM = "Hedström, Weber, Lapuschkin, Höhne: Sanity Checks Revisited, 2023"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from .metrics import metric
-from .sample import Outcome, Sample
+from .requests import Outcome
+from .sample import Sample
 
 
 @metric(

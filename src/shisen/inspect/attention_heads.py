@@ -1,25 +1,24 @@
-"""The attention of every head of every layer for one image, over the whole image or within windows."""
+"""The attention of every head of every layer for one image, over the whole image."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from .._core.writers import write
 from ..types import Frame, InputImage
 from .attention_page import SliderLayer
+from .attention_result import AttentionResult
 from .attention_sheet import sheet
 
 Map = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
-class Heads:
+class Heads(AttentionResult):
     """The attention of every head for one image.
 
     Attributes:
@@ -75,22 +74,10 @@ class Heads:
         names = ["mean", "rollout"]
         return sheet(self.image, self.frame, self.layers, rows, summaries=names, colormap=colormap, alpha=alpha)
 
-    def save(self, path: str | Path, lang: str = "en") -> Path:
-        """Write the sheet with its manifest (.png, .jpg, .webp), or a page with sliders (.html).
-
-        Args:
-            path: of the file.
-            lang: code of the page's language.
-
-        Raises:
-            InputError: for another suffix or language.
-        """
-        return write(self, path, lang=lang)
-
     def manifest(self) -> dict[str, Any]:
         """Return what is needed to make the sheet again."""
         sizes = {"heads": int(self.values.shape[1]), "grid": list(self.grid), "prefix_tokens": self.prefix}
-        return _manifest(self, sizes)
+        return self._facts(sizes)
 
     def slider_layers(self) -> list[SliderLayer]:
         """Return what the page with sliders holds, layer by layer."""
@@ -110,97 +97,3 @@ class Heads:
             )
             for layer in every
         ]
-
-
-@dataclass(frozen=True, eq=False)
-class WindowHeads:
-    """The attention of every head of a network with windows for one image.
-
-    Attributes:
-        image: the image.
-        frame: the part of it that the network saw.
-        layers: the paths of the attention layers, in forward order.
-        maps: one `(heads, h, w)` per layer: what each position receives from the positions of its window, 1 on average
-            where windows are full; the grid and the number of heads differ from stage to stage.
-        values: one `(windows, heads, queries, keys)` per layer, rows summing to 1.
-        positions: one `(windows, keys)` per layer: positions of the keys in the flattened grid; −1 for padding.
-        model: the network's name.
-    """
-
-    image: InputImage
-    frame: Frame
-    layers: tuple[str, ...]
-    maps: tuple[Map, ...]
-    values: tuple[Map, ...]
-    positions: tuple[npt.NDArray[np.int64], ...]
-    model: str
-
-    @property
-    def query(self) -> str:
-        """Whose attention is shown first: "window", what each position receives within its window."""
-        return "window"
-
-    def sheet(self, colormap: str = "inferno", alpha: float = 0.65) -> Image.Image:
-        """Draw one small image per head, one row per layer; the mean of the heads at the right.
-
-        Args:
-            colormap: any matplotlib name.
-            alpha: opacity of the colors, 0 to 1.
-
-        Returns:
-            The drawn image.
-        """
-        rows = [[*maps, maps.mean(axis=0)] for maps in self.maps]
-        return sheet(self.image, self.frame, self.layers, rows, summaries=["mean"], colormap=colormap, alpha=alpha)
-
-    def save(self, path: str | Path, lang: str = "en") -> Path:
-        """Write the sheet with its manifest (.png, .jpg, .webp), or a page with sliders (.html).
-
-        Args:
-            path: of the file.
-            lang: code of the page's language.
-
-        Raises:
-            InputError: for another suffix or language.
-        """
-        return write(self, path, lang=lang)
-
-    def manifest(self) -> dict[str, Any]:
-        """Return what is needed to make the sheet again."""
-        grids = [list(maps.shape[1:]) for maps in self.maps]
-        return _manifest(self, {"heads": [len(maps) for maps in self.maps], "grid": grids})
-
-    def slider_layers(self) -> list[SliderLayer]:
-        """Return what the page with sliders holds, layer by layer."""
-        return [_in_windows(*one) for one in zip(self.maps, self.values, self.positions, strict=True)]
-
-
-def _manifest(heads: Heads | WindowHeads, sizes: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "what": "attention of every head",
-        "model": heads.model,
-        "image": {"source": heads.image.source, "sha256": heads.image.sha256},
-        "layers": list(heads.layers),
-        **sizes,
-        "query": heads.query,
-    }
-
-
-def _in_windows(maps: Map, values: Map, positions: npt.NDArray[np.int64]) -> SliderLayer:
-    """Return a layer with windows from what each position receives, its attention, and the positions of the keys."""
-    heads, h, w = maps.shape
-    window, key = np.nonzero(positions >= 0)
-    here = positions[window, key]
-    of, at = np.zeros((2, h * w), np.int64)
-    of[here], at[here] = window, key  # every position lies in one window
-    own = values[of, :, at].swapaxes(0, 1)  # (heads, positions, k)
-    own = np.where(positions[of][None] >= 0, own, 0)
-    flat = maps.reshape(heads, h * w)
-    return SliderLayer(
-        grid=(h, w),
-        heads=heads,
-        first=np.concatenate([flat, flat.mean(axis=0, keepdims=True)]),
-        own=np.concatenate([own, own.mean(axis=0, keepdims=True)]),
-        members=positions,
-        window=of,
-    )

@@ -12,7 +12,8 @@ from ..errors import InputError, explain_error
 from ..models.model import Model
 from ..targets import to_numpy
 from ..types import Attention
-from .attention_heads import Heads, WindowHeads
+from .attention_heads import Heads
+from .window_attention import WindowHeads
 
 Map = npt.NDArray[np.float32]
 

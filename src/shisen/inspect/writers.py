@@ -12,9 +12,10 @@ from . import activation_page, attention_page
 
 if TYPE_CHECKING:
     from .activations import ActivationGrids
-    from .attention_heads import Heads, WindowHeads
+    from .attention_heads import Heads
     from .examples import Examples
     from .filters import FilterGrid
+    from .window_attention import WindowHeads
 
 IMAGES = (".png", ".jpg", ".jpeg", ".webp")
 

@@ -17,7 +17,6 @@ from .declared import declared_input
 from .keras_presets import application
 from .model import Model, assumption
 from .preprocess import Preprocess
-from .presets import RECIPES
 from .weight_files import load_weights
 from .wrapping import Request, assemble
 
@@ -47,26 +46,6 @@ def import_keras(purpose: str) -> Any:
             explain_error("Keras must be version 3.4 or newer.", keras.__version__, "pip install -U keras.")
         )
     return keras
-
-
-def load_built_in(name: str, request: Request) -> Model:
-    """Load an embedded network in Keras, its weights read without torch.
-
-    Args:
-        name: name or path of the model.
-        request: how the model is to be loaded.
-
-    Returns:
-        The model.
-    """
-    import_keras(f"The model {name!r} in Keras")
-    from .efficientnet_lite_keras import load_net
-
-    recipe = RECIPES[name]
-    net = load_net(recipe.variant)
-    if request.weights:
-        load_weights(net, request.weights)
-    return assemble(net, request, preprocess=recipe.preprocess, labels=recipe.labels(), name=name)
 
 
 def load_application(name: str, request: Request) -> Model:

@@ -11,7 +11,8 @@ from typing import Any
 
 from ..adapters.capabilities import FoldsNormalization
 from ..adapters.wrappers import capability
-from ..errors import InputError, Message, ModelError, explain_error, require, unknown
+from ..errors import InputError, Message, ModelError, explain_error, unknown
+from .built_in import load_built_in
 from .inputs import Inputs
 from .model import Model
 from .presets import RECIPES
@@ -113,7 +114,7 @@ def _loader(text: str) -> Loader:
     path = Path(text).expanduser()
     if path.is_dir():
         if (path / "shisen.json").is_file():
-            return _late("shisen.training.run_folder:load_run")
+            return _late("shisen.training.run_loading:load_run")
         if (path / "saved_model.pb").is_file():
             return _late("shisen.models.keras_files:load_saved_model")
         holds = ", ".join(sorted(p.name for p in path.iterdir())[:5]) or "nothing"
@@ -167,37 +168,6 @@ def known_names() -> list[str]:
     return [*RECIPES, *(f"{prefix}:…" for prefix in PREFIXES), *(f"file{suffix}" for suffix in SUFFIXES)]
 
 
-def load_built_in(name: str, request: Request) -> Model:
-    """Load one of the embedded networks in torch or Keras.
-
-    Args:
-        name: name or path of the model.
-        request: how the model is to be loaded.
-
-    Returns:
-        The model.
-
-    Raises:
-        MissingDependency: if the framework is not installed.
-        UnknownName: if there is no such framework.
-    """
-    recipe = RECIPES[name]
-    framework = request.framework or ("torch" if installed("torch") or not installed("keras") else "keras")
-    if framework == "keras":
-        return _late("shisen.models.keras_files:load_built_in")(name, request)
-    if framework != "torch":
-        raise unknown("framework", framework, ["torch", "keras"])
-    if not installed("torch"):
-        raise require("torch", "torch", Message("The model {name}", name=repr(name)))
-    from .efficientnet_lite_torch import load_net
-
-    net = load_net(recipe.variant)
-    if request.weights:
-        load_weights(net, request.weights, trust=request.trust)
-    net = to_device(net, request.device)
-    return assemble(net, request, preprocess=recipe.preprocess, labels=recipe.labels(), name=name)
-
-
 def load_own(name: str, request: Request) -> Model:
     """Call `package.module:build` and wrap what it returns; a directory on the path or the current one is searched.
 
@@ -234,7 +204,7 @@ def load_own(name: str, request: Request) -> Model:
         load_weights(net, request.weights, trust=request.trust)
     if known is not None:
         return assemble(net, request, preprocess=known.preprocess, labels=known.labels, name=known.name)
-    return assemble(to_device(net, request.device) if hasattr(net, "state_dict") else net, request, name=name)
+    return assemble(to_device(net, request.device), request, name=name)
 
 
 def with_geometry(model: Model, size: Any, fit: str | None) -> Model:

@@ -244,7 +244,7 @@ def _count(value: Any) -> int:
 
 
 def to_device(net: Any, device: str) -> Any:
-    """Move a torch module that shisen has made to a device; "" means a GPU if there is one.
+    """Move a torch module that shisen has made to a device; "" means a GPU if there is one. Others stay where they are.
 
     Args:
         net: the network.
@@ -256,6 +256,8 @@ def to_device(net: Any, device: str) -> Any:
     Raises:
         InputError: if there is no such device.
     """
+    if not hasattr(net, "state_dict"):
+        return net
     import torch
 
     try:

@@ -6,7 +6,7 @@ import hashlib
 import importlib.util
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ import numpy as np
 
 from .._core.progress import Progress, silent
 from ..errors import InputError, ModelError, explain_error, require, unknown
-from . import run_folder
+from . import run_folder, run_loading
 from .cache import Cache
 from .data import DataReport, Dataset, look, read_dataset
 from .loop import train as train_epochs
@@ -26,7 +26,11 @@ from .views import Views, fill
 if TYPE_CHECKING:
     from ..models.model import Model
 
-FRAMEWORKS = ("torch", "keras")
+FRAMEWORKS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "torch": ("torch:TorchTrainer", ("torch", "safetensors")),
+    "keras": ("keras:KerasTrainer", ("keras", "scipy")),
+}
+"""Framework → its trainer, in this package, and the packages that it needs."""
 
 
 @dataclass(frozen=True)
@@ -93,14 +97,14 @@ def finetune(
         raise unknown("framework", framework, FRAMEWORKS)
     if backbone.startswith("keras:"):
         framework = "keras"
-    _need("torch" if framework == "torch" else "keras")
+    _need(framework)
     wanted = Settings(epochs=epochs, seed=seed, **settings)
     learn = read_dataset(train)
     check = None if val is None else read_dataset(val)
     report = look(learn, check)
     learn = _readable(learn, report)
     check = None if check is None else _readable(check, report)
-    model = _stretched(run_folder.load_backbone(backbone, framework, device), size)
+    model = _stretched(run_loading.load_backbone(backbone, framework, device), size)
     trainer = _trainer(framework, model, learn, wanted)
     kept = None if cache is None else Path(cache)
     job = _Job(Path(out), framework, backbone, model, trainer, wanted, kept, progress)
@@ -110,7 +114,7 @@ def finetune(
 
 
 def _need(framework: str) -> None:
-    for package in (framework, *(("safetensors",) if framework == "torch" else ("scipy",))):
+    for package in FRAMEWORKS[framework][1]:
         if importlib.util.find_spec(package) is None:
             raise require(package, "train", "finetune()")
 
@@ -180,16 +184,11 @@ class _Job:
 
 def _trainer(framework: str, model: Model, learn: Dataset, settings: Settings) -> Trainer:
     sample = np.stack([model.prepare(model.read(learn.items[0].path))[0]] * 2)
-    if framework == "keras":
-        from .keras import KerasTrainer
-
-        return KerasTrainer(model, sample, len(learn.labels), settings)
-    import torch
-
-    from .torch import TorchTrainer
-
-    torch.manual_seed(settings.seed)
-    return TorchTrainer(model, sample, len(learn.labels), settings)
+    module, _, name = FRAMEWORKS[framework][0].partition(":")
+    trainer: Trainer = getattr(importlib.import_module(f"{__package__}.{module}"), name)(
+        model, sample, len(learn.labels), settings
+    )
+    return trainer
 
 
 def _digest(state: Iterable[tuple[str, Any]], rest: Any) -> str:

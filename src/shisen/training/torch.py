@@ -50,6 +50,7 @@ class TorchTrainer:
     weights = "weights.safetensors"
 
     def __init__(self, model: Model, sample: npt.NDArray[np.float32], classes: int, settings: Settings) -> None:
+        torch.manual_seed(settings.seed)
         self.scaling = model.preprocess.scaling()  # type: ignore[union-attr]
         self.net = model.network.net
         self.home = next(self.net.parameters()).device

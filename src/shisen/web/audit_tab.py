@@ -10,9 +10,10 @@ from typing import Any
 from .._core.progress import Progress
 from ..auditing.run import audit
 from .context import Build, seconds
+from .errors import PageError
 from .long_work import LongWork, Work, stoppable
 from .view import framed, note
-from .words import Said, say
+from .words import say
 
 
 def build(b: Build) -> None:
@@ -32,7 +33,7 @@ def build(b: Build) -> None:
 
     def plan(visitor: str, lang: str) -> Work:
         if not any("/" in name for name in b.session.store.names):
-            raise Said(say("no_classes", lang))
+            raise PageError(say("no_classes", lang))
 
         def work(step: Progress) -> Any:
             watching, report = stoppable(b.session.model, step, say("starting", lang))

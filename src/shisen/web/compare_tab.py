@@ -11,12 +11,13 @@ from .._core.progress import Progress
 from ..comparison import Comparison, compare
 from ..naming import top
 from .context import QUICK, Build, safely
+from .errors import PageError
 from .image_store import open_upload
 from .long_work import LongWork, Work, stoppable
 from .method_choices import cautions
 from .request import ImageChoice
 from .view import note
-from .words import Said, say
+from .words import say
 
 FIRST = ("gradient", "input_x_gradient", "grad_cam", "grad_cam_pp", "layer_cam", "hires_cam")  # one pass each
 NONE = ""
@@ -135,10 +136,10 @@ class CompareTab:
             The work.
 
         Raises:
-            Said: if nothing was chosen.
+            PageError: if nothing was chosen.
         """
         if not methods:
-            raise Said(say("no_methods", lang))
+            raise PageError(say("no_methods", lang))
         images = [image]
         if file:
             open_upload(file, Path(file).name)

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import ShisenError
+from .errors import PageError, in_words
 from .jobs import Exports, Jobs
 from .session import Session
-from .words import LANGUAGES, Said, Spoken, in_words, say
+from .words import LANGUAGES, Spoken, say
 
 log = logging.getLogger("shisen.web")
 
@@ -140,7 +141,7 @@ def shown(problem: Exception, given: tuple[Any, ...]) -> Any:
     if isinstance(problem, gr.Error):
         return problem
     lang = next((g for g in given if isinstance(g, str) and g in LANGUAGES), "en")
-    if isinstance(problem, Said):
+    if isinstance(problem, PageError):
         text = str(problem)
     elif isinstance(problem, ShisenError):
         text = in_words(problem, lang)

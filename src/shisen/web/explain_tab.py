@@ -10,6 +10,7 @@ from .._core.progress import Progress
 from ..registry import get as method_of
 from ..results import Explanation
 from .context import NETWORK, QUICK, Build, Explaining, safely, safely_each, seconds
+from .errors import PageError
 from .explain_layout import TOP, ExplainLayout
 from .image_store import open_upload
 from .jobs import Update
@@ -27,7 +28,7 @@ from .request import (
 from .script import DRAW, LATER
 from .session import Explained
 from .view import both, note
-from .words import Said, say
+from .words import say
 
 THUMBS = 8
 PATIENCE, FEW = 0.7, 4  # seconds, and images sent through the network, until a visitor is shown progress
@@ -120,7 +121,7 @@ class ExplainTab(ExplainLayout):
 
         def update_class(request: Any, ranked: list[int], *given: Any) -> Iterator[list[Any]]:
             if rank >= len(ranked):
-                raise Said(say("no_upload", str(given[-1])))
+                raise PageError(say("no_upload", str(given[-1])))
             page = PageRequest.of(given).about(positive=ranked[rank])
             return self._explained(request, page, first=(ranked[rank], NO_CLASS, False))
 
@@ -188,10 +189,10 @@ class ExplainTab(ExplainLayout):
             Values for the outputs of the event.
 
         Raises:
-            Said: if there is no upload.
+            PageError: if there is no upload.
         """
         if file is None:
-            raise Said(say("no_upload", str(given[-1])))
+            raise PageError(say("no_upload", str(given[-1])))
         open_upload(file, Path(file).name)
         return self._show(request, ImageChoice(Path(file).name, file), given[1:])
 

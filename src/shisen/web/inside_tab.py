@@ -12,10 +12,11 @@ from ..inspect.attention_page import page as sliders
 from ..inspect.feature_visualization import filters
 from ..inspect.recipes import RECIPES
 from .context import NETWORK, Build, safely
+from .errors import PageError
 from .long_work import LongWork, Work
 from .request import ImageChoice
 from .view import framed
-from .words import Said, choices, say
+from .words import choices, say
 
 ORDERS = ("magnitude", "index")
 SCALES = ("channel", "layer")
@@ -202,11 +203,11 @@ def read_channels(text: str, lang: str) -> list[int]:
         if not part.strip():
             continue
         if len(ends) > 2 or not all(end.strip().isdecimal() and len(end.strip()) < 7 for end in ends):
-            raise Said(say("bad_channels", lang).format(most=MOST))
+            raise PageError(say("bad_channels", lang).format(most=MOST))
         low, high = int(ends[0]), int(ends[-1])
         if not low <= high < low + MOST:
-            raise Said(say("bad_channels", lang).format(most=MOST))
+            raise PageError(say("bad_channels", lang).format(most=MOST))
         found += range(low, high + 1)
     if len(found) > MOST:
-        raise Said(say("bad_channels", lang).format(most=MOST))
+        raise PageError(say("bad_channels", lang).format(most=MOST))
     return found

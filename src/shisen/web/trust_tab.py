@@ -13,10 +13,11 @@ from ..evaluation.recommend import Recommendation, recommend
 from ..evaluation.runner import evaluate
 from ..evaluation.scores import Scores
 from .context import QUICK, Build, safely, seconds
+from .errors import PageError
 from .long_work import LongWork, Work, stoppable
 from .method_choices import cautions
 from .view import framed, note
-from .words import Said, say
+from .words import say
 
 LEAST = 4  # images that a recommendation needs
 CLEAR = 6  # images with which signs alone can give p < 0.05: 2 / 2⁶ = 0.03
@@ -53,7 +54,7 @@ def evaluation(b: Build) -> None:
 
     def plan(_: str, methods: list[str], metrics: list[str], count: float, lang: str) -> Work:
         if not methods or not metrics:
-            raise Said(say("no_methods", lang))
+            raise PageError(say("no_methods", lang))
         images = _images(b)
         n = min(int(count), len(images))
 
@@ -130,7 +131,7 @@ def recommendation(b: Build) -> None:
     def plan(_: str, budget: float, lang: str) -> Work:
         images = _images(b)
         if len(images) < LEAST:
-            raise Said(say("few_images", lang).format(n=len(images), least=LEAST))
+            raise PageError(say("few_images", lang).format(n=len(images), least=LEAST))
 
         def work(step: Progress) -> tuple[Recommendation, Path]:
             watching, report = stoppable(b.session.model.batched(4), step, N_("Choosing"))

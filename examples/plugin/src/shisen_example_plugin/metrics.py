@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from shisen.evaluation.metrics import metric
-from shisen.evaluation.sample import Outcome, Sample
+from shisen.evaluation.requests import Outcome
+from shisen.evaluation.sample import Sample
 
 
 @metric(
