@@ -20,7 +20,10 @@ from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "shisen"
 FRAMEWORK_METHODS = {"forward", "backward", "call", "build", "get_command", "format_commands", "resolve_command"}
-REGISTERED = {"method": {"model", "images", "objective", "layer", "baseline", "seed"}, "metric": {"sample"}}
+REGISTERED = {
+    "method": {"model", "images", "objective", "layer", "baseline", "seed"},
+    "metric": {"sample", "baseline", "n_steps"},
+}
 SECTION = re.compile(
     r"^(Args|Options|Attributes|Returns|Yields|Raises|Reference|References|Example|Examples|Note|Notes):$"
 )

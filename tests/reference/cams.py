@@ -113,8 +113,8 @@ def ablation_cam(net: Any, layer: str, image: Any, k: int) -> Values:
     return relu(weighted(a, [part / abs(y) for part in lost]))
 
 
-def recipro_cam(net: Any, layer: str, image: Any, k: int) -> Values:
-    """A whole forward for each place left alone, less the empty layer's score."""
+def recipro_cam(net: Any, layer: str, image: Any, k: int, mask: str = "position") -> Values:
+    """A whole forward for each place left alone, or with a part of its neighbors, less the empty layer's score."""
     a, _ = layer_and_gradient(net, layer, image, k)
     empty = with_layer(net, layer, image, torch.zeros_like, k)
     out = np.zeros(a.shape[:2])
@@ -122,7 +122,12 @@ def recipro_cam(net: Any, layer: str, image: Any, k: int) -> Values:
 
         def alone(value: Any, i: int = i, j: int = j) -> Any:
             kept = torch.zeros_like(value)
-            kept[:, :, i, j] = value[:, :, i, j]
+            for p, q in np.ndindex(*value.shape[2:]):
+                down, right = abs(p - i), abs(q - j)
+                weight = float(down == right == 0)
+                if mask == "gaussian":
+                    weight = (0.5, 0.25)[down] * (0.5, 0.25)[right] if max(down, right) < 2 else 0.0
+                kept[:, :, p, q] = weight * value[:, :, p, q]
             return kept
 
         out[i, j] = with_layer(net, layer, image, alone, k) - empty

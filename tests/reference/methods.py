@@ -109,7 +109,9 @@ REFERENCES: dict[str, dict[str, Reference]] = {
     "eigen_cam": {"": Reference(cams.eigen_cam)},
     "eigen_grad_cam": {"": Reference(cams.eigen_grad_cam)},
     "ablation_cam": {"": Reference(cams.ablation_cam)},
-    "recipro_cam": {"": Reference(cams.recipro_cam)},
+    "recipro_cam": {
+        kind: Reference(with_options(cams.recipro_cam, kind), {"mask": kind}) for kind in ("position", "gaussian")
+    },
     "score_cam": {
         "code": Reference(cams.score_cam),
         "increase": Reference(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 from array_api_compat import array_namespace
 
-from .._core.image_ops import axes_of
+from .._core.image_ops import axes_of, separable
 from ..registry import method
 from ..targets import like, to_numpy
 from ..types import Array, Classifier, Maps, Objective
@@ -70,35 +71,61 @@ def _lost(found: AtLayer, row: int, y: np.float32) -> npt.NDArray[np.float32]:
     unit="{score}",
     signed=True,
     passes="1 if affine else positions + 2",
-    paper="Byun, Lee: ReciproCAM, 2022",
+    paper="Byun, Lee: ReciproCAM, 2022; ViT-ReciproCAM, 2023",
 )
 @several_layers
-def recipro_cam(model: Classifier, images: Array, objective: Objective, *, layer: str) -> Maps:
+def recipro_cam(
+    model: Classifier,
+    images: Array,
+    objective: Objective,
+    *,
+    layer: str,
+    mask: Literal["position", "gaussian"] = "position",
+) -> Maps:
     """ReciproCAM: the score of each spatial position of the layer alone, without any gradient.
 
-    values_p = y(A at position p, 0 elsewhere) − y(0)
+    values_p = y(A · m_p) − y(0), m_p = 1 at position p and 0 elsewhere
 
-    The paper scales the map between its smallest and largest value, which makes y(0) drop out; here it is
-    subtracted, so that an empty layer gives a zero map. The mask is a single position, not the smoothed one
-    of the paper's second variant. Where the network is affine downstream of the layer and the score linear in the
-    logits, this is Σ_c (g · A)_p exactly, from one forward; otherwise what lies downstream runs once a position.
+    In a transformer the class token stays as it is, as in ViT-ReciproCAM. The papers scale the map between its
+    smallest and largest value, which makes y(0) drop out; here it is subtracted, so that an empty layer gives a zero
+    map. Where the network is affine downstream of the layer and the score linear in the logits, this is
+    Σ_q m_p(q) Σ_c (g · A)_q exactly, from one forward; otherwise what lies downstream runs once a position.
+
+    Options:
+        layer: the point A is taken from; in a transformer the tokens before the last block.
+        mask: "position", the formula above; "gaussian", the papers' second variant: the position with ¼ and its
+            neighbors with ⅛ and 1/16, so that a layer sees some of the surroundings.
 
     Returns:
         `(n, h', w')`, signed, in units of the score. The note `run` says whether the closed form was used.
 
     Reference:
-        Byun, Lee 2022.
+        Byun, Lee 2022 and 2023.
     """
     found = AtLayer.of(model, images, objective, layer)
     xp = array_namespace(found.values)
-    if not found.reason:
-        return Maps(xp.sum(found.gradients * found.values, axis=-1), {"run": found.note})
     n, *sides, _ = found.values.shape
+    weights = [_neighbors(side) if mask == "gaussian" else np.eye(side, dtype=np.float32) for side in sides]
+    if not found.reason:
+        maps = xp.sum(found.gradients * found.values, axis=-1)
+        return Maps(separable(maps, *weights) if mask == "gaussian" else maps, {"run": found.note})
+
+    def masks(numbers: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
+        """Return `(k, *sides, 1)`; number −1 keeps nothing, the empty layer."""
+        kept = (numbers >= 0).astype(np.float32).reshape(-1, *(1 for _ in sides))
+        for axis, at in enumerate(np.unravel_index(np.maximum(numbers, 0), tuple(sides))):
+            shape = [side if other == axis else 1 for other, side in enumerate(sides)]
+            kept = kept * weights[axis][at].reshape(-1, *shape)
+        return kept[..., None]
+
     count = math.prod(sides)
-    positions = np.arange(count)
     rows = []
     for row in range(n):
-        # number −1 keeps nothing: the empty layer
-        alone = found.scores(row, np.arange(-1, count), lambda p: (positions == p[:, None]).reshape(-1, *sides, 1))
+        alone = found.scores(row, np.arange(-1, count), masks)
         rows.append(xp.reshape(alone[1:] - alone[0], tuple(sides)))
     return Maps(xp.stack(rows), {"run": found.note})
+
+
+def _neighbors(side: int) -> npt.NDArray[np.float32]:
+    """Return the `(side, side)` matrix with ½ at each position and ¼ at its neighbors."""
+    return 0.5 * np.eye(side, dtype=np.float32) + 0.25 * (np.eye(side, k=1) + np.eye(side, k=-1)).astype(np.float32)
