@@ -628,6 +628,7 @@ def test_pieces_are_joined_and_what_leads_comes_first() -> None:
     nature = shade(range(41), 1e-12)
     assert merged([patch(list(range(40)), 1e-6), nature], labels, 0)[1] is nature, "a property of most of the class"
     assert len(merged([patch(list(range(40)), 1e-6), shade(range(40), 1e-12)], labels, 0)) == 1
-    again = merged([color, shade(range(11), 1e-5), shade(range(12), 1e-3, "contrast")], labels, 0)
+    again = merged([color, shade(range(11), 1e-5), shade(range(10), 1e-3, "contrast")], labels, 0)
+    assert again[0].members == tuple(range(12)), "properties are those of the images that lead"
     kinds = [[c.kind for c in one.artefact.parts] for one in again if isinstance(one.artefact, Compound)]
     assert kinds == [["brightness", "contrast"]], "the same property once"
