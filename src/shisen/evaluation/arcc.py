@@ -6,8 +6,9 @@ import numpy as np
 
 from .masking_metrics import coherency, harmonic
 from .metrics import metric
+from .requests import Outcome, Requests
 from .road import road
-from .sample import Outcome, Requests, Sample
+from .sample import Sample
 
 
 @metric(

@@ -9,7 +9,8 @@ import numpy as np
 from .infidelity import removed_falls, subsets
 from .masking_metrics import correlation
 from .metrics import metric
-from .sample import Outcome, Requests, Sample, ScoreRequest, first
+from .requests import Outcome, Requests, ScoreRequest
+from .sample import Sample, first
 
 
 @metric(
