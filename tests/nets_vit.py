@@ -79,16 +79,20 @@ class Transformer:
             attentions.append(a)
         return self.head(t), tokens, attentions
 
-    def gradients(self, x: npt.NDArray[Any], classes: list[int], per_block: bool = False) -> list[F]:
+    def gradients(
+        self, x: npt.NDArray[Any], classes: list[int], per_block: bool = False, pooled: bool = False
+    ) -> list[F]:
         """Return the gradient of a class's logit by every attention, by central differences.
 
-        With `per_block`, the logit is read from the tokens behind the attention's own block.
+        With `per_block`, the logit is read from the tokens behind the attention's own block; with `pooled`, from their
+        mean in the place of each.
         """
         attentions = self.run(x)[2]
 
         def score(k: int, a: F) -> F:
             logits, tokens, _ = self.run(x, {k: a})
-            return (self.head(tokens[k]) if per_block else logits)[range(len(x)), classes]
+            read = tokens[k].mean(1, keepdims=True) + 0.0 * tokens[k] if pooled else tokens[k]
+            return (self.head(read) if per_block else logits)[range(len(x)), classes]
 
         return [_slope(lambda a, k=k: score(k, a), attentions[k]) for k in range(DEPTH)]
 

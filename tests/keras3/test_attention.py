@@ -190,6 +190,14 @@ def test_methods_equal_their_formulas(mean: bool, oracle: tuple[Transformer, Any
         np.testing.assert_allclose(cut, got, atol=1e-5 * np.abs(want).max(), err_msg=name)
 
 
+def test_legrad_may_read_the_mean_of_all_tokens() -> None:
+    model, x = KerasClassifier(transformer("layer")), images()
+    gradients = Transformer(False).gradients(x, [1, 4], per_block=True, pooled=True)
+    want = np.mean([np.maximum(g, 0).mean((1, 2)) for g in gradients], axis=0)[:, 1:].reshape(2, 3, 4)
+    got = to_numpy(METHODS["legrad"](model, x, one_hot(1, 4), reads="mean").values)
+    np.testing.assert_allclose(got, want, atol=1e-4 * np.abs(want).max())
+
+
 def test_heads_of_attention_are_no_feature_maps() -> None:
     shapes = {r.path: r.shape for r in KerasClassifier(transformer("ops")).layers}
     assert shapes["attention1"] == (3, 4, WIDTH)
