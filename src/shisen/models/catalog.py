@@ -33,6 +33,6 @@ def listing(search: str = "") -> list[tuple[str, str, str]]:
     found = [row for row in (*built_in, *FORMS) if search.lower() in row[0].lower()]
     if not search:
         return found
-    from .hubs import search as search_hubs
+    from .hubs.search import search as search_hubs
 
     return list({row[0]: row for row in (*found, *search_hubs(search))}.values())

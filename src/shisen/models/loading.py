@@ -24,9 +24,9 @@ Loader = Callable[[str, Request], Model]
 
 # where each kind of name is understood; the modules are imported only when such a name is loaded
 PREFIXES: dict[str, str] = {
-    "torchvision": "shisen.models.hubs:load_torchvision",
-    "timm": "shisen.models.hubs:load_timm",
-    "hf": "shisen.models.hubs:load_transformers",
+    "torchvision": "shisen.models.hubs.torchvision:load",
+    "timm": "shisen.models.hubs.timm:load",
+    "hf": "shisen.models.hubs.transformers:load",
     "keras": "shisen.models.keras_files:load_application",
 }
 SUFFIXES: dict[str, str] = {

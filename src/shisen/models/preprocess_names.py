@@ -22,9 +22,9 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 """Fields of `Preprocess` by name; the size comes from the network or from the caller."""
 
 RECIPES: Mapping[str, str] = {
-    "torchvision": "shisen.models.hubs:torchvision_preprocess",
-    "timm": "shisen.models.hubs:timm_preprocess",
-    "hf": "shisen.models.hubs:transformers_preprocess",
+    "torchvision": "shisen.models.hubs.torchvision:preprocess",
+    "timm": "shisen.models.hubs.timm:preprocess",
+    "hf": "shisen.models.hubs.transformers:preprocess",
     "keras": "shisen.models.keras_presets:application_preprocess",
 }
 
