@@ -153,5 +153,7 @@ def _todo(finding: Finding, label: str, _: Translator) -> str:
         return _(TODO["pushes" if lowered(finding) or lowers_own(finding) else "not_used"])
     lead = pieces(finding.candidate.artefact)[0]
     whole = lead.order == TREATMENT or lead.order >= PROPERTY
+    if finding.nature:
+        return _(TODO["nature"], label=label)
     look = lead.kind in ("feature_group", "transplanted_part")
     return _(TODO["look" if look else "treatment" if whole else "patch"], label=label)

@@ -93,6 +93,10 @@ TODO: Mapping[str, str] = {
         "What to do: find out why images of “{label}” were made or processed differently. Process all classes the same "
         "way, or change images of all classes like this at random in training. Train again, and repeat the audit."
     ),
+    "nature": N_(
+        "What to do: if this is what “{label}” looks like by nature, nothing is wrong. If not, process all classes the "
+        "same way, or change images of all classes like this at random in training; train again, and repeat the audit."
+    ),
     "look": N_(
         "What to do: look at the images. If what they have in common does not belong to “{label}”, collect images of "
         "“{label}” without it and of other classes with it. Train again, and repeat the audit."
