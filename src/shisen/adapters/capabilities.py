@@ -23,7 +23,7 @@ class HasAttention(Protocol):
             images: `(n, h, w, c)` pixels in [0, 1].
             objective: what is explained.
             per_block: whether the attention of each block is differentiated by the score read from that block.
-            pooled: with `per_block`, whether the head reads the mean of the block's tokens in the place of each.
+            pooled: with `per_block`, whether the head reads the mean of the block's tokens instead of each.
         """
         ...
 

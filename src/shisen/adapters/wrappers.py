@@ -143,7 +143,7 @@ class Wrapper:
             images: `(n, h, w, c)`.
             objective: the objective at the logits; None for no gradients.
             per_block: take each score from the tokens after the attention's own block.
-            pooled: with `per_block`, put the mean of a block's tokens in the place of each before the head reads them.
+            pooled: with `per_block`, the head reads the mean of a block's tokens instead of each.
 
         Raises:
             ModelError: for a network that does not reveal it.

@@ -58,7 +58,7 @@ def adaptive_masks(
         InputError: for a budget below two passes a width, or widths that are not positive.
 
     Reference:
-        AISE places masks with the optimizer DIRECT, one at a time; ours cuts cells in the same spirit, in batches.
+        AISE positions masks with the optimizer DIRECT, one at a time; ours cuts cells in the same spirit, in batches.
     """
     if not widths or min(widths) <= 0 or max_evals < 2 * len(widths) or max_evals % 2:
         need = f"max_evals must be even and at least {2 * max(1, len(widths))}, widths positive."

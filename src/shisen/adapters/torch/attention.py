@@ -189,7 +189,7 @@ def attentions(
         objective: the objective at the logits; None for no gradients.
         per_block: take the score of each attention from the tokens after its own block, read by the network's own
             head as if the later blocks were not there, instead of from the network's answer.
-        pooled: with `per_block`, the head reads the mean of the block's tokens in the place of each of them.
+        pooled: with `per_block`, the head reads the mean of the block's tokens instead of each of them.
 
     Returns:
         One `Attention` a layer, in forward order; none where the network has no attention.
@@ -326,7 +326,7 @@ def _gradients_per_block(
 
 
 def _read(tokens: Any, pooled: bool) -> Any:
-    """Return what the head is to read: the tokens `(n, tokens, c)`, or their mean in the place of each."""
+    """Return what the head is to read: the tokens `(n, tokens, c)`, or their mean instead of each."""
     return tokens.mean(dim=1, keepdim=True).expand_as(tokens) if pooled and tokens.dim() == 3 else tokens
 
 
