@@ -176,9 +176,7 @@ def compare(
     objectives = [shown.objective(target, score) for target in targets]
     if any(hasattr(objective, "resolve") for objective in objectives):
         logits = shown.activations(x[None])
-        objectives = [
-            objective.resolve(logits) if hasattr(objective, "resolve") else objective for objective in objectives
-        ]
+        objectives = [one.resolve(logits) if hasattr(one, "resolve") else one for one in objectives]
     batch = x[None]
     in_hand = shown.around(Shared(watched.model, batch, objectives)) if reuse else watched
     cells: list[list[Explanation | Failure]] = [[] for _ in objectives]
