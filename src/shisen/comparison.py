@@ -170,8 +170,7 @@ def compare(
     opened = shown.read(image)
     x, frame = shown.prepare(opened)
     ready = Ready(0, opened, x, frame)
-    passes = Passes()
-    watched = shown.around(Watched(shown.model, passes))
+    watched = shown.around(Watched(shown.model, passes := Passes()))
     layer = shown.layer_path(layer)
     objectives = [shown.objective(target, score) for target in targets]
     if any(hasattr(objective, "resolve") for objective in objectives):

@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from .common import finish, images_of, load_model, quiet_warnings, stem_of, wrote
-from .options import lang_option, layer_option, model_options, out_option, target_option
+from .model_options import model_options
+from .options import lang_option, layer_option, out_option, target_option
 from .progress import progress
 from .values import numbers_of, target_of
 

@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from .common import images_of, load_model, quiet_warnings
-from .options import lang_option, model_options, out_option
+from .model_options import model_options
+from .options import lang_option, out_option
 
 QUERIES = {
     "class_token": "attention of the class token",

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .common import LONG, load_model, quiet_warnings
-from .options import lang_option, model_options, out_option
+from .model_options import model_options
+from .options import lang_option, out_option
 from .progress import Bar
 
 if TYPE_CHECKING:

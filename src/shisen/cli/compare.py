@@ -8,15 +8,8 @@ from typing import Any
 import click
 
 from .common import images_of, load_model, quiet_warnings, wrote
-from .options import (
-    drawing_options,
-    layer_option,
-    method_options,
-    model_options,
-    out_option,
-    score_option,
-    target_option,
-)
+from .model_options import model_options
+from .options import drawing_options, layer_option, method_options, out_option, score_option, target_option
 from .progress import Bar
 from .tables import table
 from .values import names_of, shared_options, target_of

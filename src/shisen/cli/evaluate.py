@@ -8,16 +8,8 @@ from typing import Any
 import click
 
 from .common import LONG, finish, images_of, load_model, quiet_warnings, wrote
-from .options import (
-    baseline_option,
-    lang_option,
-    layer_option,
-    model_options,
-    n_images_option,
-    out_option,
-    seed_option,
-    target_option,
-)
+from .model_options import model_options
+from .options import baseline_option, lang_option, layer_option, n_images_option, out_option, seed_option, target_option
 from .progress import Bar
 from .tables import table
 from .values import names_of, seconds_of, target_of, value_of

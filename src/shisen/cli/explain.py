@@ -8,15 +8,8 @@ from typing import Any
 import click
 
 from .common import finish, images_of, inputs_of, load_model, quiet_warnings, stem_of
-from .options import (
-    drawing_options,
-    layer_option,
-    method_options,
-    model_options,
-    out_option,
-    score_option,
-    target_option,
-)
+from .model_options import model_options
+from .options import drawing_options, layer_option, method_options, out_option, score_option, target_option
 from .progress import progress
 from .values import METHOD_OPTIONS, options_of, target_of
 

@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from .common import images_of, load_model, quiet_warnings, wrote
-from .options import lang_option, layer_option, model_options, out_option, seed_option
+from .model_options import model_options
+from .options import lang_option, layer_option, out_option, seed_option
 from .progress import Bar
 from .values import numbers_of
 

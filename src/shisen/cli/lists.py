@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from .common import load_model
-from .options import json_option, model_options
+from .model_options import model_options
+from .options import json_option
 from .tables import table
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from .common import finish, images_of, inputs_of, load_model, quiet_warnings
-from .options import json_option, model_options
+from .model_options import model_options
+from .options import json_option
 from .progress import progress
 from .tables import table
 

@@ -7,7 +7,8 @@ from typing import Any
 import click
 
 from .common import load_model
-from .options import lang_option, model_options
+from .model_options import model_options
+from .options import lang_option
 
 
 @click.command()
