@@ -12,10 +12,10 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from . import files, images, networks, others, volumes
+from . import files, images, networks, others, strangers, volumes
 from .situations import SITUATIONS, outcome
 
-PARTS = (images, networks, files, others, volumes)
+PARTS = (images, networks, files, strangers, others, volumes)
 
 
 def main() -> int:

@@ -30,7 +30,8 @@ class Call:
         parameters: number of weights the module holds itself.
         tensor: identity of what came out.
         bundled: whether the output holds more than this tensor, and the network may read the rest.
-        resamples: whether a module without weights only changed height and width, as pooling and upsampling do.
+        resamples: whether a module without weights only changed the positions, as pooling and upsampling do.
+        given: whether it returned the very tensor that it was given, as dropout does in evaluation.
     """
 
     path: str
@@ -43,6 +44,7 @@ class Call:
     tensor: int
     bundled: bool = False
     resamples: bool = False
+    given: bool = False
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,8 @@ def default_candidates(
     """
     makers: dict[int, Call] = {}
     for call in calls:
-        makers.setdefault(call.tensor, call)
+        if not call.given:
+            makers.setdefault(call.tensor, call)
     moved = {t for t, call in makers.items() if call.resamples or any(word in call.kind for word in passing)}
     excluded = {output} if innermost else {output} | moved
     found = []

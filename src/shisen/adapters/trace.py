@@ -30,6 +30,7 @@ class Trace:
         logits: shape of one image's logits.
         candidates: calls that could be the default, in forward order.
         rows: where the rows of the output are.
+        stops_gradients: whether the network switches gradients off for a part of itself.
     """
 
     points: PointTable
@@ -40,6 +41,7 @@ class Trace:
     logits: tuple[int, ...]
     candidates: tuple[Call, ...] = ()
     rows: Rows = IN_FRONT
+    stops_gradients: bool = False
 
     @property
     def calls(self) -> tuple[Call, ...]:

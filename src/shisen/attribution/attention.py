@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -40,8 +40,50 @@ def attention_of(model: Classifier, images: Array, objective: Any = None, **opti
     return found
 
 
-def global_attention(layers: Sequence[Attention]) -> list[Attention]:
+def every_position(model: Classifier, images: Array, objective: Objective) -> list[Attention]:
+    """Return the attention of every layer, in which every token sees every other.
+
+    Args:
+        model: the network.
+        images: `(n, h, w, c)`, pixels in [0, 1].
+        objective: for gradients of the score with respect to attention.
+
+    Raises:
+        ModelError: where there are layers in which they do not; it names the methods that run on this network.
+    """
+    layers = attention_of(model, images, objective)
+    try:
+        return global_attention(layers)
+    except ModelError:
+        one = objective.take(np.asarray([0]))
+        running = [
+            name
+            for name, run in (("legrad", legrad), ("attention_x_gradient", attention_x_gradient))
+            if _runs(run, model, images[:1], one)
+        ]
+        if not running:
+            raise
+        also = N_("Use {methods}, which read the last stage, or grad_cam, hires_cam and layer_cam for any network.")
+        return global_attention(layers, Message(also, methods=", ".join(running)))
+
+
+def _runs(run: Callable[..., Any], model: Classifier, images: Array, objective: Objective) -> bool:
+    try:
+        run(model, images, objective)
+    except ModelError:
+        return False
+    return True
+
+
+def global_attention(layers: Sequence[Attention], advice: str = OTHERS) -> list[Attention]:
     """Return the layers in which every token sees every other, all on one grid.
+
+    Args:
+        layers: of the network.
+        advice: what to try where there are other layers.
+
+    Returns:
+        The layers.
 
     Raises:
         ModelError: where there are layers in which they do not.
@@ -53,14 +95,11 @@ def global_attention(layers: Sequence[Attention]) -> list[Attention]:
             need = N_("This method needs attention among all positions in every layer, from the first to the last.")
             size = max(a.values.shape[-1] for a in layers if a.windows > 1)
             received = Message("windows of {n} positions", n=size)
-            others = N_(
-                "Use legrad, which reads the last stage, or grad_cam, hires_cam and layer_cam, which suit any network."
-            )
         else:
             need = N_("This method needs attention among all positions of the image in every layer.")
             shapes = sorted({f"{a.values.shape[-2]} × {a.values.shape[-1]}" for a in layers})
-            received, others = Message("attention of {shapes} tokens", shapes=", ".join(shapes)), OTHERS
-        raise ModelError(explain_error(need, received, others))
+            received = Message("attention of {shapes} tokens", shapes=", ".join(shapes))
+        raise ModelError(explain_error(need, received, advice))
     return same
 
 
@@ -151,7 +190,7 @@ def attention_rollout(
     Reference:
         Abnar, Zuidema 2020.
     """
-    layers = global_attention(attention_of(model, images, objective))
+    layers = every_position(model, images, objective)
     xp = array_namespace(layers[0].values)
     fuse = {"mean": xp.mean, "max": xp.max, "min": xp.min}
     total = _identity(layers[0].values[:, 0])
@@ -185,7 +224,7 @@ def chefer(model: Classifier, images: Array, objective: Objective) -> Array:
         Chefer, Gur, Wolf 2021 (self-attention rule). Where the logits are not read from a class token, the mean
         over all positions is taken, and the identity that R begins with is left out.
     """
-    layers = global_attention(attention_of(model, images, objective))
+    layers = every_position(model, images, objective)
     xp = array_namespace(layers[0].values)
     total = start = _identity(layers[0].values[:, 0])
     for layer in layers:

@@ -63,6 +63,8 @@ def _of_first_layer(net: Any) -> Shape:
     for module in net.modules():
         if isinstance(module, torch.nn.modules.conv._ConvNd) and not module.transposed:
             return (*(None for _ in module.kernel_size), int(module.in_channels))
+        if str(getattr(module, "original_name", "")).startswith("Conv"):  # a compiled part
+            return (*(None for _ in module.weight.shape[2:]), int(module.weight.shape[1]))
         if isinstance(module, torch.nn.RNNBase):
             return None, int(module.input_size)
     return None, None, None

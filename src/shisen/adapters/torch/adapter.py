@@ -19,7 +19,7 @@ from ..trace import Trace
 from .biases import biases
 from .folding import Pair, agreed, pairs
 from .forward import Leaves, captured_forward
-from .io import device_of, guess_size, initial_batch_size, network_input, to_tensor
+from .io import called, device_of, guess_size, initial_batch_size, network_input, to_tensor
 from .isolation import Isolation
 from .precision import half_of, single
 from .rewire import eval_mode_backward, vector_jacobian
@@ -225,7 +225,7 @@ class TorchClassifier(Adapter):
             announce: warn which of several tensors was selected.
         """
         shown = network_input(self.module, self.scaling, x, contiguous=self.needs_contiguous(x))
-        return select_output(self.module(shown), self.output, torch.is_tensor, announce=announce)
+        return select_output(called(self.module, shown), self.output, torch.is_tensor, announce=announce)
 
     def needs_contiguous(self, x: Any) -> bool:
         """Tell whether the network wants images of this shape in contiguous memory rather than channels last."""
@@ -247,7 +247,7 @@ class TorchClassifier(Adapter):
             shown = network_input(self.module, self.scaling, leaf, contiguous=contiguous)
             try:
                 found = self.trace(x)
-                y = select_output(self.module(shown), self.output, torch.is_tensor).float()
+                y = select_output(called(self.module, shown), self.output, torch.is_tensor).float()
                 y = found.rows.apply(y, found.logits, xp)
                 score = (y * _every_class(y)).sum()
                 return torch.autograd.grad(score, leaf)[0] if y.requires_grad else torch.zeros_like(leaf)

@@ -47,5 +47,7 @@ def biases(net: Any, calls: Iterable[Call], scaling: Scaling | None) -> dict[str
     for call in calls:
         own = bias_of(net.get_submodule(call.module))
         if own is not None and bool((own != 0).any()):
-            found[call.path] = own.detach().float()
+            inner = call.layout.kind == "plain" and not isinstance(net.get_submodule(call.module), torch.nn.Linear)
+            shape = (-1, *[1] * (len(call.shape) - 2)) if inner else (-1,)  # no map: channels in front
+            found[call.path] = own.detach().float().reshape(shape)
     return found

@@ -16,7 +16,7 @@ from ..points import Call
 from .folding import folded
 from .io import first_tensor, with_first
 from .precision import cast, single
-from .trace import OutputActivation
+from .trace import KeepsGradients, OutputActivation
 
 if TYPE_CHECKING:
     from .adapter import TorchClassifier
@@ -104,6 +104,8 @@ def _run(
             stack.callback(model.module.get_submodule(module).register_forward_hook(_hook(capture, module)).remove)
         if half and not nonlinear:
             stack.enter_context(cast(model.precision, x.device))
+        if traced.stops_gradients and (starts or torch.is_grad_enabled()):
+            stack.enter_context(KeepsGradients())
         activation = stack.enter_context(OutputActivation()) if traced.output_activation else None
         try:
             output = model.answer(x)

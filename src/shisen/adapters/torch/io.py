@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from itertools import chain
 from typing import Any
@@ -69,6 +70,17 @@ def network_input(net: Any, scaling: Scaling | None, x: Any, *, contiguous: bool
         x = x.movedim(-1, 1).contiguous()
     home = next((p for p in net.parameters() if p.is_floating_point()), None)
     return x if home is None else x.to(home.dtype)
+
+
+def called(module: Any, x: Any) -> Any:
+    """Return a module's output for an image, by name where its forward takes keyword arguments only.
+
+    Args:
+        module: the network.
+        x: its input.
+    """
+    first = next(iter(inspect.signature(module.forward).parameters.values()), None)
+    return module(**{first.name: x}) if first is not None and first.kind is first.KEYWORD_ONLY else module(x)
 
 
 def first_tensor(output: Any) -> Any:

@@ -7,6 +7,7 @@ user's module meanwhile is not disturbed. Where no such copy can be made, the mo
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FunctionType, MethodType
@@ -16,6 +17,7 @@ import torch
 
 from .frozen_eval import every_module, frozen_eval
 
+_COUNT = itertools.count()
 PLAIN = (bool, int, float, str, type(None))
 HOOKS = (
     "_forward_hooks", "_forward_pre_hooks", "_forward_hooks_with_kwargs", "_forward_pre_hooks_with_kwargs",
@@ -45,7 +47,8 @@ class Isolation:
         """Hold the module ready to run in evaluation mode without gradients of its parameters."""
         with self.lock:
             if not self._depth:
-                self._refresh()
+                with torch.inference_mode(False):
+                    self._refresh()
             self._depth += 1
             try:
                 if self._copy is None:
@@ -64,7 +67,7 @@ class Isolation:
 
 
 class _Copy:
-    """A copy whose parameters and buffers are views of the original's."""
+    """A copy whose parameters are views of the original's; buffers, which a forward may write to, follow them."""
 
     def __init__(self, net: Any, module: Any) -> None:
         self.net, self.module = net, module
@@ -73,6 +76,7 @@ class _Copy:
         self._map = {id(o): c for o, c in zip(self.originals, self.copies, strict=True)}
         self._tensors = [_tensors(o) for o in self.originals]
         self._plain = [_plain(o) for o in self.originals]
+        self._versions: dict[int, tuple[int, int]] = {}
         self._hooks: list[tuple[int, ...]] = [()] * len(self.originals)
         for one in self.copies:
             one.training = False
@@ -87,12 +91,15 @@ class _Copy:
         for module in originals:
             tensors = [t for t in (*vars(module).values(), *_owned(module)) if isinstance(t, torch.Tensor)]
             memo |= {id(t): t.detach() for t in tensors}
+            memo |= {id(t): t.detach().clone() for t in module._buffers.values() if t is not None}
         try:
             made = cls(net, copy.deepcopy(net, memo))
         except Exception:  # whatever an attribute raises that cannot be copied
             return None
         same = all(
-            type(o) is type(c) and [t.data_ptr() for t in _owned(o)] == [t.data_ptr() for t in _owned(c)]
+            type(o) is type(c)
+            and [p.data_ptr() for p in o.parameters(recurse=False)]
+            == [p.data_ptr() for p in c.parameters(recurse=False)]
             for o, c in zip(made.originals, made.copies, strict=True)
         )
         return made if same and made.follows() else None
@@ -105,6 +112,7 @@ class _Copy:
         for i, (now, original, made) in enumerate(zip(modules, self.originals, self.copies, strict=True)):
             if now is not original or not _unchanged(original, self._tensors[i]):
                 return False
+            self._take_buffers(original, made)
             own = vars(original)
             for name, value in self._plain[i].items():
                 if own.get(name) is not value:
@@ -114,6 +122,16 @@ class _Copy:
                 self._take_hooks(original, made)
                 self._hooks[i] = keys
         return True
+
+    def _take_buffers(self, original: Any, made: Any) -> None:
+        for name, source in original._buffers.items():
+            target = made._buffers.get(name)
+            if source is None or target is None or target is source:
+                continue
+            if self._versions.get(id(target)) != _versions(source, target):
+                with torch.no_grad():
+                    target.copy_(source)
+                self._versions[id(target)] = _versions(source, target)
 
     def _take_hooks(self, original: Any, made: Any) -> None:
         for name in HOOKS:
@@ -125,6 +143,11 @@ class _Copy:
         """Return a hook that is a method of a module in the network as that of the copy."""
         owner = getattr(hook, "__self__", None) if isinstance(hook, MethodType) else None
         return MethodType(hook.__func__, self._map[id(owner)]) if id(owner) in self._map else hook
+
+
+def _versions(source: Any, target: Any) -> tuple[int, int]:
+    """Return how often both have been written to; never the same for tensors that do not count it."""
+    return (-1, -next(_COUNT)) if source.is_inference() else (source._version, target._version)
 
 
 def _owned(module: Any) -> list[Any]:

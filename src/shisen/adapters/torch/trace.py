@@ -27,7 +27,15 @@ from ..trace import Trace, head_of, warn_if_probabilities
 from .axes import layout_of
 from .io import first_tensor
 
+SWITCH = torch._C._set_grad_enabled
 OUTPUT_ACTIVATIONS = ("softmax", "log_softmax", "sigmoid")
+
+
+class KeepsGradients(TorchFunctionMode):  # type: ignore[misc]
+    """Let a graph go on where a network would switch gradients off, as around a frozen body."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return None if func is SWITCH and not args[0] else func(*args, **(kwargs or {}))
 
 
 class OutputActivation(TorchFunctionMode):  # type: ignore[misc]
@@ -36,8 +44,10 @@ class OutputActivation(TorchFunctionMode):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()
         self.last: tuple[Any, Any, str] | None = None
+        self.stops_gradients = False
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.stops_gradients |= func is SWITCH
         result = func(*args, **(kwargs or {}))
         name = getattr(func, "__name__", "").removesuffix("_")
         if name in OUTPUT_ACTIVATIONS and isinstance(result, torch.Tensor) and result is not args[0]:
@@ -86,17 +96,19 @@ def trace(
             own, bundled = sum(p.numel() for p in module.parameters(recurse=False)), not torch.is_tensor(output)
             weights, channels = sum(1 for _ in module.parameters()), -1 if layout.kind == "channels_last" else 1
             moves = resampled(None if source is None else source.shape, raw, weights, channels)
-            records.append(Call(path, path, counts[path], kind, raw, layout, own, id(tensor), bundled, moves))
+            records.append(
+                Call(path, path, counts[path], kind, raw, layout, own, id(tensor), bundled, moves, tensor is source)
+            )
 
         return hook
 
     with ExitStack() as stack:
         for path, module in net.named_modules():
-            if path:
+            if path and not isinstance(module, torch.jit.ScriptModule):  # compiled parts take no hooks
                 stack.callback(module.register_forward_hook(hook_for(path)).remove)
         output_activation = stack.enter_context(OutputActivation())
         output = run()
-    activation = output_activation.undo(output)[1]
+    activation, stops = output_activation.undo(output)[1], output_activation.stops_gradients
     check_floats(output.dtype)
     rows, logits = rows_of(output.shape, two)
     if not activation:
@@ -104,7 +116,7 @@ def trace(
     calls = name_calls(records)
     candidates = default_candidates(calls, id(output))
     head = head_of((1, *logits), activation)
-    return Trace(PointTable(calls), *default_call(candidates), activation, head, logits, candidates, rows)
+    return Trace(PointTable(calls), *default_call(candidates), activation, head, logits, candidates, rows, stops)
 
 
 def influential(found: Trace, gradients_at: Callable[[list[str]], Any]) -> Trace:
