@@ -136,6 +136,9 @@ def default_before(candidates: Sequence[Call], passed: Sequence[Call]) -> tuple[
     Args:
         candidates: that are no class maps.
         passed: the class maps after them, the last of the network first.
+
+    Returns:
+        The point, and the reason as a message of the catalog.
     """
     if not candidates:
         return passed[0], N_("the only layer with a spatial feature map, one channel per class")
@@ -184,7 +187,7 @@ def default_candidates(
 
 
 def resampled(given: Sequence[int] | None, returned: Sequence[int], weights: int, channels: int) -> bool:
-    """Tell whether a module only resampled a map: no weights, the same channels, another height or width.
+    """Return whether a module only resampled a map: no weights, the same channels, another height or width.
 
     Args:
         given: shape of what the module was given, in its own axes.

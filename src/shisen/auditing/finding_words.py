@@ -36,7 +36,6 @@ def what(finding: Finding, _: Translator) -> str:
 
     Args:
         finding: the finding.
-        _: translates into the language of the report.
     """
     return named(finding.candidate.artefact, _)
 
@@ -46,7 +45,6 @@ def named(artefact: Artefact, _: Translator) -> str:
 
     Args:
         artefact: the artefact.
-        _: translates into the language of the report.
     """
     key, fills = artefact.words()
     # a kind of another package may name itself
@@ -59,7 +57,6 @@ def headline(labels: Sequence[str], finding: Finding, _: Translator) -> str:
     Args:
         labels: names of the classes.
         finding: the finding.
-        _: translates into the language of the report.
     """
     return _("“{label}”: {what}", label=labels[finding.candidate.label], what=what(finding, _))
 
@@ -75,7 +72,6 @@ def sentences(finding: Finding, labels: Sequence[str], _: Translator, others: Se
     Args:
         finding: the finding.
         labels: names of the classes.
-        _: translates into the language of the report.
         others: findings of other classes that are the same thing.
     """
     c, e = finding.candidate, finding.effect

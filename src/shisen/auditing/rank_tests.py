@@ -15,7 +15,13 @@ of an association that is listed."""
 
 
 def ranked(one: Attribute, labels: Ints, wrong: Booleans) -> tuple[Tested | None, Tested | None]:
-    """Return the tests of an attribute: by ranks against the labels, and within the classes against errors."""
+    """Return the tests of an attribute: by ranks against the labels, and within the classes against errors.
+
+    Args:
+        one: the attribute, a value or none for each of n images.
+        labels: (n,) class numbers, -1 for images that are left out.
+        wrong: (n,) whether the prediction is an error.
+    """
     values = np.asarray([v if isinstance(v, float) else np.nan for v in one.values])
     own = np.where(np.isfinite(values), labels, -1)
     return _label_ranks(values, own), _error_ranks(values, own, wrong)

@@ -46,7 +46,13 @@ class Tested(NamedTuple):
 
 
 def tabled(one: Attribute, labels: Ints, wrong: Booleans) -> tuple[Tested | None, Tested | None]:
-    """Return the tests of an attribute: all against the labels, and within the classes against errors."""
+    """Return the tests of an attribute: all against the labels, and within the classes against errors.
+
+    Args:
+        one: the attribute, a value or none for each of n images.
+        labels: (n,) class numbers, -1 for images that are left out.
+        wrong: (n,) whether the prediction is an error.
+    """
     texts = [str(v) if v is not None else MISSING for v in one.values]
     counts = Counter(t for t, k in zip(texts, labels, strict=True) if k >= 0)
     names = [t for t, n in counts.most_common() if n >= LEAST_VALUE][:VALUES]

@@ -25,7 +25,7 @@ UNEVEN = 0.05
 
 
 def is_nifti(data: bytes, name: str) -> bool:
-    """Tell whether a file is NIfTI, compressed or not.
+    """Return whether a file is NIfTI, compressed or not.
 
     Args:
         data: the file's bytes.
@@ -82,7 +82,7 @@ def _peeked(stream: Any) -> bytes:
 
 
 def is_dicom(data: bytes) -> bool:
-    """Tell whether a file is DICOM: its preamble is followed by a mark."""
+    """Return whether a file is DICOM: its preamble is followed by a mark."""
     return data[128:132] == b"DICM"
 
 

@@ -33,7 +33,7 @@ def evenly(count: int, wanted: int) -> npt.NDArray[np.intp]:
 
 
 def is_video(data: bytes, name: str) -> bool:
-    """Tell whether a file is a video, not an animated image.
+    """Return whether a file is a video, not an animated image.
 
     Args:
         data: the file's bytes.
