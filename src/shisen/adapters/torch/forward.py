@@ -69,8 +69,7 @@ def _run(
 ) -> dict[str, Any]:
     traced = model.trace(x)
     # a gradient through ReLUs is that of the weights as they are: rounding moves values across their kinks
-    last = traced.default.path if traced.default else None
-    nonlinear = torch.is_grad_enabled() or any(p != last for p in starts)
+    nonlinear = torch.is_grad_enabled() or any(p != (traced.default and traced.default.path) for p in starts)
     foldable = {} if nonlinear else model.foldable(traced, x)
     half = model.precision != "float32"
     found: dict[str, Any] = {}
@@ -113,8 +112,7 @@ def _run(
             return found
     capture.check()
     logits = traced.rows.apply((activation.undo(output)[0] if activation else output).float(), traced.logits, xp)
-    found["logits"] = logits[:, None] if logits.dim() == 1 else logits
-    return found
+    return found | {"logits": logits[:, None] if logits.dim() == 1 else logits}
 
 
 def _hook(capture: Capture, module: str) -> Callable[[Any, Any, Any], Any]:
