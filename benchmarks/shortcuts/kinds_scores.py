@@ -132,9 +132,9 @@ def lines(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
         ("used and found: effect within ±15 points", "≥ 70 %", _rate([r for r in near if r["first"]], "close")),
         ("used: effect within ±15 points, found or not", "", _rate(near, "close")),
         ("not used (below 2 points): called used", "", _rate(idle, "used")),
-        ("clean models and twins with anything called used", "≤ 5 %", _rate(clean, "alarm")),
+        ("clean and balanced models with anything called used", "≤ 5 %", _rate(clean, "alarm")),
         ("classes without an artefact beside planted ones: anything called used", "", _rate(beside, "alarm")),
-        *[(f"found where {100 * a:.0f} % of clean models and twins may have a false alarm", "", f"{100 * d:.0f} %")
+        *[(f"found where {100 * a:.0f} % of clean and balanced models may have a false alarm", "", f"{100 * d:.0f} %")
           for a, d in zip((0.0, 0.01, 0.05), at, strict=True)],
     ]  # fmt: skip
 
@@ -154,6 +154,11 @@ def summary(rows: Sequence[Row]) -> str:
     )
 
 
+def named(kind: str) -> str:
+    """Return the name of a kind as the docs write it."""
+    return kind.replace("_", " ").replace(" place", " position")
+
+
 def table(rows: Sequence[Row], commit: str, models_in_all: int) -> list[str]:
     """Return the figures as lines of Markdown.
 
@@ -170,7 +175,7 @@ def table(rows: Sequence[Row], commit: str, models_in_all: int) -> list[str]:
         f"{len(planted)} planted artifacts, {used} used by the model."
     )
     cases = [
-        f"| {r['plant'].replace('_', ' ')} | {r['family']} | {r['prevalence']:.0%} | {100 * r['true']:+.0f} | "
+        f"| {named(r['plant'])} | {r['family']} | {r['prevalence']:.0%} | {100 * r['true']:+.0f} | "
         f"{'–' if r['effect'] is None else format(100 * r['effect'], '+.0f')} | "
         f"{r['state'].replace('_', ' ') or 'not listed'} | {r['f1']:.2f} | {'yes' if r['first'] else 'no'} |"
         for r in sorted(planted, key=lambda r: -r["true"])

@@ -103,8 +103,8 @@ def test_lines_count_what_they_say(bench: Any) -> None:
     assert lines["used, but not decided"] == "1 of 3 (33 %)"
     assert lines["used and found: effect within ±15 points"] == "1 of 1 (100 %)"
     assert lines["not used (below 2 points): called used"] == "1 of 1 (100 %)"
-    assert lines["clean models and twins with anything called used"] == "1 of 3 (33 %)"
-    assert lines["found where 0 % of clean models and twins may have a false alarm"] == "0 %"
+    assert lines["clean and balanced models with anything called used"] == "1 of 3 (33 %)"
+    assert lines["found where 0 % of clean and balanced models may have a false alarm"] == "0 %"
     assert "4 planted artefacts, 3 of them used" in bench.kinds.summary(rows)
     page = bench.kinds.table(rows, "0123456789abcdef", 37)
     assert page[0].startswith(
