@@ -164,7 +164,7 @@ def _distinct(maps: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], n
     Channels that are active at one position only, of which there are many, all make the same mask there.
     """
     *sides, c = maps.shape
-    flat = maps.reshape(-1, c).T
+    flat = maps.reshape(int(np.prod(sides)), c).T
     low = flat.min(axis=1, keepdims=True, initial=np.inf)
     span = flat.max(axis=1, keepdims=True, initial=-np.inf) - low
     kinds, which = np.unique((flat - low) / span, axis=0, return_inverse=True)
