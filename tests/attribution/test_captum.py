@@ -95,8 +95,8 @@ def test_gradient_shap_in_the_limit_of_many_samples(net: nets.Toy) -> None:
     x = nets.images(1)
     torch.manual_seed(0)
     baselines = torch.tensor([0.0, 0.5]).reshape(2, 1, 1, 1).expand(2, 3, 12, 16)
-    found = theirs(attr.GradientShap(net), x, n_samples=20_000, stdevs=0.0, baselines=baselines)
+    found = theirs(attr.GradientShap(net), x, n_samples=6_000, stdevs=0.0, baselines=baselines)
     same = np.tile(np.reshape(np.float32([0.0, 0.5]), (2, 1, 1, 1)), (1, 12, 16, 3))
     for given in (("black", "gray"), same):
-        mine = ours("expected_gradients", net, x, n_samples=2_000, baselines=given)
+        mine = ours("expected_gradients", net, x, n_samples=1_000, baselines=given)
         assert np.corrcoef(mine.ravel(), found.ravel())[0, 1] > 0.999

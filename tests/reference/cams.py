@@ -1,7 +1,8 @@
-"""Slow twins of the CAM family, from the papers' formulas: loops over channels and places."""
+"""Reference implementations of the CAM family, from the formulas of the papers: loops over channels and positions."""
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -114,7 +115,7 @@ def ablation_cam(net: Any, layer: str, image: Any, k: int) -> Values:
 
 
 def recipro_cam(net: Any, layer: str, image: Any, k: int, mask: str = "position") -> Values:
-    """A whole forward for each place left alone, or with a part of its neighbors, less the empty layer's score."""
+    """A whole forward for each position left alone, or with a part of its neighbors, less the empty layer's score."""
     a, _ = layer_and_gradient(net, layer, image, k)
     empty = with_layer(net, layer, image, torch.zeros_like, k)
     out = np.zeros(a.shape[:2])
@@ -122,11 +123,12 @@ def recipro_cam(net: Any, layer: str, image: Any, k: int, mask: str = "position"
 
         def alone(value: Any, i: int = i, j: int = j) -> Any:
             kept = torch.zeros_like(value)
-            for p, q in np.ndindex(*value.shape[2:]):
+            h, w = value.shape[2:]
+            for p, q in product(range(max(i - 1, 0), min(i + 2, h)), range(max(j - 1, 0), min(j + 2, w))):
                 down, right = abs(p - i), abs(q - j)
                 weight = float(down == right == 0)
                 if mask == "gaussian":
-                    weight = (0.5, 0.25)[down] * (0.5, 0.25)[right] if max(down, right) < 2 else 0.0
+                    weight = (0.5, 0.25)[down] * (0.5, 0.25)[right]
                 kept[:, :, p, q] = weight * value[:, :, p, q]
             return kept
 

@@ -164,7 +164,7 @@ def test_the_ball_that_decides_is_found(method: str) -> None:
     model, rng = shisen.wrap(Bright(3)), np.random.default_rng(0)
     options = {"window": 3, "stride": 2, "baseline": 0.2} if method == "occlusion" else {}
     overlap, hits = [], []
-    for _ in range(8 if method == "occlusion" else 25):
+    for _ in range(4 if method == "occlusion" else 25):
         volume, inside = blob(rng)
         heat = shisen.explain(model, volume, method, target=0, **options).heatmap
         warm = heat > (0.3 if method == "occlusion" else 0.15)
