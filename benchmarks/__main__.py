@@ -81,6 +81,7 @@ PARTS = (
     Part("collages", "benchmarks.collages {photos} --out {out}/collages.json --page docs/collages.md", "photos"),
     Part("trust", "benchmarks.trust {photos}", "photos"),
     Part("volumes", "benchmarks.volumes"),
+    Part("architectures", "benchmarks.architectures --docs docs/architectures.md"),
     Part("parity", "benchmarks.parity --keep {out}/parity"),
     Part("audit", "benchmarks.audit_speed {scenes}/test", "scenes"),
     Part("transformers", "benchmarks.transformers {scenes} --out {out}/transformers.json", "scenes"),
