@@ -70,7 +70,7 @@ def full_grad(
     total: Any = 0.0
     non_spatial = xp.zeros_like(xp.reshape(gradients[0], (gradients[0].shape[0], -1))[:, 0])
     for point, a, g in zip(points, values, gradients, strict=True):
-        added = _added(point, a, known, clipped)
+        added = _fitting(point, _added(point, a, known, clipped), g)
         if g.ndim == len(size) + 2:
             total = total + _as_map(g * added, size, variant)
         else:
@@ -90,6 +90,19 @@ def _added(point: str, a: Array, known: Mapping[str, Any], clipped: Mapping[str,
     added = known[point] if point in known else xp.zeros_like(a)
     if point in clipped:
         added = added + xp.where(a >= np.float32(clipped[point]), a, xp.zeros_like(a))
+    return added
+
+
+def _fitting(point: str, added: Array, gradient: Array) -> Array:
+    """Return what is added at a point; refuse what does not fit the gradient there."""
+    if added.shape[-1] != gradient.shape[-1]:
+        raise ModelError(
+            explain_error(
+                N_("FullGrad needs a bias for each channel of every layer."),
+                Message("the layer {layer}, whose bias does not fit its output", layer=point),
+                "Use integrated_gradients, which is complete for any network.",
+            )
+        )
     return added
 
 

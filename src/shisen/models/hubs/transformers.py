@@ -63,7 +63,8 @@ def load(name: str, request: Request) -> Model:
         return auto.from_config(config)
 
     net = built(build, lambda: auto.from_pretrained(base), request, random=tag == RANDOM, name=name, host=HUGGING_FACE)
-    names = [str(net.config.id2label[i]) for i in range(int(net.config.num_labels))]
+    labels = net.config.id2label or {}  # some families have none by default
+    names = [str(labels.get(i, f"LABEL_{i}")) for i in range(int(net.config.num_labels))]
     source = source_of(request, bool(tag), f"Hugging Face {base}")
     return made(net, expected, categories(names), request, name=name, source=source)
 
