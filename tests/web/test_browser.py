@@ -188,7 +188,7 @@ def test_a_damaged_upload_is_refused_in_japanese_too(visit: Any, tmp_path: Path)
     broken.write_bytes(b"hello")
     visit.locator("#shisen-upload input[type=file]").set_input_files(str(broken))
     toast = visit.wait_for_selector(".toast-body", timeout=WAIT)
-    assert "画像を読み込めません" in toast.inner_text()
+    assert "画像を最後まで読み込めません" in toast.inner_text()
     assert "broken.png" in toast.inner_text()
 
 
