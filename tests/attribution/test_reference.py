@@ -103,10 +103,12 @@ def test_drawn_choices_come_near_the_shapley_values() -> None:
 
 CASES = [(name, kind) for name, kinds in REFERENCES.items() for kind in kinds]
 SLOW = ("score_cam", "ablation_cam")  # a forward pass per channel
-KINKS = ("blur_ig", "gradient_shap")  # a pixel with blur or noise, rounded otherwise, passes a ReLU6's kink
+KINKS = ("blur_ig", "gradient_shap")
+"""Where a pixel with blur or noise, rounded otherwise by another number of threads, passes a ReLU6's kink."""
 EMBEDDED_PLAIN = [
     c for c in CASES if METHODS[c[0]].family == "gradient" and not METHODS[c[0]].layered and c[0] not in KINKS
 ]
+EMBEDDED_KINKS = [c for c in CASES if c[0] in KINKS]
 EMBEDDED_LAYERED = [c for c in CASES if METHODS[c[0]].layered]
 
 
@@ -132,6 +134,16 @@ def test_methods_without_a_layer_on_the_embedded_network(name: str, kind: str, e
     model, pixels, x = embedded
     reference, k = REFERENCES[name][kind], top(model, x)
     same(run(METHODS[name], model, x, k, **reference.options).values[0], reference.function(pixels, x[0], k))
+
+
+@pytest.mark.parametrize(("name", "kind"), EMBEDDED_KINKS)
+def test_methods_sensitive_to_kinks_on_the_embedded_network(name: str, kind: str, embedded: Any) -> None:
+    model, pixels, x = embedded
+    reference, k = REFERENCES[name][kind], top(model, x)
+    values = to_numpy(run(METHODS[name], model, x, k, **reference.options).values[0]).astype(np.float64)
+    wanted = reference.function(pixels, x[0], k)
+    assert np.corrcoef(values.ravel(), wanted.ravel())[0, 1] > 0.9995
+    assert np.sum(values * wanted) / np.sum(wanted * wanted) == pytest.approx(1.0, abs=0.002)
 
 
 @pytest.mark.parametrize(
