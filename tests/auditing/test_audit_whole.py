@@ -163,6 +163,12 @@ def test_a_weak_copy_gives_way_to_one_that_looks_like_the_original(images: Image
     effect = measured(candidate, images)
     assert effect.fidelity == pytest.approx(1.0, abs=0.15)
     assert effect.effect > 0.9
+    # the report shows its examples with the way that was measured: they turn, with the first way they do not
+    first, taken = candidate.artefact.intervention(candidate, images).ways
+    assert effect.way == 1
+    shown = [answers(images, effect.examples, way.apply).probabilities.argmax(1) for way in (first, taken)]
+    assert (shown[0] != 1).all()
+    assert (shown[1] == 1).all()
 
 
 def test_what_other_images_have_stays_by_itself(images: Images) -> None:

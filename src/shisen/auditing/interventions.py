@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,6 +48,7 @@ class Effect:
             that cannot be determined.
         witness: the effect of the same difference put on inside the network, or None.
         shifts: other classes that lose images, which those are predicted as.
+        way: which of the intervention's `ways` this was measured with.
     """
 
     tested: int
@@ -68,6 +69,7 @@ class Effect:
     fidelity: float | None = None
     witness: float | None = None
     shifts: tuple[Shift, ...] = ()
+    way: int = 0
 
 
 def _reduced(pixels: Pixels8, most: int) -> Pixels8:
@@ -152,13 +154,12 @@ def intervene(candidate: Candidate, images: Images, *, seed: int = 0) -> Effect 
         return "no_way"
     effect = _measured(candidate, images, how, seed)
     much = 2 * candidate.artefact.least_effect  # a copy that does this much is enough of one
-    while how.otherwise is not None and not isinstance(effect, str):
-        if (effect.fidelity or 0.0) >= FAITHFUL or effect.effect >= much:
+    for number, way in enumerate(how.ways[1:], 1):
+        if isinstance(effect, str) or (effect.fidelity or 0.0) >= FAITHFUL or effect.effect >= much:
             break
-        how = how.otherwise
-        other = _measured(candidate, images, how, seed)
+        other = _measured(candidate, images, way, seed)
         if not isinstance(other, str) and _unlike(other) < _unlike(effect):
-            effect = other
+            effect = replace(other, way=number)
     return effect
 
 

@@ -244,10 +244,10 @@ def _marked(images: Images, row: int, finding: Finding) -> Any:
 
 
 def _pairs(images: Images, finding: Finding) -> list[dict[str, Any]]:
-    """Return examples before and after, with the prediction for each."""
+    """Return examples before and after, put on as it was measured, with the prediction for each."""
     if finding.effect is None:
         return []
-    alter = finding.candidate.artefact.intervention(finding.candidate, images).apply
+    alter = finding.candidate.artefact.intervention(finding.candidate, images).ways[finding.effect.way].apply
     if alter is None:
         return []
     model, found = images.model, []

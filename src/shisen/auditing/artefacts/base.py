@@ -110,6 +110,11 @@ class Intervention:
         """Whether the artefact can be put on at all."""
         return self.apply is not None or self.inside is not None
 
+    @property
+    def ways(self) -> list[Intervention]:
+        """This way and those tried after it, in their order."""
+        return [self, *([] if self.otherwise is None else self.otherwise.ways)]
+
 
 class Artefact(Protocol):
     """One artefact of a kind; the class itself proposes candidates.
