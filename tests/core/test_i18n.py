@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import pickle
 import string
@@ -65,6 +66,19 @@ def test_translations_have_the_fields_of_the_source(file: Path) -> None:
 @pytest.mark.parametrize("file", FILES, ids=lambda f: f.parts[-3])
 def test_the_compiled_catalog_is_that_of_the_text(file: Path) -> None:
     assert file.with_suffix(".mo").read_bytes() == tool.compiled(read(file))
+
+
+@pytest.mark.parametrize("file", sorted(tool.PACKAGE.rglob("*.py")), ids=lambda f: str(f.relative_to(tool.PACKAGE)))
+def test_messages_are_where_they_are_collected(file: Path) -> None:
+    """A message inside an f-string, or given to an unnamed translator, would reach no catalog."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    inside = {id(call) for text in ast.walk(tree) if isinstance(text, ast.JoinedStr) for call in ast.walk(text)}
+    for call in ast.walk(tree):
+        if isinstance(call, ast.Call) and call.args and isinstance(call.args[0], ast.Constant):
+            unnamed = isinstance(call.func, ast.Call) and getattr(call.func.func, "id", "") == "translator"
+            assert not unnamed, f"line {call.lineno}: name the translator `_`"
+            hidden = id(call) in inside and getattr(call.func, "id", "") in ("_", "N_")
+            assert not hidden, f"line {call.lineno}: translate before formatting"
 
 
 def test_what_is_not_translated_is_listed() -> None:

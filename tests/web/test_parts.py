@@ -234,14 +234,14 @@ def test_an_export_of_the_same_key_is_the_same_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", " ", ",", "、"])
 def test_no_channels_are_none(text: str) -> None:
-    assert read_channels(text, "en") == []
+    assert read_channels(text) == []
 
 
 def test_channels_are_numbers_and_ranges() -> None:
-    assert read_channels("3, 8-11、20", "ja") == [3, 8, 9, 10, 11, 20]
+    assert read_channels("3, 8-11、20") == [3, 8, 9, 10, 11, 20]
     for wrong in ("a", "1-2-3", "-1", "3-1", "0-64", "0-40,50-90", "1e3", "²", "9" * 50):
         with pytest.raises(InputError, match="Channels are numbers"):
-            read_channels(wrong, "en")
+            read_channels(wrong)
 
 
 def test_a_method_that_needs_caution_says_so_where_it_is_offered() -> None:

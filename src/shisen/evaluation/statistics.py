@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .._core.i18n import N_
 from .._core.stats import Interval, bootstrap, sign_flip
 
 
@@ -34,10 +35,10 @@ class Difference:
     def verdict(self) -> str:
         """ "better", "worse", "different" or "no clear difference"."""
         if not self.interval.excludes_zero or not self.p < 0.05:
-            return "no clear difference"
+            return N_("no clear difference")
         if self.higher_is_better is None:
-            return "different"
-        return "better" if (self.interval.value > 0.0) == self.higher_is_better else "worse"
+            return N_("different")
+        return N_("better") if (self.interval.value > 0.0) == self.higher_is_better else N_("worse")
 
     @property
     def sentence(self) -> str:

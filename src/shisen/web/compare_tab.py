@@ -6,18 +6,17 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from .._core.i18n import translator
+from .._core.i18n import N_, translator
 from .._core.progress import Progress
 from ..comparison import Comparison, compare
+from ..errors import InputError
 from ..naming import top
 from .context import QUICK, Build, safely
-from .errors import PageError
 from .image_store import open_upload
 from .long_work import LongWork, Work, stoppable
 from .method_choices import cautions
 from .request import ImageChoice
 from .view import note
-from .words import say
 
 FIRST = ("gradient", "input_x_gradient", "grad_cam", "grad_cam_pp", "layer_cam", "hires_cam")  # one pass each
 NONE = ""
@@ -47,11 +46,17 @@ class CompareTab:
 
         b = self.b
         with gr.Column(elem_classes="shisen-card"):
-            b.part(gr.Markdown, {"value": "compare_help"})
+            b.markdown(
+                N_(
+                    "Compares several methods on the image chosen under Explain, for its top classes. A second "
+                    "image or model can be shown beside it, each with its own top classes. Times are for all "
+                    "classes together."
+                )
+            )
             names = [name for _, name in self.session.offered("en")]
             self.methods = b.part(
                 gr.Dropdown,
-                {"label": "methods", "choices": self.session.offered},
+                {"label": N_("Methods"), "choices": self.session.offered},
                 value=[m for m in FIRST if m in names] or names[:3],
                 multiselect=True,
                 elem_id="shisen-methods",
@@ -61,14 +66,14 @@ class CompareTab:
                 self._beside()
             with gr.Row():
                 steps = {"minimum": 1, "maximum": 5, "step": 1, "value": 2, "min_width": 200}
-                self.many = b.part(gr.Slider, {"label": "how_many"}, **steps)
-                self.work.buttons()
+                self.many = b.part(gr.Slider, {"label": N_("Number of top classes")}, **steps)
+                self.work.buttons(N_("Compare"))
             self.status = gr.HTML(elem_id="shisen-compare-status")
         with gr.Column(elem_classes="shisen-card"):
             self.figures = [
                 b.part(
                     gr.Image,
-                    {"label": "figure"},
+                    {"label": N_("Comparison")},
                     show_label=False,
                     type="filepath",
                     interactive=False,
@@ -88,27 +93,37 @@ class CompareTab:
         b, several = self.b, len(self.networks) > 1
         self.second = b.part(
             gr.Dropdown,
-            {"label": "second_image", "choices": self._images},
+            {"label": N_("Second image"), "choices": self._images},
             value=NONE,
             min_width=180,
             elem_id="shisen-second",
         )
         self.upload = b.part(
-            gr.File, {"label": "second_upload"}, type="filepath", height=96, elem_id="shisen-second-upload"
+            gr.File,
+            {"label": N_("… or drop an image here")},
+            type="filepath",
+            height=96,
+            elem_id="shisen-second-upload",
         )
         self.model = b.part(
             gr.Radio,
-            {"label": "models", "choices": self._models, **({} if several else {"info": "one_model"})},
+            {
+                "label": N_("Models"),
+                "choices": self._models,
+                **({} if several else {"info": N_("To compare two models, start the page with --versus MODEL.")}),
+            },
             value=BOTH if several else 0,
             elem_id="shisen-models",
         )
 
     def _images(self, lang: str) -> list[tuple[str, str]]:
-        return [(say("nothing", lang), NONE), *((n, n) for n in self.session.store.names[:2000])]
+        _ = translator(lang)
+        return [(_("(none)"), NONE), *((n, n) for n in self.session.store.names[:2000])]
 
     def _models(self, lang: str) -> list[tuple[str, int]]:
+        _ = translator(lang)
         every = [(model.name, i) for i, model in enumerate(self.networks)]
-        return [*every, (say("both_models", lang), BOTH)] if len(every) > 1 else every
+        return [*every, (_("both"), BOTH)] if len(every) > 1 else every
 
     def plan(
         self,
@@ -136,10 +151,10 @@ class CompareTab:
             The work.
 
         Raises:
-            PageError: if nothing was chosen.
+            InputError: if nothing was chosen.
         """
         if not methods:
-            raise PageError(say("no_methods", lang))
+            raise InputError(N_("Choose at least one method and one metric."))
         images = [image]
         if file:
             open_upload(file, Path(file).name)
@@ -156,7 +171,7 @@ class CompareTab:
             folder = self.b.exports.folder()
             done = 0
             for i, (network, one) in enumerate(pairs):
-                watching, report = stoppable(network, step, say("in_work", lang), total, done)
+                watching, report = stoppable(network, step, N_("Comparing"), total, done)
 
                 def named(_: int, __: int, words: str, report: Progress = report) -> None:
                     nonlocal done
@@ -202,4 +217,5 @@ def unsuited(made: list[Comparison], lang: str) -> str:
     if not lines:
         return ""
     items = "".join(f"<li><b>{escape(k)}</b>: {escape(w)}</li>" for k, w in lines.items())
-    return f"<p>{say('why_not', lang)}</p><ul>{items}</ul>"
+    head = _("Not applicable to this model")
+    return f"<p>{head}</p><ul>{items}</ul>"

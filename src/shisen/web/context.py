@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .._core.i18n import languages, translator
 from ..errors import ShisenError
-from .errors import PageError, in_words
+from .errors import in_words
 from .jobs import Exports, Jobs
 from .session import Session
-from .words import LANGUAGES, Spoken, say
 
 log = logging.getLogger("shisen.web")
 
@@ -21,6 +21,10 @@ NETWORK: dict[str, Any] = {"concurrency_id": "network", "concurrency_limit": 4, 
 
 QUICK: dict[str, Any] = {"concurrency_limit": 8, "api_visibility": "private", "show_progress": "hidden"}
 """Of events that only draw."""
+
+
+Texts = Mapping[str, str | Callable[[str], Any]]
+"""Properties of a component that change with the language: messages, or functions of the language."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +52,10 @@ class Build:
 
     Attributes:
         session: what it calls of the library.
-        spoken: its texts.
+        opening_lang: the language that it opens in.
         exports: where files to take away are written.
         jobs: long work.
+        parts: every component whose texts change with the language, and these texts.
         lang: the component that holds the language.
         chosen: the component that holds the visitor's image.
         tabs: the component that holds the tabs.
@@ -58,26 +63,55 @@ class Build:
     """
 
     session: Session
-    spoken: Spoken
+    opening_lang: str
     exports: Exports
     jobs: Jobs = field(default_factory=Jobs)
+    parts: list[tuple[Any, Texts]] = field(default_factory=list)
     lang: Any = None
     chosen: Any = None
     tabs: Any = None
     explaining: Explaining | None = None
 
-    def part(self, kind: Callable[..., Any], says: dict[str, Any], **fixed: Any) -> Any:
+    def part(self, kind: Callable[..., Any], texts: Texts, **fixed: Any) -> Any:
         """Make a component whose texts change with the language.
 
         Args:
             kind: class of the component.
-            says: key of the text, or texts by property.
+            texts: properties that change with the language.
             **fixed: properties that do not depend on the language.
 
         Returns:
             The component.
         """
-        return self.spoken.add(kind(**self.spoken.texts(says), **fixed), **says)
+        made = kind(**in_language(texts, self.opening_lang), **fixed)
+        self.parts.append((made, texts))
+        return made
+
+    def markdown(self, message: str) -> None:
+        """Add a paragraph that changes with the language."""
+        import gradio as gr
+
+        self.part(gr.Markdown, {"value": message})
+
+
+def in_language(texts: Texts, lang: str) -> dict[str, Any]:
+    """Return properties of a component in a language.
+
+    Args:
+        texts: messages, or functions of the language, by property.
+        lang: language of the text, such as "en" or "ja".
+    """
+    _ = translator(lang)
+    return {name: _(text) if isinstance(text, str) else text(lang) for name, text in texts.items()}
+
+
+def choices(words: Mapping[str, str]) -> Callable[[str], list[tuple[str, str]]]:
+    """Return what gives `(text, value)` pairs to choose from in a language.
+
+    Args:
+        words: a message for every value.
+    """
+    return lambda lang: [(translator(lang)(message), value) for value, message in words.items()]
 
 
 def safely(function: Callable[..., Any], **kinds: type) -> Callable[..., Any]:
@@ -140,15 +174,16 @@ def shown(problem: Exception, given: tuple[Any, ...]) -> Any:
 
     if isinstance(problem, gr.Error):
         return problem
-    lang = next((g for g in given if isinstance(g, str) and g in LANGUAGES), "en")
-    if isinstance(problem, PageError):
-        text = str(problem)
-    elif isinstance(problem, ShisenError):
+    lang = next((g for g in given if isinstance(g, str) and g in languages()), "en")
+    _ = translator(lang)
+    if isinstance(problem, ShisenError):
         text = in_words(problem, lang)
     else:
         log.exception("unexpected error on the page", exc_info=problem)
-        text = say("unexpected", lang).format(kind=type(problem).__name__)
-    return gr.Error(text, title=say("error", lang), duration=15, print_exception=False)
+        text = _(
+            "An unexpected error occurred ({kind}). See the server's log for details.", kind=type(problem).__name__
+        )
+    return gr.Error(text, title=_("This did not work"), duration=15, print_exception=False)
 
 
 def seconds(value: float) -> str:

@@ -16,10 +16,6 @@ SUMMARIES = (
 """What went wrong, by the class of an error; read in languages in which the library's own message is not available."""
 
 
-class PageError(InputError):
-    """An error that is already in the visitor's language."""
-
-
 def in_words(problem: ShisenError, lang: str) -> str:
     """Return an error in a language: the library's own message, or else what kind it is and that message in English.
 

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from .._core.i18n import N_, translator
 from .._core.progress import Progress
+from ..errors import InputError
 from ..registry import get as method_of
 from ..results import Explanation
 from .context import NETWORK, QUICK, Build, Explaining, safely, safely_each, seconds
-from .errors import PageError
 from .explain_layout import TOP, ExplainLayout
 from .image_store import open_upload
 from .jobs import Update
@@ -28,9 +29,9 @@ from .request import (
 from .script import DRAW, LATER
 from .session import Explained
 from .view import both, note
-from .words import say
 
 THUMBS = 8
+UNLAYERED = N_("This method works on the input itself and has no layer.")
 PATIENCE, FEW = 0.7, 4  # seconds, and images sent through the network, until a visitor is shown progress
 
 
@@ -121,7 +122,7 @@ class ExplainTab(ExplainLayout):
 
         def update_class(request: Any, ranked: list[int], *given: Any) -> Iterator[list[Any]]:
             if rank >= len(ranked):
-                raise PageError(say("no_upload", str(given[-1])))
+                raise InputError(N_("Choose an image first."))
             page = PageRequest.of(given).about(positive=ranked[rank])
             return self._explained(request, page, first=(ranked[rank], NO_CLASS, False))
 
@@ -189,10 +190,10 @@ class ExplainTab(ExplainLayout):
             Values for the outputs of the event.
 
         Raises:
-            PageError: if there is no upload.
+            InputError: if there is no upload.
         """
         if file is None:
-            raise PageError(say("no_upload", str(given[-1])))
+            raise InputError(N_("Choose an image first."))
         open_upload(file, Path(file).name)
         return self._show(request, ImageChoice(Path(file).name, file), given[1:])
 
@@ -244,7 +245,8 @@ class ExplainTab(ExplainLayout):
     def _line(self, elapsed: float, progress: Update, lang: str) -> str:
         if progress.done <= FEW or elapsed < PATIENCE:
             return ""
-        words = say("passes", lang).format(method=progress.words, n=progress.done)
+        _ = translator(lang)
+        words = _("{method}: {n} images evaluated so far", method=progress.words, n=progress.done)
         return progress_line(Update(0, 0, words), lang, "shisen-stop-explain")
 
     def _finished(self, page: PageRequest, found: Explained) -> list[Any]:
@@ -252,12 +254,13 @@ class ExplainTab(ExplainLayout):
 
         seen, lang, method = found.whole, page.lang, page.explain.method
         layered = method_of(method).layered
+        where = self.session.where(lang) if layered else translator(lang)(UNLAYERED)
         return [
             both(found, page.drawing, lang),
             *self._reproduced(page),
             note(summary(seen, lang)) + note(self.session.warning(seen, lang), "warn"),
             note(about(method, lang), "quiet") + note(caution(method, lang), "warn"),
-            note(self.session.where(lang) if layered else say("no_layer", lang), "quiet"),
+            note(where, "quiet"),
             gr.update(interactive=layered),
             [p.index for p in seen.predictions],
             *(_answer(seen, i, page.explain) for i in range(TOP)),
@@ -274,10 +277,15 @@ def summary(seen: Explanation, lang: str) -> str:
     Returns:
         The text.
     """
+    _ = translator(lang)
     best = seen.predictions[0] if seen.predictions else None
-    chance = say("chance", lang).format(label=best.label, p=best.probability) if best else ""
-    return say("summary", lang).format(
-        method=seen.method, target=seen.target.name, chance=chance, time=seconds(seen.seconds)
+    chance = _("prediction: “{label}”, {p:.1%}", label=best.label, p=best.probability) if best else ""
+    return _(
+        "{method} of “{target}” · {chance} · {time}",
+        method=seen.method,
+        target=seen.target.name,
+        chance=chance,
+        time=seconds(seen.seconds),
     )
 
 

@@ -5,21 +5,20 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from .._core.i18n import N_, Message, translator
 from .._core.progress import Progress
 from ..errors import InputError
 from ..inspect.attention_maps import attention
 from ..inspect.attention_page import page as sliders
 from ..inspect.feature_visualization import filters
 from ..inspect.recipes import RECIPES
-from .context import NETWORK, Build, safely
-from .errors import PageError
+from .context import NETWORK, Build, choices, safely
 from .long_work import LongWork, Work
 from .request import ImageChoice
 from .view import framed
-from .words import choices, say
 
-ORDERS = ("magnitude", "index")
-SCALES = ("channel", "layer")
+ORDERS = {"magnitude": N_("largest first"), "index": N_("by number")}
+SCALES = {"channel": N_("channel"), "layer": N_("layer")}
 MOST = 64  # filters made at a time
 CARRIED = 10_000_000  # bytes of attention sent to the browser; beyond, positions cannot be clicked
 
@@ -29,11 +28,11 @@ def build(b: Build) -> None:
     import gradio as gr
 
     with gr.Tabs():
-        with b.part(gr.Tab, {"label": "tab_channels"}):
+        with b.part(gr.Tab, {"label": N_("Channels")}):
             channels(b)
-        with b.part(gr.Tab, {"label": "tab_filters"}):
+        with b.part(gr.Tab, {"label": N_("Filters")}):
             patterns(b)
-        with b.part(gr.Tab, {"label": "tab_attention"}):
+        with b.part(gr.Tab, {"label": N_("Attention")}):
             heads(b)
 
 
@@ -49,12 +48,12 @@ def middle_of(points: list[str]) -> str | None:
     return ends[len(ends) * 3 // 5] if ends else None
 
 
-def image(b: Build, says: str, name: str) -> Any:
+def image(b: Build, text: str, name: str) -> Any:
     """Add an image that can be taken away and looked at in full.
 
     Args:
         b: the page under construction.
-        says: key of the text, or texts by property.
+        text: the message that names it.
         name: name of the component.
 
     Returns:
@@ -64,7 +63,7 @@ def image(b: Build, says: str, name: str) -> Any:
 
     return b.part(
         gr.Image,
-        {"label": says},
+        {"label": text},
         show_label=False,
         interactive=False,
         format="png",
@@ -78,39 +77,35 @@ def channels(b: Build) -> None:
     """Add what every channel of a layer answers to the image."""
     import gradio as gr
 
-    def scales(lang: str) -> list[tuple[str, str]]:
-        return [(say(f"by_{key}", lang), key) for key in SCALES]
-
     points, first = layers_of(b)
     with gr.Column(elem_classes="shisen-card"):
-        b.part(gr.Markdown, {"value": "inside_help"})
+        b.markdown(N_("Feature maps: the activation of every channel of a layer on the image chosen under Explain."))
         with gr.Row():
             layer = b.part(
                 gr.Dropdown,
-                {"label": "layer"},
+                {"label": N_("Layer")},
                 choices=points,
                 value=first,
                 min_width=200,
                 elem_id="shisen-inside-layer",
             )
-            order = b.part(
-                gr.Radio, {"label": "order", "choices": lambda lang: choices(ORDERS, lang)}, value="magnitude"
-            )
-            scale = b.part(gr.Radio, {"label": "scale", "choices": scales}, value="channel")
-            sheet = b.part(gr.Number, {"label": "page"}, value=1, minimum=1, precision=0, min_width=80)
-        go = b.part(gr.Button, {"value": "go_inside"}, variant="primary", elem_id="shisen-go-inside")
+            order = b.part(gr.Radio, {"label": N_("Order"), "choices": choices(ORDERS)}, value="magnitude")
+            scale = b.part(gr.Radio, {"label": N_("Normalize by"), "choices": choices(SCALES)}, value="channel")
+            sheet = b.part(gr.Number, {"label": N_("Page")}, value=1, minimum=1, precision=0, min_width=80)
+        go = b.part(gr.Button, {"value": N_("Show feature maps")}, variant="primary", elem_id="shisen-go-inside")
     with gr.Row():
         with gr.Column(scale=1, min_width=280, elem_classes="shisen-card"):
-            b.part(gr.Markdown, {"value": "grid"})
-            grid = image(b, "grid", "shisen-grid")
+            b.markdown(N_("All channels"))
+            grid = image(b, N_("All channels"), "shisen-grid")
         with gr.Column(scale=1, min_width=280, elem_classes="shisen-card"):
-            b.part(gr.Markdown, {"value": "ranked"})
-            speaking = image(b, "ranked", "shisen-ranked")
+            b.markdown(N_("Channels that contribute most to the top class"))
+            speaking = image(b, N_("Channels that contribute most to the top class"), "shisen-ranked")
 
     def looked(chosen: ImageChoice, layer: str, order: str, scale: str, sheet: float, lang: str) -> list[Any]:
         grids = b.session.inside(chosen, layer)
         page = min(max(1, int(sheet or 1)), grids.pages(layer))
-        label = f"{say('page', lang)} (1–{grids.pages(layer)})"
+        _ = translator(lang)
+        label = _("Page") + f" (1–{grids.pages(layer)})"
         drawn = grids.grid(layer, order=order, scale=scale, page=page)
         return [drawn, grids.ranked(None, layer).draw(), gr.update(value=page, label=label)]
 
@@ -128,21 +123,31 @@ def patterns(b: Build) -> None:
     points, _ = layers_of(b)
     long = LongWork(b, "filters")
     with gr.Column(elem_classes="shisen-card"):
-        b.part(gr.Markdown, {"value": "filters_help"})
+        b.markdown(
+            N_(
+                "Feature visualization: images optimized from noise to maximize the activation of a channel. "
+                "They show which patterns the channel detects."
+            )
+        )
         with gr.Row():
             settings = {"choices": points, "value": middle_of(points), "min_width": 200}
-            layer = b.part(gr.Dropdown, {"label": "layer"}, elem_id="shisen-filters-layer", **settings)
-            texts = {"label": "which_channels", "info": "which_help"}
+            layer = b.part(gr.Dropdown, {"label": N_("Layer")}, elem_id="shisen-filters-layer", **settings)
+            texts = {
+                "label": N_("Channel numbers"),
+                "info": N_(
+                    "For example 3, 8-11. Leave empty for the four channels with the strongest activation on the image."
+                ),
+            }
             which = b.part(gr.Textbox, texts, value="", elem_id="shisen-which")
-            recipe = b.part(gr.Dropdown, {"label": "recipe"}, choices=list(RECIPES), value="modern", min_width=120)
+            recipe = b.part(gr.Dropdown, {"label": N_("Recipe")}, choices=list(RECIPES), value="modern", min_width=120)
         with gr.Row():
-            long.buttons()
+            long.buttons(N_("Generate images"))
         status = gr.HTML(elem_id="shisen-filters-status")
     with gr.Column(elem_classes="shisen-card"):
-        grid = image(b, "filters", "shisen-filters")
+        grid = image(b, N_("Feature visualization"), "shisen-filters")
 
     def plan(_: str, chosen: ImageChoice, layer: str, which: str, recipe: str, lang: str) -> Work:
-        numbers = read_channels(which, lang) or b.session.inside(chosen, layer)[layer].order("magnitude")[:4].tolist()
+        numbers = read_channels(which) or b.session.inside(chosen, layer)[layer].order("magnitude")[:4].tolist()
 
         def work(step: Progress) -> Any:
             model = b.session.model
@@ -166,30 +171,35 @@ def heads(b: Build) -> None:
     """Add where every head of a transformer looks."""
     import gradio as gr
 
+    introduction = N_(
+        "Attention maps of every head of every layer for the image chosen under Explain: one head chosen with sliders, "
+        "and all heads below it."
+    )
+    without = N_(
+        "This model has no attention layers. Start the page with a transformer, for example `--model "
+        "timm:vit_tiny_patch16_224`, to see its attention heads here."
+    )
     attends = any(name == "attention_rollout" for _, name in b.session.offered("en"))
     with gr.Column(elem_classes="shisen-card"):
-        b.part(gr.Markdown, {"value": "attention_help" if attends else "no_attention"})
+        b.markdown(introduction if attends else without)
         if not attends:
             return
-        go = b.part(gr.Button, {"value": "go_attention"}, variant="primary", elem_id="shisen-go-attention")
+        go = b.part(gr.Button, {"value": N_("Show attention")}, variant="primary", elem_id="shisen-go-attention")
     with gr.Column(elem_classes="shisen-card"):
         one = gr.HTML(elem_id="shisen-heads")
-        b.part(gr.Markdown, {"value": "attention"})
-        sheet = image(b, "attention", "shisen-attention")
+        b.markdown(N_("Layers × heads"))
+        sheet = image(b, N_("Layers × heads"), "shisen-attention")
 
     def looked(chosen: ImageChoice, lang: str) -> list[Any]:
         found = attention(b.session.model, b.session.image(chosen))
-        return [framed(sliders(found, lang, CARRIED), say("one_head", lang)), found.sheet()]
+        _ = translator(lang)
+        return [framed(sliders(found, lang, CARRIED), _("One head, chosen with sliders")), found.sheet()]
 
     go.click(safely(looked), [b.chosen, b.lang], [one, sheet], show_progress_on=[one, sheet], **NETWORK)
 
 
-def read_channels(text: str, lang: str) -> list[int]:
+def read_channels(text: str) -> list[int]:
     """Read channel numbers such as "3, 8-11"; nothing for empty text.
-
-    Args:
-        text: the text.
-        lang: language of the text, such as "en" or "ja".
 
     Returns:
         The numbers, in the order given.
@@ -198,16 +208,17 @@ def read_channels(text: str, lang: str) -> list[int]:
         InputError: for anything else, or more than `MOST`.
     """
     found: list[int] = []
+    wrong = InputError(Message("Channels are numbers such as 3, 8-11; at most {most} of them.", most=MOST))
     for part in text.replace("、", ",").split(","):
         ends = part.strip().split("-")
         if not part.strip():
             continue
         if len(ends) > 2 or not all(end.strip().isdecimal() and len(end.strip()) < 7 for end in ends):
-            raise PageError(say("bad_channels", lang).format(most=MOST))
+            raise wrong
         low, high = int(ends[0]), int(ends[-1])
         if not low <= high < low + MOST:
-            raise PageError(say("bad_channels", lang).format(most=MOST))
+            raise wrong
         found += range(low, high + 1)
     if len(found) > MOST:
-        raise PageError(say("bad_channels", lang).format(most=MOST))
+        raise wrong
     return found

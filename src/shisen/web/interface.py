@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from .._core.i18n import translator
 from ..auditing.run import audit as audited
 from ..comparison import compare as compared
 from ..errors import N_, ImageError, InputError, Message, explain_error, unknown
@@ -16,7 +17,6 @@ from ..registry import get as method_of
 from ..viz.files import plain
 from .context import Build, safely
 from .request import SCORES, STYLES, Drawing, ExplainRequest, ImageChoice, file_name
-from .words import LANGUAGES
 
 
 def build(b: Build) -> None:
@@ -176,9 +176,7 @@ def _count(given: Any, most: int) -> int:
 
 
 def _language(given: str) -> str:
-    if given not in LANGUAGES:
-        raise unknown("language", given, LANGUAGES)
-    return given
+    return translator(given).lang
 
 
 def _named(b: Build, image: str) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 from uuid import uuid4
 
 from .._core.progress import Progress
-from .errors import PageError
+from ..errors import InputError
 
 EVERY = 0.2
 """Seconds between two times that progress is shown to a visitor."""
@@ -57,13 +57,13 @@ class Jobs:
             busy: the message if the visitor's last work still runs; empty to cancel that one instead.
 
         Raises:
-            PageError: if too many jobs run already.
+            InputError: if the visitor's last work still runs.
         """
         stop = threading.Event()
         with self._lock:
             if who in self._stops:
                 if busy:
-                    raise PageError(busy)
+                    raise InputError(busy)
                 self._stops[who].set()
             self._stops[who] = stop
         events: queue.SimpleQueue[Any] = queue.SimpleQueue()

@@ -7,14 +7,13 @@ from html import escape
 from time import perf_counter
 from typing import Any
 
-from .._core.i18n import translator
+from .._core.i18n import N_, translator
 from .._core.progress import Progress
 from ..models.model import Model
 from .context import NETWORK, QUICK, Build, safely, safely_each
 from .jobs import Update
 from .session import watched
 from .view import note
-from .words import say
 
 Work = Callable[[Progress], Any]
 
@@ -28,7 +27,7 @@ class LongWork:
         replaces: cancel the visitor's last work of this kind instead of refusing to start another, and show no line
             before `line` gives one.
         line: turns seconds since the start, progress and language into a status line; "" shows none yet.
-        canceled: name of the text shown after canceling.
+        canceled: the message shown after canceling.
     """
 
     def __init__(
@@ -38,7 +37,7 @@ class LongWork:
         *,
         replaces: bool = False,
         line: Callable[[float, Update, str], str] | None = None,
-        canceled: str = "canceled",
+        canceled: str = N_("Canceled."),
     ) -> None:
         self.b, self.name, self.replaces, self.canceled = b, name, replaces, canceled
         self.line = line or (lambda _, progress, lang: progress_line(progress, lang))
@@ -63,11 +62,12 @@ class LongWork:
         """
         import gradio as gr
 
+        _ = translator(lang)
         kept = [gr.skip()] * (n_outputs - 1)
         start = perf_counter()
         if not self.replaces:
-            yield [note(say("starting", lang)), *kept]
-        busy = "" if self.replaces else say("busy", lang)
+            yield [note(_("Starting …")), *kept]
+        busy = "" if self.replaces else N_("A job is already running. Cancel it, or wait until it is done.")
         for item in self.b.jobs.run(self._visitor(request), work, busy):
             if not isinstance(item, Update):
                 yield show(item[0])
@@ -75,19 +75,19 @@ class LongWork:
             line = self.line(perf_counter() - start, item, lang)
             if line:
                 yield [line, *kept]
-        yield [note(say(self.canceled, lang)), *kept]
+        yield [note(_(self.canceled)), *kept]
 
     def cancel(self, request: Any) -> None:
         """Cancel the visitor's work."""
         self.b.jobs.cancel(self._visitor(request))
 
-    def buttons(self) -> None:
-        """Add the buttons that start and cancel the work."""
+    def buttons(self, start: str) -> None:
+        """Add the buttons that start and cancel the work; `start` is the message on the first."""
         import gradio as gr
 
         name = self.name
-        self.go = self.b.part(gr.Button, {"value": f"go_{name}"}, variant="primary", elem_id=f"shisen-go-{name}")
-        self.stop = self.b.part(gr.Button, {"value": "cancel"}, elem_id=f"shisen-stop-{name}")
+        self.go = self.b.part(gr.Button, {"value": start}, variant="primary", elem_id=f"shisen-go-{name}")
+        self.stop = self.b.part(gr.Button, {"value": N_("Cancel")}, elem_id=f"shisen-stop-{name}")
 
     def offer(
         self,
@@ -149,12 +149,14 @@ def progress_line(progress: Update, lang: str, stop: str = "") -> str:
         lang: the visitor's language.
         stop: name of the component that cancels the work, for a button beside the bar; empty for none.
     """
-    words = escape(translator(lang)(progress.words))
+    _ = translator(lang)
+    words = escape(_(progress.words))
     text = words
     if progress.total:
-        text = say("working", lang).format(words=words, done=progress.done, total=progress.total)
+        text = _("{words}: {done} of {total}", words=words, done=progress.done, total=progress.total)
     value = f'max="{progress.total}" value="{progress.done}" ' if progress.total else ""
-    press = f'<button type="button" class="shisen-press" data-press="{stop}">{say("cancel", lang)}</button>'
+    cancel = _("Cancel")
+    press = f'<button type="button" class="shisen-press" data-press="{stop}">{cancel}</button>'
     return (
         f'<div class="shisen-note" role="status">{text}{press if stop else ""}'
         f'<progress style="width:100%" {value}aria-label="{text}"></progress></div>'

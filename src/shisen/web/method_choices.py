@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 from .._core.i18n import translator
 from ..registry import METHODS
-from .words import say
 
 
 def about(method: str, lang: str) -> str:
@@ -26,8 +25,9 @@ def caution(method: str, lang: str) -> str:
         method: name of the method.
         lang: language of the text, such as "en" or "ja".
     """
-    words = translator(lang)(METHODS[method].caution)
-    return say("caution", lang).format(method=method, words=words) if words else ""
+    _ = translator(lang)
+    words = _(METHODS[method].caution)
+    return _("Caution – {method}: {words}.", method=method, words=words) if words else ""
 
 
 def cautions(methods: Iterable[str], lang: str) -> str:
@@ -47,5 +47,5 @@ def offered(names: Iterable[str], lang: str) -> list[tuple[str, str]]:
         names: names of the methods.
         lang: language of the text, such as "en" or "ja".
     """
-    mark = say("with_caution", lang)
-    return [(mark.format(method=name) if METHODS[name].caution else name, name) for name in names]
+    _ = translator(lang)
+    return [(_("{method} ⚠ caution", method=name) if METHODS[name].caution else name, name) for name in names]

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from .. import attribution as _fill_registry  # noqa: F401
+from .._core.i18n import N_
 from ..errors import ShisenError
 from ..models.model import Model
 from ..models.preprocess_names import OPTIONS, fields_of_options
 from ..naming import contrast, file_words, label, negative
 from ..registry import get
 
-SCORES = ("logit", "probability", "log_probability")
-STYLES = ("blend", "mask", "heatmap", "contour")
+SCORES = {"logit": N_("logit"), "probability": N_("probability"), "log_probability": N_("log-probability")}
+STYLES = {"blend": N_("blend"), "mask": N_("mask"), "heatmap": N_("heatmap"), "contour": N_("contour")}
 NO_CLASS = -1
 """Stands for no class in the page's lists of classes."""
 COLORMAPS = ("jet", "viridis", "inferno", "magma", "turbo", "gray", "coolwarm", "RdBu_r", "seismic")

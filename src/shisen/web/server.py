@@ -8,12 +8,12 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .._core.i18n import languages
 from ..errors import InputError, explain_error, require
 from ..models.model import Model
 from .image_store import MAX_BYTES
 from .request import LoadRequest
 from .security import LOOPBACK, Guard
-from .words import LANGUAGES
 
 if TYPE_CHECKING:
     from .session import Session
@@ -54,7 +54,7 @@ def serve(
     """
     pair = credentials(auth)
     check_host(host, pair)
-    if lang not in LANGUAGES:
+    if lang not in languages():
         raise InputError(explain_error("lang must be 'en' or 'ja'.", repr(lang), "Leave it out for English."))
     work = tempfile.TemporaryDirectory(prefix="shisen_page_")
     _quiet()

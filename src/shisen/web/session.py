@@ -32,7 +32,6 @@ from .image_store import ImageStore, open_upload
 from .lru_cache import LRUCache
 from .method_choices import offered
 from .request import ExplainRequest, ImageChoice, LoadRequest
-from .words import say
 
 THUMB = 144  # pixels a side of a small image
 SHOWN = 960  # pixels of the longer side on the page
@@ -222,8 +221,8 @@ class Session:
         """Say which layer is the default, and why; empty where there is none."""
         if self.default is None:
             return ""
-        reason = translator(lang)(self.default.reason)
-        return say("default_layer", lang).format(layer=self.default.path, reason=reason)
+        _ = translator(lang)
+        return _("Default: {layer} – {reason}", layer=self.default.path, reason=_(self.default.reason))
 
     @staticmethod
     def warning(seen: Explanation, lang: str) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from html import escape
 
+from .._core.i18n import translator
 from .request import Drawing
 from .routes import drawing_address, image_address, rank_address, values_address
 from .session import Explained
-from .words import say
 
 
 def both(seen: Explained, drawing: Drawing, lang: str) -> str:
@@ -18,24 +18,33 @@ def both(seen: Explained, drawing: Drawing, lang: str) -> str:
         drawing: how the map is drawn.
         lang: language of the text, such as "en" or "ja".
     """
-    whole = seen.whole
+    _, whole = translator(lang), seen.whole
     h, w = whole.image.size
     name = escape(whole.image.source)
-    words = say("alt_overlay", lang).format(method=escape(whole.method), target=escape(whole.target.name), name=name)
+    words = _(
+        "{method} map for {target} over {name}",
+        method=escape(whole.method),
+        target=escape(whole.target.name),
+        name=name,
+    )
+    probe = escape(_("Point at the image, or use the arrow keys, to read the value at a position."))
+    image, original, shown = escape(_("Image")), escape(_("original")), escape(_("map"))
+    split = escape(_("Fraction of the original image that is shown, in percent"))
+    unseen = escape(_("The model did not see this part."))
     over = escape(drawing_address(seen, drawing))
     return (
         f'<div class="shisen-view" data-values="{escape(values_address(seen))}" '
         f'data-rank="{escape(rank_address(seen))}">'
-        f'<div class="shisen-frame" tabindex="0" role="group" aria-label="{escape(say("probe_help", lang))}" '
+        f'<div class="shisen-frame" tabindex="0" role="group" aria-label="{probe}" '
         f'style="aspect-ratio:{w}/{h};max-width:min(100%,calc(64vh*{w}/{h}))">'
-        f'<img src="{escape(image_address(seen))}" alt="{escape(say("alt_image", lang))}: {name}">'
+        f'<img src="{escape(image_address(seen))}" alt="{image}: {name}">'
         f'<img class="shisen-over" src="{over}" alt="{words}">'
         '<div class="shisen-line"></div><div class="shisen-dot"></div></div>'
-        f'<div class="shisen-under"><span>{escape(say("original", lang))}</span>'
+        f'<div class="shisen-under"><span>{original}</span>'
         f'<input type="range" min="0" max="100" value="0" class="shisen-split" '
-        f'aria-label="{escape(say("split", lang))}"><span>{escape(say("map", lang))}</span></div>'
-        f'<output class="shisen-probe" aria-live="polite" data-empty="{escape(say("probe_help", lang))}" '
-        f'data-unseen="{escape(say("unseen", lang))}">{escape(say("probe_help", lang))}</output></div>'
+        f'aria-label="{split}"><span>{shown}</span></div>'
+        f'<output class="shisen-probe" aria-live="polite" data-empty="{probe}" '
+        f'data-unseen="{unseen}">{probe}</output></div>'
     )
 
 
