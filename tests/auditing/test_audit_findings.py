@@ -11,9 +11,12 @@ pytest.importorskip("scipy")
 
 from shisen._core.stats import upper_limit
 from shisen.auditing.artefacts.base import Candidate
+from shisen.auditing.artefacts.compound import Compound
+from shisen.auditing.artefacts.feature_group import FeatureGroup
 from shisen.auditing.artefacts.fixed_patch import FixedPatch
 from shisen.auditing.artefacts.property import GlobalProperty
 from shisen.auditing.artefacts.transform import Treatment
+from shisen.auditing.artefacts.transplanted_part import TransplantedPart
 from shisen.auditing.findings import Finding, Trial, findings, judged
 from shisen.auditing.interventions import Effect
 
@@ -63,6 +66,35 @@ def test_half_of_the_least_effect_must_lie_beyond_the_control() -> None:
     assert (strong.state, strong.reason) == ("not_decided", "strong_control")
     chance = only(PATCH, some(0.08, p=0.2))
     assert (chance.state, chance.reason) == ("not_decided", "strong_control")
+
+
+def test_of_parts_and_groups_the_greater_part_of_the_effect_must_lie_beyond_the_control() -> None:
+    """Other parts of a class make the class too: half of the effect then says nothing about this one."""
+    part = replace(PATCH, artefact=TransplantedPart({0: ((0.5, 0.5),)}, {}, 0.1, foreign=True))
+    assert only(part, some(0.24, control=0.13)).used
+    assert only(part, some(0.24, control=0.15)).reason == "strong_control"
+    assert only(part, some(0.15, control=0.08)).reason == "strong_control", "less than the least effect is beyond it"
+    assert only(PATCH, some(0.24, control=0.15)).used, "the control of a patch has nothing of the class"
+
+
+def test_images_of_other_classes_that_have_it_by_themselves_may_contradict() -> None:
+    few, many = (replace(PATCH, members=tuple(range(20 + n))) for n in (7, 30))
+    found = only(many, some(0.3, elsewhere=30, elsewhere_turned=0))  # at most 9.5 % of these are predicted as the class
+    assert (found.state, found.reason) == ("not_decided", "elsewhere")
+    assert only(many, some(0.3, elsewhere=30, elsewhere_turned=3)).used
+    assert only(many, some(0.14, elsewhere=30, elsewhere_turned=0)).used, (
+        "the interval of the effect reaches as far down"
+    )
+    assert only(few, some(0.6, elsewhere=7, elsewhere_turned=0)).used, "a few may be mistakes of the search"
+
+
+def test_what_is_added_inside_the_network_is_judged_as_the_group_it_is_taken_from() -> None:
+    group = replace(PATCH, artefact=FeatureGroup(tuple(range(20)), 5.0, 0.3))
+    both = replace(PATCH, artefact=Compound((replace(PATCH, artefact=Treatment("jpeg", alike=0.1)), group)))
+    mixed = replace(both, members=tuple(range(25)))
+    assert only(mixed, some(0.34, inside=True)).state == "not_decided"
+    assert only(mixed, some(0.36, inside=True)).used, "however little its images look treated"
+    assert only(mixed, some(0.36)).reason == "only_alike"
 
 
 def test_not_used_takes_a_faithful_copy_and_a_bound() -> None:

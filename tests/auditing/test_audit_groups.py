@@ -13,7 +13,7 @@ pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 
 from shisen.auditing.artefacts.base import Candidate, Evidence
-from shisen.auditing.artefacts.feature_group import FeatureGroup, Transfer, _natural, groups
+from shisen.auditing.artefacts.feature_group import FeatureGroup, Transfer, _natural, groups, neighbors
 from shisen.auditing.artefacts.transform import Treatment, detected
 from shisen.auditing.properties import PROPERTIES
 from shisen.auditing.transforms import TRANSFORMS
@@ -59,6 +59,17 @@ def test_what_covers_maps_in_a_group_covers_others_too() -> None:
     assert np.abs(turned[:, 0] - 7.0).max() < 1e-3
     assert (turned[:, 1] - other[:, 1]).mean() == pytest.approx(3.0, abs=0.3)
     assert np.abs((turned[:, 2:] - other[:, 2:]).mean()) < 0.3
+
+
+def test_controls_of_a_group_are_groups_of_similar_images() -> None:
+    draw = np.random.default_rng(0)
+    maps = draw.normal(0, 0.1, (30, 4, 4, 6)).astype(np.float32)
+    maps[10:20, ..., 0] += 3
+    maps[20:, ..., 1] += 3
+    for size, taken in ((8, 8), (40, 15)):  # half of the images at most
+        assert [int(one.sum()) for one in neighbors(maps, size)] == [taken] * 3
+    kinds = np.repeat([0, 1, 2], 10)
+    assert all(len(set(kinds[one])) == 1 for one in neighbors(maps, 8)), "no group is mixed"
 
 
 def made(count: int = 90) -> list[np.ndarray]:

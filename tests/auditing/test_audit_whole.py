@@ -171,6 +171,28 @@ def test_a_weak_copy_gives_way_to_one_that_looks_like_the_original(images: Image
     assert (shown[1] == 1).all()
 
 
+def test_where_copies_on_the_pixels_are_poor_it_is_added_inside_the_network(images: Images) -> None:
+    class Deep(Compound):
+        def intervention(self, candidate: Candidate, images: Images) -> Intervention:
+            def warm(rows: Any) -> np.ndarray:
+                return np.tile([0.1, 0.9], (len(rows), 1))
+
+            return replace(super().intervention(candidate, images), inside=warm, least_inside=least)
+
+    pale, real = (tuple(corner(i, color) for i in range(4)) for color in ((150, 130, 150), (255, 0, 255)))
+    least = 0.35
+    effect = measured(replace(corner(0), artefact=Deep(pale)), images)
+    assert effect.inside
+    assert effect.effect > 0.9
+    copied = measured(replace(corner(0), artefact=Deep(real)), images)
+    assert not copied.inside, "a faithful copy needs no other"
+    assert copied.witness is not None
+    least = 1.1
+    weak = measured(replace(corner(0), artefact=Deep(pale)), images)
+    assert not weak.inside, "where that does too little, it is the copy that is reported as weak"
+    assert judged(Trial(corner(0), weak), 1.0) == ("not_decided", "weak_copy")
+
+
 def test_what_other_images_have_stays_by_itself(images: Images) -> None:
     other = replace(corner(1), members=tuple(range(20, 60)), inside=40)
     assert len(merged([corner(0), other], images.labels, 1)) == 2

@@ -13,6 +13,7 @@ FAITHFUL = 0.6
 """Least fidelity of a copy that is as good as the original."""
 COMPARED = 120  # images of each group
 LEAST = 5  # images of each group of the class
+WHOLE = 0.8  # of a class: if more have an artefact, the rest may be images where it was missed
 ENOUGH = 12  # images that must have an artefact to conclude that the network does not see it
 
 
@@ -25,12 +26,13 @@ def visible_difference(candidate: Candidate, images: Images) -> tuple[Floats, Fl
 
     Returns:
         The difference `(c,)` in standard deviations, the standard deviations, and the squared length of the
-        difference without what chance adds to it; None where one of the groups is too small.
+        difference without what chance adds to it; None where one of the groups is too small, or where most of the
+        class have it.
     """
     own = np.flatnonzero(images.labels == candidate.label)
     have = evenly_spaced(np.intersect1d(own, candidate.members), COMPARED)
     rest = evenly_spaced(np.setdiff1d(own, candidate.members), COMPARED)
-    if min(len(have), len(rest)) < LEAST:
+    if min(len(have), len(rest)) < LEAST or len(np.intersect1d(own, candidate.members)) > WHOLE * len(own):
         return None
     a, b = (images.pooled(rows.tolist()).astype(np.float64) for rows in (have, rest))
     within = (a.var(0, ddof=1) * (len(a) - 1) + b.var(0, ddof=1) * (len(b) - 1)) / (len(a) + len(b) - 2)

@@ -8,10 +8,11 @@ from typing import NamedTuple
 from .._core.i18n import Translator
 from .artefacts.base import Artefact
 from .artefacts.compound import pieces
+from .artefacts.feature_group import FeatureGroup
 from .findings import TREATMENT, Finding
 from .report_sections import percent
 from .shared import lowered, lowers_own
-from .words import DECIDE, NAMES, PUSHES, PUSHES_OWN, PUT_ON, PUT_ON_IDLE, REASONS, REMOVED, REMOVED_SAME, TODO
+from .words import DECIDE, INSIDE, NAMES, PUSHES, PUSHES_OWN, PUT_ON, PUT_ON_IDLE, REASONS, REMOVED, REMOVED_SAME, TODO
 
 PROPERTY = 3
 """Order of properties of the whole image."""
@@ -91,7 +92,10 @@ def sentences(finding: Finding, labels: Sequence[str], _: Translator, others: Se
     main.append(_(PUT_ON if finding.used else PUT_ON_IDLE, n=e.tested, label=label, **points, **fractions))
     main += _pushes(finding, labels, _)
     if e.controlled and (finding.used or e.control > e.before):
-        more.append(_(NAMES.get(c.artefact.control_words, c.artefact.control_words), **fractions))
+        control = FeatureGroup.control_words if e.inside else c.artefact.control_words
+        more.append(_(NAMES.get(control, control), **fractions))
+    if e.inside and not isinstance(c.artefact, FeatureGroup):
+        more.append(_(INSIDE))
     if e.witness is not None:
         more.append(_("The same difference, added inside the network: {witness} points.", witness=signed(e.witness)))
     if e.undone_tested:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from .._core.stats import benjamini_hochberg
+from .._core.stats import benjamini_hochberg, upper_limit
 from .artefacts.base import Candidate
 from .artefacts.compound import pieces
+from .artefacts.feature_group import FeatureGroup
 from .artefacts.transform import Treatment
 from .fidelity import FAITHFUL
 from .interventions import Effect
@@ -32,6 +33,10 @@ CERTAIN, ALIKE, PURE = 1e-5, 0.25, 0.9
 percentile among treated copies, unless nearly all of them are of the class and the effect is high."""
 TREATMENT = 1
 """Order of treatments: a detector may take for one what images show by nature."""
+SEEN = 2
+"""Order of parts and groups that the network sees: they may be what the class is, and so may their control."""
+ELSEWHERE = 8
+"""Least images of other classes that have an artefact by themselves for their predictions to say anything."""
 
 
 class Trial(NamedTuple):
@@ -78,8 +83,9 @@ def findings(tests: Sequence[Trial]) -> list[Finding]:
 
     Used: it is associated with the class; the adjusted p-value, that of doing more than the control, is at most 0.05;
     the whole interval of the effect is above zero; the effect is at least the kind's `least_effect`, and half of that
-    beyond the control. Not used: the 95 % upper limit of a faithful copy's effect is below 5 points. Everything else
-    is not decided.
+    beyond the control (of a part or group that the network sees, all of that, and the greater part of the effect);
+    images of other classes that have it by themselves do not contradict the effect. Not used: the 95 % upper limit of
+    a faithful copy's effect is below 5 points. Everything else is not decided.
 
     Args:
         tests: candidates of all classes with what was measured.
@@ -116,13 +122,18 @@ def judged(test: Trial, q_used: float) -> tuple[State, str]:
         return "not_decided", "few_images"
     if e is None:
         return "not_decided", test.obstacle or "no_way"
-    least = HIGH if _natural(c) else c.artefact.least_effect  # what a class is moves answers too
-    if c.artefact.order == TREATMENT and e.fidelity is not None and e.fidelity < WEAK:
+    least = least_effect(c, inside=e.inside)
+    treated = c.artefact.order == TREATMENT and not e.inside
+    if treated and e.fidelity is not None and e.fidelity < WEAK:
         return "not_decided", "weak_copy"  # what moves answers is not what the images have
-    if c.artefact.order == TREATMENT and e.effect >= least and not sure(c, e.effect):
+    if treated and e.effect >= least and not sure(c, e.effect):
         return "not_decided", "only_alike"
     if e.low > 0 and e.effect >= least:
-        beyond = q_used <= LEVEL and e.after - e.control >= least / 2
+        if _contradicted(c, e):
+            return "not_decided", "elsewhere"
+        seen = e.inside or c.artefact.order == SEEN
+        enough = max(least, e.effect / 2) if seen else least / 2
+        beyond = q_used <= LEVEL and e.after - e.control >= enough
         return ("used", "") if beyond else ("not_decided", "strong_control")
     if e.fidelity is None:
         return "not_decided", "no_comparison"
@@ -133,6 +144,29 @@ def judged(test: Trial, q_used: float) -> tuple[State, str]:
     if e.upper >= EQUIVALENT:
         return "not_decided", "wide_interval"
     return "not_used", ""
+
+
+def _contradicted(candidate: Candidate, effect: Effect) -> bool:
+    """Return whether images of other classes that have it by themselves are predicted as the class too rarely.
+
+    Only where they are many, beside those of the class: a few may be mistakes of the search.
+    """
+    n = effect.elsewhere
+    many = n >= ELSEWHERE and 2 * n >= candidate.inside
+    return many and upper_limit(effect.elsewhere_turned, n) - effect.before < effect.low
+
+
+def least_effect(candidate: Candidate, *, inside: bool = False) -> float:
+    """Return the fraction of other images whose prediction must turn for a candidate to count as used.
+
+    Args:
+        candidate: the candidate.
+        inside: whether it is put on inside the network: then that of the group of images that it is taken from.
+    """
+    groups = [a.least_effect for a in pieces(candidate.artefact) if isinstance(a, FeatureGroup)]
+    if inside and groups:
+        return groups[0]
+    return HIGH if _natural(candidate) else candidate.artefact.least_effect  # what a class is moves answers too
 
 
 def _natural(candidate: Candidate) -> bool:

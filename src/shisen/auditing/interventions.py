@@ -49,6 +49,9 @@ class Effect:
         witness: the effect of the same difference put on inside the network, or None.
         shifts: other classes that lose images, which those are predicted as.
         way: which of the intervention's `ways` this was measured with.
+        inside: whether it was put on inside the network, not on the pixels.
+        elsewhere: images of other classes that have it by themselves.
+        elsewhere_turned: how many of these are predicted as the class.
     """
 
     tested: int
@@ -70,6 +73,9 @@ class Effect:
     witness: float | None = None
     shifts: tuple[Shift, ...] = ()
     way: int = 0
+    inside: bool = False
+    elsewhere: int = 0
+    elsewhere_turned: int = 0
 
 
 def _reduced(pixels: Pixels8, most: int) -> Pixels8:
@@ -160,7 +166,21 @@ def intervene(candidate: Candidate, images: Images, *, seed: int = 0) -> Effect 
         other = _measured(candidate, images, way, seed)
         if not isinstance(other, str) and _unlike(other) < _unlike(effect):
             effect = replace(other, way=number)
-    return effect
+    within = how.within
+    if isinstance(effect, str) or within is None or not _failed(effect, candidate.artefact.least_effect):
+        return effect
+    deep = _measured(candidate, images, within, seed)
+    return effect if isinstance(deep, str) or deep.effect < within.least_inside else deep
+
+
+def _failed(effect: Effect, least: float) -> bool:
+    """Return whether a copy on the pixels shows nothing and is known to be a poor one."""
+    return effect.fidelity is not None and effect.fidelity < FAITHFUL and effect.effect < least
+
+
+def _least(candidate: Candidate, how: Intervention) -> float:
+    """Return the least effect that counts of this way of putting an artefact on."""
+    return candidate.artefact.least_effect if how.apply is not None else how.least_inside
 
 
 def _unlike(effect: Effect) -> float:
@@ -176,10 +196,12 @@ def _measured(candidate: Candidate, images: Images, how: Intervention, seed: int
         return "few_images"
     order = np.random.default_rng([seed, k, len(candidate.members)]).permutation(free)
     rows, after = _applied(candidate, images, how, order)
+    others = [i for i in candidate.members if images.labels[i] not in (k, -1)]
     plain = images.probabilities[rows]
     turned = (after.probabilities.argmax(1) == k).astype(float) - (plain.argmax(1) == k)
     interval = bootstrap(turned, n_resamples=2000, seed=seed)
-    much = interval.low > 0 and interval.value >= candidate.artefact.least_effect  # else there is nothing to control
+    least = _least(candidate, how)
+    much = interval.low > 0 and interval.value >= least  # else there is nothing to control
     control = _controlled(images, how, rows.tolist()) if much else None
     gain = after.probabilities[:, k] - np.maximum(plain[:, k], 0.0 if control is None else control[:, k])
     gained = np.argsort(-(after.probabilities[:, k] - plain[:, k]), kind="stable")
@@ -206,6 +228,9 @@ def _measured(candidate: Candidate, images: Images, how: Intervention, seed: int
         fidelity=_faithful(candidate, images, how, rows.tolist(), after),
         witness=witness,
         shifts=_shifts(images, how, rows, after, control),
+        inside=how.apply is None,
+        elsewhere=len(others),
+        elsewhere_turned=int((images.probabilities[others].argmax(1) == k).sum()),
     )
 
 
@@ -270,7 +295,7 @@ def _applied(
     before = images.probabilities[rows]
     lifted = float((after.probabilities[:, k] - before[:, k]).mean())
     turned = float((after.probabilities.argmax(1) == k).mean() - (before.argmax(1) == k).mean())
-    least = candidate.artefact.least_effect
+    least = _least(candidate, how)
     hopeless = least >= STRICT and turned < least / 2  # though half of these images are the likeliest to turn
     if len(order) > len(rows) and (turned > 0 or lifted > 0.02) and not hopeless:
         rest = np.setdiff1d(order, rows)

@@ -245,7 +245,7 @@ def _marked(images: Images, row: int, finding: Finding) -> Any:
 
 def _pairs(images: Images, finding: Finding) -> list[dict[str, Any]]:
     """Return examples before and after, put on as it was measured, with the prediction for each."""
-    if finding.effect is None:
+    if finding.effect is None or finding.effect.inside:
         return []
     alter = finding.candidate.artefact.intervention(finding.candidate, images).ways[finding.effect.way].apply
     if alter is None:

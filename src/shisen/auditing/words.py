@@ -24,6 +24,11 @@ REMOVED = N_(
 )
 REMOVED_SAME = N_("Removed from {n} images of “{label}”, the fraction predicted as “{label}” stays at {kept}.")
 
+INSIDE = N_(
+    "Copies on the pixels were poor, so it was added inside the network: what sets the feature maps of these images "
+    "apart from those of the rest of the class."
+)
+
 STATES: Mapping[State, str] = {
     "used": N_("used by the model"),
     "not_used": N_("not used by the model"),
@@ -46,6 +51,10 @@ REASONS: Mapping[str, str] = {
     ),
     "no_comparison": N_("Not decided: too few images with it or without it to compare the copy with the original."),
     "contradiction": N_("Not decided: removing it changes predictions, adding it does not."),
+    "elsewhere": N_(
+        "Not decided: copies of it change predictions, but the images of other classes that have it by themselves are "
+        "not predicted as this class."
+    ),
     "wide_interval": N_("Not decided: an effect of up to {upper} points cannot be excluded."),
     "not_reached": N_("Not decided: not reached within the budget."),
     "not_used": N_(
@@ -74,6 +83,10 @@ DECIDE: Mapping[str, str] = {
     "no_comparison": N_("What would decide it: at least five images of “{label}” with it, and five without it."),
     "contradiction": N_(
         "What would decide it: images of other classes that really have it. Treat it as used until then."
+    ),
+    "elsewhere": N_(
+        "What would decide it: compare the images that have it. Either those of other classes have something else, or "
+        "the copies brought along something else."
     ),
     "wide_interval": N_("What would decide it: more images of other classes; 59 without any effect exclude 5 points."),
     "only_alike": N_(
@@ -159,7 +172,7 @@ NAMES: Mapping[str, str] = {
     "feature_group": N_("a group of images that the network distinguishes from the rest of the class"),
     "transplanted_part": N_("a part of the images that the network relies on, of varying look and position"),
     "control_transform": N_("With another treatment instead: {control}."),
-    "control_group": N_("With random groups of the class of equal size instead: {control}."),
+    "control_group": N_("With other groups of similar images of the class instead: {control}."),
     "control_part": N_("With parts of other images of the class instead: {control}."),
     "moving_patch": N_("the same patch in many images, at varying positions"),
     "brightness+": N_("brighter images"),

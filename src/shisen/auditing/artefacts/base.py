@@ -93,6 +93,7 @@ class Intervention:
         reduce: whether images far larger than the network's input may be reduced first.
         inside: gives the artefact inside the network, where that is how it is put on.
         inside_control: the matched control of that.
+        least_inside: least effect that counts where it is given inside the network.
         otherwise: another way, tried where the copy does not look like the original.
     """
 
@@ -103,7 +104,15 @@ class Intervention:
     reduce: bool = False
     inside: Answers | None = None
     inside_control: Answers | None = None
+    least_inside: float = 0.0
     otherwise: Intervention | None = None
+
+    @property
+    def within(self) -> Intervention | None:
+        """Giving it inside the network alone, where that is a second way; None where it is none."""
+        if self.apply is None or self.inside is None:
+            return None
+        return Intervention(inside=self.inside, inside_control=self.inside_control, least_inside=self.least_inside)
 
     @property
     def possible(self) -> bool:

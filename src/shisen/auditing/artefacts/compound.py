@@ -127,6 +127,7 @@ class Compound:
             reduce=not put_on and all(one.reduce for one in pixels),
             inside=inside.inside,
             inside_control=inside.inside_control,
+            least_inside=inside.least_inside,
         )
 
     def _opposite(self, back: Sequence[Alter]) -> Alter | None:

@@ -8,7 +8,7 @@ the rest of the class, a map a becomes
     r·a + μ − r·μ',    r = min(σ/σ', 1)
 
 so that what covers the image in the group covers it too; then what lies downstream runs. It needs no image surgery, and
-finds what nobody has a list of. The control is the same with groups of equal size that are drawn from the class.
+finds what nobody has a list of. The control is the same with groups of other images of the class that are alike too.
 
 Natural groups of a class, such as close views of houses, turn answers too. They differ in the ways in which images of
 other classes differ among themselves; a foreign group's difference from the rest of its class lies outside of these.
@@ -34,7 +34,7 @@ COMPONENTS = 10
 LEAST, LARGEST = 0.08, 0.7  # of the class that a group is
 FEW = 12  # images of a class, at least
 MOST = 2  # groups of a class
-DRAWN = 3  # random groups for the control
+DRAWN = 3  # groups for the control
 NATURAL, WAYS = 0.45, 20
 """Fraction of a natural group's difference that lies along the main ways in which images of other classes differ."""
 APART = 2.5  # standard deviations, at least, between a group and the rest of its class
@@ -106,16 +106,19 @@ class FeatureGroup:
             return Intervention()
         maps = middle.class_maps(own.tolist())
 
-        draw = np.random.default_rng([candidate.label, len(group)])
-        random = [Transfer.of(maps, np.isin(own, draw.permutation(own)[: len(group)])) for _ in range(DRAWN)]
+        chosen = np.isin(own, group)
+        rest = maps[~chosen]
+        alike = [Transfer.of(rest, one) for one in neighbors(rest, len(group))]
 
         def control(rows: Sequence[int]) -> npt.NDArray[np.float64]:
-            answers = np.stack([one.answers(middle, rows) for one in random])
+            answers = np.stack([one.answers(middle, rows) for one in alike])
             strongest = answers[..., candidate.label].argmax(0)
             return np.asarray(answers[strongest, np.arange(answers.shape[1])])
 
-        transfer = Transfer.of(maps, np.isin(own, group))
-        return Intervention(inside=lambda rows: transfer.answers(middle, rows), inside_control=control)
+        transfer = Transfer.of(maps, chosen)
+        return Intervention(
+            inside=lambda rows: transfer.answers(middle, rows), inside_control=control, least_inside=self.least_effect
+        )
 
 
 class Transfer(NamedTuple):
@@ -148,6 +151,29 @@ class Transfer(NamedTuple):
             logits = middle.model.replaced(x[:1], maps * self.scale + self.shift, middle.layer)
             found.append(to_numpy(probabilities(logits, middle.model.head)))
         return np.concatenate(found).astype(np.float64)
+
+
+def neighbors(maps: Floats, size: int) -> list[npt.NDArray[np.bool_]]:
+    """Return groups of images that look as much alike as a group does, as a control of it.
+
+    Images that resemble each other turn answers more than random ones, whose differences cancel out.
+
+    Args:
+        maps: `(n, h, w, c)` of images of a class that are not of the group.
+        size: of the group; half of the images at most are taken.
+
+    Returns:
+        `DRAWN` masks `(n,)`: images spread over the first principal component, each with those nearest to it.
+    """
+    pooled = np.concatenate([maps.mean((1, 2)), maps.std((1, 2))], 1)
+    centered = pooled - pooled.mean(0)
+    _, _, axes = np.linalg.svd(centered, full_matrices=False)
+    points = centered @ axes[:COMPONENTS].T
+    order = np.argsort(points[:, 0], kind="stable")
+    seeds = order[np.linspace(0, len(order) - 1, DRAWN).astype(int)]
+    count = max(2, min(size, len(maps) // 2))
+    far = [np.square(points - points[seed]).sum(1) for seed in seeds]
+    return [np.isin(np.arange(len(maps)), np.argsort(d, kind="stable")[:count]) for d in far]
 
 
 def groups(
