@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from shisen.auditing.artefacts.base import shrunk
 from shisen.auditing.compositing import blended, composited, extended, removed
-from shisen.auditing.interventions import SCREENED, _reduced, _screened
+from shisen.auditing.interventions import SCREENED, _screened
 
 
 def test_half_of_the_first_images_are_drawn_and_half_are_near_to_turning() -> None:
@@ -31,9 +32,9 @@ def test_few_images_are_all_taken() -> None:
 def test_large_images_are_reduced_and_small_ones_left_alone() -> None:
     draw = np.random.default_rng(0)
     large = draw.integers(0, 256, (300, 1200, 3)).astype(np.uint8)
-    assert _reduced(large, 400).shape == (100, 400, 3)
-    assert abs(float(_reduced(large, 400).mean()) - float(large.mean())) < 0.5
-    assert _reduced(large, 1200) is large
+    assert shrunk(large, 400).shape == (100, 400, 3)
+    assert abs(float(shrunk(large, 400).mean()) - float(large.mean())) < 0.5
+    assert shrunk(large, 1200) is large
 
 
 def test_a_patch_made_ready_once_is_the_patch() -> None:

@@ -14,7 +14,7 @@ from scipy import stats
 
 from shisen._core.stats import enrichment
 from shisen.auditing import patch_search
-from shisen.auditing.artefacts.base import Candidate, Evidence, Images, Intervention
+from shisen.auditing.artefacts.base import Candidate, Evidence, Images, Intervention, shrunk
 from shisen.auditing.artefacts.compound import Compound, _same_cause, _together, explained, merged, pieces
 from shisen.auditing.artefacts.fixed_patch import FixedPatch, overlaid, taken_finer
 from shisen.auditing.artefacts.moving_patch import (
@@ -33,7 +33,7 @@ from shisen.auditing.artefacts.property import GlobalProperty, property_candidat
 from shisen.auditing.artefacts.text_overlay import TextOverlay, _columns, _high, _opacity
 from shisen.auditing.artefacts.transform import Scores, Treatment, _cross_fitted, reduced
 from shisen.auditing.compositing import without_edge
-from shisen.auditing.interventions import _reduced, answers
+from shisen.auditing.interventions import answers
 from shisen.auditing.patch_search import Background, Patch
 from shisen.auditing.properties import PROPERTIES
 from shisen.types import InputImage
@@ -470,7 +470,7 @@ def test_only_images_far_larger_than_the_input_are_reduced_before_they_are_alter
         model.preprocess = SimpleNamespace(sides=sides)
         answers(Images(model, ["0"], np.zeros(1), np.zeros((1, 2)), none, np.zeros(0), len), [0], alter, reduce=reduce)  # type: ignore[arg-type]
         assert seen[-1] == wanted
-    assert _reduced(np.zeros((3, 900, 3), np.uint8), 100).shape == (1, 100, 3)
+    assert shrunk(np.zeros((3, 900, 3), np.uint8), 100).shape == (1, 100, 3)
 
 
 # ---- properties and treatments

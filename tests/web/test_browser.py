@@ -84,7 +84,7 @@ def test_drawing_differently_asks_the_network_nothing(visit: Any, session: Any) 
 
 
 def test_a_drawing_that_made_room_for_others_is_asked_for_anew(visit: Any, session: Any) -> None:
-    from shisen.web.lru_cache import LRUCache
+    from shisen._core.lru import LRUCache
     from shisen.web.session import BUDGET
 
     visit.locator("#shisen-answer-2").click()

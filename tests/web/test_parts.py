@@ -15,12 +15,12 @@ import pytest
 from PIL import Image
 
 import shisen
+from shisen._core.lru import LRUCache
 from shisen.errors import ImageError, InputError
 from shisen.registry import METHODS
 from shisen.web.image_store import MAX_BYTES, ImageStore, open_upload
 from shisen.web.inside_tab import read_channels
 from shisen.web.jobs import Exports, Jobs, Update
-from shisen.web.lru_cache import LRUCache
 from shisen.web.method_choices import about, caution, offered
 from shisen.web.request import Drawing, ExplainRequest, ImageChoice, LoadRequest
 from shisen.web.routes import Drawings, drawing_address, rank_address

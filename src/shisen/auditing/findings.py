@@ -110,6 +110,11 @@ def findings(tests: Sequence[Trial]) -> list[Finding]:
     return found
 
 
+def associated(candidates: Sequence[Candidate]) -> list[bool]:
+    """Return which candidates go with their class more than by chance, at a false-discovery rate of 5 %."""
+    return [bool(q <= LEVEL) for q in benjamini_hochberg([c.p for c in candidates])]
+
+
 def judged(test: Trial, q_used: float) -> tuple[State, str]:
     """Return the state of a candidate that is associated with its class, and the reason that decided.
 

@@ -8,13 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from .._core.prefetch import prefetched
 from .._core.stats import bootstrap, sign_flip, upper_limit
 from ..targets import class_logits, probabilities, to_numpy
 from ..types import InputImage
-from .artefacts.base import Alter, Candidate, Images, Intervention, Pixels8
+from .artefacts.base import Alter, Candidate, Images, Intervention
 from .fidelity import FAITHFUL, fidelity, returned
 from .scanned import map_layer
 from .shifts import Shift, shifts
@@ -78,16 +77,6 @@ class Effect:
     elsewhere_turned: int = 0
 
 
-def _reduced(pixels: Pixels8, most: int) -> Pixels8:
-    """Return an image with at most so many pixels on its longer side."""
-    high, wide = pixels.shape[:2]
-    fraction = most / max(high, wide)
-    if fraction >= 1:
-        return pixels
-    size = max(1, round(wide * fraction)), max(1, round(high * fraction))
-    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))
-
-
 class Answers(NamedTuple):
     """The output of a network for images: class probabilities `(n, classes)`, and mean activations `(n, c)`."""
 
@@ -112,11 +101,9 @@ def answers(images: Images, rows: Sequence[int], alter: Alter | None, *, reduce:
     most = max(FINEST, 2 * max(model.preprocess.sides)) if reduce and model.preprocess else None
 
     def ready(row: int) -> npt.NDArray[np.float32]:
-        image = model.read(images.paths[row])
-        if alter is not None:
-            pixels = image.pixels if most is None else _reduced(image.pixels, most)
-            image = InputImage(alter(pixels, row), image.source)
-        return model.prepare(image)[0]
+        if alter is None:
+            return model.prepare(model.read(images.paths[row]))[0]
+        return model.prepare(InputImage(alter(images.read(row, most), row), images.paths[row]))[0]
 
     found: list[Answers] = []
     batch: list[Any] = []
@@ -205,7 +192,9 @@ def _measured(candidate: Candidate, images: Images, how: Intervention, seed: int
     control = _controlled(images, how, rows.tolist()) if much else None
     gain = after.probabilities[:, k] - np.maximum(plain[:, k], 0.0 if control is None else control[:, k])
     gained = np.argsort(-(after.probabilities[:, k] - plain[:, k]), kind="stable")
-    kept, undone, measured = _undone(candidate, images, how)
+    own = [i for i in candidate.members if images.labels[i] == k][:UNDONE]
+    without = None if how.remove is None or not own else answers(images, own, how.remove, reduce=how.reduce)
+    kept, undone, measured = _undone(candidate, images, own, without)
     witness = None
     if how.apply is not None and how.inside is not None:
         witness = float((how.inside(rows.tolist()).argmax(1) == k).mean() - (plain.argmax(1) == k).mean())
@@ -225,7 +214,7 @@ def _measured(candidate: Candidate, images: Images, how: Intervention, seed: int
         examples=tuple(int(rows[i]) for i in gained[:3]),
         strength=how.strength,
         upper=upper_limit(int((turned > 0).sum()), len(turned)),
-        fidelity=_faithful(candidate, images, how, rows.tolist(), after),
+        fidelity=_faithful(candidate, images, how, (rows, after), (own, without)),
         witness=witness,
         shifts=_shifts(images, how, rows, after, control),
         inside=how.apply is None,
@@ -250,24 +239,35 @@ def _shifts(
 
 
 def _faithful(
-    candidate: Candidate, images: Images, how: Intervention, rows: Sequence[int], after: Answers
+    candidate: Candidate,
+    images: Images,
+    how: Intervention,
+    given: tuple[npt.NDArray[np.int64], Answers],
+    taken: tuple[Sequence[int], Answers | None],
 ) -> float | None:
     """Return how far copies move the features the way the original does; None where that cannot be determined.
 
     Where (nearly) all of the class have it, there is nothing to compare the original with but these images after it
     was taken off, and put on again.
+
+    Args:
+        candidate: who has it.
+        images: all images, and the model.
+        how: how it is put on.
+        given: rows of images that were given it, and the output of the network then.
+        taken: rows of images it was taken off from, and the output of the network then; None where it cannot be.
     """
+    rows, after = given[0].tolist(), given[1]
+    own, without = taken
     if how.apply is None:
         return 1.0  # put on inside the network: it is the difference itself
     compared = fidelity(candidate, images, images.pooled(rows), after.pooled)
-    own = [i for i in candidate.members if images.labels[i] == candidate.label][:UNDONE]
-    if compared is not None or how.remove is None or 2 * len(own) < candidate.group:
+    if compared is not None or how.remove is None or without is None or 2 * len(own) < candidate.group:
         return compared
     apply, remove = how.apply, how.remove
     original = images.pooled(own)
-    without = answers(images, own, remove, reduce=how.reduce).pooled
     again = answers(images, own, lambda p, row: apply(remove(p, row), row), reduce=how.reduce).pooled
-    return returned(original, without, again)
+    return returned(original, without.pooled, again)
 
 
 def _put_on(images: Images, how: Intervention, rows: Sequence[int]) -> Answers:
@@ -320,12 +320,12 @@ def _screened(
     return np.concatenate([half, rest[np.argsort(-near, kind="stable")[: most - len(half)]]])
 
 
-def _undone(candidate: Candidate, images: Images, how: Intervention) -> tuple[float, float, int]:
+def _undone(
+    candidate: Candidate, images: Images, rows: Sequence[int], without: Answers | None
+) -> tuple[float, float, int]:
     """Return the fraction of members predicted as the class, with the artefact and without, and their number."""
     k = candidate.label
-    rows = [i for i in candidate.members if images.labels[i] == k][:UNDONE]
-    if how.remove is None or not rows:
+    if without is None:
         return 0.0, 0.0, 0
-    after = answers(images, rows, how.remove, reduce=how.reduce).probabilities
-    kept = float((images.probabilities[rows].argmax(1) == k).mean())
-    return kept, float((after.argmax(1) == k).mean()), len(rows)
+    kept = float((images.probabilities[list(rows)].argmax(1) == k).mean())
+    return kept, float((without.probabilities.argmax(1) == k).mean()), len(rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float32]
 BATCH = 32
+KEPT = 2**27
+"""Bytes of maps that are kept in memory: those of the first images that are looked at."""
 
 
 def middle_layer(model: Model) -> str | None:
@@ -59,11 +61,14 @@ class Middle:
         model: the audited network.
         layer: the layer.
         paths: files.
+        kept: row → map `(h, w, c)`, of the images that were pooled, as many as `KEPT` allows. Nothing else is added, so
+            that no map depends on which images were looked at before, in which batches.
     """
 
     model: Model
     layer: str
     paths: Sequence[str]
+    kept: dict[int, Floats] = field(default_factory=dict)
 
     @classmethod
     def of(cls, model: Model, paths: Sequence[str]) -> Middle | None:
@@ -76,25 +81,43 @@ class Middle:
         layer = None if model.preprocess is None else middle_layer(model)
         return None if layer is None else cls(model, layer, paths)
 
-    def batches(self, rows: Sequence[int]) -> Iterator[tuple[Any, Floats]]:
-        """Yield prepared images `(b, h, w, c)` and their maps, for at most `BATCH` rows at a time."""
+    def prepared(self, rows: Sequence[int]) -> Iterator[Any]:
+        """Yield prepared images `(b, h, w, c)`, at most `BATCH` at a time."""
         stream = prefetched(lambda row: self.model.prepare(self.model.read(self.paths[row]))[0], rows, depth=2 * BATCH)
         batch: list[Any] = []
         for image in stream:
             if batch and (batch[0].shape != image.shape or len(batch) == BATCH):
-                yield self._maps(batch)
+                yield np.stack(batch)
                 batch = []
             batch.append(image)
         if batch:
-            yield self._maps(batch)
+            yield np.stack(batch)
 
-    def _maps(self, batch: list[Any]) -> tuple[Any, Floats]:
-        x = np.stack(batch)
-        return x, to_numpy(self.model.activations(x, self.layer)).astype(np.float32)
+    def maps(self, rows: Sequence[int]) -> Iterator[Floats]:
+        """Yield maps `(b, h, w, c)` in the order of `rows`, at most `BATCH` at a time."""
+        for start in range(0, len(rows), BATCH):
+            some = rows[start : start + BATCH]
+            fresh = [row for row in some if row not in self.kept]
+            made = dict(zip(fresh, (one for maps in self._computed(fresh) for one in maps), strict=True))
+            yield np.stack([self.kept[row] if row in self.kept else made[row] for row in some])
+
+    def batches(self, rows: Sequence[int]) -> Iterator[tuple[Any, Floats]]:
+        """Yield the first prepared image `(1, h, w, c)` and the maps of at most `BATCH` rows at a time."""
+        for number, maps in enumerate(self.maps(rows)):
+            yield next(self.prepared(rows[number * BATCH : number * BATCH + 1])), maps
+
+    def _computed(self, rows: Sequence[int]) -> Iterator[Floats]:
+        for x in self.prepared(rows):
+            yield to_numpy(self.model.activations(x, self.layer)).astype(np.float32)
 
     def pooled(self, rows: Sequence[int]) -> Floats:
-        """Return mean and standard deviation of each channel, `(n, 2c)`."""
-        found = [np.concatenate([m.mean((1, 2)), m.std((1, 2))], 1) for _, m in self.batches(rows)]
+        """Return mean and standard deviation of each channel, `(n, 2c)`; the maps are kept."""
+        found, left = [], list(rows)
+        for maps in self._computed(rows):
+            found.append(np.concatenate([maps.mean((1, 2)), maps.std((1, 2))], 1))
+            room = max(0, KEPT // maps[0].nbytes - len(self.kept))
+            self.kept.update(zip(left[:room], maps, strict=False))
+            left = left[len(maps) :]
         return np.concatenate(found).astype(np.float32)
 
     def hottest(self, rows: Sequence[int], label: int, count: int) -> Hottest:
@@ -110,7 +133,7 @@ class Middle:
         """
         at: list[tuple[float, float]] = []
         features: list[Floats] = []
-        for x, _ in self.batches(rows):
+        for x in self.prepared(rows):
             objective = ClassObjective("class", ((1.0, (label,) * len(x)),), head=self.model.head)
             values, gradient = (to_numpy(v) for v in self.model.gradients(x, objective, wrt=self.layer))
             for a, evidence in zip(values, (values * gradient).sum(-1), strict=True):
@@ -125,4 +148,4 @@ class Middle:
 
     def class_maps(self, rows: Sequence[int]) -> Floats:
         """Return the maps `(n, h, w, c)` of some images, all of one size."""
-        return np.concatenate([m for _, m in self.batches(rows)])
+        return np.concatenate(list(self.maps(rows)))

@@ -19,7 +19,7 @@ from .findings import Finding
 from .report_sections import class_pages, mistakes, pairs, percent
 from .scanned import map_layer
 from .shared import lowered, lowers_own, shared
-from .testing import LEAST_IMAGES, images_of
+from .testing import LEAST_IMAGES
 from .thumbnails import opened, thumbnail
 from .versus import identity
 from .words import MAKES, STATES
@@ -36,7 +36,7 @@ METHODS = {"grad_cam": "Grad-CAM", "layer_cam": "LayerCAM", "guided_backprop": "
 
 def write_report(
     result: Audit,
-    model: Model,
+    images: Images,
     scan: Scan,
     *,
     record: Mapping[str, Any],
@@ -48,7 +48,7 @@ def write_report(
 
     Args:
         result: what was found.
-        model: the audited network.
+        images: the images, and the audited network.
         scan: what is kept of every image.
         record: as in findings.json.
         considered: how many candidates were tested.
@@ -58,7 +58,7 @@ def write_report(
     Returns:
         What the report shows of the first findings: headline, severity, sentences, images before and after.
     """
-    _ = translator(lang)
+    _, model = translator(lang), images.model
     worst = result.worst()
     layer = map_layer(model) or "–"
     maps = (
@@ -66,7 +66,6 @@ def write_report(
         if record["method"]
         else _("gradient × activation at the layer {layer}, in the same pass", layer=layer)
     )
-    images = images_of(model, scan)
     nature = [f for f in result.findings if f.nature and not f.used]
     listed = _listed(result.findings)
     rest = listed[CARDS:]

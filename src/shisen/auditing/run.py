@@ -27,7 +27,7 @@ from .properties import PROPERTIES
 from .record import Audit, record_of, write_images
 from .scan import PART, key_of, scan_images
 from .scanned import CANVAS, Scan, confusion_of, label_of
-from .testing import LEAST_IMAGES, proposed, tested
+from .testing import LEAST_IMAGES, images_of, proposed, tested
 from .versus import Compared, compared
 
 if TYPE_CHECKING:
@@ -86,9 +86,10 @@ def audit(
     chosen = _method(model, method)
     scan = _scanned(model, data, target, progress, chosen)
     progress(0, 1, N_("Looking for what goes with a class"))
-    proposals = proposed(model, scan)
+    images = images_of(model, scan)
+    proposals = proposed(scan, images)
     progress(1, 1, N_("Looking for what goes with a class"))
-    found = tested(model, scan, proposals, progress, limit)
+    found = tested(scan, images, proposals, progress, limit)
     other = None
     if versus is not None:
         other_scan = _scanned(versus, data, target, progress, _method(versus, method))
@@ -110,7 +111,7 @@ def audit(
     write_file(target / "findings.json", json.dumps(record, ensure_ascii=False, indent=1))
     write_images(target / "images.parquet", model, scan, found)
     cards = write_report(
-        result, model, scan, record=record, considered=len(proposals), path=target / "index.html", lang=lang
+        result, images, scan, record=record, considered=len(proposals), path=target / "index.html", lang=lang
     )
     return replace(result, cards=cards)
 
@@ -154,7 +155,7 @@ def _beside(
     numbers = {other.label: one.label for one, other in known}
     findings = [
         replace(f, candidate=replace(f.candidate, label=numbers[f.candidate.label]))
-        for f in tested(versus, other_scan, [other for _, other in known], progress, limit)
+        for f in tested(other_scan, images_of(versus, other_scan), [other for _, other in known], progress, limit)
     ]
     return compared((model, versus), (scan, other_scan), findings)
 

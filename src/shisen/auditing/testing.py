@@ -20,7 +20,7 @@ from .artefacts.base import Candidate, Evidence, Images
 from .budget import Budget, estimate_tests
 from .candidates import candidates
 from .embedding import embedding
-from .findings import Finding, Trial, findings
+from .findings import Finding, Trial, associated, findings
 from .interventions import TESTED, Effect, answers, intervene
 from .middle import Middle
 from .scanned import Scan, canvases_of, pooled_of, probabilities_of, sample
@@ -36,12 +36,12 @@ ENOUGH = 40
 """Least number of images of other classes on which what is used is measured without another class's."""
 
 
-def proposed(model: Model, scan: Scan) -> list[Candidate]:
+def proposed(scan: Scan, images: Images) -> list[Candidate]:
     """Return what goes with a class in these images, whatever the model makes of it.
 
     Args:
-        model: the network.
         scan: the scan of the folder.
+        images: the images, and the model.
     """
     sampled = sample(scan.usable)
     evidence = Evidence(
@@ -49,9 +49,9 @@ def proposed(model: Model, scan: Scan) -> list[Candidate]:
         canvases=canvases_of(scan, sampled),
         sampled=sampled,
         properties=scan.properties,
-        read=lambda row: model.read(scan.paths[row]).pixels,
+        read=images.read,
         embed=embedding(),
-        middle=Middle.of(model, scan.paths),
+        middle=images.middle,
     )
     return candidates(evidence)
 
@@ -73,20 +73,21 @@ def images_of(model: Model, scan: Scan) -> Images:
         controls=canvases_of(scan, some),
         control_rows=some,
         pooled=lambda rows: pooled_of(scan, rows),
+        middle=Middle.of(model, scan.paths),
     )
 
 
 def tested(
-    model: Model, scan: Scan, proposals: Sequence[Candidate], progress: Progress, budget: Budget
+    scan: Scan, images: Images, proposals: Sequence[Candidate], progress: Progress, budget: Budget
 ) -> list[Finding]:
-    """Intervene on each candidate, and judge them together; effects are kept as they come in.
+    """Intervene on each candidate that goes with its class, and judge them together; effects are kept as they come in.
 
     Where several classes have something the model uses, each holds its own images back from turning to another
     class. So what is used is measured again on images that have no other class's, where enough are left.
 
     Args:
-        model: the audited network.
         scan: what is kept of every image.
+        images: the images, and the audited network.
         proposals: the candidates.
         progress: called as `progress(done, total, words)`.
         budget: after which only what was measured before is used.
@@ -94,13 +95,14 @@ def tested(
     Returns:
         The findings, the most serious first.
     """
-    images = images_of(model, scan)
-    if progress is not silent and proposals:
-        estimate_tests(progress, _seconds(images), len(proposals), min(TESTED, int((images.labels >= 0).sum())))
     tests = [Trial(c, None, "not_reached") for c in proposals]
-    for number, i in enumerate(budget.ordered(proposals)):
+    with_class = associated(proposals)
+    chosen = [i for i in budget.ordered(proposals) if with_class[i]]
+    if progress is not silent and chosen:
+        estimate_tests(progress, _seconds(images), len(chosen), min(TESTED, int((images.labels >= 0).sum())))
+    for number, i in enumerate(chosen):
         tests[i] = _test(proposals[i], images, scan.rows.folder, budget)
-        progress(number + 1, len(proposals), N_("Intervening"))
+        progress(number + 1, len(chosen), N_("Intervening"))
     used = [f.candidate for f in findings(tests) if f.used]
     for number, (candidate, _, _) in enumerate(tests):
         held = affected(used, candidate.label, scan.usable)

@@ -18,6 +18,7 @@ from PIL import Image, ImageOps
 
 from .. import api
 from .._core.i18n import translator
+from .._core.lru import LRUCache
 from .._core.progress import Progress
 from ..adapters.wrappers import Watched
 from ..errors import ShisenError
@@ -29,7 +30,6 @@ from ..types import Frame, InputImage, Layer
 from ..viz.overlay import displayable
 from ..viz.scale import reduce_channels
 from .image_store import ImageStore, open_upload
-from .lru_cache import LRUCache
 from .method_choices import offered
 from .request import ExplainRequest, ImageChoice, LoadRequest
 

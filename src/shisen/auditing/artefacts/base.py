@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
+from ..._core.lru import LRUCache
 from ..._core.stats import enrichment
 
 if TYPE_CHECKING:
@@ -19,6 +21,9 @@ Pixels8 = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
 Alter = Callable[[Pixels8, int], Pixels8]
 """From the pixels of an image and its row to altered pixels."""
+
+DECODED = 2**27
+"""Bytes of decoded images that are kept in memory."""
 
 SEARCHED = 200.0
 """Windows and groups among which a common patch was chosen: its p-value is multiplied by this."""
@@ -61,6 +66,8 @@ class Images:
         controls: `(m, K, K, 3)` small copies of images to fill control patches from.
         control_rows: `(m,)` their rows.
         pooled: from rows to what the network sees in the images: the mean activations `(n, c)` of its default layer.
+        middle: what a layer in the middle of the network sees, or None.
+        decoded: images decoded last.
     """
 
     model: Model
@@ -70,11 +77,40 @@ class Images:
     controls: npt.NDArray[np.uint8]
     control_rows: npt.NDArray[np.int64]
     pooled: Callable[[Sequence[int]], npt.NDArray[np.float32]]
+    middle: Middle | None = None
+    decoded: LRUCache[Pixels8] = field(default_factory=lambda: LRUCache(DECODED, lambda pixels: pixels.nbytes))
 
-    def read(self, row: int) -> Pixels8:
-        """Return the pixels `(h, w, 3)` of an image."""
-        pixels: Pixels8 = self.model.read(self.paths[row]).pixels
+    def read(self, row: int, most: int | None = None) -> Pixels8:
+        """Return the pixels `(h, w, 3)` of an image.
+
+        Args:
+            row: which.
+            most: pixels on its longer side, at most; None for the image as it is.
+
+        Returns:
+            An array of the caller's own.
+        """
+        key = (self.paths[row], most)
+        pixels = self.decoded.get(key)
+        if pixels is None:
+            pixels = shrunk(self.model.read(self.paths[row]).pixels, most)
+            self.decoded.put(key, pixels)
+        return pixels.copy()
+
+
+def shrunk(pixels: Pixels8, most: int | None) -> Pixels8:
+    """Return an image whose longer side has at most so many pixels: each is the mean of what it covers.
+
+    Args:
+        pixels: `(h, w, 3)`.
+        most: pixels on the longer side; None for the image as it is.
+    """
+    high, wide = pixels.shape[:2]
+    fraction = 1.0 if most is None else most / max(high, wide)
+    if fraction >= 1:
         return pixels
+    size = max(1, round(wide * fraction)), max(1, round(high * fraction))
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))
 
 
 Answers = Callable[[Sequence[int]], npt.NDArray[np.float64]]

@@ -97,7 +97,7 @@ class FeatureGroup:
 
     def intervention(self, candidate: Candidate, images: Images) -> Intervention:
         """Return how to put the group's difference on maps inside the network."""
-        middle = Middle.of(images.model, images.paths)
+        middle = images.middle
         if middle is None:
             return Intervention()
         own = np.flatnonzero(images.labels == candidate.label)
@@ -148,7 +148,7 @@ class Transfer(NamedTuple):
         """
         found = []
         for x, maps in middle.batches(rows):
-            logits = middle.model.replaced(x[:1], maps * self.scale + self.shift, middle.layer)
+            logits = middle.model.replaced(x, maps * self.scale + self.shift, middle.layer)
             found.append(to_numpy(probabilities(logits, middle.model.head)))
         return np.concatenate(found).astype(np.float64)
 

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from ..._core.prefetch import prefetched
 from ..._core.stats import evenly_spaced
 from ..transforms import TRANSFORMS, Change, Transform
 from .base import Candidate, Evidence, Images, Intervention
@@ -23,6 +26,7 @@ from .property import best_cut
 LEAST, TRAINED = 60, 80  # images, of all classes, that detectors learn from
 FOLDS = 6  # of classes
 SIDE = 160  # longer side at which images are treated and looked at
+BATCH = 64  # images that are looked at together
 MISSED = 0.05  # fraction of treated copies that may lie below the least score of a member
 MOST = 3  # candidates of a class
 RARE = 1.2  # images of other classes that the detector takes for treated, at most, for each one of the class
@@ -120,16 +124,24 @@ def detected(evidence: Evidence) -> tuple[npt.NDArray[np.int64], dict[str, Score
     assert evidence.read is not None
     embed, read = evidence.embed, evidence.read
     rows = evidence.sampled
-    whole = np.concatenate([embed([reduced(read(int(i)))]) for i in rows])
     chosen = evenly_spaced(np.arange(len(rows)), TRAINED)
+    looked: dict[int, npt.NDArray[np.uint8]] = {}
+    features = []
+    stream = prefetched(lambda i: reduced(read(i)), rows.tolist())
+    for start in range(0, len(rows), BATCH):
+        images = list(islice(stream, BATCH))
+        looked.update({start + n: image for n, image in enumerate(images) if start + n in chosen})
+        features.append(embed(images))
+    whole = np.concatenate(features)
     center, scale = whole.mean(0), whole.std(0) + 1e-3
     plain = (whole - center) / scale
     classes = np.unique(evidence.labels[rows], return_inverse=True)[1]
     # one class has nobody to learn from: halves judge each other
     folds = classes % FOLDS if classes.max() else np.arange(len(rows)) % 2
+    shown = [(looked[j], int(rows[j])) for j in chosen.tolist()]
     found = {}
     for name, transform in TRANSFORMS.items():
-        copies = embed([_treated(transform, read(int(rows[j])), int(rows[j])) for j in chosen])
+        copies = embed(list(prefetched(partial(_treated, transform), shown)))
         found[name] = _cross_fitted(plain, chosen, (copies - center) / scale, folds)
     return rows, found
 
@@ -143,8 +155,9 @@ def reduced(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return np.asarray(image)
 
 
-def _treated(transform: Transform, pixels: npt.NDArray[np.uint8], row: int) -> npt.NDArray[np.uint8]:
-    return transform.apply(reduced(pixels), np.random.default_rng([row, 7]))
+def _treated(transform: Transform, shown: tuple[npt.NDArray[np.uint8], int]) -> npt.NDArray[np.uint8]:
+    pixels, row = shown
+    return transform.apply(pixels, np.random.default_rng([row, 7]))
 
 
 def _cross_fitted(
