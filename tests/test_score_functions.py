@@ -55,6 +55,22 @@ def test_cosine_similarity_in_every_framework(framework: str) -> None:
     assert np.abs((np.asarray(objective(y)) * Y).sum(1)).max() < 1e-5
 
 
+@pytest.mark.parametrize(("package", "framework"), [("torch", "torch"), ("torch", "onnx"), ("jax", "keras-jax")])
+def test_arrays_of_numpy_are_handed_over_to_the_networks_library(package: str, framework: str) -> None:
+    pytest.importorskip(package)
+    given = []
+
+    def score(y: Any) -> Any:
+        given.append(type(y).__mro__[-2].__module__.partition(".")[0])
+        return y[:, 0] * y[:, 1]
+
+    objective = ScoreObjective(score, framework=framework)
+    np.testing.assert_allclose(objective.value(Y), Y[:, 0] * Y[:, 1], rtol=1e-6)
+    np.testing.assert_array_equal(objective(Y)[:, :2], Y[:, 1::-1])
+    assert type(objective.value(Y)) is type(objective(Y)) is np.ndarray
+    assert set(given) <= {package, "typing"}
+
+
 @pytest.mark.parametrize(
     "function",
     [

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .adapters.scores import ScoreFunction
 from .errors import InputError, explain_error
-from .score_functions import CotangentObjective, ScoreFunction, ScoreObjective
+from .score_functions import CotangentObjective, ScoreObjective
 from .targets import ClassObjective, OutputObjective, TopKObjective, class_logits, to_numpy
 from .types import Array
 
