@@ -7,7 +7,7 @@ import math
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 from .._core.io import write_file
-from ..errors import ModelError, explain_error
+from ..errors import ModelError, ShisenWarning, explain_error
+from ..models.keras_files import load_file
 from .cache import Cache
 from .settings import TRAINED_FRACTION, Batch, Part, Settings, figures
 
 if TYPE_CHECKING:
     from ..models.model import Model
+    from ..models.wrapping import Request
 
 Floats = npt.NDArray[np.float32]
 BATCH = 64
@@ -60,6 +62,13 @@ class KerasTrainer:
         self.shape = tuple(self.body(sample).shape[1:])
         self._trainable(np.zeros((1, *self.shape), np.float32))
         self._whole = keras.Model(net.input, classifier(old.input), name=str(net.name))
+
+    @staticmethod
+    def restored(file: Path, request: Request, backbone: str, classes: int) -> Any:
+        """Return the network that a run has trained, from the file that holds it as a whole."""
+        with warnings.catch_warnings():  # the run knows how pixels are scaled
+            warnings.simplefilter("ignore", ShisenWarning)
+            return load_file(str(file), replace(request, weights=None, output=None)).network.net
 
     def _inputs(self, images: Floats) -> Floats:
         x = images * np.asarray(self.scaling.scale, np.float32) + np.asarray(self.scaling.shift, np.float32)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ import numpy as np
 
 from .._core.progress import Progress, silent
 from ..errors import InputError, ModelError, explain_error, require, unknown
+from ..models.wrapping import installed
 from . import run_folder, run_loading
 from .cache import Cache
 from .data import DataReport, Dataset, look, read_dataset
@@ -25,12 +25,6 @@ from .views import Views, fill
 
 if TYPE_CHECKING:
     from ..models.model import Model
-
-FRAMEWORKS: Mapping[str, tuple[str, tuple[str, ...]]] = {
-    "torch": ("torch:TorchTrainer", ("torch", "safetensors")),
-    "keras": ("keras:KerasTrainer", ("keras", "scipy")),
-}
-"""Framework → its trainer, in this package, and the packages that it needs."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +71,7 @@ def finetune(
         backbone: a name for `load`, of a network that ends in a linear classifier.
         epochs: passes with the last blocks and their batch normalization trained; 0 trains the head only.
         out: the folder for the result. A run that was stopped continues there.
-        framework: "torch" or "keras"; a name such as "keras:MobileNetV2" says it by itself.
+        framework: "torch" or "keras", for a backbone that exists in both; others have their own.
         device: where to train, such as "cuda"; by default a GPU if there is one.
         seed: of every random choice; the same seed gives the same weights on the same machine.
         size: side of the input in pixels; None for the backbone's own.
@@ -93,11 +87,8 @@ def finetune(
         InputError: for sources without labeled images, or classes that do not fit.
         ModelError: for a backbone that cannot be fine-tuned.
     """
-    if framework not in FRAMEWORKS:
-        raise unknown("framework", framework, FRAMEWORKS)
-    if backbone.startswith("keras:"):
-        framework = "keras"
-    _need(framework)
+    if framework not in run_loading.TRAINERS:
+        raise unknown("framework", framework, run_loading.TRAINERS)
     wanted = Settings(epochs=epochs, seed=seed, **settings)
     learn = read_dataset(train)
     check = None if val is None else read_dataset(val)
@@ -105,7 +96,11 @@ def finetune(
     learn = _readable(learn, report)
     check = None if check is None else _readable(check, report)
     model = _stretched(run_loading.load_backbone(backbone, framework, device), size)
-    trainer = _trainer(framework, model, learn, wanted)
+    framework = model.framework.partition("-")[0]  # "keras-tensorflow" is trained as "keras"
+    make_trainer = run_loading.trainer_class(framework)
+    _need(run_loading.TRAINERS[framework][1])
+    sample = np.stack([model.prepare(model.read(learn.items[0].path))[0]] * 2)
+    trainer = make_trainer(model, sample, len(learn.labels), wanted)
     kept = None if cache is None else Path(cache)
     job = _Job(Path(out), framework, backbone, model, trainer, wanted, kept, progress)
     run = job.run(learn, check, report)
@@ -113,9 +108,9 @@ def finetune(
     return run
 
 
-def _need(framework: str) -> None:
-    for package in FRAMEWORKS[framework][1]:
-        if importlib.util.find_spec(package) is None:
+def _need(packages: Iterable[str]) -> None:
+    for package in packages:
+        if not installed(package):
             raise require(package, "train", "finetune()")
 
 
@@ -180,15 +175,6 @@ class _Job:
             facts = Path(item.path).stat()
             digest.update(f"{item.name}\0{item.label}\0{facts.st_size}\0{facts.st_mtime_ns}\n".encode())
         return digest.hexdigest()[:16]
-
-
-def _trainer(framework: str, model: Model, learn: Dataset, settings: Settings) -> Trainer:
-    sample = np.stack([model.prepare(model.read(learn.items[0].path))[0]] * 2)
-    module, _, name = FRAMEWORKS[framework][0].partition(":")
-    trainer: Trainer = getattr(importlib.import_module(f"{__package__}.{module}"), name)(
-        model, sample, len(learn.labels), settings
-    )
-    return trainer
 
 
 def _digest(state: Iterable[tuple[str, Any]], rest: Any) -> str:

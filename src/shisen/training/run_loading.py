@@ -3,17 +3,43 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
-import warnings
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ModelError, ShisenWarning, explain_error
+from ..errors import ModelError, explain_error
 
 if TYPE_CHECKING:
     from ..models.model import Model
     from ..models.wrapping import Request
+    from .settings import Trainer
+
+TRAINERS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "torch": ("torch:TorchTrainer", ("torch", "safetensors")),
+    "keras": ("keras:KerasTrainer", ("keras", "scipy")),
+}
+"""Framework → its trainer, in this package, and the packages that it needs."""
+
+
+def trainer_class(framework: str) -> type[Trainer]:
+    """Return what trains networks of a framework.
+
+    Raises:
+        ModelError: for a framework without one.
+    """
+    if framework not in TRAINERS:
+        raise ModelError(
+            explain_error(
+                f"A backbone must be a network of {' or '.join(TRAINERS)}.",
+                f"a network of {framework}",
+                "Take another backbone, such as efficientnet_lite0.",
+            )
+        )
+    module, _, name = TRAINERS[framework][0].partition(":")
+    found: type[Trainer] = getattr(importlib.import_module(f"{__package__}.{module}"), name)
+    return found
 
 
 def load_backbone(name: str, framework: str, device: str) -> Model:
@@ -54,7 +80,7 @@ def load_run(name: str, request: Request) -> Model:
         record = json.loads((folder / "shisen.json").read_text("utf-8"))
         ((weights, expected),) = record["sha256"].items()
         content = (folder / Path(weights).name).read_bytes()
-        labels, backbone = record["labels"], record["backbone"]
+        labels, backbone, framework = record["labels"], record["backbone"], record["framework"]
         settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in record["preprocess"].items()}
     except (OSError, ValueError, KeyError) as problem:
         raise ModelError(
@@ -67,24 +93,6 @@ def load_run(name: str, request: Request) -> Model:
             )
         )
     file = folder / Path(weights).name
-    net = _keras_net(file, request) if file.suffix == ".keras" else _torch_net(file, request, backbone, len(labels))
+    net = trainer_class(framework).restored(file, request, backbone, len(labels))
     known = Preprocess(**settings)
     return assemble(net, request, preprocess=known, labels=Labels(tuple(labels)), name=folder.name)
-
-
-def _torch_net(file: Path, request: Request, backbone: str, classes: int) -> Any:
-    from ..models.weight_files import load_weights
-    from .split import with_classes
-
-    net = load_backbone(backbone, "torch", request.device).network.net
-    with_classes(net, classes)
-    load_weights(net, file)
-    return net.eval()
-
-
-def _keras_net(file: Path, request: Request) -> Any:
-    from ..models.keras_files import load_file
-
-    with warnings.catch_warnings():  # the run knows how pixels are scaled
-        warnings.simplefilter("ignore", ShisenWarning)
-        return load_file(str(file), replace(request, weights=None, output=None)).network.net

@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
+    from ..models.model import Model
+    from ..models.wrapping import Request
     from .cache import Cache
 
 TRAINED_FRACTION = 7 / 16  # of the blocks; EfficientNet-Lite0 and ResNet-50 have sixteen
@@ -86,6 +88,27 @@ class Trainer(Protocol):
 
     shape: tuple[int, ...]
     weights: str
+
+    def __init__(self, model: Model, sample: npt.NDArray[np.float32], classes: int, settings: Settings) -> None:
+        """Cut the backbone.
+
+        Args:
+            model: from `load`, with the preprocessing of the run.
+            sample: two images `(2, h, w, 3)` in [0, 1].
+            classes: number of classes.
+            settings: how many blocks to train, and the seed.
+        """
+
+    @staticmethod
+    def restored(file: Path, request: Request, backbone: str, classes: int) -> Any:
+        """Return the network that a run has trained.
+
+        Args:
+            file: written by `save`.
+            request: the arguments of `load`.
+            backbone: name of the network that the training started from.
+            classes: number of classes.
+        """
 
     def body(self, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float16]:
         """Return the frozen body's activations of images `(n, h, w, 3)` in [0, 1]."""

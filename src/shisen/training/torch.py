@@ -15,12 +15,15 @@ import torch
 from torch.nn import functional as F
 
 from .._core.io import write_file
+from ..models.weight_files import load_weights
+from . import run_loading
 from .cache import Cache
 from .settings import Batch, Part, Settings, figures
-from .split import Split, split
+from .split import Split, split, with_classes
 
 if TYPE_CHECKING:
     from ..models.model import Model
+    from ..models.wrapping import Request
 
 
 @contextmanager
@@ -57,6 +60,14 @@ class TorchTrainer:
         x = self._inputs(sample).to(self.home)
         self.parts = split(self.net, x, classes, settings.blocks)
         self.shape = tuple(self.parts.body(x).shape[1:])
+
+    @staticmethod
+    def restored(file: Path, request: Request, backbone: str, classes: int) -> Any:
+        """Return the network that a run has trained: the backbone with another classifier and the run's weights."""
+        net = run_loading.load_backbone(backbone, "torch", request.device).network.net
+        with_classes(net, classes)
+        load_weights(net, file)
+        return net.eval()
 
     def _inputs(self, images: npt.NDArray[np.float32]) -> Any:
         """Return images as the network itself takes them: scaled, `(n, c, h, w)`."""
