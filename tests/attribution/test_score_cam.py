@@ -98,7 +98,9 @@ def test_the_bound_holds_for_any_scores(state: int, kinds: int, tolerance: float
     rng = np.random.default_rng(state)
     sums = rng.normal(size=(kinds, 9)) * np.exp(3 * rng.normal(size=(kinds, 1)))
     weights = rng.choice(limits, kinds) if state % 2 else rng.uniform(*limits, kinds)
-    found, bound = score_cam_sampling.bounded(sums, lambda some: weights[some], limits, tolerance, 4)
+    found, bound = score_cam_sampling.bounded(
+        sums, lambda some: weights[some], low=limits[0], high=limits[1], tolerance=tolerance, portion=4
+    )
     exact = np.maximum(weights @ sums, 0)
     off = np.abs(np.maximum(found @ sums, 0) - exact).max()
     assert off <= (bound + 1e-9) * exact.max() + 1e-9 * np.abs(sums).max()

@@ -191,7 +191,7 @@ def test_images_under_a_color_are_told_by_it() -> None:
     background = Background.of(natural.astype(np.float32))
     alpha, template = np.full((40, 40), 0.6, np.float32), np.broadcast_to(color, (40, 40, 3))
     own = np.arange(440) < 40
-    carried, scores = patch_search._affected(canvases, own, np.arange(12), (template, alpha), background)
+    carried, scores = patch_search._affected(canvases, own, np.arange(12), template, alpha, background)
     assert np.flatnonzero(carried).tolist() == list(range(12))
     sd, mean = background.deviation[..., None], background.mean
     expected, left = 0.6 * color + 0.4 * mean, np.sqrt((0.4 * sd) ** 2 + 4**2)

@@ -72,12 +72,12 @@ def adaptive_masks(
     for i in range(images.shape[0]):
         one, own = images[i : i + 1, ...], objective.take(np.asarray([i]))
         eraser = Eraser(one, baseline, zero)
-        maps.append(_explained(model, eraser, own, float(whole[i]), (max_evals // 2, tuple(widths))))
+        maps.append(_explained(model, eraser, own, float(whole[i]), n_masks=max_evals // 2, widths=widths))
     return Maps(like(np.stack(maps).astype(np.float32), images), {"masks": max_evals // 2})
 
 
 def _explained(
-    model: Classifier, eraser: Eraser, objective: Any, whole: float, budget: tuple[int, tuple[float, ...]]
+    model: Classifier, eraser: Eraser, objective: Any, whole: float, *, n_masks: int, widths: Sequence[float]
 ) -> Values:
     """Return the map of one image.
 
@@ -86,7 +86,8 @@ def _explained(
         eraser: of the image.
         objective: of the image.
         whole: score of the image.
-        budget: number of masks, and the widths it is divided among.
+        n_masks: number of masks.
+        widths: those that the masks are divided among.
     """
     sides = tuple(int(side) for side in eraser.images.shape[1:-1])
 
@@ -107,10 +108,9 @@ def _explained(
         alone, without = y[: len(kernels)], y[len(kernels) :]
         return np.asarray(0.5 * (alone - empty + whole - without))
 
-    count, widths = budget
     total, weight = np.zeros(sides), np.zeros(sides)
     for number, width in enumerate(widths):
-        own = count // len(widths) + (number < count % len(widths))
+        own = n_masks // len(widths) + (number < n_masks % len(widths))
         sigma = width * min(side for side in sides if side > 1)
 
         def worth_at(centers: Values, sigma: float = sigma) -> Values:

@@ -135,7 +135,7 @@ def kernel_shap(
         z, weights = coalitions(count, n_samples, seed)
 
         def fit(z: Choices, y: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-            phi = shapley(z[2:], y[2:], weights, (y[0], y[1]))
+            phi = shapley(z[2:], y[2:], weights, empty=y[0], whole=y[1])
             notes["difference"].append(float(y[1] - y[0]))
             notes["gap"].append(float(y[1] - y[0] - phi.sum()))
             notes["segments"].append(count)
@@ -244,20 +244,20 @@ def coalitions(count: int, n_samples: int, seed: int) -> tuple[Choices, npt.NDAr
 
 
 def shapley(
-    z: Choices, y: npt.NDArray[np.float64], weights: npt.NDArray[np.float64], ends: tuple[float, float]
+    z: Choices, y: npt.NDArray[np.float64], weights: npt.NDArray[np.float64], *, empty: float, whole: float
 ) -> npt.NDArray[np.float64]:
-    """Solve kernel SHAP's regression with the constraint that the values sum to the difference of `ends`.
+    """Solve kernel SHAP's regression with the constraint that the values sum to `whole` − `empty`.
 
     Args:
         z: `(n, K)` choices without none and all.
         y: `(n,)` scores.
         weights: `(n,)`.
-        ends: scores of the baseline and of the whole image.
+        empty: score of the baseline.
+        whole: score of the whole image.
 
     Returns:
         `(K,)`, Shapley values.
     """
-    empty, whole = ends
     if z.shape[1] == 1:
         return np.asarray([whole - empty])
     # the last value follows from the others: φ_K = total − Σ φ

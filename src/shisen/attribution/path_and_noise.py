@@ -174,7 +174,7 @@ def smooth_grad(
             sums.add(gradients)
         return Maps(sums.values())
     found = [
-        _until(model, images[i : i + 1, ...], objective.take(np.asarray([i])), noise, (statistic, stop))
+        _until(model, images[i : i + 1, ...], objective.take(np.asarray([i])), noise, statistic=statistic, stop=stop)
         for i in range(images.shape[0])
     ]
     values = array_namespace(images).concat([one for one, _, _ in found], axis=0)
@@ -221,7 +221,7 @@ class Gradients:
 
 
 def _until(
-    model: Classifier, image: Array, objective: Any, noise: Noise, aim: tuple[str, float]
+    model: Classifier, image: Array, objective: Any, noise: Noise, *, statistic: str, stop: float
 ) -> tuple[Array, int, float]:
     """Return the values of one image, from how many copies, and the correlation reached.
 
@@ -230,9 +230,9 @@ def _until(
         image: `(1, h, w, c)`.
         objective: the objective.
         noise: what is added, and how often at most.
-        aim: the statistic, and the correlation at which to stop.
+        statistic: of the gradients.
+        stop: the correlation at which to stop.
     """
-    statistic, stop = aim
     halves = Gradients(statistic), Gradients(statistic)
     runs = list(portions(model, image, noise.n_samples, within=HALF))
     count, reached = 0, 0.0

@@ -153,26 +153,34 @@ def guided_ig(
     for step in range(1, n_steps + 1):
         g = to_numpy(model.gradients(like(x.astype(np.float32), images), objective)[1]).astype(np.float64)
         for i in range(len(x)):
-            moved = _guided_step(x[i], (starts[i], ends[i]), np.abs(g[i]), step / n_steps, (fraction, max_distance))
+            moved = _guided_step(
+                x[i],
+                np.abs(g[i]),
+                step / n_steps,
+                base=starts[i],
+                image=ends[i],
+                fraction=fraction,
+                distance=max_distance,
+            )
             values[i] += (moved - x[i]) * g[i]
             x[i] = moved
     return like(values, images)
 
 
 def _guided_step(
-    x: Pixels64, ends: tuple[Pixels64, Pixels64], g: Pixels64, at: float, limits: tuple[float, float]
+    x: Pixels64, g: Pixels64, at: float, *, base: Pixels64, image: Pixels64, fraction: float, distance: float
 ) -> Pixels64:
     """Return the point of one image's path whose ℓ₁ distance to the image is 1 − `at` of the whole.
 
     Args:
         x: `(h, w, c)`, the point before.
-        ends: baseline and image.
         g: magnitude of the gradient at the point.
         at: fraction of the path that is done then.
-        limits: fraction of the values moved at a time; distance from the straight path.
+        base: `(h, w, c)`, the baseline.
+        image: `(h, w, c)`.
+        fraction: of the values, the most that are moved at a time.
+        distance: from the straight path, at most.
     """
-    base, image = ends
-    fraction, distance = limits
     way = image - base
     first, last = (base + min(max(at + d, 0.0), 1.0) * way for d in (-distance, distance))
     x = np.where((x - first) * np.sign(way) < 0, first, x)

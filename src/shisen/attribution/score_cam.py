@@ -88,7 +88,7 @@ def score_cam(
         maps, which = _distinct(own)
         one = None if baseline in ("black", 0) else base[i, ...]
         masked = _MaskedScores(model, images[i, ...], one, objective.take(np.asarray([i])), maps, float(empty[i]))
-        kinds, more = _mask_weights(masked, (own, which), tolerance, max_evals)
+        kinds, more = _mask_weights(masked, own, which, tolerance=tolerance, max_evals=max_evals)
         weights = np.zeros(a.shape[-1], np.float32)
         weights[channels] = kinds[which]
         rows.append(like(weights, a))
@@ -99,18 +99,23 @@ def score_cam(
 
 
 def _mask_weights(
-    masked: _MaskedScores, channels: tuple[npt.NDArray[np.float32], Any], tolerance: float | None, max_evals: int | None
+    masked: _MaskedScores,
+    channels: npt.NDArray[np.float32],
+    which: npt.NDArray[np.intp],
+    *,
+    tolerance: float | None,
+    max_evals: int | None,
 ) -> tuple[npt.NDArray[np.floating], dict[str, float]]:
-    """Return the weight of every distinct mask, and what is noted about it."""
+    """Return the weight of every distinct mask, and what is noted about it; `which` names the mask of each channel."""
     kinds = len(masked.maps)
     name = "bound" if tolerance is not None else "leave_one_out_correlation" if max_evals is not None else ""
     if not kinds or not name:
         all_of_them = masked(np.arange(kinds)) if kinds else np.zeros(0)
         return all_of_them, {name: 0.0 if name == "bound" else 1.0} if name else {}
-    sums = channel_sums(*channels, kinds)
+    sums = channel_sums(channels, which, kinds)
     if tolerance is not None:
         low, high = (limit - masked.empty for limit in limits(masked.objective))
-        weights, noted = bounded(sums, masked, (low, high), tolerance, masked.model.batch_size)
+        weights, noted = bounded(sums, masked, low=low, high=high, tolerance=tolerance, portion=masked.model.batch_size)
     else:
         weights, noted = estimated(masked.maps, sums, masked, max_evals or kinds)
     return weights, {name: noted}

@@ -51,7 +51,7 @@ def limits(objective: Any) -> tuple[float, float]:
 
 
 def bounded(
-    sums: Values, score: Scorer, limits: tuple[float, float], tolerance: float, portion: int
+    sums: Values, score: Scorer, *, low: float, high: float, tolerance: float, portion: int
 ) -> tuple[Values, float]:
     """Return weights with which no position of Σ_k w_k · sums_k is off by more than a fraction of its largest value.
 
@@ -62,15 +62,16 @@ def bounded(
     Args:
         sums: `(kinds, positions)`, what each weight is multiplied by.
         score: returns the weights of masks.
-        limits: the least and the largest weight possible.
+        low: the least weight possible.
+        high: the largest weight possible.
         tolerance: fraction of the map's largest value.
         portion: how many masks are evaluated at a time.
 
     Returns:
         weights `(kinds,)`, and the bound itself, as a fraction of the map's largest value.
     """
-    half = (limits[1] - limits[0]) / 2.0
-    weights = np.full(len(sums), (limits[0] + limits[1]) / 2.0)
+    half = (high - low) / 2.0
+    weights = np.full(len(sums), (low + high) / 2.0)
     open_ = np.abs(sums) * half
     order = _by_worst_position(open_)
     done = 0

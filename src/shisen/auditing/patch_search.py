@@ -184,7 +184,7 @@ def _grown(
         if made is None:
             return None
         template, alpha = made
-        carried, scores = _affected(canvases, own, members, made, background)
+        carried, scores = _affected(canvases, own, members, template, alpha, background)
         members = np.flatnonzero(carried & own)
     count, n, m = len(members), int(own.sum()), int((~own).sum())
     if count < 3 or count / n <= 1.5 * (int(carried.sum()) - count) / m:
@@ -244,7 +244,8 @@ def _affected(
     canvases: npt.NDArray[np.uint8],
     own: npt.NDArray[np.bool_],
     members: npt.NDArray[np.int64],
-    made: tuple[Floats, Floats],
+    template: Floats,
+    alpha: Floats,
     background: Background,
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
     """Return which images, of any class, have the patch, by its colors or by its fine detail, and how clearly.
@@ -255,7 +256,7 @@ def _affected(
     """
     from scipy import ndimage
 
-    (template, alpha), natural, usual = made, background.deviation, background.mean
+    natural, usual = background.deviation, background.mean
     where = alpha >= SOLID
     a, sd, mean = alpha[where][:, None], natural[where][:, None], usual[where]
     expected, left = a * template[where] + (1 - a) * mean, np.sqrt(np.square((1 - a) * sd) + NOISE**2)

@@ -217,7 +217,7 @@ def attentions(
         shapes = {p: site.shape for p, site in zip(points, found, strict=True)}
         blocks = blocks_of([site.module for site in found], calls) if per_block else []
         alone = per_block and model.runs_downstream_only(x, blocks[-1].path)
-        differentiable = functools.partial(_answer, model, found, blocks, (alone, pooled))
+        differentiable = functools.partial(_answer, model, found, blocks, alone=alone, pooled=pooled)
         request = GradientRequest(("attentions", per_block, alone, pooled), differentiable, shapes)
         values, (gradients,) = model.engine.gradients(request, x, [objective])
     result = model.to_array
@@ -257,15 +257,16 @@ def _answer(
     model: KerasClassifier,
     found: Sequence[AttentionSite],
     blocks: Sequence[Call],
-    reading: tuple[bool, bool],
     x: Any,
     mark_leaf: Any,
+    *,
+    alone: bool,
+    pooled: bool,
 ) -> Any:
     """Return the logits; with blocks, `(blocks · n, classes)`: read from the tokens after every block.
 
-    `reading` says whether one image's row serves all that is run downstream, and whether tokens are read as their mean.
+    `alone`: one image's row serves all that is run downstream; `pooled`: tokens are read as their mean.
     """
-    alone, pooled = reading
     from keras import ops
 
     traced, tokens = model.trace(x), dict[str, Any]()
