@@ -7,7 +7,7 @@ at least two arguments besides `self`. Its docstring needs `Args:` with an entry
 `Yields:`) if it returns a value, unless the first line already says what it returns ("Return the ..."), as in Google's
 style guide, and `Raises:` if it contains a `raise`. Not checked are commands of the command line, whose options carry
 the help; methods that a documented protocol or abstract class defines; and methods that a framework calls. Functions
-registered as a method or a metric document their options under `Options:`; arguments that all have are documented once.
+registered as a method, a metric or a writer document their options; arguments that all have are documented once.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def missing(function: Function) -> list[str]:
     shared = shared_arguments(function)
     lacks = [f"Args: {name}" for name in arguments(function) if name not in entries | shared]
     lacks += [f"Args: there is no {name}" for name in sorted(entries - set(arguments(function)))]
-    described = text.startswith(("Return ", "Yield ")) or {"Returns", "Yields"} & found.keys()
+    described = text.startswith(("Return ", "Yield ")) or {"Returns", "Yields"} & found.keys() or is_writer(function)
     lacks += ["Returns"] * (returns(function) and not described)
     lacks += ["Raises"] * (raises(function) and "Raises" not in found)
     return lacks
@@ -98,7 +98,13 @@ def missing(function: Function) -> list[str]:
 def shared_arguments(function: Function) -> set[str]:
     """Return the arguments that every function registered in the same way has."""
     decorators = {ast.unparse(d).split("(")[0].split(".")[-1] for d in function.decorator_list}
-    return {name for kind in decorators & REGISTERED.keys() for name in REGISTERED[kind]}
+    shared = {name for kind in decorators & REGISTERED.keys() for name in REGISTERED[kind]}
+    return shared | ({"lang"} | {a.arg for a in function.args.args} if is_writer(function) else set())
+
+
+def is_writer(function: Function) -> bool:
+    """Return whether a function writes a result to a file; result, path and what is returned are documented once."""
+    return any(ast.unparse(d).startswith("writer(") for d in function.decorator_list)
 
 
 def is_command(function: Function) -> bool:

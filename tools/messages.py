@@ -25,6 +25,7 @@ KEYWORDS = {
     "Message": None,
     "unknown": (1,),
     "require": (3,),
+    "requiring": (3,),
     "plural": (1, 2),
     "pgettext": ((1, "c"), 2),
 }

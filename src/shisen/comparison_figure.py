@@ -72,12 +72,7 @@ def write_figure(found: Comparison, path: Path, **drawing: Any) -> Path:
     """Write the figure, with a JSON record of every panel beside it.
 
     Args:
-        found: the comparison.
-        path: of the figure.
         **drawing: as in `figure`.
-
-    Returns:
-        The path.
     """
     file = save_figure(figure(found, **drawing), path)
     record = {

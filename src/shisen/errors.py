@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -90,6 +92,12 @@ def explain_error(expected: str, received: object, advice: str) -> Message:
     )
 
 
+def briefly(problem: Exception) -> str:
+    """Return what another library's error says, in one line of at most 200 characters; its kind if it says nothing."""
+    text = " ".join(str(problem).split())
+    return re.sub(r"\x1b\[\d*m", "", text)[:200] or type(problem).__name__  # Keras prints in bold
+
+
 def _message(text: str) -> Message:
     """Return a text as a message: catalogs may have it."""
     return text if isinstance(text, Message) else Message(text)
@@ -141,3 +149,21 @@ def require(package: str, extra: str, purpose: str) -> MissingDependency:
             command=f"pip install 'shisen[{extra}]'",
         )
     )
+
+
+@contextmanager
+def requiring(package: str, extra: str, purpose: str) -> Iterator[None]:
+    """Say what to install where an import in the block fails.
+
+    Args:
+        package: name of the package.
+        extra: name of the extra that installs it.
+        purpose: what needs it, the subject of a sentence.
+
+    Raises:
+        MissingDependency: if the package is not installed.
+    """
+    try:
+        yield
+    except ImportError as problem:
+        raise require(package, extra, purpose) from problem

@@ -6,7 +6,7 @@ import base64
 import io
 from typing import TYPE_CHECKING, Any
 
-from ..errors import require
+from ..errors import requiring
 from .i18n import N_, translator
 
 if TYPE_CHECKING:
@@ -33,10 +33,8 @@ def render(package: str, template: str, lang: str, *, extra: str, **values: Any)
         MissingDependency: without jinja2.
     """
     _ = translator(lang)
-    try:
+    with requiring("jinja2", extra, N_("Writing HTML")):
         from jinja2 import Environment, PackageLoader, StrictUndefined
-    except ImportError as problem:
-        raise require("jinja2", extra, N_("Writing HTML")) from problem
     environment = Environment(
         loader=PackageLoader(package),
         autoescape=True,

@@ -24,7 +24,7 @@ HOMES = {
     "Explanation": "shisen.viz.volume_files",
     "Comparison": "shisen.comparison_figure",
     "Scores": "shisen.evaluation.score_files",
-    **dict.fromkeys(("ActivationGrids", "Heads", "WindowHeads", "FilterGrid", "Examples"), "shisen.inspect.writers"),
+    **dict.fromkeys(("ActivationGrids", "AttentionResult", "FilterGrid", "Examples"), "shisen.inspect.writers"),
 }
 """Class → module with its writers, for the results of this package."""
 
@@ -39,7 +39,8 @@ def writer(kind: str | type, *suffixes: str) -> Callable[[W], W]:
         suffixes: such as ".png", in lower case; `FOLDER` for a writer that fills a folder.
 
     Returns:
-        A decorator for `function(result, path, **options)`, which returns the path.
+        A decorator for `function(result, path, **options)`, which writes the result and returns the path; of a folder,
+        that of its first page. Writers document their options alone, of which `lang` is the language of a page.
     """
     name = kind if isinstance(kind, str) else kind.__name__
 

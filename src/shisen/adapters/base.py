@@ -7,7 +7,6 @@ protocols of `capabilities`; code that needs one calls `shisen.adapters.wrappers
 from __future__ import annotations
 
 import copy
-import re
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -17,7 +16,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from ..errors import N_, InputError, ModelError, ShisenError, explain_error
+from ..errors import N_, InputError, ModelError, ShisenError, briefly, explain_error
 from ..targets import to_numpy
 from ..types import Layer, Scaling
 from .answers import Output
@@ -248,8 +247,7 @@ class Adapter(ABC):
         except Exception as problem:  # every framework has its own error for a size that does not fit
             if "OutOfMemory" in type(problem).__name__:
                 raise
-            text = re.sub(r"\x1b\[\d*m", "", " ".join(str(problem).split()))  # Keras prints in bold
-            received = f"{type(problem).__name__}: {text[:300]}"
+            received = f"{type(problem).__name__}: {briefly(problem)}"
             if guessed:
                 raise ModelError(
                     explain_error(

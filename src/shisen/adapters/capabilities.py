@@ -21,9 +21,10 @@ class HasAttention(Protocol):
 
         Args:
             images: `(n, h, w, c)` pixels in [0, 1].
-            objective: what is explained.
-            per_block: whether the attention of each block is differentiated by the score read from that block.
-            pooled: with `per_block`, whether the head reads the mean of the block's tokens instead of each.
+            objective: the objective at the logits; None for no gradients.
+            per_block: take the score of each attention from the tokens after its own block, read by the network's own
+                head as if the later blocks were not there, instead of from the network's answer.
+            pooled: with `per_block`, the head reads the mean of the block's tokens instead of each of them.
         """
         ...
 

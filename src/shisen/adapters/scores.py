@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError, explain_error
+from ..errors import InputError, briefly, explain_error
 
 ScoreFunction = Callable[[Any], Any]
 """From the network's output, `(n, ...)`, to one number per row; or from one row without the batch axis."""
@@ -112,7 +112,7 @@ def _not_a_score(problem: Exception | None, first: Any) -> InputError:
     if problem is None:
         received = f"an array of shape {_shape(first)}" if hasattr(first, "shape") else type(first).__name__
     else:
-        received = f"{type(problem).__name__}: {' '.join(str(problem).split())[:200]}"
+        received = f"{type(problem).__name__}: {briefly(problem)}"
     return InputError(
         explain_error(
             "A score function must return one number per row of the network's output.",

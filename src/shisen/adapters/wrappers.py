@@ -140,10 +140,7 @@ class Wrapper:
         """Return the attention of every head, and the gradient of the objective's score by it; see `Attention`.
 
         Args:
-            images: `(n, h, w, c)`.
-            objective: the objective at the logits; None for no gradients.
-            per_block: take each score from the tokens after the attention's own block.
-            pooled: with `per_block`, the head reads the mean of a block's tokens instead of each.
+            images, objective, per_block, pooled: see `HasAttention`.
 
         Raises:
             ModelError: for a network that does not reveal it.

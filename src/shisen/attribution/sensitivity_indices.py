@@ -11,7 +11,7 @@ from array_api_compat import array_namespace
 
 from .._core.baselines import Eraser
 from ..adapters.wrappers import network_zero
-from ..errors import InputError, explain_error, require
+from ..errors import InputError, explain_error, requiring
 from ..registry import method
 from ..targets import like, to_numpy
 from ..types import Array, Classifier, Objective
@@ -95,10 +95,8 @@ def replicated_design(cells: int, n_samples: int, seed: int) -> Design:
     Raises:
         MissingDependency: without SciPy.
     """
-    try:
+    with requiring("scipy", "perturbation", "Sobol sequences"):
         from scipy.stats.qmc import Sobol
-    except ImportError as problem:
-        raise require("scipy", "perturbation", "Sobol sequences") from problem
     points = Sobol(2 * cells, scramble=False).random(n_samples)
     points = (points + np.random.default_rng(seed).random(2 * cells)) % 1.0
     first, second = points[:, :cells], points[:, cells:]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError, explain_error, require
+from ..errors import InputError, explain_error, requiring
 from ..targets import like
 from ..types import Array
 
@@ -41,10 +41,8 @@ def cut(image: npt.NDArray[np.float32], segments: int | str, compactness: float)
         return np.asarray(r[:, None] * int(columns) + c[None, :], dtype=np.int64)
     if segments < 2:
         raise InputError(explain_error("segments must be at least 2.", segments, "Try 50."))
-    try:
+    with requiring("scikit-image", "perturbation", "Cutting into superpixels (segments='7x7' does not)"):
         from skimage.segmentation import slic
-    except ImportError as problem:
-        raise require("scikit-image", "perturbation", "Cutting into superpixels (segments='7x7' does not)") from problem
     span = float(image.max() - image.min())
     if span == 0:  # nothing to follow
         return cut(image, f"{round(np.sqrt(segments))}x{round(np.sqrt(segments))}", compactness)

@@ -7,7 +7,7 @@ import numpy.typing as npt
 from array_api_compat import array_namespace
 
 from .._core.image_ops import resize
-from ..errors import InputError, explain_error, require
+from ..errors import InputError, explain_error, requiring
 from ..registry import method
 from ..targets import like, to_numpy
 from ..types import Array, Classifier, Maps, Objective
@@ -85,11 +85,9 @@ def overlapping_segments(image: npt.NDArray[np.float32]) -> list[Mask]:
     Raises:
         MissingDependency: without scikit-image.
     """
-    try:
+    with requiring("scikit-image", "perturbation", "Cutting into segments"):
         from skimage.morphology import dilation, disk
         from skimage.segmentation import felzenszwalb
-    except ImportError as problem:
-        raise require("scikit-image", "perturbation", "Cutting into segments") from problem
     h, w = image.shape[:2]
     span = float(np.ptp(image))
     if span == 0:  # nothing to follow

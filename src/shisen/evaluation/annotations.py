@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError, explain_error, require
+from ..errors import InputError, explain_error, requiring
 from ..types import Frame
 
 
@@ -166,10 +166,8 @@ def _voc(file: Path) -> dict[str, tuple[Box, ...]]:
 
 def _parsed(file: Path) -> Any:
     """Parse XML that comes from anywhere: a document type, and so every entity, is refused."""
-    try:
+    with requiring("defusedxml", "evaluate", "Reading VOC annotations"):
         from defusedxml import DefusedXmlException, ElementTree
-    except ImportError as problem:
-        raise require("defusedxml", "evaluate", "Reading VOC annotations") from problem
     try:
         return ElementTree.fromstring(file.read_bytes(), forbid_dtd=True)
     except DefusedXmlException:

@@ -29,14 +29,6 @@ COLORS = ("#0b6e99", "#c4451c", "#3d7a2a", "#7a3d91", "#b07c00", "#00796b", "#ad
 def write_report(scores: Scores, path: str | Path, *, lang: str = "en") -> Path:
     """Write the page.
 
-    Args:
-        scores: the result of an evaluation.
-        path: of the `.html` file; it refers to nothing outside of itself.
-        lang: code of the page's language.
-
-    Returns:
-        The path.
-
     Raises:
         MissingDependency: without jinja2.
     """

@@ -6,15 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from PIL import Image
 
-from ..types import Frame, InputImage
-from .attention_page import SliderLayer
-from .attention_result import AttentionResult
-from .attention_sheet import sheet
-
-Map = npt.NDArray[np.float32]
+from .attention_result import AttentionResult, Map, SliderLayer
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,24 +15,17 @@ class Heads(AttentionResult):
     """The attention of every head for one image.
 
     Attributes:
-        image: the image.
-        frame: the part of it that the network saw.
-        layers: the paths of the attention layers, in forward order.
         values: `(layers, heads, queries, keys)`, rows summing to 1.
         rollout: `(layers, queries, keys)`: attention through all layers up to this one, Abnar and Zuidema 2020.
         grid: `(h, w)` of the keys with a position in the image.
         prefix: number of leading tokens without a position, such as the class token.
-        model: the network's name.
     """
 
-    image: InputImage
-    frame: Frame
-    layers: tuple[str, ...]
     values: Map
     rollout: Map
     grid: tuple[int, int]
     prefix: int
-    model: str
+    summaries = ("mean", "rollout")
 
     @property
     def query(self) -> str:
@@ -59,25 +45,14 @@ class Heads(AttentionResult):
         positions: Map = row[..., self.prefix : self.prefix + h * w].reshape(*row.shape[:-1], h, w)
         return positions
 
-    def sheet(self, colormap: str = "inferno", alpha: float = 0.65) -> Image.Image:
-        """Draw one small image per head, one row per layer; the mean of the heads and the rollout at the right.
-
-        Args:
-            colormap: any matplotlib name.
-            alpha: opacity of the colors, 0 to 1.
-
-        Returns:
-            The drawn image.
-        """
+    @property
+    def rows(self) -> list[list[Map]]:
         heads, mean = self.seen_from(self.values), self.seen_from(self.values.mean(axis=1))
-        rows = [[*own, m, r] for own, m, r in zip(heads, mean, self.seen_from(self.rollout), strict=True)]
-        names = ["mean", "rollout"]
-        return sheet(self.image, self.frame, self.layers, rows, summaries=names, colormap=colormap, alpha=alpha)
+        return [[*own, m, r] for own, m, r in zip(heads, mean, self.seen_from(self.rollout), strict=True)]
 
-    def manifest(self) -> dict[str, Any]:
-        """Return what is needed to make the sheet again."""
-        sizes = {"heads": int(self.values.shape[1]), "grid": list(self.grid), "prefix_tokens": self.prefix}
-        return self._facts(sizes)
+    @property
+    def sizes(self) -> dict[str, Any]:
+        return {"heads": int(self.values.shape[1]), "grid": list(self.grid), "prefix_tokens": self.prefix}
 
     def slider_layers(self) -> list[SliderLayer]:
         """Return what the page with sliders holds, layer by layer."""

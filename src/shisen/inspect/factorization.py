@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ..errors import InputError, explain_error, require
+from ..errors import InputError, explain_error, requiring
 from ..models.model import Model
 from ..naming import label
 from ..targets import probabilities, to_numpy
@@ -139,11 +139,9 @@ def factorize(
 def _nmf(
     rows: npt.NDArray[np.float64], count: int, iterations: int
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    try:
+    with requiring("scikit-learn", "perturbation", "The factorization"):
         from sklearn.decomposition import NMF
         from sklearn.exceptions import ConvergenceWarning
-    except ImportError as problem:
-        raise require("scikit-learn", "perturbation", "The factorization") from problem
     if not rows.any():
         return np.zeros((len(rows), count)), np.zeros((count, rows.shape[1]))
     solver = NMF(count, init="nndsvda", max_iter=iterations, tol=1e-5)

@@ -7,14 +7,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
-from ..types import Frame, InputImage
-from .attention_page import SliderLayer
-from .attention_result import AttentionResult
-from .attention_sheet import sheet
-
-Map = npt.NDArray[np.float32]
+from .attention_result import AttentionResult, Map, SliderLayer
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,46 +16,29 @@ class WindowHeads(AttentionResult):
     """The attention of every head of a network with windows for one image.
 
     Attributes:
-        image: the image.
-        frame: the part of it that the network saw.
-        layers: the paths of the attention layers, in forward order.
         maps: one `(heads, h, w)` per layer: what each position receives from the positions of its window, 1 on average
             where windows are full; the grid and the number of heads differ from stage to stage.
         values: one `(windows, heads, queries, keys)` per layer, rows summing to 1.
         positions: one `(windows, keys)` per layer: positions of the keys in the flattened grid; −1 for padding.
-        model: the network's name.
     """
 
-    image: InputImage
-    frame: Frame
-    layers: tuple[str, ...]
     maps: tuple[Map, ...]
     values: tuple[Map, ...]
     positions: tuple[npt.NDArray[np.int64], ...]
-    model: str
+    summaries = ("mean",)
 
     @property
     def query(self) -> str:
         """Whose attention is shown first: "window", what each position receives within its window."""
         return "window"
 
-    def sheet(self, colormap: str = "inferno", alpha: float = 0.65) -> Image.Image:
-        """Draw one small image per head, one row per layer; the mean of the heads at the right.
+    @property
+    def rows(self) -> list[list[Map]]:
+        return [[*maps, maps.mean(axis=0)] for maps in self.maps]
 
-        Args:
-            colormap: any matplotlib name.
-            alpha: opacity of the colors, 0 to 1.
-
-        Returns:
-            The drawn image.
-        """
-        rows = [[*maps, maps.mean(axis=0)] for maps in self.maps]
-        return sheet(self.image, self.frame, self.layers, rows, summaries=["mean"], colormap=colormap, alpha=alpha)
-
-    def manifest(self) -> dict[str, Any]:
-        """Return what is needed to make the sheet again."""
-        grids = [list(maps.shape[1:]) for maps in self.maps]
-        return self._facts({"heads": [len(maps) for maps in self.maps], "grid": grids})
+    @property
+    def sizes(self) -> dict[str, Any]:
+        return {"heads": [len(maps) for maps in self.maps], "grid": [list(maps.shape[1:]) for maps in self.maps]}
 
     def slider_layers(self) -> list[SliderLayer]:
         """Return what the page with sliders holds, layer by layer."""

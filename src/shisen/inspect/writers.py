@@ -12,10 +12,9 @@ from . import activation_page, attention_page
 
 if TYPE_CHECKING:
     from .activations import ActivationGrids
-    from .attention_heads import Heads
+    from .attention_result import AttentionResult
     from .examples import Examples
     from .filters import FilterGrid
-    from .window_attention import WindowHeads
 
 IMAGES = (".png", ".jpg", ".jpeg", ".webp")
 
@@ -25,48 +24,22 @@ def write_activation_page(grids: ActivationGrids, path: Path, *, scale: str = "c
     """Write the page with every channel of every layer.
 
     Args:
-        grids: the activations.
-        path: of the page.
         scale: as in `ActivationGrids.grid`.
-        lang: code of the page's language.
-
-    Returns:
-        The path.
     """
     html = activation_page.page(tuple(grids.maps.values()), grids.image, grids.model.name, scale=scale, lang=lang)
     write_file(path, html)
     return path
 
 
-@writer("Heads", *IMAGES)
-@writer("WindowHeads", *IMAGES)
-def write_attention_sheet(heads: Heads | WindowHeads, path: Path, *, lang: str = "en") -> Path:
-    """Write the sheet with every head, and its manifest beside it.
-
-    Args:
-        heads: the attention maps.
-        path: of the image.
-        lang: not used by an image.
-
-    Returns:
-        The path.
-    """
+@writer("AttentionResult", *IMAGES)
+def write_attention_sheet(heads: AttentionResult, path: Path, *, lang: str = "en") -> Path:
+    """Write the sheet with every head, and its manifest beside it."""
     return save_image(heads.sheet(), path, heads.manifest())
 
 
-@writer("Heads", ".html")
-@writer("WindowHeads", ".html")
-def write_attention_page(heads: Heads | WindowHeads, path: Path, *, lang: str = "en") -> Path:
-    """Write the page with sliders for the layer and the head.
-
-    Args:
-        heads: the attention maps.
-        path: of the page.
-        lang: code of the page's language.
-
-    Returns:
-        The path.
-    """
+@writer("AttentionResult", ".html")
+def write_attention_page(heads: AttentionResult, path: Path, *, lang: str = "en") -> Path:
+    """Write the page with sliders for the layer and the head."""
     write_file(path, attention_page.page(heads, lang))
     return path
 
@@ -76,12 +49,7 @@ def write_filters(made: FilterGrid, path: Path, *, per_row: int = 8) -> Path:
     """Write the generated images as one sheet, and the facts about every image beside it.
 
     Args:
-        made: the generated images.
-        path: of the sheet.
         per_row: images in a row.
-
-    Returns:
-        The path.
     """
     return save_image(made.grid(per_row=per_row), path, made.manifest())
 
@@ -91,11 +59,6 @@ def write_examples(found: Examples, path: Path, *, made: FilterGrid) -> Path:
     """Write the generated images beside the crops that activate the same channels most.
 
     Args:
-        found: the crops.
-        path: of the sheet.
         made: the generated images of the same channels.
-
-    Returns:
-        The path.
     """
     return save_image(found.draw(made), path)

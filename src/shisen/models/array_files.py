@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ImageError, Message, explain_error, require
+from ..errors import ImageError, Message, briefly, explain_error, require
 
 NPY_MAGIC = b"\x93NUMPY"
 TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -55,7 +55,7 @@ def _numpy(data: bytes, name: str) -> npt.NDArray[Any]:
             if key is not None:
                 return np.asarray(found[key])
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        reason = " ".join(str(error).split())[:120]
+        reason = briefly(error)
         advice = "Save the array itself with numpy.save; nothing is executed when a file is read."
         raise ImageError(
             explain_error("A NumPy file must hold one array of numbers.", f"{name!r} ({reason})", advice)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from ..errors import N_, ImageError, Message, explain_error
+from ..errors import N_, ImageError, Message, briefly, explain_error
 from ..targets import to_numpy
 from ..types import InputImage
 from .array_files import array_in
@@ -330,7 +330,7 @@ def _unreadable(name: str, error: Exception, data: bytes = b"") -> ImageError:
         advice = N_("Its name may be wrong or its beginning damaged: fetch it again, or save it as PNG or JPEG.")
     else:
         advice = N_("It is cut off or damaged: fetch it again, or open it in a viewer and save it anew.")
-    reason = " ".join(str(error).split())[:120] or type(error).__name__
+    reason = briefly(error)
     if isinstance(error, UnidentifiedImageError):
         reason = Message("no known image format")
     received = Message("{name} ({reason})", name=repr(name), reason=reason)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import N_, ModelError, ShisenWarning, explain_error, require, unknown
+from ..errors import N_, ModelError, ShisenWarning, briefly, explain_error, require, unknown
 from .declared import declared_input
 from .keras_presets import application
 from .model import Model, assumption
@@ -91,7 +91,7 @@ def _with_weights(chosen: Any, options: dict[str, Any]) -> Any:
         raise ModelError(
             explain_error(
                 f"The ImageNet weights of {chosen.name} must lie in {cache} or be downloaded.",
-                " ".join(str(problem).split())[:200],
+                briefly(problem),
                 "Connect to the network once, or pass weights= (--weights) with a weight file.",
             )
         ) from problem
@@ -189,7 +189,7 @@ def _unreadable(file: Path, problem: Exception) -> ModelError:
     return ModelError(
         explain_error(
             N_("A Keras model file must be readable with the installed Keras."),
-            f"{file.name} ({' '.join(str(problem).split())[:300]})",
+            f"{file.name} ({briefly(problem)})",
             N_(
                 "Save it again with Keras 3, register custom classes with keras.saving.register_keras_serializable, "
                 "or wrap the live model with shisen.wrap."

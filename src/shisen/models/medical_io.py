@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._core.orientation import turned_affine, turns
-from ..errors import ImageError, ShisenWarning, explain_error, require
+from ..errors import ImageError, ShisenWarning, briefly, explain_error, requiring
 from ..types import Space
 
 Values = npt.NDArray[Any]
@@ -52,10 +52,8 @@ def nifti_in(data: bytes, name: str, check: Check) -> tuple[Values, Space]:
         ImageError: for a damaged file.
         MissingDependency: without nibabel.
     """
-    try:
+    with requiring("nibabel", "volumes", f"The NIfTI file {name!r}"):
         import nibabel
-    except ImportError as problem:
-        raise require("nibabel", "volumes", f"The NIfTI file {name!r}") from problem
     stream: Any = io.BytesIO(data)
     stream = gzip.GzipFile(fileobj=stream) if data[:2] == b"\x1f\x8b" else stream
     try:
@@ -113,11 +111,9 @@ def dicom_in(data: bytes, name: str, check: Check) -> tuple[Values, Space]:
 
 
 def _decoded(data: bytes, name: str, check: Check) -> tuple[Values, Any]:
-    try:
+    with requiring("pydicom", "volumes", f"The DICOM file {name!r}"):
         import pydicom
         from pydicom.pixels.processing import apply_modality_lut
-    except ImportError as problem:
-        raise require("pydicom", "volumes", f"The DICOM file {name!r}") from problem
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # remarks about odd metadata
@@ -245,7 +241,7 @@ def oriented(values: Values, space: Space | None, orientation: str, name: str) -
 
 
 def _damaged(kind: str, name: str, error: Exception) -> ImageError:
-    reason = " ".join(str(error).split())[:160] or type(error).__name__
+    reason = briefly(error)
     advice = (
         "It may be cut off, or compressed in a way that needs a further package: open it in a viewer and save it anew."
     )

@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from ..errors import N_, InputError, ModelError, explain_error
+from ..errors import N_, InputError, ModelError, briefly, explain_error
 
 
 def is_torchscript(path: Path) -> bool:
@@ -34,7 +34,7 @@ def load_program(path: Path) -> Any:
             return torch.export.load(str(path)).module()
         return torch.jit.load(str(path), map_location="cpu")
     except Exception as problem:
-        reason = " ".join(str(problem).split())[:200]
+        reason = briefly(problem)
         raise ModelError(
             explain_error(
                 N_("A compiled network must be readable with the installed torch."),

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ..errors import ImageError, explain_error, require
+from ..errors import ImageError, briefly, explain_error, requiring
 from ..types import Space
 from .image_io import open_image
 from .sources import EXTENSIONS
@@ -55,10 +55,8 @@ def video_in(data: bytes, name: str, frames: int, check: Check) -> tuple[Pixels,
         ImageError: for a damaged file.
         MissingDependency: without PyAV.
     """
-    try:
+    with requiring("av", "volumes", f"The video {name!r}"):
         import av
-    except ImportError as problem:
-        raise require("av", "volumes", f"The video {name!r}") from problem
     try:
         with av.open(io.BytesIO(data), "r") as container:
             stream = container.streams.video[0]
@@ -73,7 +71,7 @@ def video_in(data: bytes, name: str, frames: int, check: Check) -> tuple[Pixels,
     except ImageError:
         raise
     except Exception as error:  # FFmpeg has a family of errors of its own
-        reason = " ".join(str(error).split())[:160] or type(error).__name__
+        reason = briefly(error)
         advice = "Save it again, or as a folder of frames."
         raise ImageError(
             explain_error("A video must be readable to its end.", f"{name!r} ({reason})", advice)
@@ -110,7 +108,7 @@ def stills_in(data: bytes, name: str, frames: int, check: Check) -> tuple[Pixels
     except ImageError:
         raise
     except Exception as error:  # Pillow's readers raise whatever they come upon
-        raise _no_volume(name, " ".join(str(error).split())[:120] or type(error).__name__) from error
+        raise _no_volume(name, briefly(error)) from error
     raise _no_volume(name, "a single image")
 
 

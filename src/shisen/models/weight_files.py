@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import N_, InputError, ModelError, ShisenWarning, explain_error
+from ..errors import N_, InputError, ModelError, ShisenWarning, briefly, explain_error
 from .sources import missing_file
 
 WRAPPINGS = ("state_dict", "model_state_dict", "model_state", "model", "net", "weights")
@@ -51,7 +51,7 @@ def read_weights(path: str | Path, *, trust: bool = False) -> dict[str, Any]:
             )
         ) from problem
     except Exception as problem:
-        reason = " ".join(str(problem).split())[:200]
+        reason = briefly(problem)
         raise ModelError(
             explain_error(
                 N_("A file of weights must be readable."),
@@ -174,7 +174,7 @@ def _load_keras(net: Any, path: str | Path) -> None:
         raise ModelError(
             explain_error(
                 "The weights must fit the network.",
-                f"{file.name} ({' '.join(str(problem).split())[:200]})",
+                f"{file.name} ({briefly(problem)})",
                 "Use a file written by save_weights of the same architecture.",
             )
         ) from problem

@@ -89,13 +89,8 @@ def write_image(seen: Explained, path: Path, *, color_bar: bool = False, **drawi
     """Write the drawn map, and beside it a JSON file that says how it was made.
 
     Args:
-        seen: the explanation.
-        path: of the image.
         color_bar: draw a bar with the unit beside the image.
         **drawing: style, colormap and alpha, as in `draw`.
-
-    Returns:
-        The path.
     """
     image = draw(seen, color_bar=color_bar, **drawing)
     return save_image(image, path, seen.manifest(drawing))
@@ -106,12 +101,7 @@ def write_values(seen: Explained, path: Path, **drawing: Any) -> Path:
     """Write the raw values, and beside them a JSON file that says how they were made; drawing options are recorded.
 
     Args:
-        seen: the explanation.
-        path: of the `.npy` file.
         **drawing: ignored but for the record.
-
-    Returns:
-        The path.
     """
     drawing.pop("color_bar", None)
     return save_image(seen.attribution.values, path, seen.manifest(drawing))

@@ -11,7 +11,7 @@ import numpy as np
 
 from .._core.io import write_file
 from .._core.writers import writer
-from ..errors import InputError, explain_error, require
+from ..errors import InputError, explain_error, requiring
 from .drawing import Explained, heat_of
 from .files import to_json
 from .scale import on_image, reduce_channels
@@ -23,13 +23,8 @@ def write_animation(seen: Explained, path: Path, *, color_bar: bool = False, **d
     """Write the slices of a volume or the frames of a video one after the other, and a JSON file beside them.
 
     Args:
-        seen: the explanation.
-        path: of the `.gif` file.
         color_bar: not drawn in an animation.
         **drawing: style, colormap and alpha, as in `drawing.draw`.
-
-    Returns:
-        The path.
     """
     _check_rank(seen, ".gif", "Use .png.")
     frames, milliseconds = animated(seen.image, heat_of(seen, drawing["colormap"]), **drawing)
@@ -44,22 +39,15 @@ def write_nifti(seen: Explained, path: Path, **drawing: Any) -> Path:
     """Write the raw values at the volume's own size, with its affine, so that they lie over it in any viewer.
 
     Args:
-        seen: the explanation.
-        path: of the `.nii.gz` or `.nii` file.
         **drawing: ignored but for the record.
-
-    Returns:
-        The path.
 
     Raises:
         InputError: for an image or a signal.
         MissingDependency: without nibabel.
     """
     _check_rank(seen, ".nii.gz", "Use .png or .npy.")
-    try:
+    with requiring("nibabel", "volumes", "Writing NIfTI"):
         import nibabel
-    except ImportError as problem:
-        raise require("nibabel", "volumes", "Writing NIfTI") from problem
     drawing.pop("color_bar", None)
     attribution = seen.attribution
     placed = on_image(reduce_channels(attribution.values, attribution.shows, attribution.rank), seen.frame)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._core.i18n import languages
-from ..errors import InputError, explain_error, require
+from ..errors import InputError, explain_error, requiring
 from ..models.model import Model
 from .image_store import MAX_BYTES
 from .request import LoadRequest
@@ -58,10 +58,8 @@ def serve(
         raise InputError(explain_error("lang must be 'en' or 'ja'.", repr(lang), "Leave it out for English."))
     work = tempfile.TemporaryDirectory(prefix="shisen_page_")
     _quiet()
-    try:
+    with requiring("gradio", "web", "The page"):
         import gradio as gr  # noqa: F401
-    except ImportError:
-        raise require("gradio", "web", "The page") from None
     from ..models.loading import load
     from .image_store import ImageStore, write_samples
     from .jobs import Exports

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import ModelError, explain_error
+from ...errors import ModelError, briefly, explain_error
 from ...types import Attention, Scaling
 from ..answers import Output
 from ..base import Adapter
@@ -256,7 +256,7 @@ def _no_channels_first(problem: Exception) -> ModelError:
     return ModelError(
         explain_error(
             "TensorFlow must be able to run the model here; with channels first it convolves and pools on a GPU only.",
-            " ".join(str(problem).split())[:200],
+            briefly(problem),
             "Set KERAS_BACKEND=jax or torch before importing keras: they run the same model.",
         )
     )

@@ -191,11 +191,7 @@ def attentions(
 
     Args:
         model: the adapter.
-        images: `(n, h, w, c)`.
-        objective: the objective at the logits; None for no gradients.
-        per_block: take the score of each attention from the tokens after its own block, read by the network's own
-            head as if the later blocks were not there, instead of from the network's answer.
-        pooled: with `per_block`, the head reads the mean of the block's tokens instead of each of them.
+        images, objective, per_block, pooled: see `HasAttention`.
 
     Returns:
         One `Attention` a layer, in forward order; none where the network has no attention.
