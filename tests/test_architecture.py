@@ -138,6 +138,7 @@ OLD_WORDS = re.compile(
     re.IGNORECASE,
 )
 ROOT = SRC.parents[1]
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
 TEMPLATES = [p for suffix in ("html", "j2", "js", "css") for p in sorted(SRC.rglob(f"*.{suffix}"))]
 PAGES = [*sorted((ROOT / "docs").rglob("*.md")), *sorted(ROOT.glob("README*.md")), ROOT / "CONTRIBUTING.md"]
 
@@ -176,6 +177,28 @@ def test_every_public_name_can_be_had_and_says_what_it_is() -> None:
     for name in shisen.__all__:
         thing = getattr(shisen, name)
         assert name == "__version__" or (thing.__doc__ or "").strip(), f"shisen.{name} has no docstring"
+
+
+def table_of(heading: str) -> list[list[str]]:
+    """Return the cells of the first table of a section of docs/architecture.md."""
+    section = ARCHITECTURE.read_text(encoding="utf-8").split(f"## {heading}\n")[1].split("\n## ")[0]
+    rows = [line.strip("|").split(" | ") for line in section.splitlines() if line.startswith("| ")]
+    return rows[1:]
+
+
+def test_the_public_names_are_those_of_the_documentation() -> None:
+    shisen = importlib.import_module("shisen")
+    documented = [name for names, _ in table_of("Public names") for name in re.findall(r"`(\w+)`", names)]
+    assert sorted(documented) == sorted(set(shisen.__all__) - {"__version__"})
+    assert set(shisen.__all__) == set(shisen._HOME) | {"__version__"}
+
+
+def test_every_package_is_documented_with_its_rank() -> None:
+    documented = {
+        name: int(rank) for rank, names, _ in table_of("Packages") for name in re.findall(r"`(\w+)/?`", names)
+    }
+    assert documented == RANKS
+    assert set(RANKS) == {name.split(".")[0] for name in MODULES if name}
 
 
 def test_an_unknown_name_lists_the_public_ones() -> None:
