@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -51,9 +52,7 @@ def test_the_sheet_is_brightest_where_the_head_looks(model: shisen.Model, image:
     found = shisen.attention(model, np.zeros_like(image))
     sharp = np.full(found.values.shape, 1e-6, np.float32)
     sharp[2, 1, 0, 1 + 3 * 6 + 5] = 1.0  # the last place of layer 3, head 2
-    changed = type(found)(
-        found.image, found.frame, found.layers, sharp, found.rollout, found.grid, found.prefix, found.model
-    )
+    changed = dataclasses.replace(found, values=sharp)
     sheet = np.asarray(changed.sheet()).astype(int).sum(-1)
     high, wide, gap = 75, 112, 4
     assert sheet.shape[0] == 34 + 3 * (high + gap) + gap

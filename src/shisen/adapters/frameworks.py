@@ -22,14 +22,15 @@ SCORES = {
 """Library of an array, or backend of a network, → what evaluates and differentiates score functions there."""
 
 
+def framework_of(net: Any) -> str:
+    """Return the framework of a live network, one of `ADAPTERS`; "" for another object; imports no framework."""
+    return next((f for f in ADAPTERS if f in sys.modules and _late(ADAPTERS, f).accepts(net)), "")
+
+
 def adapter_class(net: Any) -> type[Adapter] | None:
-    """Return the adapter of a live network, None for an object of no known framework; imports no framework."""
-    for package in ADAPTERS:
-        if package in sys.modules:
-            found: type[Adapter] = _late(ADAPTERS, package)
-            if found.accepts(net):
-                return found
-    return None
+    """Return the adapter of a live network, None for an object of no known framework."""
+    framework = framework_of(net)
+    return _late(ADAPTERS, framework) if framework else None
 
 
 def scores_of(y: Any, framework: str, function: ScoreFunction, name: str) -> Scores:

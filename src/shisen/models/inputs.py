@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
+from ..adapters.frameworks import framework_of
 from ..errors import InputError, explain_error
 from ..targets import to_numpy
 
@@ -31,7 +31,8 @@ def with_inputs(net: Any, inputs: Inputs | None) -> Any:
     Raises:
         InputError: for a network of several inputs without `inputs`, and for names it does not have.
     """
-    names, required = _arguments(net)
+    framework = framework_of(net)
+    names, required = _arguments(net, framework)
     if inputs is None:
         if len(required) > 1:
             raise InputError(
@@ -42,6 +43,9 @@ def with_inputs(net: Any, inputs: Inputs | None) -> Any:
                 )
             )
         return net
+    if framework not in BUILDERS:
+        expected = f"`inputs` needs a network of {' or '.join(BUILDERS)}."
+        raise InputError(explain_error(expected, type(net).__name__, "Leave it out."))
     if isinstance(inputs, Mapping):
         unknown = [n for n in inputs if names and n not in names]
         free = [n for n in required if n not in inputs]
@@ -53,17 +57,14 @@ def with_inputs(net: Any, inputs: Inputs | None) -> Any:
                     f"Missing: {', '.join(free[1:])}." if len(free) > 1 else "Leave out the name of the image.",
                 )
             )
-    if hasattr(net, "named_modules"):
-        return _torch(net, inputs, names, required)
-    return _keras(net, inputs)
+    return BUILDERS[framework](net, inputs, names, required)
 
 
-def _arguments(net: Any) -> tuple[list[str], list[str]]:
+def _arguments(net: Any, framework: str) -> tuple[list[str], list[str]]:
     """Return the names of all inputs of a network, and of those without a default value."""
-    declared = getattr(net, "inputs", None)
-    if isinstance(declared, (list, tuple)) and declared and "keras" in sys.modules:
-        names = list(_keras_inputs(net))
-        return names, names
+    declared = DECLARED[framework](net) if framework in DECLARED else {}
+    if declared:
+        return list(declared), list(declared)
     call = getattr(net, "forward", None) or getattr(net, "call", None)
     if call is None:
         return [], []
@@ -81,7 +82,7 @@ def _keras_inputs(net: Any) -> dict[str, Any]:
     structure = getattr(net, "_inputs_struct", None)
     if isinstance(structure, Mapping):
         return dict(structure)
-    return {str(i.name): i for i in net.inputs or ()}
+    return {str(i.name): i for i in getattr(net, "inputs", None) or ()}
 
 
 def _arguments_of(inputs: Inputs, image: str, x: Any, fill: Callable[[Any, Any], Any]) -> tuple[tuple[Any, ...], Any]:
@@ -134,7 +135,7 @@ def _torch(net: Any, inputs: Inputs, names: list[str], required: list[str]) -> A
     return made
 
 
-def _keras(net: Any, inputs: Inputs) -> Any:
+def _keras(net: Any, inputs: Inputs, _: list[str], __: list[str]) -> Any:
     import keras
     from keras import ops
 
@@ -160,3 +161,10 @@ def _keras(net: Any, inputs: Inputs) -> Any:
 
     entry = keras.Input(shape=shape)
     return keras.Model(entry, net(Arguments(name="arguments")(entry)), name=f"{net.name}_of_one_image")
+
+
+DECLARED: Mapping[str, Callable[[Any], Mapping[str, Any]]] = {"keras": _keras_inputs}
+"""Framework → the inputs that a network of it declares by name, where networks do."""
+
+BUILDERS: Mapping[str, Callable[..., Any]] = {"torch": _torch, "keras": _keras}
+"""Framework → what makes a network of the image alone."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..adapters.frameworks import framework_of
 from ..errors import N_, InputError, ModelError, ShisenWarning, briefly, explain_error
 from .sources import missing_file
 
@@ -126,16 +127,14 @@ def load_weights(net: Any, path: str | Path, *, trust: bool = False) -> None:
         ModelError: listing missing, unexpected and misshapen entries, and for a file that cannot be read.
         InputError: for a network that takes no weights.
     """
-    if hasattr(net, "load_weights"):  # a Keras model; on torch it is a torch module too
-        _load_keras(net, path)
-    elif hasattr(net, "load_state_dict"):
-        _load_torch(net, path, trust)
-    else:
+    load = LOADERS.get(framework_of(net))
+    if load is None:
         raise InputError(
             explain_error(
                 "Weights can be loaded into a torch module or a Keras model.", type(net).__name__, "Leave out weights=."
             )
         )
+    load(net, path, trust)
 
 
 def _load_torch(net: Any, path: str | Path, trust: bool) -> None:
@@ -164,7 +163,7 @@ def _load_torch(net: Any, path: str | Path, trust: bool) -> None:
     net.load_state_dict(weights)
 
 
-def _load_keras(net: Any, path: str | Path) -> None:
+def _load_keras(net: Any, path: str | Path, trust: bool) -> None:
     file = Path(path).expanduser()
     if not file.is_file():
         raise missing_file("file of weights", path)
@@ -178,3 +177,7 @@ def _load_keras(net: Any, path: str | Path) -> None:
                 "Use a file written by save_weights of the same architecture.",
             )
         ) from problem
+
+
+LOADERS: Mapping[str, Callable[[Any, str | Path, bool], None]] = {"torch": _load_torch, "keras": _load_keras}
+"""Framework → what puts weights from a file into its networks."""
