@@ -20,6 +20,7 @@ from .data_io import open_data
 from .declared import own_layers
 from .image_io import open_array, open_image
 from .labels import Labels
+from .predicting import answers
 from .preprocess import Preprocess
 from .volumes import assumed_volume, check_declared, read_volume
 
@@ -301,6 +302,8 @@ class Model(Wrapper):
     def predict(self, image: Any, top: int = 5) -> Any:
         """Return the `top` most probable classes of an image, or one such list for each image of a list.
 
+        Images of a list that have one shape run through the network in batches.
+
         Args:
             image: path, bytes, URL, PIL image, NumPy array (uint8, or float in [0, 1]); or a list.
             top: how many classes.
@@ -313,11 +316,20 @@ class Model(Wrapper):
             InputError: for a network whose output is not one number per class.
         """
         if isinstance(image, (list, tuple)):
-            return [self.predict(one, top) for one in image]
+            if any(isinstance(one, (list, tuple)) for one in image):
+                return [self.predict(one, top) for one in image]
+            return [_raised(found) for _, found in answers(self, image, top)]
         x, _ = self.prepare(self.read(image))
         logits = self.activations(x[None])
         self.check_classes()
         return self.predictions(logits, top)[0]
+
+
+def _raised(found: Any) -> Any:
+    """Return predictions, or raise the error that was yielded instead of them."""
+    if isinstance(found, Exception):
+        raise found
+    return found
 
 
 def assumption(size: tuple[int, int] | None, channels: int, values: str = "values 0 to 1") -> str:
