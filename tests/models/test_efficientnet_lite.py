@@ -129,3 +129,38 @@ def test_path_and_table_load_no_framework() -> None:
         "assert p.is_file(); assert not {'torch', 'keras', 'tensorflow', 'jax'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("variant", lite.VARIANTS)
+def test_answers_and_gradients_do_not_depend_on_the_memory_layout(variant: int) -> None:
+    """What lets embedded networks go without a trial of the layout."""
+    net, x = lite_torch.load_net(variant), wave(96)
+    found = []
+    for form in (torch.channels_last, torch.contiguous_format):
+        leaf = x.clone(memory_format=form).requires_grad_()
+        y = net(leaf)
+        found.append((y.detach(), *torch.autograd.grad((y * torch.linspace(0.5, 1.5, 1000)).sum(), leaf)))
+    for last, first in zip(*found, strict=True):
+        assert float((last - first).norm() / first.norm()) < 2e-3
+
+
+def test_embedded_networks_run_no_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    import shisen
+
+    runs: list[int] = []
+    real = lite_torch.EfficientNetLite.forward
+    monkeypatch.setattr(lite_torch.EfficientNetLite, "forward", lambda net, x: runs.append(len(x)) or real(net, x))
+    model = shisen.load("efficientnet_lite0", device="cpu")
+    images = list(np.random.default_rng(0).random((2, 224, 224, 3), dtype=np.float32))
+    ran = {}
+    for name, run in {
+        "first": lambda: shisen.explain(model, images[0]),
+        "explain": lambda: shisen.explain(model, images),
+        "gradient": lambda: shisen.explain(model, images, "gradient"),
+        "predict": lambda: model.predict(images),
+    }.items():
+        run()
+        ran[name] = runs.copy()
+        runs.clear()
+    # first the trace, which is also what the folded network is compared with, then that network, then the pass
+    assert ran == {"first": [1, 1, 1], "explain": [2], "gradient": [2], "predict": [2]}

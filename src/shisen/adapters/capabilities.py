@@ -141,3 +141,10 @@ class FoldsNormalization(Protocol):
     """A network whose batch normalization may be folded into the convolutions before it."""
 
     folds: bool
+
+
+@runtime_checkable
+class Verified(Protocol):
+    """A network that need not be tried before its first use where our own tests hold it."""
+
+    verified: bool

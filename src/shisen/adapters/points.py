@@ -186,13 +186,13 @@ def default_candidates(
     return tuple(found)
 
 
-def resampled(given: Sequence[int] | None, returned: Sequence[int], weights: int, channels: int) -> bool:
+def resampled(given: Sequence[int] | None, returned: Sequence[int], weights: bool, channels: int) -> bool:
     """Return whether a module only resampled a map: no weights, the same channels, another height or width.
 
     Args:
         given: shape of what the module was given, in its own axes.
         returned: shape of what it returned.
-        weights: number of weights in it and in its parts.
+        weights: whether it or one of its parts has weights.
         channels: axis of the channels.
     """
     if given is None or len(given) != len(returned) or len(given) < 3 or weights:

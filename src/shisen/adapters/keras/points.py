@@ -197,7 +197,7 @@ class Recorder:
         if not any(other.startswith(f"{path}/") for other in self._inside):
             own = sum(math.prod(int(s) for s in v.shape) for v in getattr(part, "weights", ()))
         source, channels = self.given.get(path), 1 if layout.kind == "channels_first" else -1
-        weights = sum(1 for v in getattr(part, "weights", ()) if "seed_generator" not in v.path)
+        weights = any("seed_generator" not in v.path for v in getattr(part, "weights", ()))
         moves = resampled(None if source is None else source.shape, raw, weights, channels)
         self.calls.append(
             Call(path, path, self._counts[path], _kind(part), raw, layout, own, id(tensor), resamples=moves)

@@ -21,6 +21,7 @@ from .folding import Pair, agreed, pairs
 from .forward import Leaves, captured_forward
 from .io import called, device_of, guess_size, initial_batch_size, network_input, to_tensor
 from .isolation import Isolation
+from .memory_layout import depends_on_layout
 from .precision import half_of, single
 from .rewire import eval_mode_backward, vector_jacobian
 from .trace import frames_in_order, influential, trace
@@ -49,6 +50,8 @@ class TorchClassifier(Adapter):
     Attributes:
         precision: "float32", or what `fast` chose.
         folds: whether batch normalization may be folded into convolutions, for networks of our own.
+        verified: whether tests of our own hold the network's answers and gradients in channels-last memory, folded and
+            not, so that no trial of the memory layout is needed.
     """
 
     framework = "torch"
@@ -65,11 +68,12 @@ class TorchClassifier(Adapter):
         super().__init__(net, scaling, output, size, head)
         self.batch_size = initial_batch_size(device_of(net).type, self.size)
         self.precision = "float32"
-        self.folds = False
+        self.folds = self.verified = False
         self.window_cuts: dict[tuple[int, ...], tuple[Cut | None, ...]] = {}
         self._isolation = Isolation(net, self.lock)
         self._contiguous: dict[tuple[int, ...], bool] = {}
         self._pairs: tuple[Any, Pairs] | None = None
+        self._unfolded: tuple[Any, Any, Any] | None = None  # module, input and answer of the traced forward
 
     # ---- the contract
 
@@ -113,8 +117,13 @@ class TorchClassifier(Adapter):
             except RuntimeError:  # a program for one image
                 return None
 
-        announce = not self._memory.traces
-        return trace(self.module, lambda: self.answer(x, announce=announce), tuple(x.shape[1:-1]), two)
+        def run() -> Any:
+            y = self.answer(shown, announce=not self._memory.traces)
+            self._unfolded = (self.module, shown, y.float()) if self.verified else None
+            return y
+
+        shown = _noise(x) if self.verified else x  # what `foldable` compares with
+        return trace(self.module, run, tuple(x.shape[1:-1]), two)
 
     def refined(self, trace: Trace, x: Any) -> Trace:
         """Move the default of a token network to the last tokens that the answer depends on; order folded frames."""
@@ -140,21 +149,29 @@ class TorchClassifier(Adapter):
         """Return the values at the points `wrt`, and for every objective at `at` the gradients there."""
         self.trace(x)  # tells what the network accepts and how it answers
         with self.running(), eval_mode_backward(self.module):
-            self._choose_layout(x[:1])
-            x = x.detach().requires_grad_("input" in wrt)
-            leaves: Leaves = {"input": (x, Layout("plain"))}
-            with torch.set_grad_enabled("input" in wrt):  # the hook at the first start switches it on
-                starts = [p for p in wrt if p != "input"]
-                y = single(captured_forward(self, x, [at], starts=starts, leaves=leaves)[at])
-            raw = [leaves[p][0] for p in wrt]
-            if not y.requires_grad:
-                raise cut_graph(wrt)
-            rows = []
+            if "input" in wrt:
+                self._choose_layout(x[:1])
+            y, leaves = self._graph(x, at, wrt)
+            if self._undecided(x) and depends_on_layout(y):
+                self._choose_layout(x[:1])
+                y, leaves = self._graph(x, at, wrt) if self.needs_contiguous(x) else (y, leaves)
+            raw, rows = [leaves[p][0] for p in wrt], []
             for i, objective in enumerate(objectives):
                 cotangent = objective(y.detach()).to(y.dtype)
                 found = vector_jacobian(y, raw, cotangent, self.rule, i + 1 < len(objectives), wrt)
                 rows.append({p: leaves[p][1].last(g) for p, g in zip(wrt, found, strict=True)})
         return {p: leaves[p][1].last(leaves[p][0]) for p in wrt}, rows
+
+    def _graph(self, x: Any, at: str, wrt: Sequence[str]) -> tuple[Any, Leaves]:
+        """Return the value at `at` with its graph, and the tensors in `wrt` at which the graph starts."""
+        x = x.detach().requires_grad_("input" in wrt)
+        leaves: Leaves = {"input": (x, Layout("plain"))}
+        with torch.set_grad_enabled("input" in wrt):  # the hook at the first start switches it on
+            starts = [p for p in wrt if p != "input"]
+            y = single(captured_forward(self, x, [at], starts=starts, leaves=leaves)[at])
+        if not y.requires_grad:
+            raise cut_graph(wrt)
+        return y, leaves
 
     # ---- further abilities
 
@@ -196,6 +213,7 @@ class TorchClassifier(Adapter):
         net = permuted_copy(self.net, [layer.path for layer in self.layers], up_to, rng)
         other = TorchClassifier(net, self.scaling, self.output, self.size, self.head)
         other.batch_size, other.rule, other.precision = self.batch_size, self.rule, self.precision
+        other.verified = self.verified
         return other
 
     def hardware(self) -> tuple[str, ...]:
@@ -231,14 +249,17 @@ class TorchClassifier(Adapter):
         """Tell whether the network wants images of this shape in contiguous memory rather than channels last."""
         return self._contiguous.get(tuple(x.shape[1:]), False)
 
+    def _undecided(self, x: Any) -> bool:
+        """Tell whether images of this shape may need contiguous memory, and nobody has looked yet."""
+        return x.dim() == 4 and not self.verified and tuple(x.shape[1:]) not in self._contiguous
+
     def _choose_layout(self, x: Any) -> None:
         """Decide once for images of this shape: channels last in memory only where the gradient stays the same."""
-        shape = tuple(x.shape[1:])
-        if x.dim() != 4 or shape in self._contiguous:
+        if not self._undecided(x):
             return
         last, first = (self._pixel_gradient(x, contiguous) for contiguous in (False, True))
         same = first is None or (last is not None and bool((last - first).norm() <= LAYOUT_TOLERANCE * first.norm()))
-        self._contiguous[shape] = not same
+        self._contiguous[tuple(x.shape[1:])] = not same
 
     def _pixel_gradient(self, x: Any, contiguous: bool) -> Any:
         """Return the gradient of all classes by the pixels of one image; None where the network does not run."""
@@ -264,9 +285,18 @@ class TorchClassifier(Adapter):
         if not self.folds:
             return {}
         if self._pairs is None or self._pairs[0] is not self.module:
-            noise = torch.rand(1, *x.shape[1:], generator=torch.Generator().manual_seed(0)).to(x.device)
-            self._pairs = self.module, agreed(pairs(self.module, traced.calls), lambda: self.answer(noise).float())
+            shown, plain = _noise(x), None
+            if self._unfolded is not None and self._unfolded[0] is self.module:
+                _, shown, plain = self._unfolded
+            found = pairs(self.module, traced.calls)
+            self._pairs = self.module, agreed(found, lambda: self.answer(shown).float(), plain)
+            self._unfolded = None
         return self._pairs[1]
+
+
+def _noise(x: Any) -> Any:
+    """Return one image of noise, always the same, in the shape of `x`."""
+    return torch.rand(1, *x.shape[1:], generator=torch.Generator().manual_seed(0)).to(x.device)
 
 
 def _every_class(y: Any) -> Any:

@@ -20,37 +20,39 @@ def layout_of(module: Any, shape: Sequence[int], seen: Sequence[Call], size: Siz
         seen: the calls before this one.
         size: positions of the image: `(h, w)`, `(d, h, w)` or `(length,)`.
     """
-    rank = len(size)
-    shapes = [c.layout.shape(c.shape) for c in seen if c.layout.map]
-    maps = [s[:-1] for s in shapes if len(s) == rank + 1]
-    alike = next((c.layout for c in reversed(seen) if c.shape == tuple(shape)), None)
+    rank, shape = len(size), tuple(shape)
+
+    def maps() -> list[Size]:  # looked for only where the module does not tell: there are many calls
+        shapes = [c.layout.shape(c.shape) for c in seen if c.layout.map]
+        return [s[:-1] for s in shapes if len(s) == rank + 1]
+
+    if shape[0] == 1 and len(shape) == rank + 2 and _channel_axis(module, rank) == 1:
+        return Layout("channels_first")
+    alike = next((c.layout for c in reversed(seen) if c.shape == shape), None)
     if shape[0] != 1:
         folded = _folded(module, shape, seen, size) if rank == 3 and len(shape) > 2 else None
         if folded is not None:
             return folded
         if len(shape) == 3 and shape[1] == 1 and not (alike and alike.kind == "parts"):
-            tokens = token_layout(shape[0], maps, size)
+            tokens = token_layout(shape[0], maps(), size)
             if tokens.kind == "tokens":
                 return Layout("sequence", tokens.grid, tokens.prefix)
         return Layout("parts", parts=shape[0])
     if len(shape) == rank + 2:
-        return _of_rank(module, shape, alike, maps, size)
+        return _of_rank(module, shape, alike, maps(), size)
     if rank != 2 and _convolves(module) == len(shape) - 2:  # such as a spectrogram inside a network of signals
         return Layout("channels_first")
     if rank != 2 and len(shape) > 3:
         return alike or Layout("plain")
     if len(shape) == 3 and rank > 1 and shape[1] > 1:
-        return token_layout(shape[1], maps, size)
+        return token_layout(shape[1], maps(), size)
     return Layout("plain")
 
 
 def _of_rank(module: Any, shape: Sequence[int], alike: Layout | None, maps: Sequence[Size], size: Size) -> Layout:
     """Return how an output lies that has as many axes as the input."""
-    where = _channel_axis(module, len(size))
     first, last = tuple(shape[2:]), tuple(shape[1:-1])
-    if where == 1:
-        return Layout("channels_first")
-    if where == -1:
+    if _channel_axis(module, len(size)) == -1:
         # the same modules also work on windows and on attention heads, which are no maps
         return Layout("channels_last") if is_map(last, maps, size) else Layout("plain")
     if alike is not None:

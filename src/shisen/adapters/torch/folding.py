@@ -137,19 +137,22 @@ def _can_write(act: Any) -> bool:
     return type(act).__module__ == "torch.nn.modules.activation" and getattr(act, "inplace", None) is False
 
 
-def agreed(found: dict[tuple[str, str], Pair], forward: Callable[[], Any]) -> dict[tuple[str, str], Pair]:
+def agreed(
+    found: dict[tuple[str, str], Pair], forward: Callable[[], Any], plain: Any = None
+) -> dict[tuple[str, str], Pair]:
     """Return the pairs with as many of their shortcuts as leave the answer the same; none if folding changes it.
 
     Args:
         found: from `pairs`.
         forward: one forward of the network; returns its logits.
+        plain: what it returns of the network as it is, if that is known.
     """
     if not found:
         return found
     loose = {paths: Pair(pair.conv, pair.norm, pair.act) for paths, pair in found.items()}
     apart = {paths: Pair(pair.conv, pair.norm) for paths, pair in found.items()}
     with torch.no_grad():
-        plain = forward()
+        plain = forward() if plain is None else plain
         for tried in (found, loose, apart):
             try:
                 with folded(tried, ()):

@@ -82,23 +82,27 @@ def trace(
     keep: list[Any] = []  # holds every output, so that no identity is given out twice
     counts: dict[str, int] = {}
 
+    def record(path: str, module: Any, given: Any, output: Any) -> None:
+        counts[path] = counts.get(path, 0) + 1
+        tensor = first_tensor(output)
+        if tensor is None or tensor.dim() < 2:
+            return
+        keep.append(tensor)
+        kind, raw = type(module).__name__, tuple(int(s) for s in tensor.shape)
+        source = first_tensor(given)
+        same = next((r for r in reversed(records) if r.tensor == id(tensor) and r.shape == raw), None)
+        layout = same.layout if same else layout_of(module, raw, records, size)
+        own, bundled = sum(p.numel() for p in module.parameters(recurse=False)), not torch.is_tensor(output)
+        weights, channels = any(True for _ in module.parameters()), -1 if layout.kind == "channels_last" else 1
+        moves = resampled(None if source is None else source.shape, raw, weights, channels)
+        records.append(
+            Call(path, path, counts[path], kind, raw, layout, own, id(tensor), bundled, moves, tensor is source)
+        )
+
     def hook_for(path: str) -> Callable[[Any, Any, Any], None]:
         def hook(module: Any, given: Any, output: Any) -> None:
-            counts[path] = counts.get(path, 0) + 1
-            tensor = first_tensor(output)
-            if tensor is None or tensor.dim() < 2:
-                return
-            keep.append(tensor)
-            kind, raw = type(module).__name__, tuple(int(s) for s in tensor.shape)
-            source = first_tensor(given)
-            same = next((r for r in reversed(records) if r.tensor == id(tensor) and r.shape == raw), None)
-            layout = same.layout if same else layout_of(module, raw, records, size)
-            own, bundled = sum(p.numel() for p in module.parameters(recurse=False)), not torch.is_tensor(output)
-            weights, channels = sum(1 for _ in module.parameters()), -1 if layout.kind == "channels_last" else 1
-            moves = resampled(None if source is None else source.shape, raw, weights, channels)
-            records.append(
-                Call(path, path, counts[path], kind, raw, layout, own, id(tensor), bundled, moves, tensor is source)
-            )
+            with torch._C.DisableTorchFunction():  # the mode below need not see what is read here
+                record(path, module, given, output)
 
         return hook
 
