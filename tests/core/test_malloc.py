@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 
 import pytest
+
+from shisen._core.malloc import collector_paused
 
 PROGRAM = """
 import resource, sys
@@ -36,3 +39,26 @@ def test_another_system_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(sys, "platform", "darwin")
     assert keep_freed_memory() is False
+
+
+def test_the_collector_rests_and_goes_on_with_new_objects_only() -> None:
+    gc.collect()
+    with collector_paused():
+        assert not gc.isenabled()
+        with collector_paused():  # a command within a command
+            made = [[i] for i in range(5000)]
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    assert len(made) == 5000
+    assert gc.get_count()[0] < 5000  # they count as old
+    assert gc.get_freeze_count() == 0
+
+
+def test_a_collector_that_was_off_stays_off() -> None:
+    gc.disable()
+    try:
+        with pytest.raises(ValueError, match="stop"), collector_paused():
+            raise ValueError("stop")
+        assert not gc.isenabled()
+    finally:
+        gc.enable()

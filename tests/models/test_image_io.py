@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -283,3 +285,20 @@ def test_arrays_as_they_are() -> None:
 def test_arrays_that_cannot_go_in(bad: Any) -> None:
     with pytest.raises(ImageError):
         open_array(bad)
+
+
+def test_readers_of_rare_formats_are_imported_only_for_them(tmp_path: Path) -> None:
+    for suffix in ("jpg", "ico"):
+        Image.new("RGB", (16, 16), (255, 0, 0)).save(tmp_path / f"red.{suffix}")
+    program = """
+import sys
+from shisen.models.image_io import open_image
+
+for suffix in ("jpg", "ico"):
+    assert "PIL.IcoImagePlugin" not in sys.modules
+    assert open_image(sys.argv[1] + suffix).pixels[8, 8, 0] > 250
+assert "PIL.IcoImagePlugin" in sys.modules
+"""
+    words = [sys.executable, "-c", program, str(tmp_path / "red.")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert not done.returncode, done.stderr

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .._core.malloc import collector_paused
+
 if TYPE_CHECKING:
     from ..models.model import Model
 
@@ -24,13 +26,14 @@ def load_model(choice: dict[str, Any], images: int = 1) -> Model:
         choice: the options of the command.
         images: about how many will be sent through it; for many the batch size is tuned.
     """
-    from ..models.loading import load
-    from ..models.preprocess_names import OPTIONS, fields_of_options
+    with collector_paused():
+        from ..models.loading import load
+        from ..models.preprocess_names import OPTIONS, fields_of_options
 
     fields = fields_of_options({k: choice.pop(k) for k in OPTIONS if k in choice})
     name, batch_size, top = choice.pop("model"), choice.pop("batch_size"), not choice.pop("no_top")
     settings = {k: choice.pop(k) for k in ("framework", "weights", "labels", "device", "head", "fast", "trust")}
-    with quiet_warnings():
+    with quiet_warnings(), collector_paused():
         model = load(name, preprocess=fields or None, top=top, **settings)
     if batch_size is not None:
         model = model.batched(batch_size)

@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from .._core.malloc import collector_paused, keep_freed_memory
+
 COMMANDS = {
     "predict": ("predict", "Predict the most probable classes of images."),
     "explain": ("explain", "Explain predictions by attribution maps."),
@@ -39,7 +41,8 @@ class Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f".{COMMANDS[cmd_name][0]}", __package__)
+        with collector_paused():
+            module = importlib.import_module(f".{COMMANDS[cmd_name][0]}", __package__)
         command: click.Command = getattr(module, cmd_name)
         return command
 
@@ -67,7 +70,6 @@ def shisen(ctx: click.Context, debug: bool) -> None:
 def main(args: list[str] | None = None) -> None:
     """Run the command line; exit code 0 done, 1 done with failures listed, 2 wrong usage."""
     words = sys.argv[1:] if args is None else args
-    from .._core.malloc import keep_freed_memory
     from ..errors import InputError, ShisenError
 
     if args is None:  # this process is ours

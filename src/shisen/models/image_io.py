@@ -7,7 +7,7 @@ import io
 import os
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -214,8 +214,7 @@ def _decoded(data: bytes, name: str, least: int = 0, convert: Convert | None = N
         )
     with _quiet():
         try:
-            Image.init()
-            image = Image.open(io.BytesIO(data), formats=[f for f in FORMATS if f in Image.OPEN])
+            image = _opened(data)
         except Image.DecompressionBombError as error:
             raise _too_large(name, str(error)) from error
         except Exception as error:
@@ -225,6 +224,19 @@ def _decoded(data: bytes, name: str, least: int = 0, convert: Convert | None = N
             if least:
                 image.draft(image.mode, (least, least))
             return _guarded(image, name, data, convert)
+
+
+def _opened(data: bytes) -> Image.Image:
+    """Open an image of one of the formats that are read; PIL imports its readers of rare formats only if needed."""
+
+    def opened() -> Image.Image:
+        return Image.open(io.BytesIO(data), formats=[f for f in FORMATS if f in Image.OPEN])
+
+    Image.preinit()
+    with suppress(UnidentifiedImageError):
+        return opened()
+    Image.init()
+    return opened()
 
 
 def _guarded(image: Image.Image, name: str, data: bytes = b"", convert: Convert | None = None) -> npt.NDArray[Any]:
