@@ -11,6 +11,7 @@ from typing import Any
 NAMES = {
     "lite0": "EfficientNet-Lite0",
     "resnet50": "ResNet-50-shaped",
+    "vgg16": "VGG16-shaped",
     "vit_b_16": "ViT-B/16-shaped",
     "mobilenet_v2": "MobileNetV2",
 }
@@ -23,6 +24,8 @@ OURS = {
     "eigen_cam": "Eigen-CAM",
     "ablation_cam": "Ablation-CAM",
     "gradient": "gradient",
+    "explain": "shisen.explain, images to maps",
+    "predict": "model.predict, images to classes",
 }
 # the parts that have tables: their pages' markers and images are apart, so that one part alone can be renewed
 PARTS = {"speed": "PyTorch", "keras": "Keras on TensorFlow"}

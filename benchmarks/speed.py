@@ -1,13 +1,15 @@
 """Gradient-based maps of three networks at batch 1, 8 and 64, compared with other libraries in one process.
 
-    python -m benchmarks.speed [--models lite0 resnet50 vit_b_16] [--batches 1 8 64] [--quick] [--out speed.json]
+    python -m benchmarks.speed [--models lite0 resnet50 vgg16 vit_b_16] [--batches 1 8 64] [--quick] [--out speed.json]
 
-EfficientNet-Lite0 as shisen loads it; networks with the shapes of ResNet-50 and ViT-B/16 and random weights, wrapped.
+EfficientNet-Lite0 as shisen loads it; networks with the shapes of ResNet-50, VGG16 and ViT-B/16 and random weights,
+wrapped.
 All get the same images in channels-last memory format. The unit is a forward pass of the same batch. Every map is
 resized to the image, as the other libraries do. The time of another library counts only if its map equals ours: r ≥
 0.99 for every image. Ratios are medians over interleaved rounds, in wall-clock time and in CPU time (`--threads 1`,
-which is the least sensitive to other load). Memory is the peak of one run above what the process held before, on Linux.
-What the file of `--out` already contains is not measured again.
+which is the least sensitive to other load). `explain` and `predict` are the public calls with a list of images,
+preprocessing and predictions included. Memory is the peak of one run above what the process held before, on Linux. What
+the file of `--out` already contains is not measured again.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ import shisen
 import shisen.attribution  # fills the registry
 from benchmarks.libraries import Table, measure, most_varied
 from benchmarks.methods_speed import pytorch_grad_cam
-from benchmarks.shapes import resnet50, vit_b_16
+from benchmarks.shapes import resnet50, vgg16, vit_b_16
 from shisen._core.image_ops import resize
 from shisen.registry import METHODS
 from shisen.targets import ClassObjective
@@ -33,8 +35,10 @@ from shisen.targets import ClassObjective
 MODELS: dict[str, Callable[[], Any]] = {
     "lite0": lambda: shisen.load("efficientnet_lite0", device="cpu"),
     "resnet50": lambda: shisen.wrap(resnet50().eval()),
+    "vgg16": lambda: shisen.wrap(vgg16().eval()),
     "vit_b_16": lambda: shisen.wrap(vit_b_16().eval()),
 }
+LARGEST = {"vgg16": 8}  # of 64 images its first feature map alone has 800 MB
 OURS = ("grad_cam", "grad_cam_pp", "layer_cam", "hires_cam", "eigen_cam", "ablation_cam", "gradient")
 LIBRARIES = {  # of ours, the other library's name for it; the first of each is measured at every batch
     "pytorch-grad-cam": {
@@ -159,6 +163,9 @@ def measured(key: str, given: argparse.Namespace) -> dict[str, Any]:
         names = tuple(one for one in names if one != "ablation_cam")
     made = Table(setting.forward)
     known = {one: made.add(one, setting.ours(one)) for one in names}
+    images = list(setting.images)
+    made.add("explain", lambda: shisen.explain(setting.model, images))
+    made.add("predict", lambda: setting.model.predict(images))
     made.compare(FAST, lambda: setting.ours("grad_cam", fast=True), known["grad_cam"], least=0.9)
     for library, offered in LIBRARIES.items():
         for ours, theirs in offered.items():
@@ -179,7 +186,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     warnings.simplefilter("ignore")
-    keys = [f"{name}, batch {n}" for name in given.models for n in given.batches]
+    keys = [f"{name}, batch {n}" for name in given.models for n in given.batches if n <= LARGEST.get(name, n)]
     if given.quick:
         keys = [key for key in keys if key.startswith("lite0") or int(key.split()[-1]) <= 8]
     measure(keys, lambda key: measured(key, given), given.out)

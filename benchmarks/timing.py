@@ -10,7 +10,12 @@ Times = dict[str, list[tuple[float, float]]]
 
 
 def in_turns(
-    things: Mapping[str, Callable[[], object]], rounds: int, *, before: str | None = None, warm: bool = True
+    things: Mapping[str, Callable[[], object]],
+    rounds: int,
+    *,
+    before: str | None = None,
+    warm: bool = True,
+    cpu: Callable[[], float] = process_time,
 ) -> Times:
     """Run every thing once a round and return (wall seconds, processor seconds) of each, after one round unmeasured.
 
@@ -19,6 +24,7 @@ def in_turns(
         rounds: how often.
         before: one of the things, run unmeasured before each, so that none pays for what its forerunner left in
             the caches.
+        cpu: the clock of processor time, by default that of this process.
         warm: whether there is a round unmeasured; there need be none where everything has run before.
     """
     times: Times = {name: [] for name in things}
@@ -26,10 +32,10 @@ def in_turns(
         for name, thing in things.items():
             if before:
                 things[before]()
-            wall, processor = perf_counter(), process_time()
+            wall, processor = perf_counter(), cpu()
             thing()
             if turn:
-                times[name].append((perf_counter() - wall, process_time() - processor))
+                times[name].append((perf_counter() - wall, cpu() - processor))
     return times
 
 
