@@ -131,6 +131,15 @@ def test_a_treatment_is_called_used_only_where_it_surely_goes_with_the_class() -
     assert (mixed.state, mixed.reason) == ("not_decided", "only_alike"), "others of other classes look as much so"
 
 
+def test_a_treatment_must_explain_what_sets_its_images_apart() -> None:
+    treated = replace(PATCH, artefact=Treatment("quarter_left", misfit=0.69))
+    assert only(treated, some(0.4)).used
+    other = replace(treated, artefact=Treatment("quarter_left", misfit=0.71))
+    assert only(other, some(0.4)).reason == "only_alike"
+    whole = replace(other, members=tuple(range(41)), inside=41)
+    assert only(whole, some(0.4)).used, "of nearly all of a class, there is nothing to compare with"
+
+
 def test_what_cannot_be_put_on_is_not_decided() -> None:
     assert judged(Trial(PATCH, None, "no_way"), 1.0) == ("not_decided", "no_way")
     assert judged(Trial(PATCH, None, "few_images"), 1.0) == ("not_decided", "few_images")

@@ -105,13 +105,37 @@ def test_treated_images_of_a_class_are_found_by_the_treatment(name: str, monkeyp
     )  # fmt: skip
     found = Treatment.propose(evidence, 0, [])
     assert found, "a treatment is found"
-    assert found[0].artefact.describe() == {"transform": name}
+    assert found[0].artefact.describe() == {"transform": name, "amount": 1.0}
     assert set(found[0].members) <= set(range(12))
     assert len(found[0].members) >= 10
     assert all(not [c for c in Treatment.propose(evidence, k, []) if c.kind == f"transform_{name}"] for k in (1, 2))
     rows, scores = detected(evidence)
     assert rows.tolist() == list(range(90))
     assert scores[name].copies.min() > np.median(scores[name].images[30:])
+
+
+@pytest.mark.parametrize("amount", [0.63, 1.0, 1.6])
+def test_a_treatment_is_as_strong_as_explains_its_images(amount: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = {k: TRANSFORMS[k] for k in ("haze", "noise", "negative")}
+    monkeypatch.setattr("shisen.auditing.artefacts.transform.TRANSFORMS", chosen)
+    images, labels = made(), np.repeat([0, 1, 2], 30)
+    for row in range(15):
+        images[row] = TRANSFORMS["noise"].at(amount)(images[row], np.random.default_rng(row))
+    evidence = Evidence(
+        labels, np.zeros((90, 8, 8, 3), np.uint8), np.arange(90), np.zeros((90, len(PROPERTIES))),
+        read=lambda row: images[row], embed=deviating,
+    )  # fmt: skip
+    found = [c.artefact for c in Treatment.propose(evidence, 0, [])]
+    noisy = next(a for a in found if isinstance(a, Treatment) and a.name == "noise")
+    assert noisy.amount == amount
+    assert noisy.misfit < 0.2
+    assert all(a.misfit > 0.5 for a in found if isinstance(a, Treatment) and a.name != "noise")
+
+
+def deviating(images: Any) -> np.ndarray:
+    """Return means of the image and of the differences between neighbors, color by color."""
+    values = [np.asarray(p, np.float32) for p in images]
+    return np.asarray([[*v.mean((0, 1)), *np.abs(np.diff(v, axis=1)).mean((0, 1))] for v in values], np.float32)
 
 
 def test_a_treatment_that_all_images_of_a_class_have_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,7 +150,7 @@ def test_a_treatment_that_all_images_of_a_class_have_is_found(monkeypatch: pytes
         read=lambda row: images[row], embed=coarse,
     )  # fmt: skip
     found = Treatment.propose(evidence, 0, [])[0]
-    assert found.artefact.describe() == {"transform": "grayscale"}
+    assert found.artefact.describe() == {"transform": "grayscale", "amount": 1.0}
     assert set(found.members) == set(range(30))
     assert isinstance(found.artefact, Treatment)
     assert found.artefact.alike > 0.25

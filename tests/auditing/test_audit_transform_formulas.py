@@ -200,3 +200,96 @@ def test_lines_of_screens() -> None:
     np.testing.assert_array_equal(fringed[..., 1], image[..., 1])
     np.testing.assert_array_equal(fringed[:, :-2, 2], image[:, 2:, 2])
     np.testing.assert_array_equal(treated("color_fringes", image[:, :30])[:, 1:, 0], image[:, :29, 0])
+
+
+def at(name: str, amount: float, pixels: Pixels) -> Pixels:
+    return TRANSFORMS[name].at(amount)(pixels, np.random.default_rng(0)).astype(float)
+
+
+def test_amounts_are_more_or_less_of_the_same() -> None:
+    scene = np.asarray(Image.fromarray(noise(12, 12)).resize((96, 96), Image.Resampling.BICUBIC))
+    for name, one in TRANSFORMS.items():
+        np.testing.assert_array_equal(at(name, 1.0, scene), treated(name, scene), err_msg=name)
+        if one.grade is None:
+            np.testing.assert_array_equal(at(name, 0.5, scene), treated(name, scene), err_msg=name)
+            continue
+        weak, usual = (np.abs(at(name, amount, scene) - scene).mean() for amount in (0.4, 1.0))
+        assert 0 < weak < usual or (
+            weak == usual and name in ("motion_blur", "interlaced", "color_fringes", "eroded", "dilated")
+        ), name
+        assert np.abs(at(name, 2.5, scene) - scene).mean() >= 0.95 * usual, name
+    ground = flat(128, 150)
+    for name, usual in (("noise", 22), ("gray_noise", 18), ("coarse_grain", 18)):
+        assert (at(name, 0.5, ground) - 128).std() == pytest.approx(usual / 2, rel=0.03), name
+    np.testing.assert_array_equal(at("color_fringes", 3, noise(8, 75))[:, 3:, 0], noise(8, 75)[:, :-3, 0])
+    down, right = slopes(at("tilted", 0.5, ramp(120, 120, right=1.0)))
+    assert abs(np.degrees(np.arctan2(down, right))) == pytest.approx(6, abs=0.5)
+
+
+def test_warps_take_pixels_from_where_they_say() -> None:
+    along, down = ramp(101, 101, right=1.0), ramp(101, 101, down=1.0)
+    moved = treated("wavy", along)[..., 0] - along[..., 0].astype(float)
+    inner = moved[:, 10:-10]
+    assert inner.max() == pytest.approx(2, abs=0.6), "a fiftieth of the width"
+    assert np.abs(np.diff(inner, axis=1)).max() <= 1, "a line moves as a whole"
+    np.testing.assert_array_equal(treated("wavy", down), down)
+    assert slopes(treated("bulging", along))[1] < 0.85, "the middle is enlarged"
+    converging = treated("keystone", along)[..., 0]
+    steps = [float(np.polyfit(np.arange(101), converging[row], 1)[0]) for row in (2, 97)]
+    assert steps == pytest.approx([1.0, 0.56], abs=0.03)
+    assert slopes(treated("stretched", along)) == pytest.approx((0, 0.6), abs=0.01)
+    assert slopes(treated("stretched", down)) == pytest.approx((1.0, 0), abs=0.01)
+    image = noise(8, 100)
+    np.testing.assert_allclose(treated("ghost", image)[:, 5:], 0.65 * image[:, 5:] + 0.35 * image[:, :-5], atol=0.51)
+    for name, far in (("elastic", 4.5), ("glass", 2.5)):
+        shift = np.abs(treated(name, along)[8:-8, 8:-8, 0] - along[8:-8, 8:-8, 0])
+        assert 0.3 < shift.mean() < shift.max() <= far, name
+    np.testing.assert_array_equal(treated("zoom_blur", flat(90)), flat(90).astype(float))
+    blurred = treated("zoom_blur", noise(101, 101))[..., 0]
+    assert blurred[48:53, 48:53].std() > 1.3 * blurred[:5, :5].std(), "the middle stays sharper than the corners"
+
+
+def test_surfaces_lie_over_the_image() -> None:
+    ground = flat(100, 200)
+    grain = treated("coarse_grain", ground)[..., 0] - 100
+    assert np.corrcoef(grain[:, 1:].ravel(), grain[:, :-1].ravel())[0, 1] > 0.5, "neighbors have it alike"
+    assert treated("speckled", ground).std() == pytest.approx(22, rel=0.05)
+    assert treated("speckled", flat(50, 200)).std() == pytest.approx(11, rel=0.05), "dark areas get less"
+    for name, least, most in (("streaked", 0.02, 0.3), ("specked", 0.005, 0.2)):
+        brighter = treated(name, ground) > 101
+        assert least < brighter.mean() < most, name
+        assert (treated(name, ground) >= 99).all(), name
+    single = treated("single_pixels", ground)
+    assert 40 <= (single == 255).all(-1).sum() <= 60
+    again = TRANSFORMS["single_pixels"].apply(flat(30, 200), np.random.default_rng(5))
+    np.testing.assert_array_equal((single == 255), (again == 255), "the same ones in every image")
+    lit = treated("lit_from_a_side", ground)[..., 0]
+    assert lit[100, 100] == pytest.approx(100, abs=1)
+    assert lit[0, 0] + lit[-1, -1] == pytest.approx(200, abs=3)
+    assert np.hypot(lit[100, -1] - 100, lit[-1, 100] - 100) == pytest.approx(50, abs=1)
+    shade = treated("shaded", ground)
+    assert (shade.min(), shade.max()) == pytest.approx((50, 100), abs=1)
+    bright = np.zeros((101, 101, 3), np.uint8)
+    bright[45:56, 45:56] = 255
+    glow = treated("glowing", bright)[..., 0]
+    assert glow[50, 40] > glow[50, 30] >= glow[50, 5] == 0
+    gone = treated("without_blocks", flat(100, 140))[..., 0]
+    assert set(np.unique(gone)) == {0.0, 100.0}
+    assert (gone == 0).mean() == pytest.approx(0.08, abs=0.06)
+    for level in (30, 128, 220):
+        printed = treated("halftoned", flat(level, 16))
+        assert set(np.unique(printed)) <= {0.0, 255.0}
+        assert printed.mean() == pytest.approx(level, abs=9)
+    scattered = treated("dithered", ramp(64, 64, right=2.0))
+    assert len(np.unique(scattered.reshape(-1, 3), axis=0)) <= 8
+    assert scattered.mean() == pytest.approx(128, abs=6)
+
+
+def test_tones_and_filters() -> None:
+    np.testing.assert_array_equal(treated("solarized", flat((100, 128, 255)))[0, 0], [100, 127, 0])
+    np.testing.assert_array_equal(treated("channels_swapped", flat((1, 2, 3)))[0, 0], [3, 2, 1])
+    image = noise(9, 9)
+    assert treated("eroded", image)[4, 4, 0] == image[3:6, 3:6, 0].min()
+    assert treated("dilated", image)[4, 4, 0] == image[3:6, 3:6, 0].max()
+    smooth = np.asarray(Image.fromarray(noise(12, 12)).resize((96, 96), Image.Resampling.BICUBIC))
+    assert 1 < np.abs(treated("webp", smooth) - smooth).mean() < 20

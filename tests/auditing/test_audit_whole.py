@@ -157,6 +157,46 @@ def test_of_two_treatments_of_the_same_images_the_one_that_looks_like_the_origin
     assert np.array_equal(how.otherwise.apply(pixels, 0), np.rot90(pixels))
 
 
+def test_the_treatment_that_explains_its_images_best_goes_on_first() -> None:
+    sure, fitting = (
+        replace(corner(0), artefact=Treatment(name, misfit=misfit), p=p)
+        for name, misfit, p in (("equalized", 0.6, 1e-9), ("sharpened", 0.2, 1e-6))
+    )
+    (one,) = merged([fitting, sure], np.repeat([1, 0], EACH), 1)
+    assert isinstance(one.artefact, Compound)
+    assert one.artefact.parts == (fitting,)
+    assert one.artefact.instead == (sure,)
+    assert one.p == 1e-9, "both say that these images go with the class"
+
+
+class Tinted(Compound):
+    """A change of color that comes in amounts."""
+
+    def intervention(self, candidate: Candidate, images: Images) -> Intervention:
+        def scaled(factor: float) -> Intervention:
+            def redden(pixels: Any, row: int) -> Any:
+                return np.clip(pixels + np.array([6, 0, -6]) * factor, 0, 255).astype(np.uint8)
+
+            return Intervention(redden)
+
+        return replace(scaled(1.0), scaled=scaled)
+
+
+def test_so_much_is_put_on_that_copies_look_like_the_original(images: Images) -> None:
+    """Warm images differ from cold ones by 28 levels of red minus blue each; at first too little is put on."""
+    labels = np.where(np.arange(2 * EACH) < EACH + 40, 1, 0)  # of the class "warm", forty images are cold
+    mixed = replace(images, labels=labels)
+    warm = replace(corner(0), artefact=Tinted(()), members=tuple(range(CARRY, EACH)), inside=EACH - CARRY)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Tinted, "least_effect", 0.1)
+        patched.setattr(Tinted, "order", 3)
+        effect = measured(warm, mixed)
+    assert 2.0 < effect.amount <= 4.0
+    assert effect.fidelity is not None
+    assert effect.fidelity > 0.7
+    assert effect.effect > 0.5
+
+
 def test_a_weak_copy_gives_way_to_one_that_looks_like_the_original(images: Images) -> None:
     pale, real = (Compound(tuple(corner(i, color) for i in range(4))) for color in ((150, 130, 150), (255, 0, 255)))
     candidate = replace(corner(0), artefact=Either(pale, real))

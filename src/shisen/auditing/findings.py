@@ -31,6 +31,9 @@ NATURE = 0.5
 CERTAIN, ALIKE, PURE = 1e-5, 0.25, 0.9
 """Largest p of the association of a treatment that is called used; and how treated its images must look, as a mean
 percentile among treated copies, unless nearly all of them are of the class and the effect is high."""
+MISFIT, WHOLE = 0.7, 0.8
+"""Largest fraction of what sets its images apart that a treatment may leave unexplained; and the fraction of a class
+above which there is nothing to compare with but other classes, so that it need not explain it."""
 TREATMENT = 1
 """Order of treatments: a detector may take for one what images show by nature."""
 SEEN = 2
@@ -187,9 +190,11 @@ def sure(candidate: Candidate, effect: float) -> bool:
         effect: what it does.
     """
     first = pieces(candidate.artefact)[0]
-    alike = first.alike if isinstance(first, Treatment) else 1.0
+    if candidate.p > CERTAIN or not isinstance(first, Treatment):
+        return candidate.p <= CERTAIN
+    explained = first.misfit <= MISFIT or candidate.inside > WHOLE * candidate.group
     own = candidate.inside >= PURE * len(candidate.members) and effect >= HIGH
-    return candidate.p <= CERTAIN and (alike >= ALIKE or own)
+    return explained and (first.alike >= ALIKE or own)
 
 
 def _harm(finding: Finding) -> tuple[float | bool | str, ...]:

@@ -10,16 +10,20 @@ import numpy as np
 import numpy.typing as npt
 
 from .._core.prefetch import prefetched
-from .._core.stats import bootstrap, sign_flip, upper_limit
+from .._core.stats import bootstrap, evenly_spaced, sign_flip, upper_limit
 from ..targets import class_logits, probabilities, to_numpy
 from ..types import InputImage
 from .artefacts.base import Alter, Candidate, Images, Intervention
+from .artefacts.transform import Treatment
 from .fidelity import FAITHFUL, fidelity, returned
 from .scanned import map_layer
 from .shifts import Shift, shifts
 
 SCREENED, TESTED, UNDONE = 64, 240, 40
 STRICT = 0.2  # least effect of kinds that the class's nature moves too: they are not measured finely far below it
+NEAR, RANGE, BETTER = (0.75, 1.33), (0.3, 4.0), 0.1
+"""Fidelity that is near enough to 1; how many times as much may be put on; least gain of fidelity that counts."""
+TUNED, TRIES = 24, 3  # images on which the amount is found, and how often
 FINEST = 448  # longer side of an image that is altered, at least, where it may be reduced
 
 
@@ -48,6 +52,7 @@ class Effect:
         witness: the effect of the same difference put on inside the network, or None.
         shifts: other classes that lose images, which those are predicted as.
         way: which of the intervention's `ways` this was measured with.
+        amount: how many times as much of it was put on as first tried, so that copies look like the original.
         inside: whether it was put on inside the network, not on the pixels.
         elsewhere: images of other classes that have it by themselves.
         elsewhere_turned: how many of these are predicted as the class.
@@ -72,6 +77,7 @@ class Effect:
     witness: float | None = None
     shifts: tuple[Shift, ...] = ()
     way: int = 0
+    amount: float = 1.0
     inside: bool = False
     elsewhere: int = 0
     elsewhere_turned: int = 0
@@ -145,12 +151,12 @@ def intervene(candidate: Candidate, images: Images, *, seed: int = 0) -> Effect 
     how = candidate.artefact.intervention(candidate, images)
     if not how.possible:
         return "no_way"
-    effect = _measured(candidate, images, how, seed)
+    effect = _tuned(candidate, images, how, _measured(candidate, images, how, seed), seed)
     much = 2 * candidate.artefact.least_effect  # a copy that does this much is enough of one
     for number, way in enumerate(how.ways[1:], 1):
         if isinstance(effect, str) or (effect.fidelity or 0.0) >= FAITHFUL or effect.effect >= much:
             break
-        other = _measured(candidate, images, way, seed)
+        other = _tuned(candidate, images, way, _measured(candidate, images, way, seed), seed)
         if not isinstance(other, str) and _unlike(other) < _unlike(effect):
             effect = replace(other, way=number)
     within = how.within
@@ -158,6 +164,36 @@ def intervene(candidate: Candidate, images: Images, *, seed: int = 0) -> Effect 
         return effect
     deep = _measured(candidate, images, within, seed)
     return effect if isinstance(deep, str) or deep.effect < within.least_inside else deep
+
+
+def _tuned(candidate: Candidate, images: Images, how: Intervention, effect: Effect | str, seed: int) -> Effect | str:
+    """Return the effect of so much of an artefact that copies move the features as far as the original, if any do.
+
+    Of copies that are too strong, only an effect is measured again. Of those that are too weak, one that is large
+    enough is not, unless it is a treatment: more of a transplant brings along more of what the class is.
+    """
+    if isinstance(effect, str) or effect.fidelity is None or how.scaled is None or how.apply is None:
+        return effect
+    first = effect.fidelity
+    enough = effect.effect >= 2 * candidate.artefact.least_effect and candidate.artefact.order != Treatment.order
+    done = enough if first < 1 else effect.effect < candidate.artefact.least_effect
+    if done or NEAR[0] <= first <= NEAR[1]:
+        return effect
+    free = np.setdiff1d(np.flatnonzero((images.labels != candidate.label) & (images.labels >= 0)), candidate.members)
+    rows = evenly_spaced(free, TUNED)
+    before, factor, best = images.pooled(rows.tolist()), 1.0, (abs(first - 1), 1.0)
+    seen = first
+    for _ in range(TRIES):
+        factor = float(np.clip(factor * np.clip(1 / max(seen, 0.1), 0.4, 2.5), *RANGE))
+        after = answers(images, rows.tolist(), how.scaled(factor).apply, reduce=how.reduce).pooled
+        seen = fidelity(candidate, images, before, after) or 0.0
+        best = min(best, (abs(seen - 1), factor))
+        if NEAR[0] <= seen <= NEAR[1]:
+            break
+    if best[0] > abs(first - 1) - BETTER:
+        return effect
+    again = _measured(candidate, images, how.scaled(best[1]), seed)
+    return effect if isinstance(again, str) else replace(again, amount=best[1])
 
 
 def _failed(effect: Effect, least: float) -> bool:

@@ -246,7 +246,8 @@ def _pairs(images: Images, finding: Finding) -> list[dict[str, Any]]:
     """Return examples before and after, put on as it was measured, with the prediction for each."""
     if finding.effect is None or finding.effect.inside:
         return []
-    alter = finding.candidate.artefact.intervention(finding.candidate, images).ways[finding.effect.way].apply
+    how = finding.candidate.artefact.intervention(finding.candidate, images).ways[finding.effect.way]
+    alter = (how if how.scaled is None else how.scaled(finding.effect.amount)).apply
     if alter is None:
         return []
     model, found = images.model, []

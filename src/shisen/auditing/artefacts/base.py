@@ -130,6 +130,7 @@ class Intervention:
         inside: gives the artefact inside the network, where that is how it is put on.
         inside_control: the matched control of that.
         least_inside: least effect that counts where it is given inside the network.
+        scaled: from a factor to the same with so many times as much of it; None where there is no more or less of it.
         otherwise: another way, tried where the copy does not look like the original.
     """
 
@@ -141,6 +142,7 @@ class Intervention:
     inside: Answers | None = None
     inside_control: Answers | None = None
     least_inside: float = 0.0
+    scaled: Callable[[float], Intervention] | None = None
     otherwise: Intervention | None = None
 
     @property

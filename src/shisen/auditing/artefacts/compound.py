@@ -105,8 +105,12 @@ class Compound:
             how = replace(one, otherwise=how if how.possible else None) if one.possible else how
         return how
 
-    def _joint(self, parts: Sequence[Candidate], candidate: Candidate, images: Images) -> Intervention:
-        fixed = [c.artefact.intervention(c, images) for c in parts if not isinstance(c.artefact, GlobalProperty)]
+    def _joint(
+        self, parts: Sequence[Candidate], candidate: Candidate, images: Images, factor: float = 1.0
+    ) -> Intervention:
+        whole_parts = [c.artefact.intervention(c, images) for c in parts if not isinstance(c.artefact, GlobalProperty)]
+        fixed = [one if one.scaled is None or factor == 1 else one.scaled(factor) for one in whole_parts]
+        graded = any(one.scaled is not None for one in whole_parts)
         pixels = [one for one in fixed if one.apply is not None]
         base = _chained([one.apply for one in pixels if one.apply is not None])
         put_on: list[Alter] = []
@@ -128,6 +132,7 @@ class Compound:
             inside=inside.inside,
             inside_control=inside.inside_control,
             least_inside=inside.least_inside,
+            scaled=(lambda more: self._joint(parts, candidate, images, more)) if graded else None,
         )
 
     def _opposite(self, back: Sequence[Alter]) -> Alter | None:
@@ -267,4 +272,14 @@ def _joined(
     ranked = sorted((row for row, n in counts.items() if 2 * n > len(leading)), key=lambda r: -counts[r])
     members = tuple(ranked) or leading[0].members
     inside = sum(int(labels[row] == label) for row in members)
-    return Candidate(Compound(tuple(parts), instead), label, members, inside, min(c.p for c in leading), parts[0].group)
+    p = min(c.p for c in leading)
+    return Candidate(_named(tuple(parts), instead), label, members, inside, p, lead.group)
+
+
+def _named(parts: tuple[Candidate, ...], instead: tuple[Candidate, ...]) -> Compound:
+    """Return a compound with the treatment that explains its images best in place of the one most sure to be there."""
+    at = next((i for i, c in enumerate(parts) if isinstance(c.artefact, Treatment)), None)
+    if at is None:
+        return Compound(parts, instead)
+    best, *others = sorted((parts[at], *instead), key=lambda c: getattr(c.artefact, "misfit", 0.0))
+    return Compound((*parts[:at], best, *parts[at + 1 :]), tuple(others))

@@ -3,13 +3,13 @@
 For each transform a logistic regression on pooled early features of the embedded network tells copies of the folder's
 own images that were treated from the same images as they are. It is cross-fitted: no image is judged by a detector
 that has seen it, or its class. What a class has more of than others is a candidate; putting it on is the transform
-itself.
+itself, as strongly as explains best, in the same features, how the images that have it differ from others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from typing import Any, ClassVar, NamedTuple
@@ -23,12 +23,16 @@ from ..transforms import TRANSFORMS, Change, Transform
 from .base import Candidate, Evidence, Images, Intervention
 from .property import best_cut
 
-LEAST, TRAINED = 60, 80  # images, of all classes, that detectors learn from
+LEAST, TRAINED = 60, 48  # images, of all classes, that detectors learn from
 FOLDS = 6  # of classes
 SIDE = 160  # longer side at which images are treated and looked at
 BATCH = 64  # images that are looked at together
 MISSED = 0.05  # fraction of treated copies that may lie below the least score of a member
 MOST = 3  # candidates of a class
+AMOUNTS = (0.4, 0.63, 1.0, 1.6, 2.5)  # of a transform
+LEARNED = (0.5, 2.0)  # least and most of them that a detector learns from
+FITTED = 12  # images on which an amount is found
+FEW_REST, EXPLAINED = 5, 0.9  # images to compare with; fraction left unexplained below which an amount is known
 RARE = 1.2  # images of other classes that the detector takes for treated, at most, for each one of the class
 
 
@@ -46,10 +50,14 @@ class Treatment:
     Attributes:
         name: its name there.
         alike: how treated the members look to the detector: their mean percentile among treated copies, in [0, 1].
+        amount: how many times as strong as in the library.
+        misfit: fraction of the members' difference from others that treated copies do not explain, at most 0.9.
     """
 
     name: str
     alike: float = 0.5
+    amount: float = 1.0
+    misfit: float = 0.0
     direction: int = 0
     order: ClassVar[int] = 1
     least_effect: ClassVar[float] = 0.1
@@ -88,11 +96,11 @@ class Treatment:
                 Candidate(cls(name, round(alike, 3)), label, tuple(int(i) for i in members), inside, p, int(own.sum()))
             )
         new.sort(key=lambda c: (c.p, c.kind))
-        return [*found, *[c for c in new if c.p <= 0.05][:MOST]]
+        return [*found, *[_graded(c, evidence) for c in new if c.p <= 0.05][:MOST]]
 
     def describe(self) -> dict[str, Any]:
         """Return plain values."""
-        return {"transform": self.name}
+        return {"transform": self.name, "amount": self.amount}
 
     def words(self) -> tuple[str, Mapping[str, str]]:
         """Return the key of its name in words."""
@@ -104,7 +112,11 @@ class Treatment:
     def intervention(self, candidate: Candidate, images: Images) -> Intervention:
         """Return how to treat images, and how to undo it where that can be done."""
         one = TRANSFORMS[self.name]
-        return Intervention(_by_row(one.apply), _by_row(one.remove), _by_row(one.control))
+
+        def scaled(factor: float) -> Intervention:
+            return Intervention(_by_row(one.at(self.amount * factor)), _by_row(one.remove), _by_row(one.control))
+
+        return replace(scaled(1.0), scaled=None if one.grade is None else scaled)
 
 
 def _by_row(change: Change | None) -> Any:
@@ -135,6 +147,7 @@ def detected(evidence: Evidence) -> tuple[npt.NDArray[np.int64], dict[str, Score
     whole = np.concatenate(features)
     center, scale = whole.mean(0), whole.std(0) + 1e-3
     plain = (whole - center) / scale
+    evidence.memo["plain"] = plain, scale
     classes = np.unique(evidence.labels[rows], return_inverse=True)[1]
     # one class has nobody to learn from: halves judge each other
     folds = classes % FOLDS if classes.max() else np.arange(len(rows)) % 2
@@ -144,6 +157,45 @@ def detected(evidence: Evidence) -> tuple[npt.NDArray[np.int64], dict[str, Score
         copies = embed(list(prefetched(partial(_treated, transform), shown)))
         found[name] = _cross_fitted(plain, chosen, (copies - center) / scale, folds)
     return rows, found
+
+
+def _graded(candidate: Candidate, evidence: Evidence) -> Candidate:
+    """Return a treatment with the amount that explains best how its images differ from others.
+
+    From the rest of the class, or from other classes, whichever is explained better: the rest may have the treatment
+    too. Where neither is explained, the amount is that of the library.
+    """
+    artefact, rows = candidate.artefact, evidence.memo["transforms"][0]
+    assert isinstance(artefact, Treatment)
+    plain, _ = evidence.memo["plain"]
+    own = evidence.labels[rows] == candidate.label
+    have = own & np.isin(rows, candidate.members)
+    amounts = AMOUNTS if TRANSFORMS[artefact.name].grade is not None else (1.0,)
+    found = [(EXPLAINED, 1.0)]
+    for others in (own & ~have, ~own):
+        if others.sum() >= FEW_REST:
+            difference = plain[have].mean(0) - plain[others].mean(0)
+            length = max(float(np.square(difference).sum()), 1e-12)
+            for amount in amounts:
+                left = difference - _moved(artefact.name, amount, evidence)
+                found.append((float(np.square(left).sum()) / length, amount))
+    misfit, amount = min(found)
+    return replace(candidate, artefact=replace(artefact, amount=amount, misfit=round(misfit, 3)))
+
+
+def _moved(name: str, amount: float, evidence: Evidence) -> npt.NDArray[np.floating]:
+    """Return how far a transform moves the features of some images, on average."""
+    assert evidence.embed is not None
+    assert evidence.read is not None
+    key = name, amount
+    known = evidence.memo.setdefault("moved", {})
+    if key not in known:
+        _, scale = evidence.memo["plain"]
+        small = [(reduced(evidence.read(int(i))), int(i)) for i in evenly_spaced(evidence.sampled, FITTED)]
+        change = TRANSFORMS[name].at(amount)
+        treated = evidence.embed([change(pixels, np.random.default_rng([row, 7])) for pixels, row in small])
+        known[key] = (treated - evidence.embed([pixels for pixels, _ in small])).mean(0) / scale
+    return np.asarray(known[key])
 
 
 def reduced(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -156,8 +208,10 @@ def reduced(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def _treated(transform: Transform, shown: tuple[npt.NDArray[np.uint8], int]) -> npt.NDArray[np.uint8]:
+    """Return a copy treated by an amount of its own: a detector of one amount misses weaker ones."""
     pixels, row = shown
-    return transform.apply(pixels, np.random.default_rng([row, 7]))
+    amount = float(np.exp(np.random.default_rng([row, 8]).uniform(*np.log(LEARNED))))
+    return transform.at(amount)(pixels, np.random.default_rng([row, 7]))
 
 
 def _cross_fitted(

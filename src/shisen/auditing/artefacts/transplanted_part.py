@@ -13,7 +13,7 @@ not have the part: only what does more than what the class itself is counts.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -30,7 +30,8 @@ FEW = 12  # images of a class, at least
 LEAST, LARGEST = 0.1, 0.9  # of the class that have a part; a foreign one may be in all of them
 LEAST_OTHERS = 5  # images of the class without it
 MOST = 2  # parts of a class
-RADIUS, WIDER = 1.3, 2.2  # of the transplanted disc, in cells of the layer's map; it fades out over as much again
+RADIUS = 1.3  # of the transplanted disc, in cells of the layer's map; it fades out over as much again
+SMALLEST, WIDEST = 0.6, 1.7  # times that radius
 ELSEWHERE, BESIDE, FAR = 0.1, 0.2, 0.18
 """Likeness (cosine) by which a foreign part is more like itself than like positions of other classes' images, and than
 what else the network relies on in the class. All of that may be foreign, if it is `FAR` from other classes."""
@@ -119,18 +120,18 @@ class TransplantedPart:
     def intervention(self, candidate: Candidate, images: Images) -> Intervention:
         """Return how to transplant a member's part, and as control other positions, or other images' parts.
 
-        Where that is no faithful copy, more of what is around is transplanted along with it.
+        Where that is no faithful copy, more or less of what is around is transplanted along with it.
         """
         foreign = self.foreign
         spots = self.spots if foreign else {row: some[:1] for row, some in self.spots.items()}
         control = self._elsewhere() if foreign else self.others
 
-        def around(radius: float, otherwise: Intervention | None) -> Intervention:
+        def around(factor: float) -> Intervention:
+            radius = self.radius * min(max(factor, SMALLEST), WIDEST)
             put, instead = (_transplant(some, radius, images) for some in (spots, control))
-            return Intervention(put, None, instead, reduce=True, otherwise=otherwise)
+            return Intervention(put, None, instead, reduce=True)
 
-        wider = around(self.radius * WIDER / RADIUS, None) if foreign else None
-        return around(self.radius, wider)
+        return replace(around(1.0), scaled=around if foreign else None)
 
     def _elsewhere(self) -> Spots:
         """Return the same positions of images of the class without the part; of members other ones if all have it."""
