@@ -61,6 +61,18 @@ def test_what_covers_maps_in_a_group_covers_others_too() -> None:
     assert np.abs((turned[:, 2:] - other[:, 2:]).mean()) < 0.3
 
 
+def test_images_of_other_classes_between_a_group_and_the_rest_of_its_class_are_left_out() -> None:
+    draw = np.random.default_rng(0)
+    pooled = draw.normal(0, 1, (300, 40))
+    own = np.arange(300) < 80
+    pooled[:20, 5:12] += 4
+    pooled[100:160, 5:12] += 2.6  # images of other classes lie on the side of the group, nearer than the rest
+    group, _, members = groups(pooled, own)[0]
+    assert set(group.tolist()) == set(range(20))
+    assert len(set(members) & set(range(20))) >= 18
+    assert len(members) < 30
+
+
 def test_controls_of_a_group_are_groups_of_similar_images() -> None:
     draw = np.random.default_rng(0)
     maps = draw.normal(0, 0.1, (30, 4, 4, 6)).astype(np.float32)

@@ -27,6 +27,7 @@ from ..._core.stats import enrichment
 from ...targets import probabilities, to_numpy
 from ..middle import Middle
 from .base import Candidate, Evidence, Images, Intervention
+from .property import best_cut
 
 Floats = npt.NDArray[np.float32]
 COUNTS = (2, 3, 4)  # clusters of a class
@@ -186,8 +187,8 @@ def groups(
         own: which are of the class.
 
     Returns:
-        The group itself, how far it is from the rest of the class, and the images of any class that are as far on its
-        side, likeliest first.
+        The group itself, how far it is from the rest of the class, and the images of any class that are on its side,
+        likeliest first, cut where they go with the class most surely.
     """
     from sklearn.cluster import KMeans
 
@@ -211,6 +212,10 @@ def groups(
             apart = float((a.mean() - b.mean()) / np.sqrt((a.var() + b.var()) / 2 + 1e-9))
             least = (a.mean() + b.mean()) / 2
             ranked = np.argsort(-scores, kind="stable")
+            cut = best_cut(-scores[ranked], own[ranked])
+            if cut is not None:  # of images of other classes, those that stand out as much
+                next_own = scores[ranked[cut.last + 1 :]][own[ranked[cut.last + 1 :]]]
+                least = max(least, (scores[ranked[cut.last]] + next_own.max(initial=least)) / 2)
             members = [int(i) for i in ranked if scores[i] > least]
             if apart >= APART and not any(len(np.intersect1d(inside[chosen], g)) > 0.7 * len(g) for g, _, _ in found):
                 found.append((inside[chosen], apart, members))

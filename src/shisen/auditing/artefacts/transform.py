@@ -19,7 +19,8 @@ import numpy.typing as npt
 
 from ..._core.prefetch import prefetched
 from ..._core.stats import evenly_spaced
-from ..transforms import TRANSFORMS, Change, Transform
+from ..transforms import TRANSFORMS, Transform
+from ..warps import Change
 from .base import Candidate, Evidence, Images, Intervention
 from .property import best_cut
 
