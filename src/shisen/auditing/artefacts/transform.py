@@ -148,7 +148,7 @@ def detected(evidence: Evidence) -> tuple[npt.NDArray[np.int64], dict[str, Score
     whole = np.concatenate(features)
     center, scale = whole.mean(0), whole.std(0) + 1e-3
     plain = (whole - center) / scale
-    evidence.memo["plain"] = plain, scale
+    evidence.memo["plain"] = plain, center, scale
     classes = np.unique(evidence.labels[rows], return_inverse=True)[1]
     # one class has nobody to learn from: halves judge each other
     folds = classes % FOLDS if classes.max() else np.arange(len(rows)) % 2
@@ -168,7 +168,7 @@ def _graded(candidate: Candidate, evidence: Evidence) -> Candidate:
     """
     artefact, rows = candidate.artefact, evidence.memo["transforms"][0]
     assert isinstance(artefact, Treatment)
-    plain, _ = evidence.memo["plain"]
+    plain = evidence.memo["plain"][0]
     own = evidence.labels[rows] == candidate.label
     have = own & np.isin(rows, candidate.members)
     amounts = AMOUNTS if TRANSFORMS[artefact.name].grade is not None else (1.0,)
@@ -188,14 +188,15 @@ def _moved(name: str, amount: float, evidence: Evidence) -> npt.NDArray[np.float
     """Return how far a transform moves the features of some images, on average."""
     assert evidence.embed is not None
     assert evidence.read is not None
-    key = name, amount
-    known = evidence.memo.setdefault("moved", {})
+    key, known, read = (name, amount), evidence.memo.setdefault("moved", {}), evidence.read
     if key not in known:
-        _, scale = evidence.memo["plain"]
-        small = [(reduced(evidence.read(int(i))), int(i)) for i in evenly_spaced(evidence.sampled, FITTED)]
+        plain, center, scale = evidence.memo["plain"]
+        some = evenly_spaced(np.arange(len(evidence.sampled)), FITTED)
         change = TRANSFORMS[name].at(amount)
-        treated = evidence.embed([change(pixels, np.random.default_rng([row, 7])) for pixels, row in small])
-        known[key] = (treated - evidence.embed([pixels for pixels, _ in small])).mean(0) / scale
+        treated = prefetched(
+            lambda row: change(reduced(read(row)), np.random.default_rng([row, 7])), evidence.sampled[some].tolist()
+        )
+        known[key] = ((evidence.embed(list(treated)) - center) / scale - plain[some]).mean(0)
     return np.asarray(known[key])
 
 
