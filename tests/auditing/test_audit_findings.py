@@ -138,6 +138,8 @@ def test_a_treatment_must_explain_what_sets_its_images_apart() -> None:
     assert only(other, some(0.4)).reason == "only_alike"
     whole = replace(other, members=tuple(range(41)), inside=41)
     assert only(whole, some(0.4)).used, "of nearly all of a class, there is nothing to compare with"
+    alike = replace(whole, members=tuple(range(50)))
+    assert only(alike, some(0.4)).reason == "only_alike", "other classes look as if they had it, too"
 
 
 def test_what_cannot_be_put_on_is_not_decided() -> None:

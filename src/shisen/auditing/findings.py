@@ -33,7 +33,7 @@ CERTAIN, ALIKE, PURE = 1e-5, 0.25, 0.9
 percentile among treated copies, unless nearly all of them are of the class and the effect is high."""
 MISFIT, WHOLE = 0.7, 0.8
 """Largest fraction of what sets its images apart that a treatment may leave unexplained; and the fraction of a class
-above which there is nothing to compare with but other classes, so that it need not explain it."""
+above which there is nothing to compare with but other classes, so that one that hardly any of these have need not."""
 TREATMENT = 1
 """Order of treatments: a detector may take for one what images show by nature."""
 SEEN = 2
@@ -192,9 +192,9 @@ def sure(candidate: Candidate, effect: float) -> bool:
     first = pieces(candidate.artefact)[0]
     if candidate.p > CERTAIN or not isinstance(first, Treatment):
         return candidate.p <= CERTAIN
-    explained = first.misfit <= MISFIT or candidate.inside > WHOLE * candidate.group
-    own = candidate.inside >= PURE * len(candidate.members) and effect >= HIGH
-    return explained and (first.alike >= ALIKE or own)
+    pure = candidate.inside >= PURE * len(candidate.members)
+    explained = first.misfit <= MISFIT or (pure and candidate.inside > WHOLE * candidate.group)
+    return explained and (first.alike >= ALIKE or (pure and effect >= HIGH))
 
 
 def _harm(finding: Finding) -> tuple[float | bool | str, ...]:

@@ -69,7 +69,7 @@ def elastic(amount: float) -> Change:
 
 
 def glass(amount: float) -> Change:
-    """Take every pixel from a random position near it, as behind ground glass."""
+    """Take every pixel from a random position near it, as through ground glass."""
 
     def warp(pixels: Pixels8, draw: np.random.Generator) -> Pixels8:
         y, x = _grid(pixels)
