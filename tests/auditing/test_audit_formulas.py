@@ -137,6 +137,8 @@ def test_what_touches_the_border_is_background_and_what_does_not_is_none() -> No
     apart_by_color[:] = (100, 50, 0)
     apart_by_color[10:30, 10:30] = (0, 100, 0)  # as bright, and of another color
     assert background(apart_by_color)[20, 20] == 0.0
+    for color in ((77, 77, 77), (10, 200, 30)):  # one color is one group, and touches the whole border
+        assert (background(np.full((56, 80, 3), color, np.uint8)) == 1.0).all()
 
 
 def test_evidence_in_the_background_is_a_fraction_of_the_positive_evidence() -> None:
@@ -176,6 +178,8 @@ def test_likeness_and_matched_filter_the_slow_way() -> None:
     for i in range(14):
         for j in range(14):
             wanted = sum((fine[i] - mean) * (fine[j] - mean) / variance)
+            if i < 6 and j < 6:  # both are compared with one mean of eight images
+                wanted -= sum((variance - 16) / variance) / 7
             assert common[i, j] == pytest.approx(wanted, rel=1e-3, abs=1e-3)
     group = np.isin(np.arange(14), [0, 2, 5])
     scores = matched(common, group)

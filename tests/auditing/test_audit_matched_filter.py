@@ -29,6 +29,16 @@ def test_a_group_is_gathered_from_a_few_of_it(affected: int) -> None:
     assert strength > 5
 
 
+def test_noise_of_a_class_does_not_stand_apart() -> None:
+    """All images of the class are compared with one mean of the others, and share its error."""
+    draw, own = np.random.default_rng(0), np.arange(60) < 20
+    found = []
+    for _ in range(30):
+        scores = matched(likeness(draw.normal(0, 12, (60, 300)).astype(np.float32), own), own)
+        found.append((scores[own].mean() - scores[~own].mean()) / scores[~own].std())
+    assert abs(float(np.mean(found))) < 0.3, "1.7 standard deviations without the correction"
+
+
 def test_a_member_does_not_vouch_for_itself() -> None:
     noise = np.random.default_rng(0).normal(0, 20, (120, 2000)).astype(np.float32)
     common = likeness(noise, OWN)

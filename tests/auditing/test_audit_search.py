@@ -486,7 +486,10 @@ def test_a_treatment_is_proposed_by_what_its_detector_says() -> None:
         evidence = Evidence(
             labels, np.zeros((n, 2, 2, 3), np.uint8), np.arange(n), np.zeros((n, 0)),
             read=lambda row: np.zeros((2, 2, 3), np.uint8), embed=lambda images: np.zeros((len(images), 1), np.float32),
-            memo={"transforms": (np.arange(n), {"blur": Scores(images, copies), **more})},
+            memo={
+                "transforms": (np.arange(n), {"blur": Scores(images, copies), **more}),
+                "plain": (np.zeros((n, 1)), np.zeros(1), np.ones(1)),
+            },
         )  # fmt: skip
         return Treatment.propose(evidence, 0, [])
 

@@ -84,7 +84,7 @@ def background(pixels: npt.NDArray[np.uint8]) -> Floats:
     h, w = pixels.shape[:2]
     smooth = np.stack([box_mean(pixels[None, ..., c].astype(np.float32), 5)[0] for c in range(3)], -1)
     smooth /= box_mean(np.ones((1, h, w), np.float32), 5)[0][..., None]
-    points = smooth.reshape(-1, 3)
+    points = np.rint(smooth.reshape(-1, 3) * 16) / 16  # rounding errors of the mean would split a flat area
     order = np.argsort(points @ np.array([0.3, 0.6, 0.1], np.float32), kind="stable")
     centers = points[order[np.linspace(0, len(points) - 1, COLORS).astype(int)]].copy()
     groups = np.zeros(len(points), np.int64)

@@ -28,15 +28,20 @@ def detail(canvases: npt.NDArray[np.uint8]) -> Floats:
 def likeness(fine: Floats, own: npt.NDArray[np.bool_]) -> Floats:
     """Return how much every two images have in common, `(n, n)`: Σ (d_i − μ)(d_j − μ)/σ².
 
-    μ and σ² are those of the images of other classes: what they all have counts for nothing.
+    μ and σ² are those of the images of other classes: what they all have counts for nothing. All images of the class
+    share the error of that μ, which would make noise alone stand apart from other classes: of every pair of them, its
+    expectation Σ v/σ² / (m − 1) is taken off, with v the variance in the m other images.
 
     Args:
         fine: `(n, p)` detail of a region.
         own: which images are of the class.
     """
     others = fine[~own]
-    scaled = (fine - others.mean(0)) / np.sqrt(others.var(0) + NOISE**2)
-    return np.asarray(scaled @ scaled.T, dtype=np.float32)
+    variance = others.var(0)
+    scaled = (fine - others.mean(0)) / np.sqrt(variance + NOISE**2)
+    common = np.asarray(scaled @ scaled.T, dtype=np.float32)
+    common[np.ix_(own, own)] -= float((variance / (variance + NOISE**2)).sum()) / max(len(others) - 1, 1)
+    return common
 
 
 def matched(common: Floats, group: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
