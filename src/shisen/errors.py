@@ -63,6 +63,10 @@ class ModelError(ShisenError):
     """A network that cannot be loaded, or does not allow what was requested."""
 
 
+class Unsuited(ModelError):
+    """A network that a method is not for; `Method` replaces the advice by methods that have been tried on it."""
+
+
 class MissingDependency(ShisenError, ImportError):
     """An optional package that is not installed; the message carries the command that installs it."""
 

@@ -10,7 +10,9 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, get_args, get_origin, get_type_hints
 
-from .errors import N_, InputError, Message, explain_error, unknown
+import numpy as np
+
+from .errors import N_, InputError, Message, ShisenError, Unsuited, explain_error, unknown
 from .types import Array, Classifier, Maps
 
 if TYPE_CHECKING:
@@ -147,8 +149,15 @@ class Method(Registered):
             UnknownName: for an unknown option.
             InputError: for a value that an option does not take, a layer where the method has none, or a signal or
                 volume where the method is for images only.
+            Unsuited: for a network that the method is not for, naming methods that run on it.
         """
         self.check(options)
+        try:
+            return self._run(model, images, objective, layer, options)
+        except Unsuited as error:
+            raise Unsuited(advised(error, model, images, objective, self)) from error
+
+    def _run(self, model: Classifier, images: Array, objective: Any, layer: Any, options: dict[str, Any]) -> Maps:
         if self.planar and len(images.shape) != 4:
             raise InputError(
                 explain_error(
@@ -273,6 +282,52 @@ def get(name: str | Method) -> Method:
     """Return the method of this name, or raise with the nearest names; a `Method` is returned as it is."""
     found: Method = name if isinstance(name, Method) else find(name, METHODS, "method")
     return found
+
+
+ALTERNATIVES: Mapping[str, str] = MappingProxyType(
+    {
+        "legrad": "legrad",
+        "attention_x_gradient": "attention_x_gradient",
+        "attention_rollout": "attention_rollout",
+        "grad_cam": "grad_cam",
+        "integrated_gradients": "gradient",
+    }
+)
+"""Methods to suggest where another does not apply → what is tried on the network first: themselves, or their core."""
+UNIVERSAL = ("occlusion", "rise")
+"""Methods that need nothing but the answers of a network."""
+
+
+def advised(error: Unsuited, model: Classifier, images: Array, objective: Any, method: Method | None = None) -> str:
+    """Return a refusal's message in which the advice names methods that have been run on the network.
+
+    Args:
+        error: the refusal.
+        model: the network.
+        images: `(n, h, w, c)`, pixels in [0, 1]; the first is used.
+        objective: the score to explain, for all of the images.
+        method: the refused one; methods that need attention are tried only in place of one of these, or of None.
+
+    Returns:
+        The message.
+    """
+    message = error.message
+    if not isinstance(message, Message) or "advice" not in message.values:
+        return message
+    first = objective.take(np.asarray([0])) if hasattr(objective, "take") else objective
+    running = []
+    for name, core in ALTERNATIVES.items():
+        other = METHODS.get(core)
+        if other is None or other is method or (other.needs == "attention" and method and method.needs != "attention"):
+            continue
+        try:
+            other._run(model, images[:1], first, None, {})
+        except ShisenError:
+            continue
+        running.append(name)
+    names = ", ".join((*running, *UNIVERSAL))
+    advice = Message(N_("Use one of {names}; they run on this network."), names=names)
+    return explain_error(message.values["expected"], message.values["received"], advice)
 
 
 def suiting(model: Classifier) -> list[str]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,6 +18,7 @@ from torch import nn
 import nets
 import shisen
 from shisen.adapters.torch.adapter import TorchClassifier
+from shisen.errors import ShisenError
 
 
 class Small(nn.Module):
@@ -32,14 +36,35 @@ class Small(nn.Module):
 
 
 class Closed(Small):
-    """One that cannot be copied: an attribute holds on to its own modules."""
+    """One whose attributes are functions that hold on to its own modules, in every way that Python has."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.read = lambda x: self.top(x.mean((2, 3)))
+        top = self.top
+
+        def mean(x: Any) -> Any:
+            return x.mean((2, 3))
+
+        self.steps = [functools.partial(lambda f, x: f(x), mean), lambda x, layer=top: layer(x)]
+        self.read = lambda x: self.steps[1](self.steps[0](x))
 
     def forward(self, x: Any) -> Any:
         return self.read(self.last(self.second(self.act(self.first(x)))))
+
+
+class Locked(Small):
+    """One that holds what cannot be copied: a lock, inside an object inside a list."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.guards = [SimpleNamespace(lock=threading.Lock())]
+
+
+class Unique(Small):
+    """One that cannot be copied."""
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        raise TypeError("there is only one")
 
 
 def gradients_of(net: nn.Module, x: Any) -> list[Any]:
@@ -74,9 +99,10 @@ def beside(work: Callable[[], Any], others: list[Callable[[], None]]) -> Any:
     return found
 
 
+@pytest.mark.parametrize("kind", [Small, Closed, Locked])
 @pytest.mark.parametrize("maps", [5, pytest.param(200, marks=pytest.mark.slow)])
-def test_maps_inference_and_training_do_not_disturb_each_other(maps: int) -> None:
-    net = Small().train()
+def test_maps_inference_and_training_do_not_disturb_each_other(maps: int, kind: type[Small]) -> None:
+    net = kind().train()
     x = nets.images(2, 12, 12)
     shown = torch.tensor(x).permute(0, 3, 1, 2)
     want = shisen.explain(shisen.wrap(net), x[0], "grad_cam", target=1).values
@@ -159,8 +185,86 @@ def test_hooks_of_the_user_still_run_in_an_explanation() -> None:
     torch.testing.assert_close(model.activations(x), plain)
 
 
+def test_a_module_that_cannot_be_copied_runs_for_others_meanwhile() -> None:
+    net, x = Unique().eval(), nets.images(2, 12, 12)
+    shown = torch.tensor(x).permute(0, 3, 1, 2)
+    want, answer = shisen.explain(shisen.wrap(net), x[0], "grad_cam", target=1).values, net(shown)
+    known = torch.autograd.grad(answer.sum(), list(net.parameters()))
+
+    def infer() -> None:
+        torch.testing.assert_close(net(shown), answer, rtol=0, atol=0)
+
+    def learn() -> None:
+        for got, one in zip(torch.autograd.grad(net(shown).sum(), list(net.parameters())), known, strict=True):
+            torch.testing.assert_close(got, one, rtol=0, atol=0)
+
+    def work() -> list[Any]:
+        with ThreadPoolExecutor(4) as pool:
+            return list(pool.map(lambda _: shisen.explain(shisen.wrap(net), x[0], "grad_cam", target=1), range(40)))
+
+    for found in beside(work, [infer, learn]):
+        np.testing.assert_allclose(found.values, want, atol=1e-6)
+
+
+def test_functions_inside_a_module_are_copied_with_it() -> None:
+    net, x = Closed().train(), nets.images(2, 12, 12)
+    model = TorchClassifier(net, size=(12, 12, 3))
+    plain = model.activations(x)
+    assert model.module is not net
+    handle = net.top.register_forward_hook(lambda _, __, y: 3 * y)
+    torch.testing.assert_close(model.activations(x), 3 * plain)
+    handle.remove()
+    assert not net.top.weight.grad_fn
+    assert all(m.training for m in net.modules())
+
+
+def test_many_methods_at_once_on_one_model() -> None:
+    net, x = Small().train(), nets.images(1, 12, 12)[0]
+    names = ("gradient", "guided_backprop", "grad_cam", "layer_cam", "ablation_cam", "recipro_cam", "occlusion", "rise")
+    model = shisen.wrap(net)
+    want = [shisen.explain(model, x, name, target=1).values for name in names]
+    with ThreadPoolExecutor(len(names)) as pool:
+        for shared in (True, False):
+            found = pool.map(
+                lambda n, m=shared: shisen.explain(model if m else shisen.wrap(net), x, n, target=1), names
+            )
+            for one, values in zip(found, want, strict=True):
+                np.testing.assert_allclose(one.values, values, atol=1e-6)
+
+
+def test_an_error_in_one_thread_remains_there() -> None:
+    net, x = Small().train(), nets.images(1, 12, 12)[0]
+    model = shisen.wrap(net)
+    want = shisen.explain(model, x, "grad_cam", target=1).values
+
+    def fail() -> None:
+        for options in ({"layer": "nowhere"}, {"target": 99}, {"target": lambda y: y["nothing"]}):
+            with pytest.raises(ShisenError):
+                shisen.explain(model, x, "grad_cam", **options)
+
+    def work() -> list[Any]:
+        with ThreadPoolExecutor(4) as pool:
+            return list(pool.map(lambda _: shisen.explain(model, x, "grad_cam", target=1).values, range(40)))
+
+    for found in beside(work, [fail]):
+        np.testing.assert_allclose(found, want, atol=1e-6)
+
+
+def test_a_server_of_asyncio_explains_one_image_in_each_task() -> None:
+    net, shown = Small(), nets.images(6, 12, 12)
+    model = shisen.wrap(net)
+    want = [shisen.explain(model, x, "grad_cam", target=1).values for x in shown]
+
+    async def serve() -> list[Any]:
+        tasks = [asyncio.to_thread(shisen.explain, model, x, "grad_cam", target=1) for x in shown]
+        return await asyncio.gather(*tasks)
+
+    for found, values in zip(asyncio.run(serve()), want, strict=True):
+        np.testing.assert_allclose(found.values, values, atol=1e-6)
+
+
 def test_a_module_that_cannot_be_copied_is_used_itself_and_given_back() -> None:
-    net, x = Closed().train(), nets.images(1, 12, 12)
+    net, x = Unique().train(), nets.images(1, 12, 12)
     twin = Small().eval()
     twin.load_state_dict(net.state_dict())
     model, known = TorchClassifier(net, size=(12, 12, 3)), TorchClassifier(twin, size=(12, 12, 3))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..errors import ModelError, explain_error
+from ..errors import Unsuited, explain_error
 from .layout import Layout
 from .points import Call
 
@@ -50,9 +50,9 @@ def block_around(own: str, modules: Sequence[str], calls: Sequence[Call], separa
     return next((c for p in alone for c in calls if c.path == p and c.layout.map), None)
 
 
-def no_block(own: str) -> ModelError:
+def no_block(own: str) -> Unsuited:
     """Return the error for an attention without a block around it."""
-    return ModelError(
+    return Unsuited(
         explain_error(
             "This method reads the answer from the map after every block; the maps must have one shape.",
             f"the attention {own!r} without such a block around it",

@@ -16,11 +16,12 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from ..errors import N_, InputError, ModelError, ShisenError, briefly, explain_error
+from ..errors import N_, InputError, ModelError, ShisenError, Unsuited, briefly, explain_error
 from ..targets import to_numpy
 from ..types import Layer, Scaling
 from .answers import Output
 from .class_maps import past_class_maps
+from .differentiability import differentiated
 from .points import by
 from .rules import RULES
 from .trace import Trace
@@ -56,6 +57,7 @@ class _Memory:
     unrefined: dict[Shape, Trace] = field(default_factory=dict)
     downstream: dict[tuple[str, Shape], bool] = field(default_factory=dict)
     expected: Shape | None = None
+    differentiable: set[tuple[str, tuple[str, ...], Shape]] = field(default_factory=set)
 
 
 class Adapter(ABC):
@@ -166,6 +168,11 @@ class Adapter(ABC):
             self._memory.expected = tuple(int(s) for s in shape)
 
     @property
+    def differentiable(self) -> set[tuple[str, tuple[str, ...], Shape]]:
+        """The end, the starts and the input shape of gradients that have been other than zero."""
+        return self._memory.differentiable
+
+    @property
     def layers(self) -> tuple[Layer, ...]:
         """Every module call of a forward, in the order in which they end."""
         return self.trace().layers
@@ -175,7 +182,7 @@ class Adapter(ABC):
         """The last feature map before pooling."""
         found = self.trace()
         if found.default is None:
-            raise ModelError(
+            raise Unsuited(
                 explain_error(
                     N_("This method works at a layer with a spatial feature map."),
                     found.reason,
@@ -295,7 +302,7 @@ class Adapter(ABC):
         points = (wrt,) if isinstance(wrt, str) else tuple(wrt)
         many = isinstance(objective, (list, tuple))
         objectives = list(objective) if many else [objective]
-        values, rows = self.differentiate(self.to_tensor(images), objectives, at, tuple(dict.fromkeys(points)))
+        values, rows = differentiated(self, self.to_tensor(images), objectives, at, tuple(dict.fromkeys(points)))
         found = [tuple(self.to_array(row[p]) for p in points) for row in rows]
         shown = tuple(self.to_array(values[p]) for p in points)
         gradients = tuple(_stack(parts) for parts in zip(*found, strict=True)) if many else found[0]
@@ -364,18 +371,6 @@ class Adapter(ABC):
             except Exception:  # every framework has its own error for shapes that do not go together
                 known[key] = False
         return known[key]
-
-
-def cut_graph(points: Sequence[str]) -> ModelError:
-    """Return the error for a score that does not depend on any of these points, as far as gradients tell."""
-    return ModelError(
-        explain_error(
-            f"The score must depend on {' or '.join(map(repr, points))} for a method that uses gradients.",
-            "a score that does not depend on this layer: it is not used, or the network cuts its graph by detach(), "
-            "NumPy or integer arithmetic",
-            "Use another layer, or occlusion or rise, which need no gradients.",
-        )
-    )
 
 
 def _stack(parts: Sequence[Any]) -> Any:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
+from threading import get_ident
 from typing import Any
 
 from ..errors import ModelError, explain_error
@@ -17,6 +19,17 @@ ENDS = ("input", "logits")
 
 class Reached(BaseException):
     """Every requested point has been seen, the rest need not run; no `Exception`, which a network could catch."""
+
+
+def in_this_thread(hook: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a hook that does nothing in other threads, which may run the same module at the same time."""
+    here = get_ident()
+
+    @functools.wraps(hook)
+    def guarded(*args: Any) -> Any:
+        return hook(*args) if get_ident() == here else None
+
+    return guarded
 
 
 class Capture:

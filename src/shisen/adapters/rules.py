@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 
-from ..errors import N_, Message, ModelError, ShisenWarning, explain_error
+from ..errors import N_, Message, ShisenWarning, Unsuited, explain_error
 
 RULES = ("guided", "deconvnet")
 """guided: relu(g) · [0 < A (< 6)], Springenberg 2015. deconvnet: relu(g), Zeiler 2014."""
@@ -21,11 +21,11 @@ def check_rule(rule: str, fired: int, others: Mapping[str, int], stacklevel: int
         stacklevel: of the warning.
 
     Raises:
-        ModelError: if the map would be the plain gradient under another name.
+        Unsuited: if the map would be the plain gradient under another name.
     """
     found = ", ".join(f"{count} × {name}" for name, count in others.items())
     if not fired:
-        raise ModelError(
+        raise Unsuited(
             explain_error(
                 Message("The {rule} rule needs ReLU or ReLU6 activations between the target and the input.", rule=rule),
                 Message("a network with {found}", found=found or Message("no ReLU on the way")),

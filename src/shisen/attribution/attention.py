@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -10,7 +10,7 @@ from array_api_compat import array_namespace
 
 from ..adapters.capabilities import HasAttention
 from ..adapters.wrappers import capability
-from ..errors import N_, Message, ModelError, explain_error
+from ..errors import N_, Message, Unsuited, explain_error
 from ..registry import method
 from ..targets import like, to_numpy
 from ..types import Array, Attention, Classifier, Maps, Objective
@@ -29,64 +29,22 @@ def attention_of(model: Classifier, images: Array, objective: Any = None, **opti
         options: of the adapter.
 
     Raises:
-        ModelError: for a network without attention, or whose adapter does not know it.
+        Unsuited: for a network without attention, or whose adapter does not know it.
     """
     network = capability(model, HasAttention)
     found = () if network is None else network.attentions(images, objective, **options)
     if not found:
         words = N_("a network of {framework} that has none") if network else N_("a {framework} network")
         received = Message(words, framework=model.framework)
-        raise ModelError(explain_error(N_("This method needs a network with attention."), received, OTHERS))
+        raise Unsuited(explain_error(N_("This method needs a network with attention."), received, OTHERS))
     return found
 
 
-def every_position(model: Classifier, images: Array, objective: Objective) -> list[Attention]:
-    """Return the attention of every layer, in which every token sees every other.
-
-    Args:
-        model: the network.
-        images: `(n, h, w, c)`, pixels in [0, 1].
-        objective: for gradients of the score with respect to attention.
-
-    Raises:
-        ModelError: where there are layers in which they do not; it names the methods that run on this network.
-    """
-    layers = attention_of(model, images, objective)
-    try:
-        return global_attention(layers)
-    except ModelError:
-        one = objective.take(np.asarray([0]))
-        running = [
-            name
-            for name, run in (("legrad", legrad), ("attention_x_gradient", attention_x_gradient))
-            if _runs(run, model, images[:1], one)
-        ]
-        if not running:
-            raise
-        also = N_("Use {methods}, which read the last stage, or grad_cam, hires_cam and layer_cam for any network.")
-        return global_attention(layers, Message(also, methods=", ".join(running)))
-
-
-def _runs(run: Callable[..., Any], model: Classifier, images: Array, objective: Objective) -> bool:
-    try:
-        run(model, images, objective)
-    except ModelError:
-        return False
-    return True
-
-
-def global_attention(layers: Sequence[Attention], advice: str = OTHERS) -> list[Attention]:
+def global_attention(layers: Sequence[Attention]) -> list[Attention]:
     """Return the layers in which every token sees every other, all on one grid.
 
-    Args:
-        layers: of the network.
-        advice: what to try where there are other layers.
-
-    Returns:
-        The layers.
-
     Raises:
-        ModelError: where there are layers in which they do not.
+        Unsuited: where there are layers in which they do not.
     """
     whole = [a for a in layers if a.grid[0] > 0 and a.values.shape[-1] == a.values.shape[-2] and a.windows == 1]
     same = [a for a in whole if a.values.shape[-1] == whole[-1].values.shape[-1]]
@@ -99,7 +57,7 @@ def global_attention(layers: Sequence[Attention], advice: str = OTHERS) -> list[
             need = N_("This method needs attention among all positions of the image in every layer.")
             shapes = sorted({f"{a.values.shape[-2]} × {a.values.shape[-1]}" for a in layers})
             received = Message("attention of {shapes} tokens", shapes=", ".join(shapes))
-        raise ModelError(explain_error(need, received, advice))
+        raise Unsuited(explain_error(need, received, OTHERS))
     return same
 
 
@@ -107,7 +65,7 @@ def last_stage(layers: Sequence[Attention]) -> list[Attention]:
     """Return the layers whose tokens lie on the last layer's grid, in windows or not.
 
     Raises:
-        ModelError: where the positions of the last layer's tokens are unknown, or a layer without windows differs.
+        Unsuited: where the positions of the last layer's tokens are unknown, or a layer without windows differs.
     """
     last = layers[-1]
     if not last.grid[0] or not any(a.windows > 1 or a.positions is not None or a.grid != last.grid for a in layers):
@@ -185,12 +143,12 @@ def attention_rollout(
         logits are not read from a class token, the mean over all positions is taken.
 
     Raises:
-        ModelError: for networks without attention, or with windows.
+        Unsuited: for networks without attention, or with windows.
 
     Reference:
         Abnar, Zuidema 2020.
     """
-    layers = every_position(model, images, objective)
+    layers = global_attention(attention_of(model, images, objective))
     xp = array_namespace(layers[0].values)
     fuse = {"mean": xp.mean, "max": xp.max, "min": xp.min}
     total = _identity(layers[0].values[:, 0])
@@ -218,13 +176,13 @@ def chefer(model: Classifier, images: Array, objective: Objective) -> Array:
         `(n, h', w')` on the grid of the tokens, ≥ 0; sums of products of scores, one factor a layer.
 
     Raises:
-        ModelError: for networks without attention, or with windows.
+        Unsuited: for networks without attention, or with windows.
 
     Reference:
         Chefer, Gur, Wolf 2021 (self-attention rule). Where the logits are not read from a class token, the mean
         over all positions is taken, and the identity that R begins with is left out.
     """
-    layers = every_position(model, images, objective)
+    layers = global_attention(attention_of(model, images, objective))
     xp = array_namespace(layers[0].values)
     total = start = _identity(layers[0].values[:, 0])
     for layer in layers:
@@ -259,7 +217,7 @@ def legrad(
         `(n, h', w')` on the grid of the tokens, ≥ 0, in units of the score.
 
     Raises:
-        ModelError: for networks without attention, or whose tokens' positions are unknown.
+        Unsuited: for networks without attention, or whose tokens' positions are unknown.
 
     Reference:
         Bousselham, Boggust, Chaybouti, Strobelt, Kuehne 2024. The paper then scales the map to [0, 1]; drawing does.
@@ -289,7 +247,7 @@ def attention_x_gradient(model: Classifier, images: Array, objective: Objective)
         `(n, h', w')` on the grid of the tokens, signed, in units of the score.
 
     Raises:
-        ModelError: for networks without attention, or whose tokens' positions are unknown.
+        Unsuited: for networks without attention, or whose tokens' positions are unknown.
 
     Reference:
         Barkan et al. 2021, without their relu of the gradient, so that evidence against the class stays visible.

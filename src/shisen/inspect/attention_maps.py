@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..attribution.attention import attention_of, global_attention, on_grid
-from ..errors import InputError, explain_error
+from ..errors import InputError, Unsuited, explain_error
 from ..models.model import Model
-from ..targets import to_numpy
-from ..types import Attention
+from ..registry import advised
+from ..targets import TopKObjective, to_numpy
+from ..types import Attention, Frame, InputImage
 from .attention_heads import Heads
 from .window_attention import WindowHeads
 
@@ -36,7 +38,13 @@ def attention(model: Model, image: Any) -> Heads | WindowHeads:
     model.check_rank("attention()")
     opened = model.read(image)
     x, frame = model.prepare(opened)
-    found = attention_of(model, x[None])
+    try:
+        return _heads(model, opened, frame, attention_of(model, x[None]))
+    except Unsuited as error:
+        raise Unsuited(advised(error, model, x[None], TopKObjective())) from error
+
+
+def _heads(model: Model, opened: InputImage, frame: Frame, found: Sequence[Attention]) -> Heads | WindowHeads:
     if any(layer.windows > 1 for layer in found) and all(layer.grid[0] for layer in found):
         return WindowHeads(
             opened,

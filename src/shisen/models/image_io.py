@@ -122,7 +122,7 @@ def open_array(source: Any) -> InputImage:
             explain_error(
                 "An array must be (h, w) or (h, w, c), with at least one value.",
                 f"shape {array.shape}",
-                "Give images one by one, or as a list.",
+                "Give images one by one, or as a list; video and volumes: wrap with input_shape=(d, h, w, c).",
             )
         )
     if array.dtype.kind in "fc" and not np.isfinite(array).all():

@@ -18,6 +18,7 @@ import numpy as np
 
 from ...errors import ModelError, explain_error
 from ..base import lock_of
+from ..differentiability import cut_graph
 from .rewire import Rule
 
 MarkLeaf = Callable[[str, Any], Any]
@@ -175,12 +176,11 @@ class TensorFlowEngine:
             cotangents = tf.numpy_function(self._cotangents, [token, y], tf.float32)
             cotangents.set_shape((count, *y.shape))
             cotangents = tf.cast(cotangents, y.dtype)
-            zero = tf.UnconnectedGradients.ZERO
-            gradients = [
-                tape.gradient(y, leaves, output_gradients=cotangents[i], unconnected_gradients=zero)
-                for i in range(count)
-            ]
-            return leaves, gradients
+            gradients = [tape.gradient(y, leaves, output_gradients=cotangents[i]) for i in range(count)]
+            if all(g is None for g in gradients[0].values()):
+                raise cut_graph(tuple(leaves))
+            zeros = {p: tf.zeros_like(leaf) for p, leaf in leaves.items()}
+            return leaves, [{p: zeros[p] if g is None else g for p, g in found.items()} for found in gradients]
 
         signature = [tf.TensorSpec((None, *size), tf.float32), tf.TensorSpec((), tf.int64)]
         return _concrete(function, signature)
@@ -260,12 +260,27 @@ class JaxEngine:
                 zeros = {p: jnp.zeros((x.shape[0], *s), jnp.float32) for p, s in request.shapes.items()}
                 return jax.vjp(at, zeros, has_aux=True)
 
-            return jax.jit(both_ways), jax.jit(lambda pull, cotangent: pull(cotangent)[0])
+            def back(pull: Any, cotangent: Any) -> Any:
+                return pull(cotangent)[0]
+
+            y, pull, _ = jax.eval_shape(both_ways, self._state(), x)
+            if not _depends_on_last(jax.make_jaxpr(back)(pull, y).jaxpr):
+                raise cut_graph(tuple(request.shapes))
+            return jax.jit(both_ways), jax.jit(back)
 
         forth, back = self._made.get((request.key, tuple(x.shape[1:])), make)
         y, pull, values = forth(self._state(), x)
         gradients = [back(pull, jnp.asarray(objective(y), dtype=y.dtype)) for objective in objectives]
         return values, gradients
+
+
+def _depends_on_last(program: Any) -> bool:
+    """Tell whether an output of a JAX program depends on its last input, rather than being zeros of its own."""
+    reached = {program.invars[-1]}
+    for step in program.eqns:
+        if any(v in reached for v in step.invars if not hasattr(v, "val")):  # constants have a value
+            reached.update(step.outvars)
+    return any(v in reached for v in program.outvars if not hasattr(v, "val"))
 
 
 class TorchEngine:
@@ -296,16 +311,16 @@ class TorchEngine:
     def _frozen(self) -> Iterator[None]:
         """Run without gradients of the weights, for this thread only: others may train the model meanwhile.
 
-        Modules of torch inside the model have flags that all threads see: then these are set, and restored.
+        Modules of torch inside the model have a training flag that all threads see: then it is set, and restored.
         """
         import keras
         import torch
 
-        from ..torch.frozen_eval import frozen_eval
+        from ..torch.evaluation_mode import evaluation_mode
 
         own = (keras.layers.Layer, torch.nn.ParameterDict)
         if not all(isinstance(m, own) for m in self._net.modules()):
-            with lock_of(self._net), frozen_eval(self._net):
+            with lock_of(self._net), evaluation_mode(self._net):
                 yield
             return
         frozen = [(v, v.value.detach()) for v in self._net.variables]
@@ -335,13 +350,15 @@ class TorchEngine:
             raw = list(leaves.values())
             for i, objective in enumerate(objectives):
                 cotangent = objective(y.detach()).to(y.dtype)
-                found = [None] * len(raw)
+                found: Sequence[Any] = [None] * len(raw)
                 if y.requires_grad:
                     with RewiredReLU(request.rule.name) if request.rule else nullcontext() as mode:
                         keep = i + 1 < len(objectives)
                         found = torch.autograd.grad(y, raw, cotangent, retain_graph=keep, allow_unused=True)
                     if request.rule is not None and mode is not None:
                         request.rule.fired += mode.fired
+                if all(g is None for g in found):
+                    raise cut_graph(tuple(leaves))
                 grads = [torch.zeros_like(r) if g is None else g for r, g in zip(raw, found, strict=True)]
                 gradients.append(dict(zip(leaves, grads, strict=True)))
         return leaves, gradients

@@ -13,7 +13,8 @@ import torch
 from ...errors import ModelError, explain_error
 from ...types import Attention, Scaling
 from ..answers import Output, select_output
-from ..base import Adapter, cut_graph
+from ..base import Adapter
+from ..differentiability import cut_graph
 from ..layout import Layout
 from ..trace import Trace
 from .biases import biases
@@ -23,7 +24,7 @@ from .io import called, device_of, guess_size, initial_batch_size, network_input
 from .isolation import Isolation
 from .memory_layout import depends_on_layout
 from .precision import half_of, single
-from .rewire import eval_mode_backward, vector_jacobian
+from .rewire import recurrent_backward, vector_jacobian
 from .trace import frames_in_order, influential, trace
 from .weights import permuted_copy
 
@@ -148,7 +149,7 @@ class TorchClassifier(Adapter):
     ) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]:
         """Return the values at the points `wrt`, and for every objective at `at` the gradients there."""
         self.trace(x)  # tells what the network accepts and how it answers
-        with self.running(), eval_mode_backward(self.module):
+        with self.running(), recurrent_backward(self.module, self.module is not self.net):
             if "input" in wrt:
                 self._choose_layout(x[:1])
             y, leaves = self._graph(x, at, wrt)

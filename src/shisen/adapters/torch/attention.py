@@ -20,10 +20,13 @@ from torch.overrides import TorchFunctionMode
 
 from ...types import Attention
 from ..attention import attention_names, block_around, no_block, token_grid
+from ..capture import in_this_thread
+from ..differentiability import cut_graph
 from ..layout import Layout
 from ..points import Call
 from .forward import captured_forward
 from .io import first_tensor, with_first
+from .rewire import recurrent_backward
 from .window_layout import Cut, cut_of
 
 if TYPE_CHECKING:
@@ -174,8 +177,8 @@ class _Where:
 
         for path, module in net.named_modules():
             if path:
-                stack.callback(module.register_forward_pre_hook(enter(path)).remove)
-                stack.callback(module.register_forward_hook(leave).remove)
+                stack.callback(module.register_forward_pre_hook(in_this_thread(enter(path))).remove)
+                stack.callback(module.register_forward_hook(in_this_thread(leave)).remove)
 
 
 def attentions(
@@ -192,7 +195,7 @@ def attentions(
     """
     x = model.to_tensor(images)
     traced = model.trace(x)
-    with model.running(), ExitStack() as stack:
+    with model.running(), recurrent_backward(model.module, model.module is not model.net), ExitStack() as stack:
         model.foldable(traced, x)  # compares two forwards the first time, which must not be recorded
         where = _Where()
         where.watch(model.module, stack)
@@ -207,6 +210,8 @@ def attentions(
             gradients: Sequence[Any] = [None] * len(found)
             if objective is not None and found:
                 values = [s.values for s in found]
+                if not logits.requires_grad:
+                    raise cut_graph([s.module for s in found])
                 if per_block:
                     blocks = blocks_of([s.module for s in found], traced.calls)
                     stack.close()  # what follows runs the head on what is kept
@@ -249,7 +254,7 @@ def _cuts(model: TorchClassifier, x: Any, count: int) -> Sequence[Cut | None]:
             where = _Where()
             where.watch(model.module, stack)
             for path, module in model.module.named_modules():
-                stack.callback(module.register_forward_pre_hook(keep(path)).remove)
+                stack.callback(module.register_forward_pre_hook(in_this_thread(keep(path))).remove)
             mode = _Attentions(where, 1, True)
             with torch.enable_grad(), mode:
                 captured_forward(model, noise.to(x.device).requires_grad_(), ["logits"])
@@ -267,7 +272,7 @@ def _keep_outputs(net: Any, outputs: dict[str, Any], stack: ExitStack) -> None:
 
     for path, module in net.named_modules():
         if path:
-            stack.callback(module.register_forward_hook(keep(path)).remove)
+            stack.callback(module.register_forward_hook(in_this_thread(keep(path))).remove)
 
 
 def blocks_of(modules: Sequence[str], calls: Sequence[Call]) -> list[Call]:
@@ -303,9 +308,8 @@ def _gradients_per_block(
         stacked, inputs = torch.cat(list(tokens)), x[:1]
     else:
         stacked, inputs = torch.cat(list(tokens)), x.repeat(count, *([1] * (x.dim() - 1)))
-    handle = model.module.get_submodule(last.module).register_forward_hook(
-        lambda _, __, output: with_first(output, stacked)
-    )
+    replace = in_this_thread(lambda _, __, output: with_first(output, stacked))
+    handle = model.module.get_submodule(last.module).register_forward_hook(replace)
     try:
         logits = captured_forward(model, inputs, ["logits"])["logits"]
     finally:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 import array_api_compat.torch as xp
 import torch
 
-from ..capture import Capture, Reached
+from ..capture import Capture, Reached, in_this_thread
 from ..layout import Layout
 from ..points import Call
 from .folding import folded
@@ -100,7 +99,8 @@ def _run(
     with ExitStack() as stack:
         stack.enter_context(folded(foldable, capture.modules))  # ahead of the hooks: ours do not look at what goes in
         for module in capture.modules:
-            stack.callback(model.module.get_submodule(module).register_forward_hook(_hook(capture, module)).remove)
+            hook = in_this_thread(_hook(capture, module))
+            stack.callback(model.module.get_submodule(module).register_forward_hook(hook).remove)
         if half and not nonlinear:
             stack.enter_context(cast(model.precision, x.device))
         if traced.stops_gradients and (starts or torch.is_grad_enabled()):
@@ -116,5 +116,4 @@ def _run(
 
 
 def _hook(capture: Capture, module: str) -> Callable[[Any, Any, Any], Any]:
-    here = get_ident()  # another thread may run the same module, where no private copy could be made
-    return lambda _, __, output: capture.see(module, output) if get_ident() == here else None
+    return lambda _, __, output: capture.see(module, output)

@@ -1,21 +1,22 @@
 """A private copy of a torch module on the same weights, so that nothing done to it shows outside.
 
 Hooks, evaluation mode, frozen parameters and folded weights belong to the copy: a thread that trains or runs the
-user's module meanwhile is not disturbed. Where no such copy can be made, the module itself is put in evaluation mode.
+user's module meanwhile is not disturbed. Where no such copy can be made, the module itself is put in evaluation mode;
+its parameters are not frozen, so another thread only notices if the module was in training mode.
 """
 
 from __future__ import annotations
 
-import copy
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FunctionType, MethodType
+from types import MethodType
 from typing import Any
 
 import torch
 
-from .frozen_eval import every_module, frozen_eval
+from .closures import copied
+from .evaluation_mode import evaluation_mode, every_module
 
 _COUNT = itertools.count()
 PLAIN = (bool, int, float, str, type(None))
@@ -52,7 +53,7 @@ class Isolation:
             self._depth += 1
             try:
                 if self._copy is None:
-                    with frozen_eval(self.net):
+                    with evaluation_mode(self.net):
                         yield
                 else:
                     with torch.inference_mode(False), torch.enable_grad():
@@ -85,7 +86,7 @@ class _Copy:
     def of(cls, net: Any) -> _Copy | None:
         """Return a copy, or None where a copy would not be the same network."""
         originals = every_module(net)
-        if any(isinstance(m, torch.jit.ScriptModule) or _has_closure(m) for m in originals):
+        if any(isinstance(m, torch.jit.ScriptModule) for m in originals):
             return None
         memo: dict[int, Any] = {}
         for module in originals:
@@ -93,7 +94,7 @@ class _Copy:
             memo |= {id(t): t.detach() for t in tensors}
             memo |= {id(t): t.detach().clone() for t in module._buffers.values() if t is not None}
         try:
-            made = cls(net, copy.deepcopy(net, memo))
+            made = cls(net, copied(net, originals, memo))
         except Exception:  # whatever an attribute raises that cannot be copied
             return None
         same = all(
@@ -171,13 +172,3 @@ def _unchanged(module: Any, known: list[tuple[dict[str, Any], str, Any, int]]) -
 
 def _plain(module: Any) -> dict[str, Any]:
     return {k: v for k, v in vars(module).items() if isinstance(v, PLAIN) and k != "training"}
-
-
-def _has_closure(module: Any) -> bool:
-    """Tell whether an attribute is a function that holds on to the original's modules or tensors."""
-    for value in vars(module).values():
-        cells = value.__closure__ or () if isinstance(value, FunctionType) else ()
-        for cell in cells:
-            if isinstance(cell.cell_contents, (torch.nn.Module, torch.Tensor, MethodType)):
-                return True
-    return False

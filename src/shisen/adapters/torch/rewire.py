@@ -7,15 +7,16 @@ gradient. Modules, functional calls, in-place and shared ReLUs all end in the sa
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ..base import cut_graph
+from ..differentiability import cut_graph
 from ..rules import check_rule
+from .evaluation_mode import every_module
 from .sparse_backward import LiveRows
 
 SMOOTH = {
@@ -55,10 +56,29 @@ class RewiredReLU(TorchDispatchMode):  # type: ignore[misc]
         return func(*args, **(kwargs or {}))
 
 
-def eval_mode_backward(net: Any) -> AbstractContextManager[Any]:
-    """Return a context in which gradients pass recurrent layers in evaluation mode, which cuDNN refuses."""
-    recurrent = any(isinstance(m, torch.nn.RNNBase) and m._flat_weights[0].is_cuda for m in net.modules())
-    return torch.backends.cudnn.flags(enabled=False) if recurrent else nullcontext()
+@contextmanager
+def recurrent_backward(net: Any, private: bool) -> Iterator[None]:
+    """Let gradients pass recurrent layers in evaluation mode, which cuDNN refuses.
+
+    In training mode without dropout such a layer returns the same; a module that others use keeps its mode, and runs
+    without cuDNN.
+
+    Args:
+        net: the module that runs.
+        private: whether nobody else uses it.
+    """
+    recurrent = [m for m in every_module(net) if isinstance(m, torch.nn.RNNBase)]
+    own = [m for m in recurrent if private and type(m) in (torch.nn.RNN, torch.nn.LSTM, torch.nn.GRU)]
+    others = any(m._flat_weights[0].is_cuda for m in recurrent if m not in own)
+    before = [(m, m.training, m.dropout) for m in own]
+    try:
+        for layer in own:
+            layer.training, layer.dropout = True, 0.0
+        with torch.backends.cudnn.flags(enabled=False) if others else nullcontext():
+            yield
+    finally:
+        for layer, training, dropout in before:
+            layer.training, layer.dropout = training, dropout
 
 
 def vector_jacobian(

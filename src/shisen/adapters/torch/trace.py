@@ -12,7 +12,9 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from ..._core.i18n import N_, Message
+from ...errors import ModelError
 from ..answers import check_floats, rows_of
+from ..capture import in_this_thread
 from ..points import (
     Call,
     PointTable,
@@ -104,7 +106,7 @@ def trace(
             with torch._C.DisableTorchFunction():  # the mode below need not see what is read here
                 record(path, module, given, output)
 
-        return hook
+        return in_this_thread(hook)
 
     with ExitStack() as stack:
         for path, module in net.named_modules():
@@ -140,7 +142,10 @@ def influential(found: Trace, gradients_at: Callable[[list[str]], Any]) -> Trace
         return found
     candidates = token_candidates(found.candidates)
     for some in (candidates[-16:], candidates):
-        gradients = gradients_at([c.path for c in some])
+        try:
+            gradients = gradients_at([c.path for c in some])
+        except ModelError:  # such as a graph that is cut: nothing tells
+            return found
         for call, gradient in zip(reversed(some), reversed(gradients), strict=True):
             if bool(gradient.ne(0).any()):
                 *positions, c = call.layout.shape(call.shape)
