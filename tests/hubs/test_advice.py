@@ -20,6 +20,7 @@ FAMILIES = {
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The values of integrated_gradients")
 @pytest.mark.parametrize("name", FAMILIES)
 def test_every_method_that_is_advised_runs(name: str) -> None:
     side = FAMILIES[name]

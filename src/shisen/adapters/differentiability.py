@@ -1,4 +1,4 @@
-"""Whether a score has a gradient at all: a graph that is cut is told apart from a score without evidence."""
+"""Whether a score has a gradient at all: a graph that is cut differs from a score without evidence."""
 
 from __future__ import annotations
 
