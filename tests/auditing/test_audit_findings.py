@@ -174,6 +174,13 @@ def test_harm_comes_first_and_nature_last() -> None:
     assert [f.effect.effect for f in listed[:3] if f.effect] == [0.5, 0.3, 0.9]
 
 
+def test_what_more_images_of_the_class_have_comes_first() -> None:
+    rare = replace(PATCH, members=tuple(range(6)), inside=6)
+    common = replace(DARK, p=1e-9)
+    assert [f.candidate for f in findings([Trial(rare, some(0.5)), Trial(common, some(0.2))])] == [common, rare]
+    assert [f.candidate for f in findings([Trial(rare, some(0.9)), Trial(common, some(0.2))])] == [rare, common]
+
+
 def test_the_upper_limit_solves_its_equation() -> None:
     from scipy.stats import binom
 

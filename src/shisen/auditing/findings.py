@@ -198,12 +198,13 @@ def sure(candidate: Candidate, effect: float) -> bool:
 
 
 def _harm(finding: Finding) -> tuple[float | bool | str, ...]:
-    """Return what findings are ordered by: the state, the class's nature last, then the effect."""
+    """Return what findings are ordered by: the state, the class's nature last, then the effect of what most have."""
     c, e = finding.candidate, finding.effect
+    fraction = c.inside / c.group if c.group else 1.0
     return (
         ("used", "not_decided", "not_used").index(finding.state),
         finding.nature,
-        -(e.effect if e is not None and finding.used else 0.0),
+        -(e.effect * fraction if e is not None and finding.used else 0.0),
         c.artefact.order,
         finding.q_data,
         c.label,
