@@ -36,8 +36,9 @@ MISFIT, WHOLE = 0.7, 0.8
 above which there is nothing to compare with but other classes, so that one that hardly any of these have need not."""
 TREATMENT = 1
 """Order of treatments: a detector may take for one what images show by nature."""
-SEEN = 2
-"""Order of parts and groups that the network sees: they may be what the class is, and so may their control."""
+SEEN, BEYOND = 2, 0.1
+"""Order of parts and groups that the network sees: they may be what the class is, and so may their control; beyond it
+lies at least so much, and half of the effect."""
 ELSEWHERE = 8
 """Least images of other classes that have an artefact by themselves for their predictions to say anything."""
 
@@ -86,7 +87,7 @@ def findings(tests: Sequence[Trial]) -> list[Finding]:
 
     Used: it is associated with the class; the adjusted p-value, that of doing more than the control, is at most 0.05;
     the whole interval of the effect is above zero; the effect is at least the kind's `least_effect`, and half of that
-    beyond the control (of a part or group that the network sees, all of that, and the greater part of the effect);
+    beyond the control (of a part or group that the network sees, 10 points and half of the effect);
     images of other classes that have it by themselves do not contradict the effect. Not used: the 95 % upper limit of
     a faithful copy's effect is below 5 points. Everything else is not decided.
 
@@ -140,7 +141,7 @@ def judged(test: Trial, q_used: float) -> tuple[State, str]:
         if _contradicted(c, e):
             return "not_decided", "elsewhere"
         seen = e.inside or c.artefact.order == SEEN
-        enough = max(least, e.effect / 2) if seen else least / 2
+        enough = max(min(least, BEYOND), e.effect / 2) if seen else least / 2
         beyond = q_used <= LEVEL and e.after - e.control >= enough
         return ("used", "") if beyond else ("not_decided", "strong_control")
     if e.fidelity is None:
