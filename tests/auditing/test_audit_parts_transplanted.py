@@ -105,6 +105,20 @@ def test_a_thing_is_foreign_and_counts_sooner_than_what_the_class_is(images: Ima
     assert replace(best.artefact, foreign=False).least_effect == 0.35
 
 
+def test_more_or_less_of_what_is_around_a_thing_is_transplanted(images: Images) -> None:
+    best = next(c for c in proposed(images) if isinstance(c.artefact, TransplantedPart) and c.artefact.foreign)
+    how = best.artefact.intervention(best, images)
+    assert how.scaled is not None
+    row = 2 * EACH - 1
+    pixels, changed = images.read(row), []
+    for one in (how.scaled(0.6), how, how.scaled(1.7), how.scaled(9.0)):
+        assert one.apply is not None
+        changed.append((one.apply(pixels, row) != pixels).any(-1).mean())
+    assert changed[0] < changed[1] < changed[2] == changed[3]
+    assert isinstance(best.artefact, TransplantedPart)
+    assert replace(best.artefact, foreign=False).intervention(best, images).scaled is None
+
+
 def test_a_thing_that_all_images_of_a_class_have_is_found(images: Images) -> None:
     labels = images.labels.copy()
     labels[CARRY:EACH] = -1
