@@ -1,5 +1,7 @@
 # The commands of a developer. `make demo` and `make test` create what they need.
 PYTHON ?= python3
+# every worker computes with one thread: two workers with two threads each would wait for one another
+ONE := OMP_NUM_THREADS=1
 # The version the tests are known to pass with; pyproject.toml has the oldest one that works.
 TORCH ?= torch==2.13.0
 VENV := .venv
@@ -38,9 +40,9 @@ demo: $(VENV)/demo.stamp  ## explain a real photo with the embedded network and 
 
 test: $(VENV)/dev.stamp  ## all tests except the slow ones, those of Keras with each backend; minimum coverage
 	rm -f .coverage*
-	$(BIN)/python -m pytest -n 2 --ignore tests/keras3 --ignore tests/hubs --cov --cov-report= --cov-fail-under=0
-	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -n 2 tests/keras3 --cov --cov-append --cov-report= --cov-fail-under=0
-	for backend in jax torch; do KERAS_BACKEND=$$backend $(BIN)/python -m pytest -n 2 tests/keras3 || exit 1; done
+	$(ONE) $(BIN)/python -m pytest -n 2 --ignore tests/keras3 --ignore tests/hubs --cov --cov-report= --cov-fail-under=0
+	$(ONE) KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -n 2 tests/keras3 --cov --cov-append --cov-report= --cov-fail-under=0
+	for backend in jax torch; do $(ONE) KERAS_BACKEND=$$backend $(BIN)/python -m pytest -n 2 tests/keras3 || exit 1; done
 	@echo "coverage in percent:"; $(BIN)/coverage report --format=total
 
 test-slow: $(VENV)/dev.stamp $(HUBS)/stamp  ## real training, many architectures, clean environments
@@ -83,7 +85,7 @@ $(LOWEST)/stamp: pyproject.toml tools/environments.py
 	@touch $@
 
 check-lowest: $(LOWEST)/stamp  ## the oldest supported Python with the lowest versions of the direct dependencies
-	KERAS_BACKEND=jax $(LOWEST)/bin/python -m pytest -n 2 -o filterwarnings=default --disable-warnings $(LOWEST_TESTS)
+	$(ONE) KERAS_BACKEND=jax $(LOWEST)/bin/python -m pytest -n 2 -o filterwarnings=default --disable-warnings $(LOWEST_TESTS)
 
 messages: $(VENV)/dev.stamp  ## collect the messages for translators, and compile the catalogs
 	$(BIN)/python tools/messages.py
