@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 pytest.importorskip("torch")
-pytest.importorskip("nibabel")
+for package in ("nibabel", "onnxruntime", "tensorflow"):
+    pytest.importorskip(package)
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "own_networks.md"
 
 
@@ -21,7 +22,7 @@ def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     pixels = np.random.default_rng(0).integers(0, 256, (80, 60, 3)).astype(np.uint8)
     Image.fromarray(pixels).save("photo.jpg")
     examples = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    assert len(examples) >= 5
+    assert len(examples) >= 12
     space: dict[str, Any] = {}
     for text in examples:
         exec(compile(text, str(PAGE), "exec"), space)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import shisen
@@ -104,6 +105,44 @@ def test_an_upload_is_bounded_in_bytes_and_known_by_its_own_name(tmp_path: Path)
         open_upload(broken, "mine.png")
     assert str(tmp_path) not in str(refused.value)
     assert "mine.png" in str(refused.value)
+
+
+def test_uploads_are_read_as_the_network_of_the_page_takes_them(tmp_path: Path, store: ImageStore) -> None:
+    rng = np.random.default_rng(0)
+    six = rng.integers(0, 4096, (20, 30, 6)).astype(np.uint16)
+    np.save(tmp_path / "six.npy", six)
+    np.savez(tmp_path / "six.npz", six)
+    layers = [Image.fromarray(six[..., i]) for i in range(6)]
+    layers[0].save(tmp_path / "six.tif", save_all=True, append_images=layers[1:])
+    np.save(tmp_path / "gray.npy", six[..., 0])
+    (tmp_path / "scan.dcm").write_bytes(bytes(128) + b"DICM" + bytes(400))
+    (tmp_path / "scan.nii").write_bytes(bytes(344) + b"n+1\0" + bytes(80))
+    (tmp_path / "film.mp4").write_bytes(bytes(4) + b"ftypisom" + bytes(400))
+
+    def session(channels: int, **more: Any) -> Session:
+        net = torch.nn.Sequential(torch.nn.Conv2d(channels, 2, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+        recipe = shisen.Preprocess(size=16, channels=channels, **more)
+        return Session(shisen.wrap(net, preprocess=recipe), store, LoadRequest("own", {}))
+
+    def read(page: Session, name: str) -> Any:
+        return page.image(ImageChoice(name, str(tmp_path / name)))
+
+    bands = session(3, bands=(4, 2, 0), data_range=(0, 4095))
+    for name in ("six.npy", "six.npz", "six.tif"):
+        image = read(bands, name)
+        np.testing.assert_allclose(image.data, six[..., (4, 2, 0)] / 4095, atol=1e-6)
+        assert image.pixels.shape == (20, 30, 3)
+    gray = read(session(1, data_range=(0, 4095)), "gray.npy")
+    np.testing.assert_allclose(gray.data[..., 0], six[..., 0] / 4095, atol=1e-6)
+    photos = session(3)
+    for name, words in (
+        ("six.npy", r"\(H, W, 3\).*\(20, 30, 6\)"),
+        ("scan.dcm", r"It is DICOM.*channels=1"),
+        ("scan.nii", r"It is NIfTI.*slice"),
+        ("film.mp4", r"It is a video.*frame"),
+    ):
+        with pytest.raises(ImageError, match=words):
+            read(photos, name)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.2", "example.org", "::"])

@@ -334,6 +334,12 @@ def _unreadable(name: str, error: Exception, data: bytes = b"") -> ImageError:
     head = start.lstrip().lower()
     if b"ftyphei" in start or b"ftypmif1" in start:
         advice = N_("It is HEIC: save it as JPEG, or install pillow-heif and register its opener.")
+    elif start[4:8] == b"ftyp":
+        advice = N_("It is a video, which networks of video read: save one frame as PNG or JPEG.")
+    elif start[128:132] == b"DICM":
+        advice = N_("It is DICOM, which networks of one channel and of volumes read: wrap with channels=1 and window=.")
+    elif start[344:347] in (b"n+1", b"ni1") or name.lower().endswith((".nii", ".nii.gz")):
+        advice = N_("It is NIfTI, which networks of volumes read: save one slice as .npy.")
     elif head.startswith((b"<!doctype", b"<html", b"<?xml", b"<svg", b"%pdf")):
         advice = N_("It is a document, not an image of pixels: save the image itself as PNG or JPEG.")
     elif data and all(32 <= c < 127 or c in b"\t\r\n" for c in start):

@@ -12,7 +12,6 @@ from ..comparison import Comparison, compare
 from ..errors import InputError
 from ..naming import top
 from .context import QUICK, Build, safely
-from .image_store import open_upload
 from .long_work import LongWork, Work, stoppable
 from .method_choices import cautions
 from .request import ImageChoice
@@ -157,8 +156,8 @@ class CompareTab:
             raise InputError(N_("Choose at least one method and one metric."))
         images = [image]
         if file:
-            open_upload(file, Path(file).name)
             images.append(ImageChoice(Path(file).name, file))
+            self.session.image(images[-1])  # refused here, before the work begins
         elif second:
             self.session.store.path(second)
             images.append(ImageChoice(second))

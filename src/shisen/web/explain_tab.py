@@ -13,7 +13,6 @@ from ..registry import get as method_of
 from ..results import Explanation
 from .context import NETWORK, QUICK, Build, Explaining, safely, safely_each, seconds
 from .explain_layout import TOP, ExplainLayout
-from .image_store import open_upload
 from .jobs import Update
 from .long_work import LongWork, progress_line
 from .method_choices import about, caution
@@ -194,8 +193,9 @@ class ExplainTab(ExplainLayout):
         """
         if file is None:
             raise InputError(N_("Choose an image first."))
-        open_upload(file, Path(file).name)
-        return self._show(request, ImageChoice(Path(file).name, file), given[1:])
+        chosen = ImageChoice(Path(file).name, file)
+        self.session.image(chosen)
+        return self._show(request, chosen, given[1:])
 
     def download(self, kind: str) -> Callable[..., str]:
         """Return what writes a map with its record, and returns the path of the one with this suffix."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -86,12 +87,13 @@ class ImageStore:
         return self.names[start : start + count]
 
 
-def open_upload(path: str | Path, name: str) -> InputImage:
+def open_upload(path: str | Path, name: str, read: Callable[[Any], InputImage] = open_image) -> InputImage:
     """Decode an image within the page's bounds, under the name that a person knows it by.
 
     Args:
         path: path of the image.
-        name: name of the component.
+        name: name of the file.
+        read: decodes an open file, such as `Model.read`, which knows the channels and bands that a network takes.
 
     Returns:
         The image.
@@ -117,7 +119,7 @@ def open_upload(path: str | Path, name: str) -> InputImage:
         )
         raise ImageError(missing) from None
     stream.name = name  # what messages call it: a visitor does not know the server's path
-    image = open_image(stream)
+    image = read(stream)
     if image.size[0] * image.size[1] > MAX_SIDE_PIXELS:
         raise ImageError(
             explain_error(

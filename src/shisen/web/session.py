@@ -123,7 +123,7 @@ class Session:
         key = (str(path), chosen.name, facts and (facts.st_mtime_ns, facts.st_size))
         found = self._images.get(key)
         if found is None:
-            found = open_upload(path, chosen.name)
+            found = open_upload(path, chosen.name, self.model.read)
             self._images.put(key, found)
         return found
 
@@ -197,7 +197,7 @@ class Session:
         found = self._small.get(name)
         if found is None:
             try:
-                pixels = displayable(open_upload(self.store.path(name), name).pixels)
+                pixels = displayable(open_upload(self.store.path(name), name, self.model.read).pixels)
                 found = ImageOps.fit(Image.fromarray(pixels), (THUMB, THUMB))
             except ShisenError:
                 found = Image.new("RGB", (THUMB, THUMB), "#9ca3af")
