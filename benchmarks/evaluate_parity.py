@@ -20,7 +20,6 @@ import torch
 
 import shisen
 from shisen.adapters.wrappers import network_zero
-from shisen.evaluation import fill_registry
 from shisen.evaluation.metrics import METRICS
 from shisen.evaluation.requests import run_metric
 from shisen.evaluation.sample import Sample
@@ -136,7 +135,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("photos", type=Path)
     parser.add_argument("--images", type=int, default=3)
     given = parser.parse_args(arguments)
-    fill_registry()
     photos = sorted(str(p) for p in given.photos.glob("*.jpg"))[: given.images]
     model = shisen.load("efficientnet_lite0").batched(8)
     plain = Plain(shisen.load("efficientnet_lite0").network.net)

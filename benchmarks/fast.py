@@ -21,7 +21,6 @@ import numpy as np
 import torch
 
 import shisen
-import shisen.attribution  # fills the registry
 from benchmarks.shapes import resnet50, vit_b_16
 from benchmarks.timing import in_turns, ratio
 from shisen.models.sources import find_images

@@ -21,7 +21,6 @@ import numpy as np
 import torch
 
 import shisen
-import shisen.attribution  # fills the registry
 from benchmarks.timing import in_turns
 from shisen.registry import METHODS
 from shisen.targets import ClassObjective

@@ -33,7 +33,7 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # forwards of a processor, as in benchmarks.speed
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import shisen.attribution  # fills the registry
+import shisen
 from benchmarks.libraries import Table, Thing, measure, most_varied
 from shisen._core.image_ops import resize
 from shisen.registry import METHODS

@@ -28,7 +28,6 @@ import numpy as np
 import torch
 
 import shisen
-import shisen.attribution  # fills the registry
 from benchmarks.methods_speed import photograph, pytorch_grad_cam
 from benchmarks.shapes import vgg16, vit_b_16
 from shisen.models.sources import find_images

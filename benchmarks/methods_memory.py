@@ -33,7 +33,6 @@ def one(method: str, count: int, batch_size: int) -> None:
     import numpy as np
     import torch
 
-    import shisen.attribution  # noqa: F401
     from shisen.adapters.torch.adapter import TorchClassifier
     from shisen.adapters.wrappers import Batched
     from shisen.registry import METHODS

@@ -20,7 +20,6 @@ from pathlib import Path
 
 import numpy as np
 
-import shisen.attribution  # noqa: F401
 from benchmarks.parity_maps import FEW, PHOTOS
 from shisen.registry import METHODS
 

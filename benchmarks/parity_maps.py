@@ -147,7 +147,6 @@ def photos() -> F:
 
 def maps(classifier: Any, names: Sequence[str], images: F) -> dict[str, F]:
     """Return every method's map for the class with the highest logit."""
-    import shisen.attribution  # noqa: F401
     from shisen.registry import METHODS
     from shisen.targets import TopKObjective, to_numpy
 

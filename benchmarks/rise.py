@@ -22,7 +22,6 @@ import torch
 from array_api_compat import array_namespace
 
 import shisen
-import shisen.attribution  # fills the registry
 from shisen.adapters.wrappers import Wrapper
 from shisen.models.sources import find_images
 from shisen.registry import METHODS

@@ -20,7 +20,6 @@ import numpy as np
 import torch
 
 import shisen
-import shisen.attribution  # fills the registry
 from shisen.evaluation.curves import insertion
 from shisen.evaluation.requests import run_metric
 from shisen.evaluation.sample import Sample

@@ -24,7 +24,6 @@ import numpy as np
 import torch
 
 import shisen
-import shisen.attribution  # fills the registry
 from benchmarks.libraries import Table, measure, most_varied
 from benchmarks.methods_speed import pytorch_grad_cam
 from benchmarks.shapes import resnet50, vgg16, vit_b_16

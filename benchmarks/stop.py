@@ -18,7 +18,6 @@ import numpy as np
 import torch
 
 import shisen
-import shisen.attribution  # fills the registry
 from shisen.models.sources import find_images
 from shisen.registry import METHODS
 from shisen.targets import ClassObjective, to_numpy

@@ -11,7 +11,6 @@ import inspect
 import sys
 from pathlib import Path
 
-import shisen.attribution  # noqa: F401  (fills the registry)
 from shisen.registry import METHODS
 
 ROOT = Path(__file__).resolve().parents[1]

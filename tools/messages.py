@@ -35,7 +35,6 @@ EXTRACTORS = [("**.py", "python"), ("**.html", "jinja2.ext:babel_extract"), ("**
 def extracted() -> Catalog:
     """Return all messages of the package, untranslated."""
     sys.path.insert(0, str(PACKAGE.parent))
-    from shisen import attribution, evaluation  # noqa: F401
     from shisen.evaluation.metrics import METRICS
     from shisen.registry import METHODS
 
@@ -52,7 +51,6 @@ def extracted() -> Catalog:
     for file, _, message, comments, context in sorted(found, key=lambda one: (one[0], one[1])):
         catalog.add(message, locations=[(f"src/shisen/{file}", None)], auto_comments=comments, context=context)
     catalog.add("English", context="this language's own name")
-    evaluation.fill_registry()
     for place, registry in (("methods", METHODS), ("metrics", METRICS)):
         for name, spec in sorted(registry.items()):
             catalog.add(spec.summary, auto_comments=[f"{place}: {name}"])

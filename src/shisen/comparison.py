@@ -8,7 +8,6 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from . import attribution as _fill_registry  # noqa: F401
 from . import registry
 from ._core.i18n import Message
 from ._core.progress import Progress, silent

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from . import attribution as _fill_registry  # noqa: F401
 from . import registry
 from ._core.prefetch import prefetched
 from .adapters.wrappers import Recorded

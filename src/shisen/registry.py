@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import re
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, get_args, ge
 
 import numpy as np
 
+from ._core import plugins
 from .errors import N_, InputError, Message, ShisenError, Unsuited, explain_error, unknown
 from .types import Array, Classifier, Maps
 
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+Kind = TypeVar("Kind", bound="Registered")
 
 ARGUMENTS: Mapping[str, str] = MappingProxyType(
     {
@@ -92,6 +96,43 @@ class Registered:
                         Message("{value} is the default.", value=repr(known[0])),
                     )
                 )
+
+
+class Registry(MutableMapping[str, Kind]):
+    """Functions by their names. The modules that register them, and plugins, are imported when it is first read.
+
+    Args:
+        group: of the entry points through which other packages register theirs.
+        homes: the modules that register functions when they are imported.
+    """
+
+    def __init__(self, group: str, *homes: str) -> None:
+        self._found: dict[str, Kind] = {}
+        self._group, self._homes, self._lock = group, homes, threading.RLock()
+
+    def _filled(self) -> dict[str, Kind]:
+        with self._lock:  # others wait until it is filled; the modules imported may read it meanwhile
+            homes, self._homes = self._homes, ()
+            for home in homes:
+                importlib.import_module(home)
+            if homes:
+                plugins.load(self._group)
+        return self._found
+
+    def __getitem__(self, name: str) -> Kind:
+        return self._filled()[name]
+
+    def __setitem__(self, name: str, registered: Kind) -> None:
+        self._found[name] = registered
+
+    def __delitem__(self, name: str) -> None:
+        del self._found[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._filled())
+
+    def __len__(self) -> int:
+        return len(self._filled())
 
 
 @dataclass(frozen=True)
@@ -206,8 +247,8 @@ FAMILIES: Mapping[str, Claims] = MappingProxyType(
 )
 """Family → what its methods claim unless they say otherwise."""
 
-METHODS: dict[str, Method] = {}
-"""Filled by importing `shisen.attribution`, and by every other module that decorates functions with `method`."""
+METHODS: Registry[Method] = Registry(plugins.METHODS, "shisen.attribution")
+"""Filled by every module that decorates functions with `method`."""
 
 
 def method(*, family: str, paper: str, **claims: Unpack[Claims]) -> Callable[[Function], Function]:

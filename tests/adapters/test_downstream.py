@@ -9,7 +9,6 @@ import pytest
 import torch
 
 import nets
-import shisen.attribution  # noqa: F401
 from shisen.adapters import wrappers
 from shisen.adapters.torch.adapter import TorchClassifier
 from shisen.adapters.wrappers import Batched, Passes, Watched, downstream_batch

@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 import nets
-import shisen.attribution  # noqa: F401
 from shisen.adapters.torch.adapter import TorchClassifier
 from shisen.adapters.wrappers import Batched, Passes, Shared, Watched
 from shisen.errors import ModelError

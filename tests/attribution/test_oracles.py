@@ -9,7 +9,6 @@ import pytest
 import torch
 
 import nets
-import shisen.attribution  # noqa: F401
 from shisen.adapters.torch.adapter import TorchClassifier
 from shisen.registry import METHODS
 from shisen.targets import ClassObjective, to_numpy

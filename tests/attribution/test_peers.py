@@ -9,7 +9,6 @@ import pytest
 import torch
 
 import nets
-import shisen.attribution  # noqa: F401
 from shisen.adapters.torch.adapter import TorchClassifier
 from shisen.attribution.xrai import by_regions, overlapping_segments
 from shisen.naming import contrast_similar, resolve

@@ -10,7 +10,6 @@ import pytest
 import torch
 
 import nets
-import shisen.attribution  # noqa: F401
 from reference import cams, perturbations
 from reference.methods import REFERENCES, agrees, run, same
 from shisen.adapters.torch.adapter import TorchClassifier

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from torch import nn
 
 import nets
-import shisen.attribution  # noqa: F401
 from reference import perturbations
 from shisen.adapters.torch.adapter import TorchClassifier
 from shisen.adapters.wrappers import Batched, Passes, Watched

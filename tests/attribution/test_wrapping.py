@@ -10,7 +10,6 @@ import pytest
 import torch
 
 import nets
-import shisen.attribution  # noqa: F401
 from properties.claims import NEED_AFFINE
 from shisen._core.image_ops import resize
 from shisen.adapters.torch.adapter import TorchClassifier

@@ -9,7 +9,6 @@ import pytest
 
 import nets
 import shisen
-import shisen.attribution  # fills the registry
 from shisen._core.baselines import BASELINES, Eraser, baseline_pixels
 from shisen.adapters.wrappers import Shared, Watched, network_zero
 from shisen.errors import UnknownName

@@ -14,7 +14,6 @@ pytest.importorskip("scipy")
 from evaluation.samples import SIDE, sample
 from shisen._core.stats import Interval
 from shisen.errors import InputError
-from shisen.evaluation import fill_registry
 from shisen.evaluation.agreement import agreement
 from shisen.evaluation.annotations import Box, read_regions, region_of
 from shisen.evaluation.checks import verdict
@@ -31,7 +30,6 @@ from shisen.evaluation.settings import Setting, setting_of
 from shisen.evaluation.statistics import Difference, difference
 from shisen.types import Frame
 
-fill_registry()
 DRAW = np.random.default_rng(5)
 
 

@@ -7,7 +7,6 @@ import pytest
 
 from evaluation.samples import SIDE, important, logits, probability, sample
 from reference import metrics as twin
-from shisen.evaluation import fill_registry
 from shisen.evaluation import masking_metrics as m
 from shisen.evaluation.metrics import METRICS
 from shisen.evaluation.requests import run_metric
@@ -121,7 +120,6 @@ def test_masked_pixels_become_the_networks_zero() -> None:
 def test_every_metric_that_removes_pixels_takes_a_baseline() -> None:
     """Where the network's zero is gray, the metrics see the same images as with "gray", and not as with "black"."""
     one = replace(sample(values()), zero=(0.5,))
-    fill_registry()
     takers = [spec for spec in METRICS.values() if "baseline" in spec.options]
     assert {spec.name for spec in takers} >= {"deletion", "insertion", "insertion_deletion", "adcc", "average_drop"}
     for spec in takers:

@@ -12,11 +12,9 @@ import pytest
 
 from evaluation.samples import SIDE, logits, probability, sample
 from reference.metrics import REFERENCES
-from shisen.evaluation import fill_registry
 from shisen.evaluation.metrics import METRICS, Metric
 from shisen.evaluation.requests import Outcome, run_metric
 
-fill_registry()
 REGION = np.zeros((SIDE, SIDE), dtype=bool)
 REGION[1:5, 2:6] = True
 

@@ -14,7 +14,6 @@ torchvision = pytest.importorskip("torchvision")
 timm = pytest.importorskip("timm")
 transformers = pytest.importorskip("transformers")
 
-from shisen import attribution  # noqa: E402, F401
 from shisen.adapters.torch.adapter import TorchClassifier  # noqa: E402
 from shisen.registry import get  # noqa: E402
 from shisen.targets import ClassObjective  # noqa: E402

@@ -14,7 +14,6 @@ timm = pytest.importorskip("timm")
 from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
-from shisen import attribution  # noqa: E402, F401
 from shisen.adapters.torch.adapter import TorchClassifier  # noqa: E402
 from shisen.adapters.wrappers import Batched  # noqa: E402
 from shisen.errors import ModelError  # noqa: E402

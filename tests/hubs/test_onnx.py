@@ -17,7 +17,6 @@ pytest.importorskip("onnxruntime")
 from torch import nn  # noqa: E402
 
 import shisen  # noqa: E402
-from shisen import attribution  # noqa: E402, F401
 from shisen.adapters.onnx.adapter import OnnxClassifier  # noqa: E402
 from shisen.adapters.torch.adapter import TorchClassifier  # noqa: E402
 from shisen.errors import MissingDependency, ModelError, ShisenWarning, UnknownName  # noqa: E402

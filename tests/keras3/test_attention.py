@@ -11,7 +11,6 @@ from keras import layers, ops
 
 import nets_vit
 import shisen
-import shisen.attribution  # fills the registry
 from nets_vit import DEPTH, HEADS, KEYS, PATCH, WIDTH, Transformer
 from shisen.adapters.keras.adapter import KerasClassifier
 from shisen.adapters.wrappers import Batched

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 import nets
-import shisen.attribution  # noqa: F401
 from nets_keras import toy
 from shisen.adapters.keras.adapter import KerasClassifier
 from shisen.adapters.torch.adapter import TorchClassifier

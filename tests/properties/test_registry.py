@@ -14,7 +14,6 @@ import torch
 from torch import nn
 
 import nets
-import shisen.attribution  # noqa: F401
 from properties import claims
 from properties.claims import LIGHT, NEED_AFFINE, one_hot
 from shisen.adapters.torch.adapter import TorchClassifier

@@ -14,7 +14,7 @@ keras = pytest.importorskip("keras")
 
 import shisen  # noqa: E402
 from nets_volumes import convolutional, flat  # noqa: E402
-from shisen import attribution, registry  # noqa: E402, F401
+from shisen import registry  # noqa: E402
 from shisen.adapters.keras.adapter import KerasClassifier  # noqa: E402
 from shisen.adapters.torch.adapter import TorchClassifier  # noqa: E402
 from shisen.errors import InputError  # noqa: E402

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 
 import shisen  # noqa: E402
 from nets_volumes import Bright, PerFrame, convolutional, flat  # noqa: E402
-from shisen import attribution, registry  # noqa: E402, F401
+from shisen import registry  # noqa: E402
 from shisen.adapters.torch.adapter import TorchClassifier  # noqa: E402
 from shisen.adapters.wrappers import Batched  # noqa: E402
 from shisen.errors import InputError  # noqa: E402

@@ -13,7 +13,6 @@ import pytest
 from torch import nn
 
 import shisen
-from shisen import attribution as _fill_registry  # noqa: F401
 from shisen import registry
 from shisen._core.i18n import translator
 from shisen.errors import (

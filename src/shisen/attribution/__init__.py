@@ -1,4 +1,4 @@
-"""Why this answer: attribution methods. Importing the package fills the registry, in the order people meet them."""
+"""Why this answer: attribution methods. Importing the package registers them, in the order people meet them."""
 
 # isort: off
 from . import gradient, path_and_noise, expected_gradients, paths, xrai
@@ -7,8 +7,6 @@ from . import perturbation, rise, lime_shap, sensitivity_indices, adaptive_sampl
 from . import test_time_augmentation, smoothing
 from . import attention
 # isort: on
-
-from .._core import plugins as _plugins
 
 __all__ = [
     "adaptive_sampling",
@@ -33,5 +31,3 @@ __all__ = [
     "test_time_augmentation",
     "xrai",
 ]
-
-_plugins.load(_plugins.METHODS)

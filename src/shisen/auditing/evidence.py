@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .. import attribution as _fill_registry  # noqa: F401
 from .. import registry
 from .._core.image_ops import box_mean
 from ..errors import ShisenError

@@ -194,7 +194,6 @@ def _method(model: Model, method: str) -> str:
         setting = saved(model)
         return "" if setting is None else setting.method
     if method:
-        from .. import attribution as _fill_registry  # noqa: F401
         from .. import registry
 
         return registry.get(method).name

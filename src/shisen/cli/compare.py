@@ -40,7 +40,6 @@ def compare(
     image: str, methods: str, target: tuple[str, ...], top: int | None, layer: str | None, out: Path, **choice: Any
 ) -> int:
     """Explain one IMAGE with several methods and for several classes, in one figure with run times."""
-    from .. import attribution as _fill_registry  # noqa: F401
     from ..comparison import compare as run
     from ..naming import top as of_rank
     from ..registry import get, suiting

@@ -149,9 +149,7 @@ def sanity(images: tuple[str, ...], methods: str | None, n_images: int, seed: in
 @click.command()
 def metrics() -> None:
     """List the evaluation metrics: unit, direction and reference."""
-    from ..evaluation import fill_registry
     from ..evaluation.metrics import METRICS
 
-    fill_registry()
     rows = [[m.name, m.family, m.summary, m.unit, m.direction, m.paper] for m in METRICS.values()]
     table(f"{len(rows)} metrics", ["name", "family", "description", "unit", "direction", "paper"], rows)

@@ -43,7 +43,6 @@ def layers(as_json: bool, **choice: Any) -> None:
 @json_option
 def methods(as_json: bool) -> None:
     """List the attribution methods with their properties and options."""
-    from .. import attribution as _fill_registry  # noqa: F401
     from ..registry import METHODS
 
     if as_json:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import attribution as _fill_methods  # noqa: F401
 from ..errors import ModelError
 from ..registry import METHODS
 from ..types import Classifier, Layer

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from .. import attribution as _fill_methods  # noqa: F401
 from .._core.image_ops import blur
 from .._core.progress import Progress, silent
 from .._core.stats import Interval, bootstrap

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from .. import attribution as _fill_methods  # noqa: F401
 from .. import registry
 from .._core.i18n import N_
 from .._core.prefetch import prefetched
@@ -21,7 +20,6 @@ from ..models.model import Model
 from ..naming import label, per_image
 from ..targets import ClassObjective, to_numpy
 from . import collages as grid
-from . import fill_registry
 from . import metrics as names
 from .annotations import region_of
 from .attribution_cache import AttributionCache, EvaluatedImage, seed_of
@@ -83,7 +81,6 @@ class EvaluationRun:
         seed: int,
         out: str | Path | None,
     ) -> None:
-        fill_registry()
         self.model = model
         self.options = {_known(k): dict(v) for k, v in (options or {}).items()}
         if baseline is not None:

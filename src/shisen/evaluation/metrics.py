@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from .._core import plugins
 from .._core.i18n import N_
 from ..registry import ARGUMENTS as SHARED
-from ..registry import Function, Registered, complete_docstring, find
+from ..registry import Function, Registered, Registry, complete_docstring, find
 
 ARGUMENTS: Mapping[str, str] = MappingProxyType(
     {"sample": "the image and its map.", "baseline": SHARED["baseline"], "n_steps": "number of equal portions."}
@@ -42,8 +43,12 @@ class Metric(Registered):
         return words[self.higher_is_better]
 
 
-METRICS: dict[str, Metric] = {}
-"""Filled by `fill_registry`, and by every other module that decorates functions with `metric`."""
+HOMES = (
+    "curves", "masking_metrics", "road", "arcc", "infidelity", "axioms", "shape", "localization", "collages", "sanity",
+)  # fmt: skip
+
+METRICS: Registry[Metric] = Registry(plugins.METRICS, *(f"{__package__}.{home}" for home in HOMES))
+"""Filled by every module that decorates functions with `metric`."""
 
 
 def metric(
@@ -88,7 +93,4 @@ def get(name: str) -> Metric:
 
 def metrics() -> dict[str, str]:
     """Return the names of all metrics of explanations with one line each."""
-    from . import fill_registry
-
-    fill_registry()
     return {name: f"{m.summary} ({m.unit}; {m.direction})" for name, m in METRICS.items()}

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from .. import attribution as _fill_methods  # noqa: F401
 from .._core.i18n import N_
 from .._core.progress import Progress, silent
 from ..errors import InputError, explain_error

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from .. import attribution as _fill_registry  # noqa: F401
 from .._core.i18n import N_
 from ..errors import ShisenError
 from ..models.model import Model

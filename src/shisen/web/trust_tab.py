@@ -25,9 +25,7 @@ SPOKEN = {"insertion_deletion": "insertion − deletion", "adcc": "ADCC"}
 
 def build(b: Build) -> None:
     """Build the tab."""
-    from ..evaluation import fill_registry
 
-    fill_registry()
     evaluation(b)
     recommendation(b)
 
