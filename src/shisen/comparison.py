@@ -68,7 +68,8 @@ class Comparison:
     @property
     def failures(self) -> dict[str, str]:
         """Methods that do not suit the network, and why."""
-        return {m: c.error for row in self.cells for m, c in zip(self.methods, row, strict=True) if not c}  # type: ignore[union-attr]
+        cells = ((m, c) for row in self.cells for m, c in zip(self.methods, row, strict=True))
+        return {m: c.error for m, c in cells if isinstance(c, Failure)}
 
     def figure(self, style: str = "blend", colormap: str = "jet", alpha: float = 0.4, *, columns: int = 6) -> Any:
         """Draw all maps in one matplotlib figure: image first, targets in rows, cost under each column.

@@ -78,7 +78,8 @@ def as_score(objective: Any, score: str) -> Any:
     if isinstance(objective, SimilarObjective):
         return dataclasses.replace(objective, target=as_score(objective.target, score))
     if dataclasses.is_dataclass(objective) and hasattr(objective, "score"):
-        return dataclasses.replace(objective, score=score)  # type: ignore[type-var]
+        scored: Any = objective
+        return dataclasses.replace(scored, score=score)
     return objective
 
 

@@ -102,7 +102,7 @@ def _number(a: Association, value: float) -> str:
 def _association(a: Association, result: Audit, _: Translator) -> dict[str, str]:
     """Return one attribute in sentences: where it differs, how strongly, and whether it was tested in the pixels."""
     label = result.labels[a.label] if a.label >= 0 else ""
-    counts = {"inside_n": a.inside_n, "outside_n": a.outside_n}
+    counts: dict[str, Any] = {"inside_n": a.inside_n, "outside_n": a.outside_n}
     if a.value:
         value = _(VALUES[a.value]) if a.value in VALUES else a.value
         counts |= {"inside": int(a.inside), "outside": int(a.outside)}
@@ -117,7 +117,7 @@ def _association(a: Association, result: Audit, _: Translator) -> dict[str, str]
                 "{outside_n} others; their classes do not explain the difference.", value=value, **counts,
             )  # fmt: skip
     else:
-        counts |= {"inside": _number(a, a.inside), "outside": _number(a, a.outside)}  # type: ignore[dict-item]
+        counts |= {"inside": _number(a, a.inside), "outside": _number(a, a.outside)}
         if a.against == "label":
             text = _("Median of “{label}”: {inside}; of all others: {outside}.", label=label, **counts)
         else:

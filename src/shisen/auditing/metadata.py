@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import PurePosixPath
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from PIL import Image
 
@@ -115,7 +115,8 @@ def _sums() -> Mapping[int, int]:
     for quality in range(1, 101):
         file = io.BytesIO()
         Image.new("L", (8, 8)).save(file, "JPEG", quality=quality)
-        found[quality] = sum(Image.open(file).quantization[0])  # type: ignore[attr-defined]
+        written: Any = Image.open(file)
+        found[quality] = sum(written.quantization[0])
     return found
 
 

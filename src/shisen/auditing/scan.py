@@ -38,7 +38,8 @@ class _Recorded:
     name = "top class"
 
     def __init__(self, objective: TopKObjective) -> None:
-        self.objective, self.logits = objective, []  # type: ignore[var-annotated]
+        self.objective = objective
+        self.logits: list[Any] = []
 
     def __call__(self, y: Any) -> Any:
         self.logits.append(to_numpy(y))

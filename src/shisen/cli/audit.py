@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 def _report(bar: Bar, done: int, total: int, words: str) -> None:
     """Print estimates, and show everything else as a progress bar."""
     from ..auditing.budget import ESTIMATES
+    from ..errors import Message
 
-    if getattr(words, "template", "") in ESTIMATES:
+    if isinstance(words, Message) and words.template in ESTIMATES:
         click.echo(words, err=True)
     else:
         bar(done, total, words)

@@ -27,7 +27,7 @@ from .efficientnet_lite import (
 )
 
 
-class SameConv2d(nn.Conv2d):  # type: ignore[misc]
+class SameConv2d(nn.Conv2d):
     """A convolution with TensorFlow's "same" padding: ⌈side / stride⌉ out, the odd pixel at the right and bottom."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -52,7 +52,7 @@ def same_padding(side: int, kernel: int, stride: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
-class ConvNorm(nn.Sequential):  # type: ignore[misc]
+class ConvNorm(nn.Sequential):
     """Convolution, batch normalization and, unless linear, ReLU6: members `conv`, `norm` and `act`."""
 
     def __init__(
@@ -67,7 +67,7 @@ class ConvNorm(nn.Sequential):  # type: ignore[misc]
         super().__init__(OrderedDict(members))
 
 
-class InvertedResidual(nn.Module):  # type: ignore[misc]
+class InvertedResidual(nn.Module):
     """Widen, filter each channel, narrow: x + project(depthwise(expand(x))) where the shapes allow the sum."""
 
     def __init__(self, block: Block) -> None:
@@ -85,7 +85,7 @@ class InvertedResidual(nn.Module):  # type: ignore[misc]
         return x + y if self.residual else y
 
 
-class EfficientNetLite(nn.Module):  # type: ignore[misc]
+class EfficientNetLite(nn.Module):
     """Stem, stages of inverted residual blocks, head, mean over positions, classifier.
 
     `head` is the last feature map after its activation; block b of stage s is `blocks.s.b`.

@@ -109,7 +109,7 @@ def _torch(net: Any, inputs: Inputs, names: list[str], required: list[str]) -> A
         tensor = tensor.to(x.dtype) if tensor.is_floating_point() else tensor
         return tensor.expand(len(x), *tensor.shape[1:]) if tensor.dim() and len(tensor) == 1 else tensor
 
-    class OneImage(torch.nn.Module):  # type: ignore[misc]
+    class OneImage(torch.nn.Module):
         """A network of the image alone; its layers are those of the network, under the same names."""
 
         def __init__(self) -> None:
@@ -150,7 +150,7 @@ def _keras(net: Any, inputs: Inputs, _: list[str], __: list[str]) -> Any:
         tensor = ops.cast(tensor, "float32") if "float" in str(tensor.dtype) else tensor
         return ops.repeat(tensor, ops.shape(x)[0], axis=0) if len(tensor.shape) and tensor.shape[0] == 1 else tensor
 
-    class Arguments(keras.layers.Layer):  # type: ignore[misc]
+    class Arguments(keras.layers.Layer):
         """Makes the arguments of a model out of the image."""
 
         def call(self, x: Any) -> Any:

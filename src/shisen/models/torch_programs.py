@@ -80,7 +80,7 @@ def one_piece(net: Any) -> Any:
 
     shape = fixed_shape(net)
 
-    class OnePiece(torch.nn.Module):  # type: ignore[misc]
+    class OnePiece(torch.nn.Module):
         """A compiled network as one module."""
 
         def __init__(self) -> None:

@@ -49,7 +49,7 @@ class KerasTrainer:
     weights = "model.keras"
 
     def __init__(self, model: Model, sample: Floats, classes: int, settings: Settings) -> None:
-        self.scaling = model.preprocess.scaling()  # type: ignore[union-attr]
+        self.scaling = model.network.scaling
         net = model.network.net
         old = _last_dense(net)
         before = next((layer for layer in net.layers if layer.output is old.input), None)
@@ -179,7 +179,7 @@ def _values(variables: Sequence[Any]) -> list[npt.NDArray[Any]]:
         return [np.array(v.numpy()) for v in variables]
 
 
-class _TrainablePart(keras.Model):  # type: ignore[misc]
+class _TrainablePart(keras.Model):
     """What is trained: batch normalization keeps its statistics and learns scale and shift."""
 
     def __init__(self, features: Any, classifier: Any, rate: float, seed: int) -> None:

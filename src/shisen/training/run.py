@@ -163,7 +163,8 @@ class _Job:
         name = self.key(data, trainer.shape, views, self.settings.blocks)
         cache = Cache(self.folder / "cache" / f"{name}.bin", views * len(data), trainer.shape)
         if self.kept is not None:  # the body's own weights are part of the name
-            body = _digest(trainer.frozen(), (asdict(self.model.preprocess), trainer.shape))  # type: ignore[arg-type]
+            expected: Any = self.model.preprocess
+            body = _digest(trainer.frozen(), (asdict(expected), trainer.shape))
             store = Store(self.kept / f"{body}.bin", trainer.shape)
         fill(cache, store, trainer, Views(self.model, data.items, views), self.progress)
         return Part(cache, data.indices(labels))

@@ -54,7 +54,7 @@ class TorchTrainer:
 
     def __init__(self, model: Model, sample: npt.NDArray[np.float32], classes: int, settings: Settings) -> None:
         torch.manual_seed(settings.seed)
-        self.scaling = model.preprocess.scaling()  # type: ignore[union-attr]
+        self.scaling = model.network.scaling
         self.net = model.network.net
         self.home = next(self.net.parameters()).device
         x = self._inputs(sample).to(self.home)

@@ -69,7 +69,7 @@ def serve(
     store = ImageStore(folder if folder is not None else write_samples(Path(work.name) / "samples"))
     network = model if isinstance(model, Model) else load(model)
     network.check_rank("serve()")
-    given = model if isinstance(model, str) else getattr(model, "source", "") or getattr(model, "name", "model")
+    given = (model.source or model.name) if isinstance(model, Model) else model
     request = options if isinstance(options, LoadRequest) else LoadRequest(str(given))
     other = versus if versus is None or isinstance(versus, Model) else load(versus)
     session = Session(network, store, request, other)

@@ -19,7 +19,7 @@ TOLERANCE = 1e-3
 ADVICE = "Use occlusion, rise, score_cam, eigen_cam, ablation_cam or recipro_cam; they need no gradients."
 
 
-class _Fixed(torch.nn.Module):  # type: ignore[misc]
+class _Fixed(torch.nn.Module):
     """Turn images to the axes of the graph's input and take the graph's logits."""
 
     def __init__(self, net: Any, channels_last: bool, output: int) -> None:

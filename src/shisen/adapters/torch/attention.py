@@ -45,7 +45,7 @@ class _Seen:
     scores: Any
 
 
-class _Attentions(TorchFunctionMode):  # type: ignore[misc]
+class _Attentions(TorchFunctionMode):
     """Compute every attention operation by its formula and keep the probabilities."""
 
     def __init__(self, where: Callable[[], tuple[str, str]], rows: int, graph: bool) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 
-class Packed(torch.Tensor):  # type: ignore[misc]
+class Packed(torch.Tensor):
     """A weight `(out, in / groups, h, w)` whose convolutions of channels-last input read the blocked copy.
 
     In every other operation, gradients included, it behaves as the plain tensor.

@@ -31,7 +31,7 @@ SMOOTH = {
 }
 
 
-class RewiredReLU(TorchDispatchMode):  # type: ignore[misc]
+class RewiredReLU(TorchDispatchMode):
     """Change the backward rule of every ReLU while the mode is active; see `RULES`."""
 
     def __init__(self, rule: str) -> None:

@@ -17,7 +17,7 @@ FEWEST = 16  # rows from which looking for zeros can pay
 PROBED = 4  # columns checked first: if most rows are nonzero there, the others are not checked
 
 
-class LiveRows(TorchDispatchMode):  # type: ignore[misc]
+class LiveRows(TorchDispatchMode):
     """Compute matrix products, GELU and attention gradients from the nonzero rows, if at most half are nonzero."""
 
     @classmethod

@@ -33,14 +33,14 @@ SWITCH = torch._C._set_grad_enabled
 OUTPUT_ACTIVATIONS = ("softmax", "log_softmax", "sigmoid")
 
 
-class KeepsGradients(TorchFunctionMode):  # type: ignore[misc]
+class KeepsGradients(TorchFunctionMode):
     """Let a graph go on where a network would switch gradients off, as around a frozen body."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         return None if func is SWITCH and not args[0] else func(*args, **(kwargs or {}))
 
 
-class OutputActivation(TorchFunctionMode):  # type: ignore[misc]
+class OutputActivation(TorchFunctionMode):
     """Remember what went into the last softmax or sigmoid, so that one at the very end can be undone."""
 
     def __init__(self) -> None:
