@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from shisen.auditing.artefacts.base import shrunk
-from shisen.auditing.compositing import blended, composited, extended, removed
+from shisen.auditing.compositing import removed
 from shisen.auditing.interventions import SCREENED, _screened
 
 
@@ -35,14 +35,6 @@ def test_large_images_are_reduced_and_small_ones_left_alone() -> None:
     assert shrunk(large, 400).shape == (100, 400, 3)
     assert abs(float(shrunk(large, 400).mean()) - float(large.mean())) < 0.5
     assert shrunk(large, 1200) is large
-
-
-def test_a_patch_made_ready_once_is_the_patch() -> None:
-    draw = np.random.default_rng(1)
-    template, alpha = np.zeros((28, 28, 3), np.float32), np.zeros((28, 28), np.float32)
-    template[4:12, 6:20], alpha[4:12, 6:20] = draw.uniform(0, 255, (8, 14, 3)), 0.8
-    image = draw.integers(0, 256, (90, 70, 3)).astype(np.uint8)
-    assert np.array_equal(blended(image, extended(template, alpha), alpha), composited(image, template, alpha))
 
 
 def test_taking_off_touches_the_place_alone_and_fills_it_from_around() -> None:

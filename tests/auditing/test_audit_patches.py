@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from shisen.auditing.compositing import composited, filled, removed
+from shisen.auditing.compositing import blended, extended, filled, removed
 from shisen.auditing.patch_search import Patch, at_own_size, common_patches, completed
 
 SIDE = 64
+
+
+def composited(pixels: Any, template: Any, alpha: Any) -> Any:
+    return blended(pixels, extended(template, alpha), alpha)
 
 
 def natural(count: int, seed: int) -> np.ndarray:

@@ -54,17 +54,6 @@ def with_rim(alpha: Floats, raw: npt.NDArray[np.floating[Any]], chance: float) -
     return np.asarray(np.where(rim, raw, alpha), dtype=np.float32)
 
 
-def composited(pixels: npt.NDArray[np.uint8], template: Floats, alpha: Floats) -> npt.NDArray[np.uint8]:
-    """Return an image with the patch put on it, at the position and size it has relative to the image.
-
-    Args:
-        pixels: `(h, w, 3)`.
-        template: `(K, K, 3)`, in levels of 255; what is not of the patch does not count.
-        alpha: `(K, K)` opacity.
-    """
-    return blended(pixels, extended(template, alpha), alpha)
-
-
 def extended(template: Floats, alpha: Floats) -> Floats:
     """Return a template whose colors go on beyond the patch, so that enlarging it blends nothing else in.
 
@@ -76,11 +65,11 @@ def extended(template: Floats, alpha: Floats) -> Floats:
 
 
 def blended(pixels: npt.NDArray[np.uint8], template: Floats, alpha: Floats) -> npt.NDArray[np.uint8]:
-    """Return an image with a template that has colors everywhere put on it, see `composited`.
+    """Return an image with a patch put on it, at the position and size it has relative to the image.
 
     Args:
         pixels: `(h, w, 3)` uint8.
-        template: `(h, w, 3)` mean appearance of the patch, 0 to 255.
+        template: `(h, w, 3)` mean appearance of the patch, 0 to 255, with colors everywhere, see `extended`.
         alpha: `(h, w)` opacity, 0 to 1.
     """
     from PIL import Image

@@ -49,15 +49,6 @@ class FixedPatch:
         """Where an image has it."""
         return self.mask
 
-    def overlaps(self, other: FixedPatch, least: float) -> bool:
-        """Return whether the patches cover each other, by this fraction of the smaller one.
-
-        Args:
-            other: the other patch.
-            least: least fraction of the smaller patch.
-        """
-        return bool((self.mask & other.mask).sum() > least * min(self.mask.sum(), other.mask.sum()))
-
     def describe(self) -> dict[str, Any]:
         """Return plain values."""
         return {
