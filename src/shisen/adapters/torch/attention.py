@@ -192,6 +192,9 @@ def attentions(
 
     Returns:
         One `Attention` a layer, in forward order; none where the network has no attention.
+
+    Raises:
+        ModelError: for a score that does not depend on the attention, or blocks that cannot be determined.
     """
     x = model.to_tensor(images)
     traced = model.trace(x)
