@@ -29,7 +29,7 @@ def likeness(fine: Floats, own: npt.NDArray[np.bool_]) -> Floats:
     """Return how much every two images have in common, `(n, n)`: Σ (d_i − μ)(d_j − μ)/σ².
 
     μ and σ² are those of the images of other classes: what they all have counts for nothing. All images of the class
-    share the error of that μ, which would make noise alone stand apart from other classes: of every pair of them, its
+    contain the error of that μ, which would make noise alone stand apart from other classes: of every pair of them, its
     expectation Σ v/σ² / (m − 1) is taken off, with v the variance in the m other images.
 
     Args:
