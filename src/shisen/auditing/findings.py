@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from .._core.stats import benjamini_hochberg, upper_limit
 from .artefacts.base import Candidate
@@ -12,7 +12,9 @@ from .artefacts.compound import pieces
 from .artefacts.feature_group import FeatureGroup
 from .artefacts.transform import Treatment
 from .fidelity import FAITHFUL
-from .interventions import Effect
+
+if TYPE_CHECKING:
+    from .interventions import Effect
 
 State = Literal["used", "not_used", "not_decided"]
 

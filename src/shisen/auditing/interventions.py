@@ -15,11 +15,12 @@ from ..targets import class_logits, probabilities, to_numpy
 from ..types import InputImage
 from .artefacts.base import Alter, Candidate, Images, Intervention
 from .artefacts.transform import Treatment
-from .fidelity import FAITHFUL, fidelity, returned
+from .fidelity import FAITHFUL, fidelity, returned, visible_difference
+from .findings import Trial, judged
 from .scanned import map_layer
 from .shifts import Shift, shifts
 
-SCREENED, TESTED, UNDONE = 64, 240, 40
+SCREENED, ENOUGH, TESTED, UNDONE = 64, 144, 240, 40
 STRICT = 0.2  # least effect of kinds that the class's nature moves too: they are not measured finely far below it
 NEAR, RANGE, BETTER = (0.75, 1.33), (0.3, 4.0), 0.1
 """Fidelity that is near enough to 1; how many times as much may be put on; least gain of fidelity that counts."""
@@ -89,6 +90,11 @@ class Answers(NamedTuple):
     probabilities: npt.NDArray[np.float64]
     pooled: npt.NDArray[np.float32]
 
+    def joined(self, more: Answers) -> Answers:
+        """Return these and those for more images."""
+        probabilities = np.concatenate([self.probabilities, more.probabilities])
+        return Answers(probabilities, np.concatenate([self.pooled, more.pooled]))
+
 
 def answers(images: Images, rows: Sequence[int], alter: Alter | None, *, reduce: bool = False) -> Answers:
     """Return the output of the network for altered images.
@@ -137,8 +143,8 @@ def answers(images: Images, rows: Sequence[int], alter: Alter | None, *, reduce:
 def intervene(candidate: Candidate, images: Images, *, seed: int = 0) -> Effect | str:
     """Measure what an artefact does to predictions.
 
-    Screening on a few images first, half of them the likeliest to turn: where nothing moves there, the rest is
-    spared.
+    Screening on a few images first, half of them the likeliest to turn; then on more of them as long as the state that
+    follows is not the same at both ends of the effect's interval. A control is measured where it can decide.
 
     Args:
         candidate: the artefact, its class and the images that have it.
@@ -212,98 +218,147 @@ def _unlike(effect: Effect) -> float:
 
 
 def _measured(candidate: Candidate, images: Images, how: Intervention, seed: int) -> Effect | str:
-    """Return what one way of putting an artefact on does."""
+    """Return what one way of putting an artefact on does: on as many images as its state takes to be decided."""
     k = candidate.label
     free = np.setdiff1d(np.flatnonzero((images.labels != k) & (images.labels >= 0)), candidate.members)
     if len(free) < 8:
         return "few_images"
-    order = np.random.default_rng([seed, k, len(candidate.members)]).permutation(free)
-    rows, after = _applied(candidate, images, how, order)
-    others = [i for i in candidate.members if images.labels[i] not in (k, -1)]
+    order = np.random.default_rng([seed, k, len(candidate.members)]).permutation(free)[:TESTED]
+    taken = _taken_off(candidate, images, how)
+    rows = _screened(order[:ENOUGH], images.probabilities, k)
+    after = _put_on(images, how, rows.tolist())
+    for most in (ENOUGH, TESTED):
+        effect = _effect(candidate, images, how, (rows, after), taken, seed=seed)
+        if len(rows) == len(order) or not _undecided(candidate, effect, how, screened=most == ENOUGH):
+            break
+        rest = np.setdiff1d(order[:most], rows)
+        rows, after = np.concatenate([rows, rest]), after.joined(_put_on(images, how, rest.tolist()))
+    else:
+        effect = _effect(candidate, images, how, (rows, after), taken, seed=seed)
+    plain = images.probabilities[rows]
+    witness = None
+    if how.apply is not None and how.inside is not None:
+        witness = float((how.inside(rows.tolist()).argmax(1) == k).mean() - effect.before)
+    effect = replace(effect, witness=witness)
+    counts = judged(Trial(candidate, effect), 0.0)[0] == "used"
+    if not counts and not any(s.lowers for s in effect.shifts):  # whatever a control did
+        return effect
+    control = _controlled(images, how, rows.tolist())
+    against = plain if control is None else control
+    gain = after.probabilities[:, k] - np.maximum(plain[:, k], against[:, k])
+    return replace(
+        effect,
+        control=float((against.argmax(1) == k).mean()),
+        controlled=control is not None,
+        p=sign_flip(gain, two_sided=False, seed=seed) if counts else 1.0,
+        shifts=shifts(images.labels[rows], plain, after.probabilities, control),
+    )
+
+
+def _effect(
+    candidate: Candidate,
+    images: Images,
+    how: Intervention,
+    given: tuple[npt.NDArray[np.int64], Answers],
+    taken: TakenOff,
+    *,
+    seed: int,
+) -> Effect:
+    """Return what an artefact does to the images that were given it, without a control.
+
+    Args:
+        candidate: the artefact, its class and the images that have it.
+        images: all images, and the model.
+        how: how it is put on.
+        given: rows of the images that were given it, and the output of the network then.
+        taken: what taking it off does.
+        seed: of the interval.
+    """
+    k, (rows, after) = candidate.label, given
     plain = images.probabilities[rows]
     turned = (after.probabilities.argmax(1) == k).astype(float) - (plain.argmax(1) == k)
     interval = bootstrap(turned, n_resamples=2000, seed=seed)
-    least = _least(candidate, how)
-    much = interval.low > 0 and interval.value >= least  # else there is nothing to control
-    control = _controlled(images, how, rows.tolist()) if much else None
-    gain = after.probabilities[:, k] - np.maximum(plain[:, k], 0.0 if control is None else control[:, k])
     gained = np.argsort(-(after.probabilities[:, k] - plain[:, k]), kind="stable")
-    own = [i for i in candidate.members if images.labels[i] == k][:UNDONE]
-    without = None if how.remove is None or not own else answers(images, own, how.remove, reduce=how.reduce)
-    kept, undone, measured = _undone(candidate, images, own, without)
-    witness = None
-    if how.apply is not None and how.inside is not None:
-        witness = float((how.inside(rows.tolist()).argmax(1) == k).mean() - (plain.argmax(1) == k).mean())
+    others = [i for i in candidate.members if images.labels[i] not in (k, -1)]
+    before = float((plain.argmax(1) == k).mean())
+    copied: float | None = 1.0  # put on inside the network: it is the difference itself
+    if how.apply is not None:
+        copied = fidelity(candidate, images, images.pooled(rows.tolist()), after.pooled)
     return Effect(
         tested=len(rows),
-        before=float((plain.argmax(1) == k).mean()),
+        before=before,
         after=float((after.probabilities.argmax(1) == k).mean()),
-        control=float(((plain if control is None else control).argmax(1) == k).mean()),
-        controlled=control is not None,
+        control=before,
+        controlled=False,
         effect=interval.value,
         low=interval.low,
         high=interval.high,
-        p=sign_flip(gain, two_sided=False, seed=seed) if much else 1.0,
-        kept=kept,
-        undone=undone,
-        undone_tested=measured,
+        p=1.0,
+        kept=taken.kept,
+        undone=taken.undone,
+        undone_tested=taken.tested,
         examples=tuple(int(rows[i]) for i in gained[:3]),
         strength=how.strength,
         upper=upper_limit(int((turned > 0).sum()), len(turned)),
-        fidelity=_faithful(candidate, images, how, (rows, after), (own, without)),
-        witness=witness,
-        shifts=_shifts(images, how, rows, after, control),
+        fidelity=taken.returned if copied is None else copied,
+        shifts=shifts(images.labels[rows], plain, after.probabilities, None),
         inside=how.apply is None,
         elsewhere=len(others),
         elsewhere_turned=int((images.probabilities[others].argmax(1) == k).sum()),
     )
 
 
-def _shifts(
-    images: Images,
-    how: Intervention,
-    rows: npt.NDArray[np.int64],
-    after: Answers,
-    control: npt.NDArray[np.float64] | None,
-) -> tuple[Shift, ...]:
-    """Return which other classes lose images; beside the control where any does."""
-    labels, plain = images.labels[rows], images.probabilities[rows]
-    found = shifts(labels, plain, after.probabilities, control)
-    if control is None and any(s.lowers for s in found):
-        found = shifts(labels, plain, after.probabilities, _controlled(images, how, rows.tolist()))
-    return found
+def _undecided(candidate: Candidate, effect: Effect, how: Intervention, *, screened: bool) -> bool:
+    """Return whether more images may change the state: it is not the same at both ends of the effect's interval.
+
+    Args:
+        candidate: the candidate.
+        effect: what was measured so far.
+        how: how it is put on.
+        screened: whether half of the images were chosen as those nearest to turning: then the effect on others may be
+            as low as 0.
+    """
+    ends = (0.0 if screened else effect.low, max(effect.high, effect.upper))
+    at = [replace(effect, effect=e, low=e, upper=e, after=effect.before + e) for e in ends]
+    low, high = (judged(Trial(candidate, one), 0.0)[0] for one in at)
+    if _least(candidate, how) >= STRICT and high != "used":
+        return False
+    return low != high or (not screened and any(s.may_lower for s in effect.shifts))
 
 
-def _faithful(
-    candidate: Candidate,
-    images: Images,
-    how: Intervention,
-    given: tuple[npt.NDArray[np.int64], Answers],
-    taken: tuple[Sequence[int], Answers | None],
-) -> float | None:
-    """Return how far copies move the features the way the original does; None where that cannot be determined.
+class TakenOff(NamedTuple):
+    """What taking an artefact off does.
+
+    Attributes:
+        kept: fraction of its images predicted as the class, as they are.
+        undone: the same after it was taken off.
+        tested: images that was measured on; 0 where it cannot be taken off.
+        returned: how far they come back when it is put on again; None where that is not needed or not known.
+    """
+
+    kept: float = 0.0
+    undone: float = 0.0
+    tested: int = 0
+    returned: float | None = None
+
+
+def _taken_off(candidate: Candidate, images: Images, how: Intervention) -> TakenOff:
+    """Return what taking an artefact off its images does.
 
     Where (nearly) all of the class have it, there is nothing to compare the original with but these images after it
     was taken off, and put on again.
-
-    Args:
-        candidate: who has it.
-        images: all images, and the model.
-        how: how it is put on.
-        given: rows of images that were given it, and the output of the network then.
-        taken: rows of images it was taken off from, and the output of the network then; None where it cannot be.
     """
-    rows, after = given[0].tolist(), given[1]
-    own, without = taken
-    if how.apply is None:
-        return 1.0  # put on inside the network: it is the difference itself
-    compared = fidelity(candidate, images, images.pooled(rows), after.pooled)
-    if compared is not None or how.remove is None or without is None or 2 * len(own) < candidate.group:
-        return compared
-    apply, remove = how.apply, how.remove
-    original = images.pooled(own)
-    again = answers(images, own, lambda p, row: apply(remove(p, row), row), reduce=how.reduce).pooled
-    return returned(original, without.pooled, again)
+    k, apply, remove = candidate.label, how.apply, how.remove
+    rows = [i for i in candidate.members if images.labels[i] == k][:UNDONE]
+    if remove is None or not rows:
+        return TakenOff()
+    without, again = answers(images, rows, remove, reduce=how.reduce), None
+    alone = 2 * len(rows) >= candidate.group and visible_difference(candidate, images) is None
+    if apply is not None and alone:
+        back = answers(images, rows, lambda p, row: apply(remove(p, row), row), reduce=how.reduce)
+        again = returned(images.pooled(rows), without.pooled, back.pooled)
+    kept, undone = (float((p.argmax(1) == k).mean()) for p in (images.probabilities[rows], without.probabilities))
+    return TakenOff(kept, undone, len(rows), again)
 
 
 def _put_on(images: Images, how: Intervention, rows: Sequence[int]) -> Answers:
@@ -321,28 +376,6 @@ def _controlled(images: Images, how: Intervention, rows: Sequence[int]) -> npt.N
     return None if how.control is None else answers(images, rows, how.control, reduce=how.reduce).probabilities
 
 
-def _applied(
-    candidate: Candidate, images: Images, how: Intervention, free: npt.NDArray[np.int64]
-) -> tuple[npt.NDArray[np.int64], Answers]:
-    """Return the rows that were given the artefact, of `free` in random order, and the output of the network then."""
-    k, order = candidate.label, free[:TESTED]
-    rows = _screened(order, images.probabilities, k)
-    after = _put_on(images, how, rows.tolist())
-    before = images.probabilities[rows]
-    lifted = float((after.probabilities[:, k] - before[:, k]).mean())
-    turned = float((after.probabilities.argmax(1) == k).mean() - (before.argmax(1) == k).mean())
-    least = _least(candidate, how)
-    hopeless = least >= STRICT and turned < least / 2  # though half of these images are the likeliest to turn
-    if len(order) > len(rows) and (turned > 0 or lifted > 0.02) and not hopeless:
-        rest = np.setdiff1d(order, rows)
-        more = _put_on(images, how, rest.tolist())
-        both = Answers(
-            np.concatenate([after.probabilities, more.probabilities]), np.concatenate([after.pooled, more.pooled])
-        )
-        return np.concatenate([rows, rest]), both
-    return rows, after
-
-
 def _screened(
     order: npt.NDArray[np.int64], before: npt.NDArray[np.float64], k: int, most: int = SCREENED
 ) -> npt.NDArray[np.int64]:
@@ -354,14 +387,3 @@ def _screened(
     rest = order[most // 2 :]
     near = np.where(before[rest].argmax(1) == k, -1.0, before[rest, k])
     return np.concatenate([half, rest[np.argsort(-near, kind="stable")[: most - len(half)]]])
-
-
-def _undone(
-    candidate: Candidate, images: Images, rows: Sequence[int], without: Answers | None
-) -> tuple[float, float, int]:
-    """Return the fraction of members predicted as the class, with the artefact and without, and their number."""
-    k = candidate.label
-    if without is None:
-        return 0.0, 0.0, 0
-    kept = float((images.probabilities[list(rows)].argmax(1) == k).mean())
-    return kept, float((without.probabilities.argmax(1) == k).mean()), len(rows)

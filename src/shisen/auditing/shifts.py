@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 LEAST, DROP, LEVEL = 10, 0.15, 0.01
 """Least images of a class, least part of them that is lost, and level of the test, for a class to count as lowered."""
+POSSIBLE = 0.1
+"""Largest p of a class that more images may show to be lowered."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -38,6 +40,11 @@ class Shift(NamedTuple):
         """Whether it lowers this class, and more than its control does."""
         lost = min(self.before, self.control) - self.after
         return self.n >= LEAST and lost >= DROP * self.n and self.p <= LEVEL
+
+    @property
+    def may_lower(self) -> bool:
+        """Whether it may lower this class, which more images would show."""
+        return self.before - self.after >= DROP * self.n and LEVEL < self.p <= POSSIBLE
 
 
 def shifts(labels: npt.NDArray[np.int64], before: Floats, after: Floats, control: Floats | None) -> tuple[Shift, ...]:
