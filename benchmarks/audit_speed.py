@@ -26,6 +26,8 @@ KINDS = {"plain": False, "maps": True}
 CHILD = """
 import resource, sys, time
 import shisen
+from shisen._core.malloc import keep_freed_memory
+keep_freed_memory()  # as the command does
 model = shisen.load(sys.argv[1])
 start = time.perf_counter()
 result = shisen.audit(model, sys.argv[2], sys.argv[3])
