@@ -129,4 +129,7 @@ def test_a_class_that_nearly_counts_as_lowered_is_given_more_images() -> None:
     assert _undecided(PATCH, replace(none, shifts=(lost,)), how, screened=False)
     assert not lost._replace(p=0.2).may_lower
     assert not lost._replace(after=27).may_lower
-    assert lost._replace(p=0.005).lowers
+    sure = lost._replace(p=0.005)
+    assert sure.lowers
+    assert not _undecided(PATCH, replace(none, shifts=(sure,)), how, screened=False)
+    assert _undecided(PATCH, replace(none, shifts=(sure,)), how, screened=True), "other classes may be lowered too"

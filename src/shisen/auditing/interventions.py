@@ -311,6 +311,8 @@ def _effect(
 def _undecided(candidate: Candidate, effect: Effect, how: Intervention, *, screened: bool) -> bool:
     """Return whether more images may change the state: it is not the same at both ends of the effect's interval.
 
+    Or whether they may show that other classes are lowered.
+
     Args:
         candidate: the candidate.
         effect: what was measured so far.
@@ -323,7 +325,7 @@ def _undecided(candidate: Candidate, effect: Effect, how: Intervention, *, scree
     low, high = (judged(Trial(candidate, one), 0.0)[0] for one in at)
     if _least(candidate, how) >= STRICT and high != "used":
         return False
-    return low != high or (not screened and any(s.may_lower for s in effect.shifts))
+    return low != high or any(s.may_lower or (screened and s.lowers) for s in effect.shifts)
 
 
 class TakenOff(NamedTuple):
