@@ -191,7 +191,7 @@ def select_output(
                 "Pass output=, a function from them to (n, numbers), such as the scores of the boxes of interest.",
             )
         )
-    if len(names) == len(parts):
+    if isinstance(output, (list, tuple)) and len(names) == len(parts):
         parts = [(key, part) for key, (_, part) in zip(names, parts, strict=True)]
     i = preferred([(key, len(part.shape)) for key, part in parts])
     if announce:
@@ -233,6 +233,11 @@ def _part(output: Any, wanted: str | int, names: Sequence[str]) -> Any:
     try:
         if isinstance(wanted, str) and wanted in keyed:
             return keyed[wanted]
+        if isinstance(wanted, str) and "." in wanted and not listed:  # "main.age", as announced for nested parts
+            first, _, rest = wanted.partition(".")
+            return _part(keyed[int(first) if first.isdigit() else first], rest, ())
+        if isinstance(wanted, str) and wanted.isdigit() and not listed:
+            return keyed[int(wanted)]
         return output[list(names).index(str(wanted)) if listed else wanted]
     except (KeyError, IndexError, TypeError) as problem:
         known = list(names) or list(keyed) or type(output).__name__

@@ -20,6 +20,7 @@ from ..errors import N_, InputError, ModelError, ShisenError, Unsuited, briefly,
 from ..targets import to_numpy
 from ..types import Layer, Scaling
 from .answers import Output
+from .batches import together_or_apart
 from .class_maps import past_class_maps
 from .differentiability import differentiated
 from .points import by
@@ -56,6 +57,7 @@ class _Memory:
     traces: dict[Shape, Trace] = field(default_factory=dict)
     unrefined: dict[Shape, Trace] = field(default_factory=dict)
     downstream: dict[tuple[str, Shape], bool] = field(default_factory=dict)
+    apart: set[Shape] = field(default_factory=set)
     expected: Shape | None = None
     differentiable: set[tuple[str, tuple[str, ...], Shape]] = field(default_factory=set)
 
@@ -238,7 +240,7 @@ class Adapter(ABC):
                     memory.unrefined[shape] = self._recorded(sample, guessed=x is None and not self.size_known)
                     found = self.refined(memory.unrefined[shape], sample)
                     if len(found.logits) > 1 or self._head != "none":  # pooled features look like pooled class maps
-                        found = past_class_maps(found, lambda path, some: self.gradients(sample, some, wrt=path)[1])
+                        found = past_class_maps(found, lambda path, some: self.gradients_or_error(sample, some, path))
                 finally:
                     memory.unrefined.pop(shape, None)
                 while len(memory.traces) >= TRACES:
@@ -308,6 +310,10 @@ class Adapter(ABC):
         gradients = tuple(_stack(parts) for parts in zip(*found, strict=True)) if many else found[0]
         return (shown[0], gradients[0]) if isinstance(wrt, str) else (shown, gradients)
 
+    def gradients_or_error(self, images: Any, objective: Any, wrt: str | Sequence[str]) -> Any:
+        """Return the gradients; a failure of the framework is a `ModelError`, as a trace can go on without them."""
+        return together_or_apart(lambda: self.gradients(images, objective, wrt=wrt)[1])
+
     def replaced(self, images: Any, values: Any, at: str) -> Any:
         """Return the logits if the value at this point were `values`; one image may serve many values.
 
@@ -345,6 +351,14 @@ class Adapter(ABC):
             at: path of the point.
         """
         return self.takes_copies(self.to_tensor(images)[:1], at)
+
+    def alone(self, images: Any) -> bool:
+        """Return whether images of this shape must go in one by one, as far as is known."""
+        return tuple(images.shape[1:]) in self._memory.apart
+
+    def run_alone(self, images: Any) -> None:
+        """Remember that images of this shape must go in one by one."""
+        self._memory.apart.add(tuple(images.shape[1:]))
 
     def takes_copies(self, x: Any, at: str) -> bool:
         """Check once, on three unaltered copies of the value at a point, that the logits stay the same.

@@ -68,6 +68,23 @@ class RunsDownstream(Protocol):
 
 
 @runtime_checkable
+class RunsAlone(Protocol):
+    """A network that may have to be given its images one by one."""
+
+    def alone(self, images: Array) -> bool:
+        """Return whether images of this shape must go in one by one, as far as is known.
+
+        Args:
+            images: `(n, h, w, c)`, of which the first may be tried.
+        """
+        ...
+
+    def run_alone(self, images: Array) -> None:
+        """Remember that images of this shape must go in one by one."""
+        ...
+
+
+@runtime_checkable
 class HalfPrecision(Protocol):
     """A network that can run in bfloat16 or float16."""
 

@@ -127,7 +127,7 @@ def default_call(candidates: Sequence[Call]) -> tuple[Call | None, str]:
     if not candidates:
         return None, NOT_SPATIAL
     reason = N_("last feature map before pooling: {positions} positions, {channels} channels")
-    return candidates[-1], _described(reason, candidates[-1])
+    return candidates[-1], described(reason, candidates[-1])
 
 
 def default_before(candidates: Sequence[Call], passed: Sequence[Call]) -> tuple[Call, str]:
@@ -143,10 +143,17 @@ def default_before(candidates: Sequence[Call], passed: Sequence[Call]) -> tuple[
     if not candidates:
         return passed[0], N_("the only layer with a spatial feature map, one channel per class")
     reason = N_("last feature map before the class map {layer}: {positions} positions, {channels} channels")
-    return candidates[-1], _described(reason, candidates[-1], layer=passed[-1].path)
+    return candidates[-1], described(reason, candidates[-1], layer=passed[-1].path)
 
 
-def _described(reason: str, call: Call, **more: str) -> Message:
+def described(reason: str, call: Call, **more: str) -> Message:
+    """Return the reason for a default layer, with the size of its map.
+
+    Args:
+        reason: message of the catalog with `{positions}` and `{channels}`.
+        call: the default.
+        more: further fields of the message.
+    """
     *positions, c = call.layout.shape(call.shape)
     return Message(reason, positions=by(positions), channels=c, **more)
 

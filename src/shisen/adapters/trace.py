@@ -68,10 +68,11 @@ def head_of(shape: Sequence[int], output_activation: str) -> str:
 
 
 def warn_if_probabilities(output: npt.NDArray[Any]) -> None:
-    """Warn where an answer, `(n, classes)`, looks like probabilities though no softmax was seen."""
+    """Warn where an answer, `(n, classes)`, looks like probabilities, or percent, though no softmax was seen."""
     if output.ndim != 2 or output.shape[-1] < 2 or output.min() < 0:
         return
-    if float(np.abs(output.sum(axis=-1) - 1).max()) < 1e-4:
+    total = output.sum(axis=-1)
+    if min(float(np.abs(total / whole - 1).max()) for whole in (1, 100)) < 1e-4:
         warnings.warn(
             "The network seems to return probabilities, from an operation that cannot be undone: scores called "
             "'logit' are probabilities here. Return the values before the softmax if you can.",

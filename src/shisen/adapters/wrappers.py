@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 import numpy as np
-from array_api_compat import array_namespace
 
 from ..errors import InputError, ModelError, ShisenWarning, explain_error
 from ..types import Array, Attention, Classifier, Layer
-from .capabilities import HalfPrecision, HasAttention, RunsDownstream, ScalesPixels
+from .batches import BatchedAttention, check_rows, joined, slices, together_or_apart
+from .capabilities import HalfPrecision, HasAttention, RunsAlone, RunsDownstream, ScalesPixels
 
 Ability = TypeVar("Ability")
 
@@ -182,77 +181,65 @@ class Batched(Wrapper):
         return Batched(model, self._size)
 
     def activations(self, images: Array, at: str | Sequence[str] = "logits") -> Any:
-        parts = _parts(images.shape[0], self._size)
-        if len(parts) == 1:
-            return self.model.activations(images, at)
-        return _joined([self.model.activations(images[s], at) for s in parts])
+        def run(size: int) -> Any:
+            found = joined([self.model.activations(images[s], at) for s in slices(images.shape[0], size)])
+            if at == "logits":
+                check_rows(found, images.shape[0])
+            return found
+
+        return self._run(images, images.shape[0], run)
 
     def gradients(
         self, images: Array, objective: Any, at: str = "logits", wrt: str | Sequence[str] = "input"
     ) -> tuple[Any, Any]:
-        parts = _parts(images.shape[0], self._size)
-        if len(parts) == 1:
-            return self.model.gradients(images, objective, at, wrt)
         many = isinstance(objective, (list, tuple))
-        values, gradients = [], []
-        for s in parts:
-            rows = np.arange(s.start, s.stop)
-            own = [one.take(rows) for one in objective] if many else objective.take(rows)
-            value, gradient = self.model.gradients(images[s], own, at, wrt)
-            values.append(value)
-            gradients.append(gradient)
-        return _joined(values), _joined(gradients, axis=1 if many else 0)
+
+        def run(size: int) -> tuple[Any, Any]:
+            parts = slices(images.shape[0], size)
+            if len(parts) == 1:
+                return self.model.gradients(images, objective, at, wrt)
+            values, gradients = [], []
+            for s in parts:
+                rows = np.arange(s.start, s.stop)
+                own = [one.take(rows) for one in objective] if many else objective.take(rows)
+                value, gradient = self.model.gradients(images[s], own, at, wrt)
+                values.append(value)
+                gradients.append(gradient)
+            return joined(values), joined(gradients, axis=1 if many else 0)
+
+        found: tuple[Any, Any] = self._run(images, images.shape[0], run)
+        return found
 
     def replaced(self, images: Array, values: Array, at: str) -> Array:
-        if values.shape[0] <= self._size:
-            return self.model.replaced(images, values, at)
-        one, size = images.shape[0] == 1, self._size
-        network = self.capability(RunsDownstream) if one and at != "input" else None
-        if network is not None and network.runs_downstream_only(images, at):
-            size = downstream_batch(values[0, ...], size)
-        parts = _parts(values.shape[0], size)
-        return _joined([self.model.replaced(images if one else images[s], values[s], at) for s in parts])
+        one = images.shape[0] == 1
+
+        def run(size: int) -> Array:
+            if values.shape[0] <= size:
+                return self.model.replaced(images, values, at)
+            network = self.capability(RunsDownstream) if one and at != "input" and size > 1 else None
+            if network is not None and network.runs_downstream_only(images, at):
+                size = downstream_batch(values[0, ...], size)
+            return joined(
+                [self.model.replaced(images if one else images[s], values[s], at) for s in slices(len(values), size)]
+            )
+
+        found: Array = self._run(images, values.shape[0], run)
+        return found
+
+    def _run(self, images: Array, count: int, run: Callable[[int], Any]) -> Any:
+        """Return what `run(size)` does for so many rows, with size 1 where images cannot go in together."""
+        network = self.capability(RunsAlone) if count > 1 else None
+        if self._size == 1 or count == 1 or (network is not None and network.alone(images)):
+            return together_or_apart(lambda: run(1))
+        return together_or_apart(
+            lambda: run(self._size), lambda: run(1), lambda: network.run_alone(images) if network else None
+        )
 
     def capability(self, ability: type[Ability]) -> Ability | None:
         found = super().capability(ability)
         if ability is HasAttention and found is not None:
-            return cast("Ability", _BatchedAttention(cast("HasAttention", found), self._size))
+            return cast("Ability", BatchedAttention(cast("HasAttention", found), self._size))
         return found
-
-
-class _BatchedAttention:
-    """The attention of a network, `size` images at a time."""
-
-    def __init__(self, network: HasAttention, size: int) -> None:
-        self._network, self._size = network, size
-
-    def attentions(
-        self, images: Array, objective: Any = None, *, per_block: bool = False, pooled: bool = False
-    ) -> tuple[Attention, ...]:
-        parts = []
-        for s in _parts(images.shape[0], self._size):
-            own = None if objective is None else objective.take(np.arange(s.start, s.stop))
-            parts.append(self._network.attentions(images[s], own, per_block=per_block, pooled=pooled))
-        return tuple(
-            replace(
-                layer,
-                values=_joined([p[i].values for p in parts]),
-                gradients=None if layer.gradients is None else _joined([p[i].gradients for p in parts]),
-            )
-            for i, layer in enumerate(parts[0])
-        )
-
-
-def _parts(count: int, size: int) -> list[slice]:
-    return [slice(i, min(i + size, count)) for i in range(0, count, size)]
-
-
-def _joined(parts: list[Any], axis: int = 0) -> Any:
-    if len(parts) == 1:
-        return parts[0]
-    if isinstance(parts[0], tuple):
-        return tuple(_joined([p[i] for p in parts], axis) for i in range(len(parts[0])))
-    return array_namespace(parts[0]).concat(parts, axis=axis)
 
 
 class Watched(Wrapper):
@@ -325,7 +312,7 @@ class Recorded:
     @property
     def whole(self) -> Array:
         """The values of all parts, in order."""
-        return _joined(self.values)
+        return joined(self.values)
 
     def __eq__(self, other: object) -> bool:
         # equal to the objective it stands for, so that a shared model finds what it remembers

@@ -13,6 +13,7 @@ from array_api_compat import array_namespace
 
 from ..adapters.capabilities import RunsDownstream
 from ..adapters.wrappers import Wrapper, capability, downstream_batch
+from ..errors import MissingDependency, ModelError
 from ..targets import like, to_numpy
 from ..types import Array, Classifier
 from .objective import gradients_and_logits, is_linear, resolved_for
@@ -80,7 +81,7 @@ class AtLayer:
         images: `(n, *positions, c)`.
         layer: path of the point.
         values: `(n, *positions', c')`.
-        gradients: of the score, of the same shape.
+        gradients: of the score, of the same shape; None where the network gives none, and `reason` says so.
         logits: `(n, classes)`.
         objective: the score explained, with "the top class" resolved.
         reason: why the score is no affine function of the values; "" if it is one, so that closed forms hold.
@@ -90,7 +91,7 @@ class AtLayer:
     images: Array
     layer: str
     values: Array
-    gradients: Array
+    gradients: Any
     logits: Array
     objective: Any
     reason: str
@@ -108,9 +109,15 @@ class AtLayer:
         Returns:
             What the forward and the backward pass gave.
         """
-        values, gradients, logits = gradients_and_logits(model, images, objective, layer)
+        try:
+            values, gradients, logits = gradients_and_logits(model, images, objective, layer)
+        except (ModelError, MissingDependency):
+            values, logits = model.activations(images, (layer, "logits"))
+            gradients = None
         objective = resolved_for(objective, logits)
-        if not is_linear(objective, logits):
+        if gradients is None:
+            reason = "the network gives no gradients"
+        elif not is_linear(objective, logits):
             reason = "the score is not linear in the logits"
         else:
             reason = "" if is_affine(model, images, layer) else "the network is non-linear downstream of the layer"

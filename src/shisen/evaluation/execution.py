@@ -265,6 +265,8 @@ class EvaluationRun:
                     if spec.needs in ("region", "collage"):
                         key = digest(key, one.sample.region)
                     ident = (one.setting.name, spec.name, one.image.key)
+                    if ident in open_tasks or ident in found:  # the same image under two names
+                        continue
                     kept = self.store.get(key)
                     if kept is not None:
                         found[ident] = one.row(spec.name, kept)

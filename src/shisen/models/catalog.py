@@ -6,7 +6,7 @@ from .presets import RECIPES
 
 FORMS = (
     ("package.module:build", "a function of your own that returns a torch or Keras network", "--weights, --labels"),
-    ("model.onnx", "an ONNX file; gradients too where onnx2torch is installed", "onnx, onnxruntime"),
+    ("model.onnx", "an ONNX file; all gradients with onnx2torch", "shisen[onnx], shisen[onnx-gradients]"),
     ("script.pt", "a TorchScript file: gradients of the pixels and methods without gradients", "torch"),
     ("program.pt2", "an exported program, whose reader may unpickle objects: only a file of your own", "--trust"),
     ("whole.pt", "a torch network pickled whole, which executes code: only a file of your own", "--trust"),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ImageError, ShisenWarning, explain_error
+from ..errors import ImageError, InputError, ShisenWarning, explain_error
 
 LUMINANCE = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in a gray value, ITU-R BT.601."""
@@ -195,3 +195,24 @@ def not_finite(array: npt.NDArray[Any]) -> ImageError:
             "Replace them, for example with numpy.nan_to_num(array).",
         )
     )
+
+
+def whole_numbers(values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """Return pixels, 0 to 255, for a network of whole numbers.
+
+    Args:
+        values: uint8, or floats that are whole.
+
+    Raises:
+        InputError: for fractions, such as values in [0, 1].
+    """
+    found = np.asarray(values, np.float32)
+    if not np.array_equal(found, np.rint(found)):
+        raise InputError(
+            explain_error(
+                "The network takes whole numbers, 0 to 255.",
+                f"values from {found.min():.3g} to {found.max():.3g}",
+                "Pass a uint8 array, or preprocess={'range': (0, 255)} to wrap().",
+            )
+        )
+    return found

@@ -55,6 +55,23 @@ def _keras_shape(net: Any) -> Shape | None:
     return h, w, c
 
 
+def takes_integers(net: Any) -> bool:
+    """Tell whether a network declares that its pixels are whole numbers, 0 to 255, as Keras and ONNX inputs can.
+
+    Args:
+        net: a live network of any framework, or an ONNX model.
+    """
+    graph: Any = getattr(net, "graph", None)
+    if hasattr(graph, "initializer"):
+        weights = {w.name for w in graph.initializer}
+        return any(i.type.tensor_type.elem_type == 2 for i in graph.input if i.name not in weights)
+    try:
+        inputs = list(getattr(net, "inputs", None) or ())
+    except TypeError:
+        return False
+    return bool(inputs) and "int" in str(getattr(inputs[0], "dtype", ""))
+
+
 def _of_first_layer(net: Any) -> Shape:
     """Return as many open sides as the first convolution has, and its channels; a recurrent layer takes signals."""
     torch = sys.modules.get("torch")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import json
 import os
 import sys
@@ -12,8 +13,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..errors import N_, ModelError, ShisenWarning, briefly, explain_error, require, unknown
-from .declared import declared_input
+from ..targets import to_numpy
+from .declared import declared_input, takes_integers
 from .keras_presets import application
 from .model import Model, assumption
 from .preprocess import Preprocess
@@ -272,8 +276,31 @@ def guessed_preprocess(net: Any, given: Any = None) -> Preprocess | None:
     if len(declared) != 3 or None in declared:
         return None
     h, w, c = (int(side or 0) for side in declared)
-    if any(type(layer).__name__ in ("Rescaling", "Normalization") for layer in net.layers[:4]):
-        return Preprocess((h, w), range=(0.0, 255.0), channels=c)
-    if given is None or (isinstance(given, Mapping) and not given.keys() & {"range", "mean", "std", "base"}):
-        warnings.warn("Keras file: " + assumption((h, w), c), ShisenWarning, stacklevel=2)
-    return Preprocess((h, w), channels=c)
+    top, sure = 255.0 if takes_integers(net) else 1.0, False
+    for layer in itertools.islice(_first_layers(net), 5):
+        implied = _implied_top(layer)
+        top, sure = (top, sure) if implied is None else implied
+    if not sure and (given is None or (isinstance(given, Mapping) and not given.keys() & STATED)):
+        warnings.warn(f"Keras file: {assumption((h, w), c, f'values 0 to {top:.0f}')}", ShisenWarning, stacklevel=2)
+    return Preprocess((h, w), range=(0.0, top), channels=c)
+
+
+STATED = {"range", "mean", "std", "base"}
+"""Fields of a preprocessing that state how values are scaled."""
+
+
+def _first_layers(net: Any) -> Iterator[Any]:
+    """Yield the layers of a model in order, those of nested models too."""
+    for layer in net.layers:
+        yield from _first_layers(layer) if hasattr(layer, "layers") else (layer,)
+
+
+def _implied_top(layer: Any) -> tuple[float, bool] | None:
+    """Return the largest value that a layer's pixels have, and whether that is certain; None where it does not tell."""
+    kind = type(layer).__name__
+    if kind == "Rescaling":
+        return (255.0, True) if float(np.max(np.abs(layer.scale))) < 0.1 else (1.0, False)
+    if kind == "Normalization" and getattr(layer, "mean", None) is not None:
+        mean, variance = (np.asarray(to_numpy(v), np.float64) for v in (layer.mean, layer.variance))
+        return (255.0, True) if float((np.abs(mean) + np.sqrt(variance)).max()) > 4 else (1.0, False)
+    return None

@@ -15,9 +15,9 @@ from ..errors import InputError, ShisenError, ShisenWarning, explain_error
 from ..naming import label, resolve
 from ..targets import ClassObjective, TopKObjective, class_logits, probabilities, to_numpy
 from ..types import Array, Classifier, Frame, InputImage, Prediction
-from .channels import with_channels
+from .channels import whole_numbers, with_channels
 from .data_io import open_data
-from .declared import own_layers
+from .declared import own_layers, takes_integers
 from .image_io import open_array, open_image
 from .labels import Labels
 from .predicting import answers
@@ -152,6 +152,9 @@ class Model(Wrapper):
             if self.rank != 2:
                 check_declared(image, network.declared_size)
             network.expect((*image.size, channels))
+        if takes_integers(self.network.net if hasattr(self.network, "net") else None):
+            self._say_once(assumption(None, channels, "values 0 to 255"))
+            return whole_numbers(with_channels(values, channels, image.source, rank=len(image.size))), whole
         if image.source == "array" and image.data is None:
             if values.dtype == np.uint8:
                 self._say_once(assumption(None, values.shape[-1], "values 0 to 255"))

@@ -10,11 +10,12 @@ import numpy as np
 
 from ..adapters.onnx.adapter import OnnxClassifier
 from ..errors import InputError, ModelError, ShisenWarning, explain_error
+from .declared import takes_integers
 from .inputs import Inputs
 from .label_files import labels_of
 from .model import Model, assumption
 from .preprocess import Preprocess
-from .wrapping import Request, merged
+from .wrapping import Request, check_integers, merged
 
 
 def load_onnx(name: str, request: Request) -> Model:
@@ -42,10 +43,13 @@ def load_onnx(name: str, request: Request) -> Model:
     file = path if request.inputs is None else _with_constants(path, request.inputs)
     network = OnnxClassifier(file, output=request.output, head=request.head, device=request.device)
     height, width, channels = network.input_spec.size
-    given = request.preprocess
+    given, top = request.preprocess, 255.0 if takes_integers(network.proto) else 1.0
     if given is None or (isinstance(given, Mapping) and not given.keys() & {"range", "mean", "std", "base"}):
-        warnings.warn(f"{path.name}: " + assumption((height, width), channels), ShisenWarning, stacklevel=2)
-    preprocess = merged(Preprocess((height, width), channels=channels), given, None, (height, width, channels))
+        text = assumption((height, width), channels, f"values 0 to {top:.0f}")
+        warnings.warn(f"{path.name}: {text}", ShisenWarning, stacklevel=2)
+    known = Preprocess((height, width), range=(0.0, top), channels=channels)
+    preprocess = merged(known, given, None, (height, width, channels))
+    check_integers(network.proto, preprocess)
     network.scaling = preprocess.scaling()
     labels = None if request.labels is None else labels_of(request.labels)
     return Model(network, preprocess, labels, name=path.stem, source=str(path))

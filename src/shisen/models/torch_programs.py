@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from ..adapters.base import lock_of
 from ..errors import N_, InputError, ModelError, briefly, explain_error
 
 
@@ -110,6 +114,10 @@ def one_piece(net: Any) -> Any:
                             f"Pass preprocess={{'size': ({h}, {w})}} (--size {h}x{w}).",
                         )
                     )
+            with evaluated(net):
+                return self.in_parts(x)
+
+        def in_parts(self, x: Any) -> Any:
             fixed = None if shape is None else shape[0]
             if fixed is None or fixed == len(x):
                 return net(x)
@@ -121,6 +129,21 @@ def one_piece(net: Any) -> Any:
             return _joined(parts)
 
     return OnePiece()
+
+
+@contextmanager
+def evaluated(net: Any) -> Iterator[None]:
+    """Put TorchScript in evaluation mode for one call; a program of `torch.export` has its mode built in."""
+    script = isinstance(net, sys.modules["torch"].jit.ScriptModule)
+    with lock_of(net) if script else nullcontext():
+        training = [m for m in net.modules() if getattr(m, "training", False)] if script else []
+        try:
+            for module in training:
+                module.training = False
+            yield
+        finally:
+            for module in training:
+                module.training = True
 
 
 def _rows(output: Any, n: int) -> Any:

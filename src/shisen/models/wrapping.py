@@ -12,7 +12,7 @@ from typing import Any
 from ..adapters.frameworks import adapter_class
 from ..errors import InputError, explain_error
 from ..types import Classifier
-from .declared import declared_classes, declared_input
+from .declared import declared_classes, declared_input, takes_integers
 from .inputs import Inputs, with_inputs
 from .label_files import labels_of
 from .labels import Labels
@@ -23,6 +23,10 @@ from .torch_programs import is_opaque, one_piece
 
 PLAIN: dict[str, Any] = {"range": (0.0, 1.0), "mean": (0.0,), "std": (1.0,), "channel_order": "rgb"}
 """Defaults of a preset."""
+
+
+LEAST_STEPS = 16
+"""How many values from black to white a network of whole numbers must be given at least."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +129,7 @@ def assemble(
     declared = declared_input(net)
     shape = _checked_shape(input_shape, len(declared) - 1)
     expected = merged(preprocess, request.preprocess, net, shape)
+    check_integers(net, expected)
     network = adapter(net, request, expected, shape)
     if request.labels is not None:
         labels = labels_of(request.labels)
@@ -168,9 +173,34 @@ def merged(known: Preprocess | None, given: Any, net: Any, shape: tuple[int, ...
     if known is not None:
         return known.updated(**fields)
     defaults: dict[str, Any] = {} if size is None else {"size": size}
+    if takes_integers(net):
+        defaults["range"] = (0.0, 255.0)
     if c and "channels" not in fields and not any(_count(fields.get(k)) > 1 for k in ("mean", "std", "bands")):
         defaults["channels"] = c
     return Preprocess.of(defaults | fields)
+
+
+def check_integers(net: Any, preprocess: Preprocess | None) -> None:
+    """Raise where a network of whole numbers would be given values that are all rounded to a few.
+
+    Args:
+        net: a live network, or an ONNX model.
+        preprocess: what the network is to be given.
+
+    Raises:
+        InputError: for a preprocessing to small values.
+    """
+    if preprocess is None or not takes_integers(net):
+        return
+    step = min(abs(s) for s in preprocess.scaling().scale)
+    if step < LEAST_STEPS:
+        raise InputError(
+            explain_error(
+                "The network takes whole numbers, 0 to 255.",
+                f"a preprocessing from black to white in a range of {step:.3g}",
+                "Pass preprocess={'range': (0, 255)} (--range 0,255); mean and std belong to the network here.",
+            )
+        )
 
 
 def adapter(net: Any, request: Request, preprocess: Preprocess | None, shape: tuple[int, ...] | None) -> Any:

@@ -13,6 +13,7 @@ from ...types import Attention, Scaling
 from ..answers import Output
 from ..base import Adapter
 from ..capture import ENDS, Capture, Reached
+from ..dependence import every_output, on_the_way
 from ..points import Call
 from ..trace import Trace
 from .engines import GradientRequest, engine_for
@@ -96,6 +97,13 @@ class KerasClassifier(Adapter):
                 if self.backend == "tensorflow" and self._io.channels_first:
                     raise _no_channels_first(problem) from problem
                 raise
+
+    def refined(self, trace: Trace, x: Any) -> Trace:
+        """Move the default to the last map that the answer depends on, where a model computes more than its answer."""
+        if len(getattr(self.net, "outputs", None) or ()) == 1:  # a graph of nothing but what its output needs
+            return trace
+        noise = self.to_tensor(np.random.default_rng(0).random(tuple(x.shape), dtype=np.float32))
+        return on_the_way(trace, lambda paths: self.gradients_or_error(noise, every_output, paths))
 
     @property
     def declared_size(self) -> tuple[int, ...] | None:

@@ -42,6 +42,8 @@ class ModelIO:
         takes = inspect.signature(net.call).parameters.values()
         named = any(p.name == "training" or p.kind is p.VAR_KEYWORD for p in takes)
         self._first: bool | None = None
+        declared = str(getattr(inputs[0], "dtype", "")) if inputs else ""
+        self._integers = declared if "int" in declared else ""
         self._options = {"training": False} if named else {}
 
     @property
@@ -80,6 +82,8 @@ class ModelIO:
         rank = len(x.shape) - 2
         if rank in (1, 2, 3) and self.channels_first:
             x = ops.transpose(x, (0, rank + 1, *range(1, rank + 1)))
+        if self._integers:
+            x = ops.cast(ops.clip(ops.round(x), 0, 255), self._integers)
         names = list(getattr(self.net, "output_names", ()))
         found = self.net(self._packed(x), **self._options)
         return select_output(found, self.output, ops.is_tensor, names, announce=announce)

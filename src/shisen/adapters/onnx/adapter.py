@@ -18,12 +18,15 @@ from ..base import DOWNSTREAM_TOLERANCE, Adapter
 from ..layout import Layout
 from ..points import NOT_SPATIAL, Call, PointTable
 from ..trace import Trace, head_of
+from .affine_gradient import affine_gradients
 from .graph import candidates, downstream_graph, inner_tensors, input_spec, layouts, output_spec, with_outputs
 
 Values = npt.NDArray[Any]
 ONLY_FORWARD = "occlusion, rise, score_cam, eigen_cam, ablation_cam or recipro_cam"
 SESSIONS = 8
 """Sessions of onnxruntime kept for one graph."""
+ROUNDING = 1e-5
+"""By how much logits may differ, relative to the largest, between two ways to run the same graph."""
 TRIED = 40
 """Candidates for the default layer that are tried, from the end."""
 
@@ -71,6 +74,7 @@ class OnnxClassifier(Adapter):
         wanted = ["CUDAExecutionProvider"] if device.startswith("cuda") or not device else []
         self._providers = [p for p in wanted if p in known] + ["CPUExecutionProvider"]
         self._sessions: dict[Any, tuple[Any, bool]] = {}
+        self._types: dict[str, Any] = {}
         self._torch: Any = None
 
     # ---- the contract
@@ -110,7 +114,8 @@ class OnnxClassifier(Adapter):
         raw = {n: v for n, v in found.items() if v.dtype.kind == "f" and (v.ndim > 0 or n == logits)}
         self._sessions.clear()  # a session that keeps every tensor is not worth its memory
         shapes = {n: tuple(int(s) for s in v.shape) for n, v in raw.items()}
-        arranged = layouts(self.proto, shapes, self.size[:-1])
+        arranged = layouts(self.proto, {n: tuple(v.shape) for n, v in found.items()}, self.size[:-1])
+        self._types.update((n, v.dtype) for n, v in raw.items())
         calls = tuple(
             Call(name, name, 1, kind, shapes[name], arranged.get(name, Layout("plain")), count, i)
             for i, (name, kind, count) in enumerate(inner)
@@ -146,8 +151,15 @@ class OnnxClassifier(Adapter):
     def differentiate(
         self, x: Any, objectives: Sequence[Any], at: str, wrt: Sequence[str]
     ) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]:
-        """Return the values at `wrt` and the gradients there, both from the equivalent torch network."""
-        equivalent = self._torch_equivalent(x)
+        """Return the values at `wrt` and the gradients there, from the equivalent torch network or an affine end."""
+        try:
+            equivalent = self._torch_equivalent(x)
+        except (MissingDependency, ModelError):
+            alone = wrt[0] if len(wrt) == 1 and at == "logits" and self.rule is None else "input"
+            found = affine_gradients(self, x, objectives, alone)
+            if found is None:
+                raise
+            return found
         model = equivalent.classifier if self.rule is None else equivalent.classifier.rewired(self.rule)
         modules = {p: equivalent.module_of(p) for p in wrt}
         own = [equivalent.objective(o) for o in objectives]
@@ -234,7 +246,16 @@ class OnnxClassifier(Adapter):
                     self._sessions.pop(next(iter(self._sessions)))
                 options = onnxruntime.SessionOptions()
                 options.log_severity_level = 3
-                session = onnxruntime.InferenceSession(model, options, providers=self._providers)
+                try:
+                    session = onnxruntime.InferenceSession(model, options, providers=self._providers)
+                except Exception as problem:  # onnxruntime's own errors have no common base
+                    raise ModelError(
+                        explain_error(
+                            "onnxruntime must be able to run the ONNX file.",
+                            f"{type(problem).__name__}: {' '.join(str(problem).split())[:300]}",
+                            "Check it with onnx.checker, or export it again, in float32 and with a newer opset.",
+                        )
+                    ) from problem
                 self._sessions[key] = (session, with_image)
             return self._sessions[key]
 
@@ -256,11 +277,12 @@ class OnnxClassifier(Adapter):
         """Return the session of the graph downstream of a tensor, and whether it needs the image too."""
         key = ("downstream", name)
         found = self._sessions.get(key)
-        return found or self._session(key, *downstream_graph(self.proto, name, self.output_spec.logits))
+        kind = self._types.get(name, np.dtype(np.float32))
+        return found or self._session(key, *downstream_graph(self.proto, name, self.output_spec.logits, kind))
 
     def _run_downstream(self, name: str, raw: Values, x: Values) -> Values:
         session, with_image = self._downstream(name)
-        fed = {name: np.ascontiguousarray(raw, dtype=np.float32)}
+        fed = {name: np.ascontiguousarray(raw, dtype=self._types.get(name, np.float32))}
         if with_image:
             fed[self.input_spec.name] = self._network_input(x)
         result: Values = session.run([self.output_spec.logits], fed)[0]
@@ -273,7 +295,8 @@ class OnnxClassifier(Adapter):
             changed = self.replaced(x, value + np.float32(1) + np.abs(value), name)
         except ModelError:
             return False
-        return bool(np.abs(changed - self.activations(x)).max() > 0)
+        logits = self.activations(x)
+        return bool(np.abs(changed - logits).max() > ROUNDING * np.abs(logits).max())
 
     def _torch_equivalent(self, x: Values) -> Any:
         with self.lock:
@@ -283,9 +306,15 @@ class OnnxClassifier(Adapter):
 
                     self._torch = TorchEquivalent(self)
                 except ImportError as problem:
-                    raise MissingDependency(
-                        f"Gradients of an ONNX graph need the packages torch and onnx2torch. Use {ONLY_FORWARD}, "
-                        "which need no gradients, or install them with: pip install 'shisen[onnx]' onnx2torch torch"
-                    ) from problem
+                    self._torch = MissingDependency(
+                        "Gradients of this ONNX graph need the packages torch and onnx2torch. Use "
+                        f"{ONLY_FORWARD}, which need no gradients, or install them with: "
+                        "pip install 'shisen[onnx-gradients]'"
+                    )
+                    self._torch.__cause__ = problem
+                except ModelError as problem:
+                    self._torch = problem
+            if isinstance(self._torch, Exception):
+                raise self._torch
             self._torch.check(x)
             return self._torch

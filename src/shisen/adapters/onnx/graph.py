@@ -7,13 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ...errors import InputError, ModelError, explain_error, unknown
 from ..answers import preferred
 from ..layout import Layout, Size, is_map, token_layout
 from ..points import Call
 
 OUTPUT_ACTIVATIONS = {"Softmax": "softmax", "LogSoftmax": "softmax", "Sigmoid": "sigmoid"}
-CHANNELS_FIRST = ("Conv", "ConvTranspose", "BatchNormalization", "InstanceNormalization", "Resize", "LRN")
+CHANNELS_FIRST = (
+    *("Conv", "ConvInteger", "QLinearConv", "ConvTranspose"),
+    *("BatchNormalization", "InstanceNormalization", "Resize", "LRN"),
+)
 PASSING_OPERATIONS = (
     "Pool",
     "Flatten",
@@ -25,6 +30,8 @@ PASSING_OPERATIONS = (
     "Shape",
     "Constant",
     "Squeeze",
+    "QuantizeLinear",
+    "DequantizeLinear",
 )
 
 
@@ -202,7 +209,7 @@ def with_outputs(model: Any, names: Sequence[str]) -> bytes:
     return result
 
 
-def downstream_graph(model: Any, at: str, output: str) -> tuple[bytes, bool]:
+def downstream_graph(model: Any, at: str, output: str, kind: Any = np.float32) -> tuple[bytes, bool]:
     """Return the part of the graph from the tensor `at` to `output`, serialized, and whether it needs the image too.
 
     Paths around the tensor, such as skip connections, stay: then the image is still an input.
@@ -211,6 +218,7 @@ def downstream_graph(model: Any, at: str, output: str) -> tuple[bytes, bool]:
         model: the ONNX model.
         at: path of the point.
         output: name of the logits' tensor.
+        kind: dtype of the tensor.
 
     Raises:
         ModelError: if the output does not depend on the point.
@@ -243,7 +251,9 @@ def downstream_graph(model: Any, at: str, output: str) -> tuple[bytes, bool]:
     weights = {w.name for w in cut.graph.initializer}
     inputs = [i for i in model.graph.input if i.name in needed and i.name not in weights and i.name != at]
     cut.graph.input.extend(inputs)
-    cut.graph.input.append(onnx.helper.make_tensor_value_info(at, onnx.TensorProto.FLOAT, None))
+    cut.graph.input.append(
+        onnx.helper.make_tensor_value_info(at, onnx.helper.np_dtype_to_tensor_dtype(np.dtype(kind)), None)
+    )
     cut.graph.output.append(onnx.helper.make_empty_tensor_value_info(output))
     result: bytes = cut.SerializeToString()
     return result, bool(inputs)
@@ -274,6 +284,11 @@ def in_older_operators(model: Any) -> Any:
             axes = onnx.numpy_helper.to_array(weights[node.input[1]]).tolist()
             del node.input[1:]
             node.attribute.append(onnx.helper.make_attribute("axes", axes))
+        sizes = weights.get(node.input[1]) if node.op_type == "Reshape" else None
+        if sizes is not None and 0 not in onnx.numpy_helper.to_array(sizes):  # allowzero then changes nothing
+            kept = [a for a in node.attribute if a.name != "allowzero"]
+            del node.attribute[:]
+            node.attribute.extend(kept)
         changed.graph.node.append(node)
     for operators in changed.opset_import:
         if operators.domain == "":

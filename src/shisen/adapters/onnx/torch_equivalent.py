@@ -22,11 +22,14 @@ ADVICE = "Use occlusion, rise, score_cam, eigen_cam, ablation_cam or recipro_cam
 class _Fixed(torch.nn.Module):
     """Turn images to the axes of the graph's input and take the graph's logits."""
 
-    def __init__(self, net: Any, channels_last: bool, output: int) -> None:
+    def __init__(self, net: Any, source: OnnxClassifier, output: int) -> None:
         super().__init__()
-        self.net, self.channels_last, self.output = net, channels_last, output
+        self.net, self.channels_last, self.output = net, source.input_spec.channels_last, output
+        self.rounds = source.input_spec.type == "uint8"
 
     def forward(self, x: Any) -> Any:
+        if self.rounds:  # as bytes do; the gradient is that without rounding
+            x = x + (x.round().clamp(0, 255) - x).detach()
         found = self.net(x.movedim(1, -1) if self.channels_last else x)
         return found[self.output] if isinstance(found, (tuple, list)) else found
 
@@ -54,7 +57,7 @@ class TorchEquivalent:
                     ADVICE,
                 )
             ) from problem
-        fixed = _Fixed(net, source.input_spec.channels_last, outputs.index(source.output_spec.output))
+        fixed = _Fixed(net, source, outputs.index(source.output_spec.output))
         self.classifier = TorchClassifier(fixed.eval(), source.scaling, size=source.input_spec.size, head=source.head)
         self.known: dict[str, str] = {"input": "input", "logits": "logits"}
         self.checked = False

@@ -14,9 +14,11 @@ from ...errors import ModelError, explain_error
 from ...types import Attention, Scaling
 from ..answers import Output, select_output
 from ..base import Adapter
+from ..dependence import every_output, on_the_way
 from ..differentiability import cut_graph
 from ..layout import Layout
 from ..trace import Trace
+from .batch_check import depends_on_batch
 from .biases import biases
 from .folding import Pair, agreed, pairs
 from .forward import Leaves, captured_forward
@@ -73,6 +75,7 @@ class TorchClassifier(Adapter):
         self.window_cuts: dict[tuple[int, ...], tuple[Cut | None, ...]] = {}
         self._isolation = Isolation(net, self.lock)
         self._contiguous: dict[tuple[int, ...], bool] = {}
+        self._tried: set[tuple[int, ...]] = set()
         self._pairs: tuple[Any, Pairs] | None = None
         self._unfolded: tuple[Any, Any, Any] | None = None  # module, input and answer of the traced forward
 
@@ -126,9 +129,25 @@ class TorchClassifier(Adapter):
         shown = _noise(x) if self.verified else x  # what `foldable` compares with
         return trace(self.module, run, tuple(x.shape[1:-1]), two)
 
+    def alone(self, images: Any) -> bool:
+        """Return whether images of this shape must go in one by one: tried once, beside another image."""
+        shape = tuple(images.shape[1:])
+        if not self.folds and shape not in self._tried:
+            self._tried.add(shape)
+            exact = self.exact()
+            if depends_on_batch(lambda x: exact.forward(x, ("logits",))["logits"], self.to_tensor(images[:1])):
+                self.run_alone(images)
+        return super().alone(images)
+
     def refined(self, trace: Trace, x: Any) -> Trace:
-        """Move the default of a token network to the last tokens that the answer depends on; order folded frames."""
-        found = influential(trace, lambda paths: self.gradients(x, _every_class, wrt=paths)[1])
+        """Move the default to the last map or the last tokens that the answer depends on; order folded frames."""
+
+        def gradients_at(paths: Sequence[str]) -> Any:
+            return self.gradients_or_error(x, every_output, paths)
+
+        tokens = trace.default is not None and trace.default.layout.kind in ("tokens", "sequence")
+        found = trace if self.folds or tokens else on_the_way(trace, gradients_at)
+        found = influential(found, gradients_at)
         return frames_in_order(found, lambda images, path: self.activations(images, path), x)
 
     def guessed_size(self) -> tuple[int, ...]:
@@ -271,7 +290,7 @@ class TorchClassifier(Adapter):
                 found = self.trace(x)
                 y = select_output(called(self.module, shown), self.output, torch.is_tensor).float()
                 y = found.rows.apply(y, found.logits, xp)
-                score = (y * _every_class(y)).sum()
+                score = (y * every_output(y)).sum()
                 return torch.autograd.grad(score, leaf)[0] if y.requires_grad else torch.zeros_like(leaf)
             except RuntimeError:
                 return None
@@ -298,8 +317,3 @@ class TorchClassifier(Adapter):
 def _noise(x: Any) -> Any:
     """Return one image of noise, always the same, in the shape of `x`."""
     return torch.rand(1, *x.shape[1:], generator=torch.Generator().manual_seed(0)).to(x.device)
-
-
-def _every_class(y: Any) -> Any:
-    """Weigh all classes, none like another, so that none cancels another."""
-    return torch.linspace(0.5, 1.5, y[0].numel(), device=y.device, dtype=y.dtype).expand(len(y), -1).reshape(y.shape)

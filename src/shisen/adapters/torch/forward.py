@@ -10,8 +10,10 @@ import array_api_compat.torch as xp
 import torch
 
 from ..capture import Capture, Reached, in_this_thread
+from ..differentiability import cut_graph
 from ..layout import Layout
 from ..points import Call
+from .checkpoints import without_checkpoints
 from .folding import folded
 from .io import first_tensor, with_first
 from .precision import cast, single
@@ -83,6 +85,8 @@ def _run(
             tensor = layout.back(values[point].to(tensor.dtype), tensor)
             tensor = tensor.contiguous() if model.needs_contiguous(x) else tensor
         if point in starts:
+            if not tensor.is_floating_point():  # such as int8 inside of a quantized network
+                raise cut_graph([point])
             # the graph starts here, unless an earlier point has started it already
             torch.set_grad_enabled(True)
             tensor = tensor if tensor.requires_grad else tensor.detach().requires_grad_()
@@ -105,6 +109,7 @@ def _run(
             stack.enter_context(cast(model.precision, x.device))
         if traced.stops_gradients and (starts or torch.is_grad_enabled()):
             stack.enter_context(KeepsGradients())
+            stack.enter_context(without_checkpoints())
         activation = stack.enter_context(OutputActivation()) if traced.output_activation else None
         try:
             output = model.answer(x)

@@ -20,6 +20,8 @@ from .evaluation_mode import evaluation_mode, every_module
 
 _COUNT = itertools.count()
 PLAIN = (bool, int, float, str, type(None))
+COMPILED = ("_compiled_call_impl",)
+"""What torch.compile leaves on a module; the copy runs without."""
 HOOKS = (
     "_forward_hooks", "_forward_pre_hooks", "_forward_hooks_with_kwargs", "_forward_pre_hooks_with_kwargs",
     "_forward_hooks_always_called",
@@ -81,6 +83,7 @@ class _Copy:
         self._hooks: list[tuple[int, ...]] = [()] * len(self.originals)
         for one in self.copies:
             one.training = False
+            _run_eagerly(one)
 
     @classmethod
     def of(cls, net: Any) -> _Copy | None:
@@ -171,4 +174,12 @@ def _unchanged(module: Any, known: list[tuple[dict[str, Any], str, Any, int]]) -
 
 
 def _plain(module: Any) -> dict[str, Any]:
-    return {k: v for k, v in vars(module).items() if isinstance(v, PLAIN) and k != "training"}
+    return {k: v for k, v in vars(module).items() if isinstance(v, PLAIN) and k not in ("training", *COMPILED)}
+
+
+def _run_eagerly(module: Any) -> None:
+    """Undo torch.compile in a module of the copy: hooks do not act, or are compiled too, inside compiled code."""
+    vars(module)["_compiled_call_impl"] = None
+    original = module._modules.get("_orig_mod")
+    if original is not None and hasattr(module, "dynamo_ctx"):
+        vars(module)["forward"] = original.__call__

@@ -87,7 +87,7 @@ def trace(
     def record(path: str, module: Any, given: Any, output: Any) -> None:
         counts[path] = counts.get(path, 0) + 1
         tensor = first_tensor(output)
-        if tensor is None or tensor.dim() < 2:
+        if tensor is None or tensor.dim() < 2 or tensor.is_complex():
             return
         keep.append(tensor)
         kind, raw = type(module).__name__, tuple(int(s) for s in tensor.shape)
