@@ -12,10 +12,10 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from . import files, images, networks, others, strangers, volumes
+from . import files, forms, images, networks, others, strangers, volumes
 from .situations import SITUATIONS, outcome
 
-PARTS = (images, networks, files, strangers, others, volumes)
+PARTS = (images, networks, files, forms, strangers, others, volumes)
 
 
 def main() -> int:

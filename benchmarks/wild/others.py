@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,88 @@ def saved_untrusted(folder: Path) -> None:
     shisen.load(folder)
 
 
+@works("keras", "an input of bytes: arrays, image files and the default of a file are values 0 to 255")
+def byte_input(folder: Path) -> None:
+    net, path = _bytes(), photo(folder, size=(16, 16))
+    pixels = np.asarray(Image.open(path))
+    want = answer(net, pixels[None])[0]
+    net.save(folder / "net.keras")
+    for model in (shisen.wrap(net), shisen.wrap(net, preprocess={"size": 16}), shisen.load(folder / "net.keras")):
+        for source in (path, pixels):
+            close([p.logit for p in sorted(model.predict(source), key=lambda p: p.index)], want, 1e-4)
+        assert shisen.explain(model, path, "occlusion", target=1, window=8).values.any()
+
+
+@refused("keras", "an input of bytes and a preprocessing to 0 … 1, which would all be rounded to 0")
+def byte_input_scaled(folder: Path) -> None:
+    shisen.wrap(_bytes(), preprocess=shisen.Preprocess(16))
+
+
+@refused("keras", "an input of bytes and an array from 0 to 1")
+def byte_input_floats(folder: Path) -> None:
+    shisen.wrap(_bytes()).predict(X)
+
+
+def _bytes() -> Any:
+    import keras
+
+    keras.utils.set_random_seed(0)
+    image = keras.Input((16, 16, 3), dtype="uint8")
+    x = keras.layers.Conv2D(4, 3, activation="relu", name="conv")(keras.layers.Rescaling(1 / 255)(image))
+    return keras.Model(image, keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(x)))
+
+
+@works("keras", "a decoder beside the classifier in a dict: names, and the default layer before both")
+def decoder(folder: Path) -> None:
+    import keras
+
+    net = keras_net()
+    maps = net.get_layer("conv").output
+    drawn = keras.layers.Conv2DTranspose(2, 3, name="decoder")(maps)
+    both = keras.Model(net.input, {"classes": net.output, "drawn": drawn})
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model = shisen.wrap(both)
+        assert model.default_layer == "conv", model.default_layer
+    assert any("'classes' is explained" in str(w.message) for w in caught), [str(w.message) for w in caught]
+    close(shisen.explain(model, X, target=1).values, shisen.explain(shisen.wrap(net), X, target=1).values, 1e-4)
+
+
+@works("keras", "a model for a batch of one, by occlusion")
+def one_image(folder: Path) -> None:
+    import keras
+
+    class One(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = keras_net()
+
+        def call(self, x: Any) -> Any:
+            return keras.ops.reshape(self.inner(x), (1, 3))
+
+    a, b = (
+        shisen.explain(shisen.wrap(net), X, "occlusion", target=1, window=8, stride=8).values
+        for net in (One(), keras_net())
+    )
+    close(a, b, 1e-4)
+
+
+@works("keras", "a file whose first layer expects 0 … 1, or 0 … 255: each is given that")
+def implied_range(folder: Path) -> None:
+    import keras
+
+    for layer, top in (
+        (keras.layers.Rescaling(1 / 127.5, offset=-1), 255),
+        (keras.layers.Rescaling(2.0, offset=-1), 1),
+        (keras.layers.Normalization(mean=[0.5] * 3, variance=[0.04] * 3), 1),
+        (keras.layers.Normalization(mean=[120.0] * 3, variance=[3000.0] * 3), 255),
+    ):
+        net, image = keras_net(), keras.Input((16, 16, 3))
+        keras.Model(image, net(layer(image))).save(folder / "net.keras")
+        found = shisen.load(folder / "net.keras").preprocess.range
+        assert found == (0, top), (type(layer).__name__, found)
+
+
 # ---- ONNX
 
 
@@ -240,3 +323,93 @@ def labels_onnx(folder: Path) -> None:
 @refused("onnx", "a layer that the graph does not have")
 def layer_onnx(folder: Path) -> None:
     shisen.explain(shisen.load(onnx_file(folder)[0]), X, "score_cam", layer="conv9")
+
+
+@works("onnx", "Grad-CAM without torch, where a mean over positions and a linear layer follow")
+def cam_without_torch(folder: Path) -> None:
+    from shisen.adapters.onnx.affine_gradient import affine_gradients
+
+    def one_hot(y: Any) -> Any:
+        return np.eye(3, dtype=np.float32)[[1] * len(y)]
+
+    path, _ = onnx_file(folder)
+    model, weights = shisen.load(path), _weights(path)
+    both = noise(2, 16, 16, 3)
+    values, rows = affine_gradients(model.network, both, [one_hot], "act")
+    close(values["act"], model.activations(both, "act"))
+    close(rows[0]["act"], np.broadcast_to(weights[:, 1] / 14**2, values["act"].shape), 1e-4)
+    found = shisen.explain(model, photo(folder), target=1)
+    maps = model.activations(model.prepare(model.read(photo(folder)))[0][None], "act")[0]
+    close(found.values, np.maximum(maps @ weights[:, 1] / 14**2, 0), 1e-3)
+
+
+def _weights(path: Path) -> Any:
+    import onnx
+
+    return next(onnx.numpy_helper.to_array(w) for w in onnx.load(path).graph.initializer if w.name == "weights")
+
+
+def _converted(path: Path, kind: int) -> Path:
+    """Give a file an input of bytes, or weights of half precision."""
+    import onnx
+
+    model = onnx.load(path)
+    if kind == onnx.TensorProto.UINT8:
+        model.graph.input[0].type.tensor_type.elem_type = kind
+        model.graph.node.insert(0, onnx.helper.make_node("Cast", ["image"], ["floats"], to=onnx.TensorProto.FLOAT))
+        model.graph.node[1].input[0] = "floats"
+    else:
+        for value in (*model.graph.input, *model.graph.output):
+            value.type.tensor_type.elem_type = kind
+        for weight in model.graph.initializer:
+            half = onnx.numpy_helper.to_array(weight).astype(np.float16)
+            weight.CopyFrom(onnx.numpy_helper.from_array(half, weight.name))
+    onnx.save(model, path)
+    return path
+
+
+@works("onnx", "an input of bytes: values 0 to 255, and maps")
+def byte_onnx(folder: Path) -> None:
+    import onnx
+
+    path, logits = onnx_file(folder)
+    image = photo(folder, size=(16, 16))
+    model = shisen.load(_converted(path, onnx.TensorProto.UINT8))
+    want = logits(np.asarray(Image.open(image), np.float32)[None])[0]
+    close([p.logit for p in sorted(model.predict(image), key=lambda p: p.index)], want, 1e-4)
+    assert shisen.explain(model, image, target=int(want.argmax())).values.any()
+
+
+@works("onnx", "a graph of half precision: layers and maps")
+def half_onnx(folder: Path) -> None:
+    import onnx
+
+    path, logits = onnx_file(folder)
+    model = shisen.load(_converted(path, onnx.TensorProto.FLOAT16))
+    close(model.activations(X[None]), logits(X[None]), 1e-2)
+    assert model.default_layer == "act", model.default_layer
+    assert shisen.explain(model, photo(folder), "ablation_cam", target=1).values.shape == (14, 14)
+
+
+@works("onnx", "dynamic int8: the default layer, and methods without gradients")
+def int8_onnx(folder: Path) -> None:
+    from onnxruntime.quantization import quantize_dynamic
+
+    path, logits = onnx_file(folder)
+    quantize_dynamic(path, folder / "int8.onnx")
+    model = shisen.load(folder / "int8.onnx")
+    close(model.activations(X[None]), logits(X[None]), 0.05)
+    assert model.default_layer == "act", model.default_layer
+    for method in ("ablation_cam", "recipro_cam", "occlusion"):
+        assert shisen.explain(model, photo(folder), method).values.any(), method
+
+
+@refused("onnx", "a graph that onnxruntime cannot run")
+def broken_onnx(folder: Path) -> None:
+    import onnx
+
+    path, _ = onnx_file(folder)
+    model = onnx.load(path)
+    model.graph.node[1].op_type = "Reluu"
+    onnx.save(model, path)
+    shisen.load(path).predict(photo(folder))
