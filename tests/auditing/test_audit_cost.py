@@ -17,12 +17,14 @@ from shisen._core.progress import silent
 from shisen.adapters.wrappers import Passes, Watched
 from shisen.auditing import middle as middle_module
 from shisen.auditing import testing
-from shisen.auditing.artefacts.base import Candidate, Images
+from shisen.auditing.artefacts.base import Candidate, Evidence, Images
 from shisen.auditing.artefacts.feature_group import Transfer
 from shisen.auditing.artefacts.fixed_patch import FixedPatch
+from shisen.auditing.artefacts.transform import Treatment
 from shisen.auditing.budget import Budget
 from shisen.auditing.interventions import UNDONE, Effect, answers, intervene
 from shisen.auditing.middle import Middle
+from shisen.auditing.properties import PROPERTIES
 
 EACH = 40
 
@@ -133,3 +135,16 @@ def test_what_does_not_go_with_a_class_is_not_tested(
     found = testing.tested(scan, counted.images, [chance, stamp()], silent, Budget())
     assert [c.p for c in tried] == [1e-9]
     assert [f.candidate.p for f in found] == [1e-9]
+
+
+def test_no_detector_is_trained_for_classes_of_two_images() -> None:
+    labels = np.repeat(np.arange(40), 2)
+    evidence = Evidence(
+        labels=labels,
+        canvases=np.zeros((80, 8, 8, 3), np.uint8),
+        sampled=np.arange(80),
+        properties=np.zeros((80, len(PROPERTIES))),
+        read=lambda row: np.full((8, 8, 3), row, np.uint8),
+        embed=lambda images: pytest.fail("two images say nothing about a class"),
+    )
+    assert Treatment.propose(evidence, 0, []) == []

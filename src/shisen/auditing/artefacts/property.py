@@ -20,6 +20,7 @@ LOOKS = 2.0 * sum(not p.shown for p in PROPERTIES.values())
 FAR = 4.0
 """Distance from the median of the other classes, in their standard deviations, at which an image stands out."""
 CALIBRATED = 12  # images on which the strength of a property is found
+FEWEST = 3  # images of a class that go together, at least
 LEAST_REST = 0.1  # of the members: fewer other images of the class say nothing about what is usual in it
 
 
@@ -190,7 +191,7 @@ def best_cut(values: npt.NDArray[np.float64], own: npt.NDArray[np.bool_]) -> Cut
     """
     total, group, hits = len(own), int(own.sum()), np.cumsum(own.astype(np.int64))
     ends = np.flatnonzero(own & np.append(values[1:] != values[:-1], True))
-    ends = ends[hits[ends] >= max(3, round(0.03 * group))]
+    ends = ends[hits[ends] >= max(FEWEST, round(0.03 * group))]
     if not len(ends):
         return None
     p_values = np.exp(log_enrichment(hits[ends], group, ends + 1, total))

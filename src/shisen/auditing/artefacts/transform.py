@@ -22,7 +22,7 @@ from ..._core.stats import evenly_spaced
 from ..transforms import TRANSFORMS, Transform
 from ..warps import Change
 from .base import Candidate, Evidence, Images, Intervention
-from .property import best_cut
+from .property import FEWEST, best_cut
 
 LEAST, TRAINED = 60, 48  # images, of all classes, that detectors learn from
 FOLDS = 6  # of classes
@@ -72,7 +72,8 @@ class Treatment:
     @classmethod
     def propose(cls, evidence: Evidence, label: int, found: Sequence[Candidate]) -> list[Candidate]:
         """Return the candidates so far, and the treatments that the class has most often."""
-        if evidence.embed is None or evidence.read is None or len(evidence.sampled) < LEAST:
+        few = (evidence.labels[evidence.sampled] == label).sum() < FEWEST
+        if evidence.embed is None or evidence.read is None or len(evidence.sampled) < LEAST or few:
             return list(found)
         if "transforms" not in evidence.memo:
             evidence.memo["transforms"] = detected(evidence)
