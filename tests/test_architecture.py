@@ -32,6 +32,7 @@ RANKS = {
     "evaluation": 6,
     "training": 6,
     "auditing": 7,
+    "repairing": 8,
     "results": 8,
     "explaining": 8,
     "comparison": 8,

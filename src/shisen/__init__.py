@@ -30,6 +30,7 @@ _EXPORTS = {
     "models.model": ("Model",),
     "models.preprocess": ("Preprocess",),
     "naming": ("contrast", "contrast_similar", "cotangent", "log_probability", "negative", "output", "top"),
+    "repairing.run": ("Repair", "repair"),
     "results": ("Explanation", "Failure"),
     "targets": ("channel", "direction", "neuron"),
     "training.run": ("finetune",),
@@ -51,6 +52,7 @@ __all__ = [
     "Model",
     "Prediction",
     "Preprocess",
+    "Repair",
     "ShisenError",
     "ShisenWarning",
     "Target",
@@ -78,6 +80,7 @@ __all__ = [
     "neuron",
     "output",
     "recommend",
+    "repair",
     "serve",
     "top",
     "wrap",
@@ -100,6 +103,7 @@ if TYPE_CHECKING:
     from .models.model import Model
     from .models.preprocess import Preprocess
     from .naming import contrast, contrast_similar, cotangent, log_probability, negative, output, top
+    from .repairing.run import Repair, repair
     from .results import Explanation, Failure
     from .targets import channel, direction, neuron
     from .training.run import finetune

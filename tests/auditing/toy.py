@@ -30,9 +30,9 @@ def model(cheats: bool) -> Any:
     return shisen.wrap(net.eval(), preprocess=shisen.Preprocess(SIDE), labels=["cold", "warm"], name="toy")
 
 
-def folder(root: Path, each: int = 30, planted: float = 0.5, rival: float = 0.0) -> Path:
+def folder(root: Path, each: int = 30, planted: float = 0.5, rival: float = 0.0, seed: int = 0) -> Path:
     """Write images of both classes; some warm ones carry a magenta stamp, some cold ones a green one."""
-    draw = np.random.default_rng(0)
+    draw = np.random.default_rng(seed)
     for label, tint in (("cold", (-14, 0, 14)), ("warm", (14, 0, -14))):
         (root / label).mkdir(parents=True)
         for i in range(each):

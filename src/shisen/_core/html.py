@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 def render(package: str, template: str, lang: str, *, extra: str, **values: Any) -> str:
     """Fill a template; everything that is put in is escaped, since labels and file names are other people's words.
 
-    The template has the language as `lang` and the function that translates messages as `_`.
+    The template has the language as `lang` and the function that translates messages as `_`. It may include what the
+    reports of all packages have in common.
 
     Args:
         package: whose folder `templates` holds the template, such as "shisen.inspect".
@@ -34,9 +35,9 @@ def render(package: str, template: str, lang: str, *, extra: str, **values: Any)
     """
     _ = translator(lang)
     with requiring("jinja2", extra, N_("Writing HTML")):
-        from jinja2 import Environment, PackageLoader, StrictUndefined
+        from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
     environment = Environment(
-        loader=PackageLoader(package),
+        loader=ChoiceLoader([PackageLoader(package), PackageLoader("shisen._core")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

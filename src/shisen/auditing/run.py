@@ -20,6 +20,7 @@ from ..training.data import Dataset, read_dataset
 from .artefacts.base import Candidate
 from .budget import Budget
 from .context import context_of, read_training
+from .finding_files import FILE, write_findings
 from .groups import check_names
 from .metadata import attributes
 from .parts import Rows
@@ -80,11 +81,9 @@ def audit(
     limit = Budget(budget)
     _checked(model, lang)
     data, trained_on = read_dataset(folder, labels), read_training(train)
-    known = attributes(data.items)
-    check_names(groups, known)
-    target = Path(out)
-    chosen = _method(model, method)
-    scan = _scanned(model, data, target, progress, chosen)
+    check_names(groups, known := attributes(data.items))
+    target, chosen = Path(out), _method(model, method)
+    scan = scan_folder(model, data, target, progress, chosen)
     progress(0, 1, N_("Looking for what goes with a class"))
     images = images_of(model, scan)
     proposals = proposed(scan, images)
@@ -92,7 +91,7 @@ def audit(
     found = tested(scan, images, proposals, progress, limit)
     other = None
     if versus is not None:
-        other_scan = _scanned(versus, data, target, progress, _method(versus, method))
+        other_scan = scan_folder(versus, data, target, progress, _method(versus, method))
         other = _beside(model, versus, scan, other_scan, proposals, progress, limit)
     from .report import write_report
 
@@ -107,7 +106,9 @@ def audit(
         other=other,
         context=context_of(model, scan, known, progress, groups=groups, train=trained_on),
     )
-    record = {**record_of(result, model, str(folder), scan), "method": chosen, "budget": budget}
+    more = {"method": chosen, "budget": budget, "table": None if labels is None else str(labels)}
+    record = {**record_of(result, model, str(folder), scan), **more}
+    write_findings(target / FILE, found)
     write_file(target / "findings.json", json.dumps(record, ensure_ascii=False, indent=1))
     write_images(target / "images.parquet", model, scan, found)
     cards = write_report(
@@ -160,7 +161,16 @@ def _beside(
     return compared((model, versus), (scan, other_scan), findings)
 
 
-def _targets(model: Model, data: Dataset) -> npt.NDArray[np.int64]:
+def targets_of(model: Model, data: Dataset) -> npt.NDArray[np.int64]:
+    """Return the model's class number of every image; −1, with a warning, for a class that it does not know.
+
+    Args:
+        model: the network.
+        data: the labeled images.
+
+    Raises:
+        InputError: where it knows none of the classes.
+    """
     numbers: dict[str, int] = {}
     missing = []
     for label in data.labels:
@@ -211,13 +221,37 @@ def _for_other(proposals: list[Candidate], model: Model, versus: Model) -> list[
     return found
 
 
-def _scanned(model: Model, data: Dataset, out: Path, progress: Progress, method: str) -> Scan:
-    """Scan what is missing, and return what is kept of every image."""
+def work_key(model: Model, data: Dataset, method: str) -> str:
+    """Return the name of the work on images with a model; it changes when either does.
+
+    Args:
+        model: the network.
+        data: the labeled images.
+        method: a registered name for the maps, "" for gradient times activation.
+    """
     from .. import __version__
 
-    key = key_of(model, data.items, f"{__version__}/{CANVAS}/{PART}/{method}/{','.join(PROPERTIES)}")
-    rows = Rows(out / "work" / key, PART)
-    true = _targets(model, data)
+    return key_of(model, data.items, f"{__version__}/{CANVAS}/{PART}/{method}/{','.join(PROPERTIES)}")
+
+
+def scan_folder(model: Model, data: Dataset, out: Path, progress: Progress, method: str) -> Scan:
+    """Scan what is missing, and return what is kept of every image.
+
+    Args:
+        model: the network.
+        data: the labeled images.
+        out: folder of the audit.
+        progress: called as `progress(done, total, words)`.
+        method: a registered name for the maps, "" for gradient times activation.
+
+    Returns:
+        The scan; from disk where it was made before.
+
+    Raises:
+        InputError: where no image can be read, or where the model knows none of the classes.
+    """
+    rows = Rows(out / "work" / work_key(model, data, method), PART)
+    true = targets_of(model, data)
     scan_images(model, data.items, true, rows, progress, method=method)
     read = rows.read(["logits", "properties", "error"])
     good = np.asarray([not e for e in read["error"]])
@@ -231,4 +265,4 @@ def _scanned(model: Model, data: Dataset, out: Path, progress: Progress, method:
     return Scan(rows, names, paths, true, good, logits, properties, errors)
 
 
-__all__ = ["Audit", "audit"]
+__all__ = ["Audit", "audit", "scan_folder", "targets_of", "work_key"]

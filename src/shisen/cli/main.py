@@ -21,6 +21,7 @@ COMMANDS = {
     "attention": ("attention", "Show the attention of every head of a transformer."),
     "finetune": ("finetune", "Fine-tune a pretrained model on a folder of images."),
     "audit": ("audit", "Audit a model on labeled images: errors and shortcuts."),
+    "repair": ("repair", "Repair shortcuts that an audit has shown."),
     "evaluate": ("evaluate", "Evaluate attribution methods by metrics."),
     "recommend": ("evaluate", "Find the best method, layer and options for a model."),
     "sanity": ("evaluate", "Test whether methods depend on the trained weights."),

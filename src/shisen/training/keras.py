@@ -51,7 +51,7 @@ class KerasTrainer:
     def __init__(self, model: Model, sample: Floats, classes: int, settings: Settings) -> None:
         self.scaling = model.network.scaling
         net = model.network.net
-        old = _last_dense(net)
+        old = last_dense(net)
         before = next((layer for layer in net.layers if layer.output is old.input), None)
         rate = float(before.rate) if isinstance(before, keras.layers.Dropout) else 0.0
         cut = _cut(net, old.input, self._inputs(sample), settings.blocks)
@@ -83,6 +83,10 @@ class KerasTrainer:
         """Yield the body's weights by name."""
         for variable in self._body.weights:
             yield str(variable.path), _values([variable])[0]
+
+    def take(self, file: Path) -> None:
+        """Take all weights from a file that `save` wrote."""
+        self._whole.load_weights(file)
 
     def start(self, settings: Settings) -> None:
         """Prepare the trainable part and its optimizer."""
@@ -162,12 +166,12 @@ class KerasTrainer:
 
     def save(self, folder: Path) -> None:
         """Write the whole network."""
-        with _quiet_keras():
+        with quiet_keras():
             write_file(folder / self.weights, self._whole.save)
 
 
 @contextmanager
-def _quiet_keras() -> Iterator[None]:
+def quiet_keras() -> Iterator[None]:
     """Keep Keras's own deprecated calls of numpy quiet."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -175,7 +179,7 @@ def _quiet_keras() -> Iterator[None]:
 
 
 def _values(variables: Sequence[Any]) -> list[npt.NDArray[Any]]:
-    with _quiet_keras():
+    with quiet_keras():
         return [np.array(v.numpy()) for v in variables]
 
 
@@ -200,7 +204,7 @@ class _TrainablePart(keras.Model):
             self.dropout.seed_generator.state.assign(np.asarray([self.seed, epoch], np.uint32))
 
 
-def _last_dense(net: Any) -> Any:
+def last_dense(net: Any) -> Any:
     found = [layer for layer in getattr(net, "layers", ()) if isinstance(layer, keras.layers.Dense)]
     if not found or not isinstance(getattr(net, "input", None), keras.KerasTensor) or found[-1].input.ndim != 2:
         raise ModelError(

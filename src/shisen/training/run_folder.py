@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,3 +50,25 @@ def write_run(run: Run, model: Model, trainer: Trainer, facts: Mapping[str, Any]
         "sha256": {trainer.weights: hashlib.sha256((folder / trainer.weights).read_bytes()).hexdigest()},
     }
     write_file(folder / "shisen.json", to_json(record))
+
+
+def read_record(folder: Path) -> dict[str, Any] | None:
+    """Return the record of a run folder; None for a folder without one."""
+    try:
+        record: dict[str, Any] = json.loads((folder / "shisen.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return record
+
+
+def write_changed(folder: Path, record: Mapping[str, Any], weights: str, **facts: Any) -> None:
+    """Write the record that makes other weights for the network of a run a run folder.
+
+    Args:
+        folder: the new folder, which holds the weights.
+        record: of the run.
+        weights: name of the file of weights.
+        facts: entries of the record that are new or differ.
+    """
+    digest = hashlib.sha256((folder / weights).read_bytes()).hexdigest()
+    write_file(folder / "shisen.json", to_json({**record, **facts, "sha256": {weights: digest}}))

@@ -95,4 +95,4 @@ def load_run(name: str, request: Request) -> Model:
     file = folder / Path(weights).name
     net = trainer_class(framework).restored(file, request, backbone, len(labels))
     known = Preprocess(**settings)
-    return assemble(net, request, preprocess=known, labels=Labels(tuple(labels)), name=folder.name)
+    return assemble(net, request, preprocess=known, labels=Labels(tuple(labels)), name=folder.name, source=str(folder))

@@ -116,6 +116,9 @@ class Trainer(Protocol):
     def frozen(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:
         """Yield the body's weights by name, in a fixed order."""
 
+    def take(self, file: Path) -> None:
+        """Take all weights from a file that `save` wrote."""
+
     def start(self, settings: Settings) -> None:
         """Prepare the trainable part and its optimizer; batch normalization keeps its statistics."""
 

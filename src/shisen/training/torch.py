@@ -88,6 +88,12 @@ class TorchTrainer:
         for name, value in self.parts.body.state_dict().items():
             yield name, value.detach().cpu().numpy()
 
+    def take(self, file: Path) -> None:
+        """Take all weights from a file that `save` wrote."""
+        from ..models.weight_files import load_weights
+
+        load_weights(self.net, file)
+
     def start(self, settings: Settings) -> None:
         """Prepare the trainable part and its optimizer."""
         self.settings = settings
