@@ -13,7 +13,7 @@ from keras import layers, ops
 import shisen
 from shisen.errors import ModelError
 
-METHODS = [("gradient", None), ("grad_cam", "first"), ("guided_backprop", None), ("integrated_gradients", None)]
+METHODS = [("gradient", None), ("grad_cam", "first"), ("guided_backprop", None)]
 
 
 def in_numpy(x: Any) -> Any:
