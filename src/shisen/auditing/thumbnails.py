@@ -32,17 +32,21 @@ def thumbnail(pixels: npt.NDArray[np.uint8], side: int = SIDE) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def heat(values: npt.NDArray[np.float32], pixels: npt.NDArray[np.uint8] | None = None) -> str:
+def heat(
+    values: npt.NDArray[np.float32], pixels: npt.NDArray[np.uint8] | None = None, peak: float | None = None
+) -> str:
     """Return the positive part of a map in warm colors, over an image if there is one, as a data URI.
 
     Args:
         values: the map.
         pixels: `(h, w, 3)` uint8, the image.
+        peak: value of the warmest color; None for the map's own largest one.
     """
     from PIL import Image
 
     h, w = (SIDE, SIDE) if pixels is None else pixels.shape[:2]
-    peak = float(values.max()) if values.size else 0.0
+    if peak is None:
+        peak = float(values.max()) if values.size else 0.0
     fraction = np.clip(values / peak, 0, 1) if peak > 0 else np.zeros_like(values)
     image = Image.fromarray(np.asarray(fraction, np.float32)).resize((w, h), Image.Resampling.BILINEAR)
     level = np.asarray(image, np.float32)[..., None]

@@ -85,7 +85,9 @@ def _pairs(target: Target, source: Opened, models: tuple[Model, Model]) -> list[
             values = (
                 np.asarray(answer["map_true"], np.float32).reshape(shape) if shape else np.zeros((1, 1), np.float32)
             )
-            maps.append(heat(values, given))
+            maps.append(values)
             predicted.append(model.labels[int(np.argmax(answer["logits"]))])
-        found.append({"plain": thumbnail(plain), "given": thumbnail(given), "maps": maps, "predicted": predicted})
+        peak = max(float(values.max()) for values in maps)  # one scale, so that what has gone looks gone
+        shown = [heat(values, given, peak) for values in maps]
+        found.append({"plain": thumbnail(plain), "given": thumbnail(given), "maps": shown, "predicted": predicted})
     return found
