@@ -10,7 +10,7 @@ from .._core.stats import benjamini_hochberg, upper_limit
 from .artefacts.base import Candidate
 from .artefacts.compound import pieces
 from .artefacts.feature_group import FeatureGroup
-from .artefacts.transform import Treatment
+from .artefacts.transform import CERTAIN, MISFIT, Treatment
 from .fidelity import FAITHFUL
 
 if TYPE_CHECKING:
@@ -30,12 +30,12 @@ KEPT = 0.15
 """Largest change of answers when an artefact is taken off that agrees with "not used"."""
 NATURE = 0.5
 """Least fraction of a class that has a property by nature."""
-CERTAIN, ALIKE, PURE = 1e-5, 0.25, 0.9
-"""Largest p of the association of a treatment that is called used; and how treated its images must look, as a mean
-percentile among treated copies, unless nearly all of them are of the class and the effect is high."""
-MISFIT, WHOLE = 0.7, 0.8
-"""Largest fraction of what sets its images apart that a treatment may leave unexplained; and the fraction of a class
-above which there is nothing to compare with but other classes, so that one that hardly any of these have need not."""
+ALIKE, PURE = 0.25, 0.9
+"""How treated the images of a treatment must look that is called used, as a mean percentile among treated copies,
+unless nearly all of them are of the class and the effect is high."""
+WHOLE = 0.8
+"""Fraction of a class above which there is nothing to compare with but other classes, so that a treatment that hardly
+any of these have need not explain what sets the images apart."""
 TREATMENT = 1
 """Order of treatments: a detector may take for one what images show by nature."""
 SEEN, BEYOND = 2, 0.1

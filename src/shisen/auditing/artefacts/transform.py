@@ -32,16 +32,22 @@ MISSED = 0.05  # fraction of treated copies that may lie below the least score o
 MOST = 3  # candidates of a class
 AMOUNTS = (0.4, 0.63, 1.0, 1.6, 2.5)  # of a transform
 LEARNED = (0.5, 2.0)  # least and most of them that a detector learns from
-FITTED = 12  # images on which an amount is found
+FITTED = 8  # images on which an amount is found
 FEW_REST, EXPLAINED = 5, 0.9  # images to compare with; fraction left unexplained below which an amount is known
+NEARLY, ENOUGH = 0.8, 8  # of that amount, at least, of copies that show how its images score; how many are needed
+CERTAIN = 1e-5
+"""Largest p of the association of a treatment that is called used."""
+MISFIT = 0.7
+"""Largest fraction of what sets its images apart that it may leave unexplained."""
 RARE = 1.2  # images of other classes that the detector takes for treated, at most, for each one of the class
 
 
 class Scores(NamedTuple):
-    """The output of a detector: `(n,)` scores of images as they are, and `(m,)` of treated copies."""
+    """The output of a detector: `(n,)` scores of images as they are, `(m,)` of treated copies, and their amounts."""
 
     images: npt.NDArray[np.float64]
     copies: npt.NDArray[np.float64]
+    amounts: npt.NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -77,26 +83,12 @@ class Treatment:
             return list(found)
         if "transforms" not in evidence.memo:
             evidence.memo["transforms"] = detected(evidence)
-        rows, scores = evidence.memo["transforms"]
-        own = evidence.labels[rows] == label
-        new = []
-        for name, given in scores.items():
-            least = float(np.quantile(given.copies, MISSED))
-            values = np.where(given.images >= least, given.images, least - 1.0)
-            order = np.argsort(-values, kind="stable")
-            cut = best_cut(values[order], own[order])
-            if cut is None or values[order[cut.last]] < least:
-                continue
-            members = rows[order[: cut.last + 1]]
-            inside = int((evidence.labels[members] == label).sum())
-            if (len(members) - inside) > RARE * inside:
-                continue
-            p = min(1.0, cut.p * len(scores))
-            mine = given.images[np.isin(rows, members) & own]
-            alike = float(np.searchsorted(np.sort(given.copies), mine).mean()) / len(given.copies)
-            new.append(
-                Candidate(cls(name, round(alike, 3)), label, tuple(int(i) for i in members), inside, p, int(own.sum()))
-            )
+        _, scores = evidence.memo["transforms"]
+        cuts = (
+            _cut(name, given, float(np.quantile(given.copies, MISSED)), evidence, label)
+            for name, given in scores.items()
+        )
+        new = [c for c in cuts if c is not None]
         new.sort(key=lambda c: (c.p, c.kind))
         return [*found, *[_graded(c, evidence) for c in new if c.p <= 0.05][:MOST]]
 
@@ -154,21 +146,45 @@ def detected(evidence: Evidence) -> tuple[npt.NDArray[np.int64], dict[str, Score
     # one class has nobody to learn from: halves judge each other
     folds = classes % FOLDS if classes.max() else np.arange(len(rows)) % 2
     shown = [(looked[j], int(rows[j])) for j in chosen.tolist()]
+    amounts = np.asarray([_amount(row) for _, row in shown])
     found = {}
     for name, transform in TRANSFORMS.items():
         copies = embed(list(prefetched(partial(_treated, transform), shown)))
-        found[name] = _cross_fitted(plain, chosen, (copies - center) / scale, folds)
+        found[name] = _cross_fitted(plain, chosen, (copies - center) / scale, folds)._replace(amounts=amounts)
     return rows, found
+
+
+def _cut(name: str, given: Scores, least: float, evidence: Evidence, label: int) -> Candidate | None:
+    """Return the images that go with a class most surely, of those with a score of at least `least`; None for none."""
+    rows, scores = evidence.memo["transforms"]
+    own = evidence.labels[rows] == label
+    values = np.where(given.images >= least, given.images, least - 1.0)
+    order = np.argsort(-values, kind="stable")
+    cut = best_cut(values[order], own[order])
+    if cut is None or values[order[cut.last]] < least:
+        return None
+    members = rows[order[: cut.last + 1]]
+    inside = int((evidence.labels[members] == label).sum())
+    if (len(members) - inside) > RARE * inside:
+        return None
+    p = min(1.0, cut.p * len(scores))
+    mine = given.images[np.isin(rows, members) & own]
+    alike = float(np.searchsorted(np.sort(given.copies), mine).mean()) / len(given.copies)
+    artefact = Treatment(name, round(alike, 3))
+    return Candidate(artefact, label, tuple(int(i) for i in members), inside, p, int(own.sum()))
 
 
 def _graded(candidate: Candidate, evidence: Evidence) -> Candidate:
     """Return a treatment with the amount that explains best how its images differ from others.
 
     From the rest of the class, or from other classes, whichever is explained better: the rest may have the treatment
-    too. Where neither is explained, the amount is that of the library.
+    too. Where neither is explained, the amount is that of the library. Images that score lower than copies of that
+    amount do are left out.
     """
-    artefact, rows = candidate.artefact, evidence.memo["transforms"][0]
+    artefact, (rows, scores) = candidate.artefact, evidence.memo["transforms"]
     assert isinstance(artefact, Treatment)
+    if candidate.p > CERTAIN:
+        return replace(candidate, artefact=replace(artefact, misfit=EXPLAINED))
     plain = evidence.memo["plain"][0]
     own = evidence.labels[rows] == candidate.label
     have = own & np.isin(rows, candidate.members)
@@ -182,7 +198,15 @@ def _graded(candidate: Candidate, evidence: Evidence) -> Candidate:
                 left = difference - _moved(artefact.name, amount, evidence)
                 found.append((float(np.square(left).sum()) / length, amount))
     misfit, amount = min(found)
-    return replace(candidate, artefact=replace(artefact, amount=amount, misfit=round(misfit, 3)))
+    given = scores[artefact.name]
+    strong = np.zeros(0) if given.amounts is None else given.copies[given.amounts >= NEARLY * amount]
+    if misfit <= MISFIT and len(strong) >= ENOUGH:
+        candidate = (
+            _cut(artefact.name, given, float(np.quantile(strong, MISSED)), evidence, candidate.label) or candidate
+        )
+    again = candidate.artefact
+    assert isinstance(again, Treatment)
+    return replace(candidate, artefact=replace(again, amount=amount, misfit=round(misfit, 3)))
 
 
 def _moved(name: str, amount: float, evidence: Evidence) -> npt.NDArray[np.floating]:
@@ -213,8 +237,11 @@ def reduced(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 def _treated(transform: Transform, shown: tuple[npt.NDArray[np.uint8], int]) -> npt.NDArray[np.uint8]:
     """Return a copy treated by an amount of its own: a detector of one amount misses weaker ones."""
     pixels, row = shown
-    amount = float(np.exp(np.random.default_rng([row, 8]).uniform(*np.log(LEARNED))))
-    return transform.at(amount)(pixels, np.random.default_rng([row, 7]))
+    return transform.at(_amount(row))(pixels, np.random.default_rng([row, 7]))
+
+
+def _amount(row: int) -> float:
+    return float(np.exp(np.random.default_rng([row, 8]).uniform(*np.log(LEARNED))))
 
 
 def _cross_fitted(
