@@ -169,6 +169,17 @@ def test_the_treatment_that_explains_its_images_best_goes_on_first() -> None:
     assert one.p == 1e-9, "both say that these images go with the class"
 
 
+def test_images_are_those_of_a_treatment_that_explains_what_sets_them_apart() -> None:
+    labels = np.repeat([1, 0], EACH)
+    webp = replace(corner(0), artefact=Treatment("webp", misfit=0.4), p=1e-6)
+    wide = tuple(range(CARRY + 8))
+    stretched = Candidate(Treatment("stretched", misfit=0.9), 1, wide, len(wide), 1e-9, EACH)
+    (one,) = merged([stretched, webp], labels, 1)
+    assert isinstance(one.artefact, Compound)
+    assert (one.artefact.parts, one.artefact.instead) == ((webp,), (stretched,))
+    assert one.members == webp.members
+
+
 class Tinted(Compound):
     """A change of color that comes in amounts."""
 

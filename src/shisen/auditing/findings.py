@@ -10,7 +10,7 @@ from .._core.stats import benjamini_hochberg, upper_limit
 from .artefacts.base import Candidate
 from .artefacts.compound import pieces
 from .artefacts.feature_group import FeatureGroup
-from .artefacts.transform import CERTAIN, MISFIT, Treatment
+from .artefacts.transform import CERTAIN, PURE, Treatment, explains
 from .fidelity import FAITHFUL
 
 if TYPE_CHECKING:
@@ -30,12 +30,9 @@ KEPT = 0.15
 """Largest change of answers when an artefact is taken off that agrees with "not used"."""
 NATURE = 0.5
 """Least fraction of a class that has a property by nature."""
-ALIKE, PURE = 0.25, 0.9
+ALIKE = 0.25
 """How treated the images of a treatment must look that is called used, as a mean percentile among treated copies,
 unless nearly all of them are of the class and the effect is high."""
-WHOLE = 0.8
-"""Fraction of a class above which there is nothing to compare with but other classes, so that a treatment that hardly
-any of these have need not explain what sets the images apart."""
 TREATMENT = 1
 """Order of treatments: a detector may take for one what images show by nature."""
 SEEN, BEYOND = 2, 0.1
@@ -195,9 +192,8 @@ def sure(candidate: Candidate, effect: float) -> bool:
     first = pieces(candidate.artefact)[0]
     if candidate.p > CERTAIN or not isinstance(first, Treatment):
         return candidate.p <= CERTAIN
-    pure = candidate.inside >= PURE * len(candidate.members)
-    explained = first.misfit <= MISFIT or (pure and candidate.inside > WHOLE * candidate.group)
-    return explained and (first.alike >= ALIKE or (pure and effect >= HIGH))
+    own = candidate.inside >= PURE * len(candidate.members) and effect >= HIGH
+    return explains(candidate, first) and (first.alike >= ALIKE or own)
 
 
 def _harm(finding: Finding) -> tuple[float | bool | str, ...]:

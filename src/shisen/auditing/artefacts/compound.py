@@ -13,7 +13,7 @@ from ..._core.stats import enrichment
 from ..properties import PROPERTIES
 from .base import Alter, Artefact, Candidate, Evidence, Images, Intervention, Labels, Pixels8, position_of
 from .property import GlobalProperty
-from .transform import Treatment
+from .transform import Treatment, explains
 from .transplanted_part import TransplantedPart
 
 ALIKE = 0.6
@@ -196,7 +196,8 @@ def merged(found: Sequence[Candidate], labels: Labels, label: int) -> list[Candi
     """Return the candidates of a class, with those that nearly the same images have as one.
 
     What leads comes first: patches before transforms before properties, and among these the least p; but a treatment
-    or a foreign part that goes with the class far more surely leads a patch, which is only a piece then. Global
+    or a foreign part that goes with the class far more surely leads a patch, which is only a piece then, unless it is a
+    treatment that does not explain what sets its images apart. Global
     properties of most of a class are its nature as likely as anything's trace: they stay by themselves.
 
     Args:
@@ -232,7 +233,8 @@ def merged(found: Sequence[Candidate], labels: Labels, label: int) -> list[Candi
 
 def _leading(candidate: Candidate) -> tuple[int, float]:
     one = candidate.artefact
-    whole = isinstance(one, Treatment) or (isinstance(one, TransplantedPart) and one.foreign)
+    treated = isinstance(one, Treatment) and explains(candidate, one)
+    whole = treated or (isinstance(one, TransplantedPart) and one.foreign)
     return (0, candidate.p / SURER) if whole else (one.order, candidate.p)
 
 

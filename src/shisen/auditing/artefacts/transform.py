@@ -39,6 +39,8 @@ CERTAIN = 1e-5
 """Largest p of the association of a treatment that is called used."""
 MISFIT = 0.7
 """Largest fraction of what sets its images apart that it may leave unexplained."""
+WHOLE, PURE = 0.8, 0.9
+"""Fractions: of a class that must have it, and of those that have it that must be of the class, else."""
 RARE = 1.2  # images of other classes that the detector takes for treated, at most, for each one of the class
 
 
@@ -152,6 +154,20 @@ def detected(evidence: Evidence) -> tuple[npt.NDArray[np.int64], dict[str, Score
         copies = embed(list(prefetched(partial(_treated, transform), shown)))
         found[name] = _cross_fitted(plain, chosen, (copies - center) / scale, folds)._replace(amounts=amounts)
     return rows, found
+
+
+def explains(candidate: Candidate, treatment: Treatment) -> bool:
+    """Return whether a treatment explains what sets its images apart, or need not.
+
+    Of nearly all of a class, which hardly any images of other classes resemble, there is nothing to compare with but
+    these.
+
+    Args:
+        candidate: who has it.
+        treatment: what it is, or is led by.
+    """
+    whole = candidate.inside > WHOLE * candidate.group and candidate.inside >= PURE * len(candidate.members)
+    return treatment.misfit <= MISFIT or whole
 
 
 def _cut(name: str, given: Scores, least: float, evidence: Evidence, label: int) -> Candidate | None:
