@@ -311,7 +311,11 @@ class Adapter(ABC):
         return (shown[0], gradients[0]) if isinstance(wrt, str) else (shown, gradients)
 
     def gradients_or_error(self, images: Any, objective: Any, wrt: str | Sequence[str]) -> Any:
-        """Return the gradients; a failure of the framework is a `ModelError`, as a trace can go on without them."""
+        """Return the gradients; a failure of the framework is a `ModelError`, as a trace can go on without them.
+
+        Args:
+            images, objective, wrt: see `gradients`.
+        """
         return together_or_apart(lambda: self.gradients(images, objective, wrt=wrt)[1])
 
     def replaced(self, images: Any, values: Any, at: str) -> Any:

@@ -96,10 +96,22 @@ class BatchedAttention:
 
 
 def slices(count: int, size: int) -> list[slice]:
+    """Return the batches of `count` rows.
+
+    Args:
+        count: number of rows.
+        size: rows of a batch.
+    """
     return [slice(i, min(i + size, count)) for i in range(0, count, size)]
 
 
 def joined(parts: list[Any], axis: int = 0) -> Any:
+    """Return the arrays of several batches as one, tuples of arrays part by part.
+
+    Args:
+        parts: of every batch.
+        axis: of the rows.
+    """
     if len(parts) == 1:
         return parts[0]
     if isinstance(parts[0], tuple):
