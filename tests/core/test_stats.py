@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import itertools
+import math
 from math import comb
 
 import numpy as np
 import pytest
 
-from shisen._core.stats import benjamini_hochberg, bootstrap, enrichment, evenly_spaced, sign_flip, wilson
+from shisen._core.stats import (
+    benjamini_hochberg,
+    bootstrap,
+    enrichment,
+    evenly_spaced,
+    fraction,
+    net_fraction,
+    sign_flip,
+    wilson,
+)
 
 
 def test_wilson_solves_its_defining_equation() -> None:
@@ -105,8 +115,8 @@ def test_the_ends_are_the_percentiles_of_the_resampled_means(n_resamples: int) -
     rng = np.random.default_rng(3)
     means = sorted(float(np.mean([x[i] for i in rng.integers(0, 25, 25)])) for _ in range(n_resamples))
     found = bootstrap(x, n_resamples=n_resamples, seed=3)
-    for end, fraction in ((found.low, 0.025), (found.high, 0.975)):
-        at = fraction * (n_resamples - 1)
+    for end, level in ((found.low, 0.025), (found.high, 0.975)):
+        at = level * (n_resamples - 1)
         low, high = means[int(at)], means[int(at) + 1]
         assert end == pytest.approx(low + (at - int(at)) * (high - low))
     assert found.n == 25
@@ -121,3 +131,27 @@ def test_an_interval_excludes_zero_on_either_side() -> None:
 def test_rows_are_spread_evenly_over_all() -> None:
     assert evenly_spaced(np.arange(10), 20).tolist() == list(range(10))
     assert evenly_spaced(np.arange(0, 200, 2), 4).tolist() == [0, 66, 132, 198]
+
+
+def test_the_interval_of_a_fraction_has_a_width_where_none_or_all_are_hits() -> None:
+    none, every = fraction(np.zeros(80, bool)), fraction(np.ones(80, bool))
+    assert (none.value, none.low, none.high) == (0.0, *wilson(0, 80))
+    assert none.high == pytest.approx(0.0458, abs=1e-3)
+    assert (every.value, every.low, every.high) == (1.0, *wilson(80, 80))
+    assert math.isnan(fraction(np.zeros(0, bool)).value)
+
+
+def test_the_interval_of_gains_less_losses_covers_and_is_symmetric() -> None:
+    still = net_fraction(np.zeros(80))
+    assert (still.value, still.low, still.high) == (0.0, -wilson(0, 80)[1], wilson(0, 80)[1])
+    assert math.isnan(net_fraction(np.zeros(0)).value)
+    rng = np.random.default_rng(0)
+    for gain, loss in ((0.02, 0.01), (0.3, 0.1), (0.5, 0.4), (0.95, 0.0)):
+        draws = rng.choice([1.0, -1.0, 0.0], (2000, 60), p=(gain, loss, 1 - gain - loss))
+        found = [net_fraction(row) for row in draws]
+        mirrored = net_fraction(-draws[0])
+        assert (mirrored.low, mirrored.high) == pytest.approx((-found[0].high, -found[0].low))
+        covered = np.mean([one.low <= gain - loss <= one.high for one in found])
+        assert 0.93 <= covered <= 1.0
+        deviation = np.sqrt((gain + loss - (gain - loss) ** 2) / 60)
+        assert np.mean([one.high - one.low for one in found]) < 2 * 1.96 * deviation + 0.06

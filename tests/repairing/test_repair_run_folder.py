@@ -17,7 +17,7 @@ from PIL import Image
 import shisen
 from shisen.auditing.artefacts.base import Candidate, Intervention
 from shisen.auditing.artefacts.fixed_patch import FixedPatch
-from shisen.auditing.compositing import composited
+from shisen.auditing.compositing import blended, extended
 from shisen.auditing.findings import Finding
 from shisen.repairing.choosing import Option, rated
 from shisen.repairing.copies import Copies
@@ -36,7 +36,8 @@ def target() -> Target:
     template[..., ::2], alpha[26:36, 4:14] = 255.0, 1.0
     candidate = Candidate(FixedPatch(template, alpha), 1, (), 0, 1e-9)
     finding = Finding(candidate, None, True, "used", "", 0.0, 0.0, "high")
-    return Target(1, finding, Intervention(lambda pixels, row: composited(pixels, template, alpha)))
+    colors = extended(template, alpha)
+    return Target(1, finding, Intervention(lambda pixels, row: blended(pixels, colors, alpha)))
 
 
 def parts(folder: Path) -> Parts:

@@ -116,6 +116,46 @@ def wilson(hits: int, n: int) -> tuple[float, float]:
     return (0.0 if hits == 0 else low), (1.0 if hits == n else high)
 
 
+def fraction(hits: npt.NDArray[Any]) -> Interval:
+    """Return the fraction of hits with Wilson's interval, which has a width also where all or none are hits.
+
+    Args:
+        hits: `(n,)` booleans.
+    """
+    n = int(np.size(hits))
+    low, high = wilson(int(np.count_nonzero(hits)), n)
+    return Interval(float(np.mean(hits)), low, high, n) if n else Interval(math.nan, math.nan, math.nan, 0)
+
+
+def net_fraction(steps: npt.NDArray[Any]) -> Interval:
+    """Return the fraction of gains less that of losses, with an interval from Wilson's of both.
+
+    With fractions p and q, their limits l and u, and r = −√(pq / ((1−p)(1−q))), the correlation of both:
+    low = p − q − √((p−l_p)² − 2r(p−l_p)(u_q−q) + (u_q−q)²), and high likewise with the other limits.
+
+    Args:
+        steps: `(n,)` values of 1 for a gain, −1 for a loss, else 0.
+
+    Reference:
+        Newcombe 1998, Interval estimation for the difference between independent proportions; Zou and Donner 2008 for
+        the correlation.
+    """
+    x = np.asarray(steps)
+    if not x.size:
+        return Interval(math.nan, math.nan, math.nan, 0)
+    gain, loss = fraction(x > 0), fraction(x < 0)
+    odds = (1 - gain.value) * (1 - loss.value)
+    r = -math.sqrt(gain.value * loss.value / odds) if odds > 0 else 0.0
+
+    def reach(a: float, b: float) -> float:
+        return math.sqrt(max(a * a - 2 * r * a * b + b * b, 0.0))
+
+    value = gain.value - loss.value
+    low = value - reach(gain.value - gain.low, loss.high - loss.value)
+    high = value + reach(gain.high - gain.value, loss.value - loss.low)
+    return Interval(value, max(low, -1.0), min(high, 1.0), int(x.size))
+
+
 def upper_limit(hits: int, n: int) -> float:
     """Return the one-sided 95 % upper limit of a fraction: the one with P(X ≤ hits) = 5 %.
 

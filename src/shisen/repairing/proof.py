@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .._core.stats import benjamini_hochberg, bootstrap, sign_flip
+from .._core.stats import benjamini_hochberg, bootstrap, fraction, net_fraction, sign_flip
 from ..auditing.findings import EQUIVALENT, LEVEL
 from .record import Cure, Form, Pair, Verdict
 
@@ -35,7 +35,7 @@ class Answers:
             labels: `(n,)` class numbers.
         """
         before, after = self.said()
-        return Pair(bootstrap(before == labels), bootstrap(after == labels))
+        return Pair(fraction(before == labels), fraction(after == labels))
 
 
 @dataclass(frozen=True)
@@ -126,14 +126,14 @@ def _cure(one: Measured) -> _Tested:
     for name, given in one.forms.items():
         before, after = given.turned(one.label)
         count = int((after > 0).sum())
-        forms.append(Form(name, Pair(bootstrap(before), bootstrap(after)), count, len(after)))
+        forms.append(Form(name, Pair(net_fraction(before), net_fraction(after)), count, len(after)))
         p_values.append(float(binom.cdf(count, len(after), EQUIVALENT)))
     first = next(iter(one.forms.values()))
     before, after = first.turned(one.label)
     control = None
     if one.control is not None:
         was, now = one.control.turned(one.label)
-        control = Pair(bootstrap(was), bootstrap(now))
+        control = Pair(net_fraction(was), net_fraction(now))
         p_values.append(float(binom.cdf(int(((now > 0) & (was <= 0)).sum()), len(now), EQUIVALENT)))
     without = None
     if one.without is not None:

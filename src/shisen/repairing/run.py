@@ -14,7 +14,7 @@ import numpy as np
 
 from .._core.i18n import translator
 from .._core.progress import Progress, silent
-from .._core.stats import bootstrap
+from .._core.stats import fraction
 from ..auditing.record import Audit
 from ..auditing.run import targets_of
 from ..errors import InputError, explain_error
@@ -187,8 +187,8 @@ class _Job:
             treatment=treated.name,
             cures=tuple(cures),
             trials=treated.trials,
-            accuracy=Pair(bootstrap(before), bootstrap(after)),
-            clean=Pair(bootstrap(before[clean]), bootstrap(after[clean])),
+            accuracy=Pair(fraction(before), fraction(after)),
+            clean=Pair(fraction(before[clean]), fraction(after[clean])),
             calibration=(calibration_error(answers.before, true[rows]), calibration_error(answers.after, true[rows])),
             history=history,
         )
