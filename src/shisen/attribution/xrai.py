@@ -86,7 +86,8 @@ def overlapping_segments(image: npt.NDArray[np.float32]) -> list[Mask]:
         MissingDependency: without scikit-image.
     """
     with requiring("scikit-image", "perturbation", "Cutting into segments"):
-        from skimage.morphology import dilation, disk
+        from scipy.ndimage import binary_dilation
+        from skimage.morphology import disk
         from skimage.segmentation import felzenszwalb
     h, w = image.shape[:2]
     span = float(np.ptp(image))
@@ -98,12 +99,14 @@ def overlapping_segments(image: npt.NDArray[np.float32]) -> list[Mask]:
     at = np.ix_(
         *(((np.arange(size) + 0.5) * other / size).astype(int) for size, other in zip((h, w), side, strict=True))
     )
-    around = disk(round(DILATION * max(h, w) / SIDE))
+    radius = round(DILATION * max(h, w) / SIDE)
+    around = disk(radius)
     masks = []
     for scale in SCALES:
         smallest = max(1, round(SMALLEST * area))
         cut = felzenszwalb(scaled, scale=scale * area, sigma=SMOOTHING, min_size=smallest, channel_axis=-1)[at]
-        masks += [dilation(cut == number, footprint=around) for number in np.unique(cut)]
+        found = [cut == number for number in np.unique(cut)]
+        masks += [binary_dilation(mask, around) for mask in found] if radius else found
     return masks
 
 
