@@ -240,7 +240,20 @@ def test_compare_writes_a_figure_and_a_record_of_every_panel(run, photos: Path, 
     record = json.loads(out.with_suffix(".json").read_text(encoding="utf-8"))
     assert [p["target"]["name"] for p in record["panels"]] == ["tabby", "tabby rather than Egyptian cat"]
     assert run("compare", photos / "cat.png", "--target", "tabby", "--top", 2).code == 2
-    words = ("--methods", "smooth_grad,occlusion", "--n-samples", 3, "--seed", 5, "--baseline", "0.25", "--out", out)
+    words = (
+        "--size",
+        96,
+        "--methods",
+        "smooth_grad,occlusion",
+        "--n-samples",
+        3,
+        "--seed",
+        5,
+        "--baseline",
+        "0.25",
+        "--out",
+        out,
+    )
     assert run("compare", photos / "cat.png", *words).code == 0
     record = json.loads(out.with_suffix(".json").read_text(encoding="utf-8"))
     assert [p["options"].get("baseline") for p in record["panels"]] == [None, 0.25]
