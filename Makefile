@@ -38,16 +38,20 @@ $(VENV)/dev.stamp: pyproject.toml | $(VENV)/bin/python
 demo: $(VENV)/demo.stamp  ## explain a real photo with the embedded network and print the output paths
 	$(BIN)/python examples/demo.py demo
 
-test: $(VENV)/dev.stamp  ## all tests except the slow ones, those of Keras with each backend; minimum coverage
+# what differs between the backends of Keras; all of tests/keras3 runs with TensorFlow, and with the others in test-slow
+BACKENDS := tests/keras3/test_adapter.py tests/keras3/test_rewire.py tests/keras3/test_cut_graph.py
+
+test: $(VENV)/dev.stamp  ## all tests except the slow ones, adapters of Keras with each backend; minimum coverage
 	rm -f .coverage*
 	$(ONE) $(BIN)/python -m pytest -n 2 --ignore tests/keras3 --ignore tests/hubs --cov --cov-report= --cov-fail-under=0
 	$(ONE) KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -n 2 tests/keras3 --cov --cov-append --cov-report= --cov-fail-under=0
-	for backend in jax torch; do $(ONE) KERAS_BACKEND=$$backend $(BIN)/python -m pytest -n 2 tests/keras3 || exit 1; done
+	for backend in jax torch; do $(ONE) KERAS_BACKEND=$$backend $(BIN)/python -m pytest -n 2 $(BACKENDS) || exit 1; done
 	@echo "coverage in percent:"; $(BIN)/coverage report --format=total
 
 test-slow: $(VENV)/dev.stamp $(HUBS)/stamp  ## real training, many architectures, clean environments
 	$(BIN)/python -m pytest -m slow --ignore tests/keras3 --ignore tests/hubs
 	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -m slow tests/keras3
+	for backend in jax torch; do $(ONE) KERAS_BACKEND=$$backend $(BIN)/python -m pytest -n 2 tests/keras3 || exit 1; done
 	$(HUBS)/bin/python -m pytest -m 'slow or not slow' tests/hubs
 
 # torchvision needs its own version of torch, so the tests of the hubs have a separate environment
