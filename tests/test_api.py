@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -90,6 +91,11 @@ def test_targets_that_do_not_fit_the_images_are_refused(model: shisen.Model) -> 
         shisen.explain(model, [data.cat()], target=[1, 2])
 
 
+def test_more_images_than_targets_are_refused_by_an_iterator_too(model: shisen.Model) -> None:
+    with pytest.raises(InputError, match="2 targets, and more images"):
+        list(shisen.explain_each(model, [data.cat()] * 3, target=[1, 2]))
+
+
 def test_another_size_and_geometry_for_one_call(model: shisen.Model) -> None:
     e = shisen.explain(model, data.cat(), size=320, fit="stretch")
     assert e.values.shape == (10, 10)
@@ -163,3 +169,37 @@ def test_a_large_gap_of_a_complete_method_is_warned_of() -> None:
         warnings.simplefilter("error")
         shisen.explain(model, image, "integrated_gradients", target=2, n_steps=2000)
         shisen.explain(model, image, "gradient", target=2)
+
+
+@pytest.mark.parametrize("method", ["occlusion", "integrated_gradients"])
+def test_numbers_that_are_not_finite_are_warned_of(method: str) -> None:
+    class Deviation(nn.Module):
+        def forward(self, x: Any) -> Any:  # NaN for flat images only
+            deviation = x.std((2, 3)).mean(1, keepdim=True)
+            return torch.cat([torch.sqrt(deviation - 0.2), deviation], 1)
+
+    image = np.zeros((8, 8, 3), np.float32)
+    image[:, ::2] = 1.0
+    model = shisen.wrap(Deviation())
+    options: dict[str, Any] = {"window": 8, "stride": 8} if method == "occlusion" else {"n_steps": 4}
+    with pytest.warns(shisen.ShisenWarning, match=rf"100% of the values of {method} are not finite"):
+        found = shisen.explain(model, image, method, target=0, **options)
+    assert np.isnan(found.values).all()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.isfinite(shisen.explain(model, image, "gradient", target=0).values).all()
+
+
+def test_an_answer_that_changes_with_every_call_is_warned_of() -> None:
+    class Always(nn.Sequential):
+        def forward(self, x: Any) -> Any:
+            return super().forward(nn.functional.dropout(x, 0.5, training=True))
+
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)]
+    image = np.random.default_rng(0).random((8, 8, 3), dtype=np.float32)
+    with pytest.warns(shisen.ShisenWarning, match="another answer at every call, such as by dropout"):
+        shisen.explain(shisen.wrap(Always(*layers)), image, "occlusion", target=0, window=4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        shisen.explain(shisen.wrap(nn.Sequential(*layers)), image, "occlusion", target=0, window=4)

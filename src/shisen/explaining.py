@@ -15,7 +15,7 @@ import numpy as np
 from . import registry
 from ._core.prefetch import prefetched
 from .adapters.wrappers import Recorded
-from .errors import ShisenError, ShisenWarning, UnknownName
+from .errors import InputError, ShisenError, ShisenWarning, UnknownName, explain_error
 from .models.loading import with_geometry
 from .models.model import Model
 from .naming import per_image
@@ -92,6 +92,8 @@ def explain_each(
 
     def ready(item: tuple[int, Any]) -> Ready | Failure | Exception:
         index, source = item
+        if objectives is not None and index >= len(objectives):  # a matter of the call: no failure of an image
+            return too_few_targets(len(objectives))
         try:
             image = shown.read(source)
             x, frame = shown.prepare(image)
@@ -148,6 +150,17 @@ def _alone(
         yield Failure(ready.image.source, str(own) or str(problem))
 
 
+def too_few_targets(count: int) -> InputError:
+    """Return the error for more images than targets."""
+    return InputError(
+        explain_error(
+            "A list of targets gives one target per image.",
+            f"{count} targets, and more images",
+            "Give one target for all, or as many as images.",
+        )
+    )
+
+
 def _batches(items: Iterable[Any], size: int) -> Iterator[list[Ready] | Failure | Exception]:
     """Gather neighbors of one shape into batches; failures come through on their own, in order."""
     for shape, run in groupby(items, key=lambda r: r.pixels.shape if isinstance(r, Ready) else None):
@@ -200,6 +213,7 @@ def explain_batch(
     values = to_numpy(maps.values).astype(np.float32, copy=False)
     if spec.complete and "gap" in maps.notes:
         warn_of_gap(spec, maps.notes)
+    warn_of_nan(spec, values)
     seconds = (perf_counter() - start) / len(batch)
     if isinstance(recorded, Recorded) and recorded.values:
         logits = recorded.whole[: len(batch)]
@@ -228,6 +242,21 @@ def explain_batch(
             seconds,
             {"framework": model.framework, "source": model.source, "precision": model.precision},
         )
+
+
+def warn_of_nan(spec: Method, values: Array) -> None:
+    """Warn where maps hold values that are not finite: nothing else shows that they say nothing there.
+
+    Args:
+        spec: the method.
+        values: `(n, *positions)` or `(n, *positions, c)`.
+    """
+    bad = ~np.isfinite(values.reshape(len(values), -1))
+    if bad.any():
+        where = f" in {int(bad.any(axis=1).sum())} of {len(values)} maps" if len(values) > 1 else ""
+        text = f"{bad.mean():.0%} of the values of {spec.name} are not finite (NaN or infinity){where}"
+        advice = "The network, or its gradient, returns such numbers for the images that the method gives it."
+        warnings.warn(f"{text}. {advice}", ShisenWarning, stacklevel=2)
 
 
 def warn_of_gap(spec: Method, notes: Mapping[str, Any]) -> None:

@@ -218,7 +218,16 @@ class Method(Registered):
                 )
             )
         result = self.function(model, images, objective, **options)
-        return result if isinstance(result, Maps) else Maps(result)
+        maps = result if isinstance(result, Maps) else Maps(result)
+        if self.layered and len(maps.values.shape) < len(images.shape) - 1:
+            raise Unsuited(
+                explain_error(
+                    N_("This method works at a layer with a spatial feature map."),
+                    f"layer={layer!r}, whose map of one input has the shape {tuple(maps.values.shape[1:])}",
+                    N_("Use a method without a layer, such as gradient, integrated_gradients, occlusion or rise."),
+                )
+            )
+        return maps
 
 
 class Claims(TypedDict, total=False):

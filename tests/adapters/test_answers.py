@@ -14,7 +14,7 @@ from torch import nn  # noqa: E402
 
 import shisen  # noqa: E402
 from shisen.adapters.answers import Rows, named_tensors, rows_of, select_output, with_first  # noqa: E402
-from shisen.errors import ModelError, ShisenWarning  # noqa: E402
+from shisen.errors import ModelError, ShisenWarning, Unsuited  # noqa: E402
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,11 @@ def test_the_rows_are_found(one: tuple[int, ...], two: Any, rows: Rows, shape: t
 def test_an_output_without_rows_is_refused(one: tuple[int, ...], two: tuple[int, ...]) -> None:
     with pytest.raises(ModelError, match="one row per image"):
         rows_of(one, lambda: two)
+
+
+def test_an_output_of_no_numbers_is_refused() -> None:
+    with pytest.raises(ModelError, match=r"at least one number per image.*\(1, 0\)"):
+        rows_of((1, 0), lambda: (2, 0))
 
 
 @dataclass
@@ -121,3 +126,38 @@ def test_a_module_that_only_resamples_is_passed_over() -> None:
     body = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Sequential(nn.Conv2d(8, 6, 3), Twice()))
     net = nn.Sequential(body, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 3)).eval()
     assert shisen.explain(shisen.wrap(net), X, target=1).layer == "0.2.0"
+
+
+class Tiles(nn.Module):
+    """Four tiles of an image, or the image and its mirror image, go through the convolutions as a batch."""
+
+    def __init__(self, mirrored: bool) -> None:
+        super().__init__()
+        self.mirrored = mirrored
+        self.conv, self.fc = nn.Conv2d(3, 6, 3), nn.Linear(6, 4)
+
+    def forward(self, x: Any) -> Any:
+        n, c, h, w = x.shape
+        if self.mirrored:
+            tiles = torch.stack([x, x.flip(3)], 1).flatten(0, 1)
+        else:
+            tiles = x.reshape(n, c, 2, h // 2, 2, w // 2).permute(0, 2, 4, 1, 3, 5).reshape(-1, c, h // 2, w // 2)
+        return self.fc(self.conv(tiles).relu().mean((2, 3))).reshape(n, -1, 4).mean(1)
+
+
+@pytest.mark.parametrize(("mirrored", "count"), [(False, 4), (True, 2)])
+def test_tiles_in_the_batch_are_named_as_the_reason(mirrored: bool, count: int) -> None:
+    model = shisen.wrap(Tiles(mirrored))
+    with pytest.raises(
+        Unsuited, match=rf"folds tiles, views or copies of an image into the batch, {count} for one image"
+    ):
+        shisen.explain(model, X)
+    with pytest.raises(Unsuited, match=r"layer='conv', whose map of one input has the shape \(\d+,\)"):
+        shisen.explain(model, X, layer="conv")
+    assert shisen.explain(model, X, "occlusion", window=4).values.shape == (8, 8)
+
+
+def test_a_layer_of_single_numbers_is_refused() -> None:
+    net = nn.Sequential(Squeeze(nn.ReLU()), nn.Linear(5, 5)).eval()
+    with pytest.raises(Unsuited, match=r"spatial feature map.*layer='1'.*Use one of grad_cam"):
+        shisen.explain(shisen.wrap(net), X, "layer_cam", layer="1", target=1)

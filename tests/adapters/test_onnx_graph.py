@@ -332,3 +332,14 @@ def test_files_that_are_none_are_answered_in_words() -> None:
         OnnxClassifier(b"no graph")
     with pytest.raises(UnknownName, match="c2"):
         wrapped(classifier()).activations(X, "c3")
+
+
+def test_a_branch_that_only_moves_the_rounding_is_no_default_layer() -> None:
+    """A mean over a batch norm's scale of 1e-9 changes the answer, by less than single precision resolves."""
+    nodes = [node("Conv", "x w1", "c1"), node("Relu", "c1", "a"), node("Conv", "a w2", "c2"), node("Relu", "c2", "b")]
+    nodes += [node("GlobalAveragePool", "a", "p"), node("Flatten", "p", "f"), node("MatMul", "f w3", "z")]
+    nodes += [node("GlobalAveragePool", "b", "q"), node("Flatten", "q", "g"), node("MatMul", "g w4", "v")]
+    nodes += [node("Mul", "v tiny", "t"), node("Add", "z t", "y")]
+    for factor, layer in ((1e-8, "a"), (1.0, "b")):
+        weights = {"w1": FIRST, "w2": SECOND, "w3": HEAD[:4], "w4": HEAD, "tiny": np.float32(factor)}
+        assert wrapped(graph(nodes, weights)).default_layer == layer

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import shisen
-from evaluation.nets import SIDE, model, spots
+from evaluation.nets import SIDE, Bright, model, spots
 from shisen.adapters.wrappers import Passes, Watched
 from shisen.errors import InputError, UnknownName
 from shisen.evaluation.metrics import METRICS
@@ -44,6 +44,21 @@ def test_figures_equal_those_of_one_metric_on_one_map() -> None:
             got = scores.of("grad_cam", metric)[name]
             assert got.value == pytest.approx(want.value, rel=1e-3, abs=1e-3)
         assert rows
+
+
+def test_an_image_given_twice_is_one_image() -> None:
+    images = spots(2)
+    twice = evaluate(model(), [*images, images[0]], ["grad_cam"], FEW, control_maps=["center"])
+    once = evaluate(model(), images, ["grad_cam"], FEW, control_maps=["center"])
+    assert [(r.image, r.method, r.metric, r.value) for r in twice.rows] == [
+        (r.image, r.method, r.metric, r.value) for r in once.rows
+    ]
+
+
+def test_labels_of_another_number_are_refused() -> None:
+    net = shisen.wrap(Bright(), preprocess=shisen.Preprocess(SIDE), labels=["red", "green"])
+    with pytest.raises(InputError, match="each of the network's 4 classes. Received: 2 labels"):
+        evaluate(net, spots(1), ["grad_cam"], FEW)
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 64])

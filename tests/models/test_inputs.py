@@ -55,6 +55,7 @@ def plain(net: Any, image: Any = IMAGE, **more: Any) -> Any:
         (WithAge(), lambda x: (x, torch.tensor(AGE).expand(len(x), -1)), 1.0),
         (WithAge(), lambda x: {"image": x, "age": torch.tensor(AGE).expand(len(x), -1)}, 1.0),
         (WithDict(), lambda x: ({"image": x, "age": torch.tensor(AGE).expand(len(x), -1)},), 1.0),
+        (WithDict(), lambda x: {"image": x, "age": torch.tensor(AGE).expand(len(x), -1)}, 1.0),
     ],
 )
 def test_a_torch_network_with_a_second_input(net: Any, inputs: Any, scale: float) -> None:
@@ -70,6 +71,25 @@ def test_a_torch_network_with_a_second_input(net: Any, inputs: Any, scale: float
     assert net.training
     assert all(m.training for m in net.modules())
     assert not any(m._forward_hooks for m in net.modules())
+
+
+@pytest.mark.parametrize(
+    "forward",
+    [
+        lambda net, x: net.act(net.conv(x.permute(0, 3, 1, 2))).mean((2, 3)),
+        lambda net, x: net.act(net.conv(x["pixels"])).mean((2, 3)),
+        lambda net, x: net.act(net.conv(x[0])).mean((2, 3)) * x[1],
+    ],
+)
+def test_networks_of_another_structure_are_sent_to_inputs(forward: Any) -> None:
+    class Other(WithAge):
+        def forward(self, x: Any) -> Any:  # type: ignore[override]
+            return forward(self, x)
+
+    with pytest.raises(
+        ModelError, match=r"must run on an input of this size.*channels last, a dict.*pass inputs=.*; if"
+    ):
+        shisen.explain(shisen.wrap(Other()), IMAGE)
 
 
 def test_missing_inputs_are_named_before_anything_runs() -> None:

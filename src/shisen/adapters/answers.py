@@ -59,9 +59,17 @@ def rows_of(one: Sequence[int], two: Callable[[], Sequence[int] | None]) -> tupl
         The rows, and the shape of one.
 
     Raises:
-        ModelError: for an output that does not have one row per image.
+        ModelError: for an output that does not have one row per image, or no numbers.
     """
     one = tuple(one)
+    if 0 in one:
+        raise ModelError(
+            explain_error(
+                "The network's output must hold at least one number per image.",
+                f"shape {one} for one image",
+                "Select another part with output=, or build the network with at least one class.",
+            )
+        )
     if one and one[0] == 1:
         return IN_FRONT, one[1:] or (1,)
     found = two()

@@ -270,7 +270,8 @@ class Adapter(ABC):
                 explain_error(
                     "The network must run on an input of this size" + (f"; it has run on {known}." if known else "."),
                     f"{by(x.shape[1:])}, and {received}",
-                    "If it takes one size only, pass preprocess={'size': (h, w)} (--size); several inputs: inputs=.",
+                    "If it takes channels last, a dict, a tuple or several inputs, pass inputs=, a function from the "
+                    "image to them; if it takes one size only, pass preprocess={'size': (h, w)} (--size).",
                 )
             ) from problem
 

@@ -12,6 +12,10 @@ from ..types import Layer
 from .layout import Layout
 
 NOT_SPATIAL = "no layer of this network has a spatial feature map"
+FOLDED = N_(
+    "the network folds tiles, views or copies of an image into the batch, {rows} for one image at {layer}, and where "
+    "they lie in the image is not known"
+)
 PASSING = ("Pool", "Dropout", "Flatten", "Identity", "Upsample", "UpSampling", "DropPath", "Permute", "SwapAxes")
 """Kinds that only move, pool or repeat what they are given; a default layer is none of them."""
 
@@ -122,10 +126,19 @@ def as_layers(calls: Sequence[Call], default: Call | None, reason: str) -> tuple
     return tuple(layers)
 
 
-def default_call(candidates: Sequence[Call]) -> tuple[Call | None, str]:
-    """Choose the point that methods use by default, the last candidate, and say why."""
+def default_call(candidates: Sequence[Call], calls: Sequence[Call] = ()) -> tuple[Call | None, str]:
+    """Choose the point that methods use by default, the last candidate, and say why.
+
+    Args:
+        candidates: in forward order.
+        calls: all calls, which tell why there is no candidate.
+
+    Returns:
+        The point, None if there is none, and the reason as a message of the catalog.
+    """
     if not candidates:
-        return None, NOT_SPATIAL
+        folded = next((c for c in reversed(calls) if c.layout.kind == "parts" and len(c.shape) > 3), None)
+        return None, Message(FOLDED, rows=folded.layout.parts, layer=folded.path) if folded else NOT_SPATIAL
     reason = N_("last feature map before pooling: {positions} positions, {channels} channels")
     return candidates[-1], described(reason, candidates[-1])
 

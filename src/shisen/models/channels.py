@@ -148,11 +148,12 @@ def with_channels(
         white = 255 if array.dtype == np.uint8 else 1
         color = np.repeat(array, 3, axis=-1) if have == 1 else array
         return np.concatenate([color, np.full_like(color[..., :1], white)], axis=-1)
+    count = f"{channels} channel{'' if channels == 1 else 's'}"
     raise ImageError(
         explain_error(
-            f"The network takes images of {channels} channel{'' if channels == 1 else 's'}.",
+            f"The network takes images of {count}, as it or its preprocessing says.",
             f"{name!r} with {have}",
-            "Choose channels with Preprocess(bands=(…)), or give data with that many.",
+            "Choose channels with Preprocess(bands=(…)), give data with that many, or one mean and std per channel.",
         )
     )
 

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from ..adapters.frameworks import framework_of
+
 Shape = tuple[int | None, ...]
 
 
@@ -107,7 +109,7 @@ def own_layers(net: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         net: the network.
         prefix: path of the enclosing model.
     """
-    if hasattr(net, "named_modules"):
+    if hasattr(net, "named_modules") and framework_of(net) != "keras":  # Keras models on torch are modules as well
         yield from net.named_modules()
         return
     for layer in getattr(net, "layers", ()):

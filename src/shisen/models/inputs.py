@@ -21,8 +21,9 @@ def with_inputs(net: Any, inputs: Inputs | None) -> Any:
     Args:
         net: a torch module or a Keras model.
         inputs: a function from the image, `(n, …)` in the network's axis order, to the arguments: a tuple, a mapping of
-            names, or for a Keras model the structure it takes. Or a mapping from names to constant values; the image is
-            then the first argument that it does not name. Arrays with a batch axis of 1 are repeated for every image.
+            names (which a `forward` of one argument gets as it is), or for a Keras model the structure it takes. Or a
+            mapping from names to constant values; the image is then the first argument that it does not name. Arrays
+            with a batch axis of 1 are repeated for every image.
             None for a network of one input.
 
     Returns:
@@ -121,6 +122,8 @@ def _torch(net: Any, inputs: Inputs, names: list[str], required: list[str]) -> A
 
         def forward(self, x: Any) -> Any:
             positional, named = _arguments_of(inputs, image, x, fill)
+            if not isinstance(inputs, Mapping) and named and len(names) == 1 and names[0] not in named:
+                positional, named = (named,), {}  # `forward(batch)` of a dict
             whole = self.__dict__["whole"]
             before, whole.training = whole.training, self.training
             try:

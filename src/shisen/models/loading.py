@@ -11,7 +11,7 @@ from typing import Any
 
 from ..adapters.capabilities import FoldsNormalization
 from ..adapters.wrappers import capability
-from ..errors import InputError, Message, ModelError, explain_error, unknown
+from ..errors import InputError, Message, ModelError, ShisenError, explain_error, unknown
 from .built_in import load_built_in
 from .inputs import Inputs
 from .model import Model
@@ -72,7 +72,8 @@ def load(
         output: key, index or function that selects the logits of a network with several outputs.
         inputs: the inputs beside the image, for a network of several; see `wrap`.
         head: "softmax", "sigmoid" or "none" where it cannot be read from the network.
-        top: whether a network of keras.applications keeps its classifier.
+        top: whether a network of keras.applications keeps its classifier; without it, its numbers are features, not
+            classes.
         fast: half precision, where the network and the machine are faster with it; see `Model.fast`.
         trust: allow files that execute code when they are read.
 
@@ -81,10 +82,21 @@ def load(
 
     Raises:
         UnknownName: for a name that no loader knows, with the nearest ones.
+        InputError: for top=False with a network that is not of keras.applications.
         MissingDependency: if the package that a model needs is not installed.
         ModelError: if the model cannot be loaded.
     """
     text = str(name)
+    if not top and not text.startswith("keras:"):
+        raise InputError(
+            explain_error(
+                "top=False (--no-top) is for networks of keras.applications.",
+                repr(text),
+                "Write keras:NAME, such as keras:VGG16.",
+            )
+        )
+    if not top and head is None:
+        head = "none"  # pooled features are no classes
     request = Request(
         framework,
         device,
@@ -179,7 +191,7 @@ def load_own(name: str, request: Request) -> Model:
         The model.
 
     Raises:
-        ModelError: if the function cannot be imported or returns no network.
+        ModelError: if the function cannot be imported, fails, or returns no network.
     """
     module, _, function = name.partition(":")
     if str(Path.cwd()) not in sys.path:
@@ -194,7 +206,7 @@ def load_own(name: str, request: Request) -> Model:
                 f"Modules are looked for in {str(Path.cwd())!r} and on PYTHONPATH.",
             )
         ) from problem
-    made = found() if callable(found) and not hasattr(found, "parameters") else found
+    made = _made(found, name)
     known = made if isinstance(made, Model) else None
     net = made if known is None else getattr(known.network, "net", None)
     changed = any(v is not None for v in (request.preprocess, request.labels, request.output, request.weights))
@@ -205,6 +217,24 @@ def load_own(name: str, request: Request) -> Model:
     if known is not None:
         return assemble(net, request, preprocess=known.preprocess, labels=known.labels, name=known.name)
     return assemble(to_device(net, request.device), request, name=name)
+
+
+def _made(found: Any, name: str) -> Any:
+    """Return the network that a function or a class makes; a network itself as it is."""
+    if not callable(found) or (hasattr(found, "parameters") and not isinstance(found, type)):
+        return found
+    try:
+        return found()
+    except ShisenError:
+        raise
+    except Exception as problem:
+        raise ModelError(
+            explain_error(
+                f"{name!r} must return a network when it is called without arguments.",
+                f"{type(problem).__name__}: {problem}",
+                "Name a function that builds the network and takes no arguments.",
+            )
+        ) from problem
 
 
 def with_geometry(model: Model, size: Any, fit: str | None) -> Model:

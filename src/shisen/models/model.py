@@ -244,12 +244,15 @@ class Model(Wrapper):
         return found
 
     def check_classes(self) -> None:
-        """Raise where the output is not one number per class; say how a single number is read."""
+        """Raise where the output is not one number per class, or the labels are not as many; say how one is read."""
         network = capability(self, DescribesOutput)
         if network is None:
             return
         if len(network.output_shape) != 1:
             raise not_classes(network.output_shape)
+        classes = network.output_shape[0]
+        if len(self.labels) not in (0, classes) and (classes, len(self.labels)) != (1, 2):
+            raise wrong_labels(len(self.labels), classes)
         if network.assumes_yes_or_no and not len(self.labels):
             self._say_once(
                 "the network returns one number, which is read as the logit of yes or no. If it is a number, such as "

@@ -244,6 +244,8 @@ def _not_a_network(net: Any) -> str:
         )
     if isinstance(net, type):
         return f"This is a class: wrap an instance, {net.__name__}(…)."
+    if hasattr(net, "add_weight") and hasattr(net, "call"):
+        return "This is a layer: wrap keras.Sequential([keras.Input(shape), layer])."
     if kind == "ExportedProgram":
         return "Wrap program.module(), or load the .pt2 file."
     if "tensorflow" in type(net).__module__:

@@ -122,7 +122,7 @@ def trace(
     calls = name_calls(records)
     candidates = default_candidates(calls, id(output))
     head = head_of((1, *logits), activation)
-    return Trace(PointTable(calls), *default_call(candidates), activation, head, logits, candidates, rows, stops)
+    return Trace(PointTable(calls), *default_call(candidates, calls), activation, head, logits, candidates, rows, stops)
 
 
 def influential(found: Trace, gradients_at: Callable[[list[str]], Any]) -> Trace:
