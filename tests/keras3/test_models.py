@@ -22,6 +22,7 @@ from shisen.models import keras_files
 from shisen.models.keras_presets import application, applications
 from shisen.models.preprocess import Preprocess
 from shisen.models.torch_archive import read_tensors
+from shisen.models.wrapping import not_a_network
 from shisen.targets import to_numpy
 
 PLAIN = "ignore:.*preprocessing is not known:shisen.errors.ShisenWarning"
@@ -270,3 +271,30 @@ def test_keras_is_asked_for_by_its_extra(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(keras_files.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingDependency, match=r"shisen\[keras\]"):
         keras_files.import_keras("The model")
+
+
+def test_a_network_without_its_classifier_returns_features(backend: str) -> None:
+    model = shisen.load("keras:MobileNet@random", top=False)
+    assert model.head == "none"
+    x = np.random.default_rng(0).random((1, *model.preprocess.sides, 3), np.float32)
+    want = to_numpy(model.network.net(2 * x - 1))[0]
+    best = model.predict(x[0], top=1)[0]
+    assert best.index == int(want.argmax())
+    assert best.probability == pytest.approx(float(want.max()), rel=1e-3)  # the number itself: no softmax over features
+
+
+def test_a_layer_object_names_its_layer_inside_of_a_nested_model_too() -> None:
+    inner = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(4, 3, name="conv"), layers.ReLU(name="act")])
+    outer = keras.Sequential([keras.Input((8, 8, 3)), inner, layers.GlobalAveragePooling2D(), layers.Dense(3)])
+    image = np.random.default_rng(0).random((8, 8, 3), np.float32)
+    for net, layer in ((inner, inner.get_layer("conv")), (outer, inner.get_layer("act"))):
+        target = 1 if net is outer else (lambda y: y[:, 2, 3, 1])
+        model = shisen.wrap(net, preprocess=Preprocess(8))
+        own = shisen.explain(model, image, target=target, layer=layer)
+        named = shisen.explain(model, image, target=target, layer=own.layer)
+        assert own.layer.endswith(layer.name)
+        np.testing.assert_array_equal(own.values, named.values)
+
+
+def test_a_bare_layer_is_told_how_to_become_a_model() -> None:
+    assert "wrap keras.Sequential([keras.Input(shape), layer])" in not_a_network(layers.Conv2D(4, 3))

@@ -229,12 +229,12 @@ def adapter(net: Any, request: Request, preprocess: Preprocess | None, shape: tu
         explain_error(
             "wrap() takes a torch.nn.Module or a Keras 3 model.",
             f"{type(net).__module__}.{type(net).__qualname__}",
-            _not_a_network(net),
+            not_a_network(net),
         )
     )
 
 
-def _not_a_network(net: Any) -> str:
+def not_a_network(net: Any) -> str:
     """Return advice by what was given instead of a network."""
     kind = type(net).__name__
     if hasattr(net, "items") and hasattr(net, "keys"):
