@@ -35,6 +35,12 @@ def load_model(choice: dict[str, Any], images: int = 1) -> Model:
     settings = {k: choice.pop(k) for k in ("framework", "weights", "labels", "device", "head", "fast", "trust")}
     with quiet_warnings(), collector_paused():
         model = load(name, preprocess=fields or None, top=top, **settings)
+    if model.values_assumed:
+        click.echo(
+            f"Note: {model.name}: the range of pixel values is not known; values from 0 to 1 go in. If the network was "
+            "trained otherwise, pass --range, --mean and --std, or --preprocess.",
+            err=True,
+        )
     if batch_size is not None:
         model = model.batched(batch_size)
     elif images > 1:

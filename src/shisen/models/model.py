@@ -60,6 +60,7 @@ class Model(Wrapper):
         self.source = source
         self.channels = preprocess.channels if preprocess is not None else channels
         self.rank = len(preprocess.sides) if preprocess is not None else rank
+        self.values_assumed = False
         self._said: set[str] = set()
 
     def __repr__(self) -> str:
@@ -77,7 +78,7 @@ class Model(Wrapper):
         made = Model(network, preprocess, self.labels, name=self.name, source=self.source)
         if preprocess is None:
             made.channels, made.rank = self.channels, self.rank
-        made._said = self._said
+        made._said, made.values_assumed = self._said, self.values_assumed
         return made
 
     def batched(self, size: int) -> Model:

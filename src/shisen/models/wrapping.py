@@ -29,6 +29,10 @@ LEAST_STEPS = 16
 """How many values from black to white a network of whole numbers must be given at least."""
 
 
+VALUES = {"base", "range", "mean", "std", "data_range", "window", "zscore"}
+"""Fields of `Preprocess` that say which values pixels take; the others say where they lie."""
+
+
 @dataclass(frozen=True)
 class Request:
     """What a caller requested besides the name; every loader understands the same fields.
@@ -137,7 +141,10 @@ def assemble(
         if classes is not None and classes != len(labels) and not (classes == 1 and len(labels) == 2):
             raise wrong_labels(len(labels), classes)
     known = shape or declared
-    return Model(network, expected, labels, name=name, source=source, channels=known[-1], rank=len(known) - 1)
+    model = Model(network, expected, labels, name=name, source=source, channels=known[-1], rank=len(known) - 1)
+    geometry = isinstance(request.preprocess, Mapping) and not VALUES & set(request.preprocess)
+    model.values_assumed = preprocess is None and geometry and not takes_integers(net)
+    return model
 
 
 def merged(known: Preprocess | None, given: Any, net: Any, shape: tuple[int, ...] | None = None) -> Any:
