@@ -49,7 +49,7 @@ test: $(VENV)/dev.stamp  ## all tests except the slow ones, adapters of Keras wi
 	@echo "coverage in percent:"; $(BIN)/coverage report --format=total
 
 test-slow: $(VENV)/dev.stamp $(HUBS)/stamp  ## real training, many architectures, clean environments
-	$(BIN)/python -m pytest -m slow --ignore tests/keras3 --ignore tests/hubs
+	$(ONE) $(BIN)/python -m pytest -n 2 -m slow --ignore tests/keras3 --ignore tests/hubs
 	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -m slow tests/keras3
 	for backend in jax torch; do $(ONE) KERAS_BACKEND=$$backend $(BIN)/python -m pytest -n 2 tests/keras3 || exit 1; done
 	$(HUBS)/bin/python -m pytest -m 'slow or not slow' tests/hubs
