@@ -66,7 +66,7 @@ def _attempt(model: Adapter, x: Any, objectives: Sequence[Any], at: str, points:
     own: list[BaseException] = []
     try:
         return model.differentiate(x, [_Guarded(o, own) for o in objectives], at, points)
-    except (ShisenError, MemoryError):
+    except (ShisenError, MemoryError, Warning):  # warnings may be errors
         raise
     except Exception as problem:  # every framework has its own error for operations without a gradient
         text = f"{type(problem).__name__}: {' '.join(str(problem).split())}"
