@@ -12,7 +12,7 @@ from shisen.errors import ModelError
 
 METHODS = ("legrad", "attention_x_gradient", "attention_rollout", "chefer", "guided_backprop")
 FAMILIES = {
-    "davit_tiny": 96, "halonet26t": 256, "mobilevit_xxs": 96, "coatnet_nano_rw_224": 224, "edgenext_xx_small": 96,
+    "davit_tiny": 96, "halonet26t": 256, "mobilevit_xxs": 96, "edgenext_xx_small": 96,
     "swin_tiny_patch4_window7_224": 224, "cait_xxs24_224": 224, "xcit_nano_12_p16_224": 96, "pvt_v2_b0": 96,
     "crossvit_tiny_240": 240, "mobilevitv2_050": 96,
 }  # fmt: skip
