@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 
 from .._core.io import write_file
+from ..adapters.capture import in_this_thread
 from ..training.split import last_linear
 from .head import Layer
 
@@ -44,7 +45,7 @@ class TorchHead:
         def look(_: Any, given: tuple[Any, ...]) -> None:
             seen.append(given[0].detach().float().cpu().numpy().copy())
 
-        handle = self.linear.register_forward_pre_hook(look)
+        handle = self.linear.register_forward_pre_hook(in_this_thread(look))
         try:
             self.model.activations(images)
         finally:
