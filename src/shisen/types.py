@@ -127,6 +127,11 @@ class Scaling:
     shift: tuple[float, ...] = (0.0, 0.0, 0.0)
     reverse: bool = False
 
+    def applied(self, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return scaled pixels, `(n, h, w, c)` like those given."""
+        x = images * np.asarray(self.scale, np.float32) + np.asarray(self.shift, np.float32)
+        return x[..., ::-1] if self.reverse else x
+
 
 @dataclass(frozen=True)
 class Prediction:

@@ -39,9 +39,7 @@ class KerasHead:
 
     def features(self, images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return what the last dense layer is given."""
-        x = images * np.asarray(self.scaling.scale, np.float32) + np.asarray(self.scaling.shift, np.float32)
-        x = x[..., ::-1] if self.scaling.reverse else x
-        return np.asarray(self.upstream.predict_on_batch(x), np.float32)
+        return np.asarray(self.upstream.predict_on_batch(self.scaling.applied(images)), np.float32)
 
     def save(self, folder: Path, layer: Layer) -> None:
         """Write the whole network."""

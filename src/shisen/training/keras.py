@@ -54,7 +54,7 @@ class KerasTrainer:
         old = last_dense(net)
         before = next((layer for layer in net.layers if layer.output is old.input), None)
         rate = float(before.rate) if isinstance(before, keras.layers.Dropout) else 0.0
-        cut = _cut(net, old.input, self._inputs(sample), settings.blocks)
+        cut = _cut(net, old.input, self.scaling.applied(sample), settings.blocks)
         self._body = keras.Model(net.input, cut)
         features = None if cut is old.input else keras.Model(cut, old.input)
         classifier = keras.layers.Dense(classes, kernel_initializer="zeros", name="classes")
@@ -70,13 +70,9 @@ class KerasTrainer:
             warnings.simplefilter("ignore", ShisenWarning)
             return load_file(str(file), replace(request, weights=None, output=None)).network.net
 
-    def _inputs(self, images: Floats) -> Floats:
-        x = images * np.asarray(self.scaling.scale, np.float32) + np.asarray(self.scaling.shift, np.float32)
-        return x[..., ::-1] if self.scaling.reverse else x
-
     def body(self, images: Floats) -> npt.NDArray[np.float16]:
         """Return the frozen body's activations of images `(n, h, w, 3)` in [0, 1]."""
-        y = np.asarray(self._body.predict_on_batch(self._inputs(images)), np.float32)
+        y = np.asarray(self._body.predict_on_batch(self.scaling.applied(images)), np.float32)
         return np.clip(y, -65504, 65504).astype(np.float16)
 
     def frozen(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:
